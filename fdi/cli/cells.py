@@ -8,20 +8,24 @@ import shutil
 import time
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
 
 from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
+from fdi.cli.terminal import console
 from fdi.track.evidence import kept_apart
 from fdi.track.files import METRICS
 from fdi.track.process import holder
 from fdi.track.record import finished, look, place
+
+Of = TypeVar("Of")
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,9 @@ class Cell:
         return OmegaConf.create(self.values, flags={"struct": True})
 
 
-OnCell = Callable[[Cell, Sequence[Sequence[str]]], None]
-
-
-def compose_cells(
-    arguments: Namespace, watch: OnCell = lambda cell, combinations: None
-) -> list[Cell]:
+def compose_cells(arguments: Namespace) -> list[Cell]:
     """The cells of the parsed command line `arguments`, in its order, each once and its
-    configuration checked. `watch` gets each when it is composed, and
-    the overrides of all.
+    configuration checked.
 
     With --multirun: the product of the sweeps on the command line and in `hydra.sweeper.params`,
     the command line winning. A key with a dot in it counts for the cells that have it (kaiming has
@@ -54,13 +52,12 @@ def compose_cells(
     Raises ValueError, one line.
     """
     if arguments.multirun:
-        if cells := _sweep(arguments, watch):
+        if cells := _sweep(arguments):
             return cells
         raise ValueError("the sweep has no cells; give each of its keys a value")
     cell = compose_cell(source(arguments), arguments.overrides)
     if not arguments.cfg:
         _refuse_one_of_many(source(arguments), arguments.overrides)
-    watch(cell, [cell.overrides])
     return [cell]
 
 
@@ -92,16 +89,21 @@ def common_words(arguments: Namespace) -> tuple[str, ...]:
     return fitting(source(arguments), given)
 
 
-def _sweep(arguments: Namespace, watch: OnCell) -> list[Cell]:
+def _sweep(arguments: Namespace) -> list[Cell]:
     begin, every = source(arguments), list(combinations(arguments))
     refuse_unknown(arguments, every)
     cells: dict[tuple[str, ...], Cell] = {}
-    for overrides in every:
+    for overrides in composing(every):
         kept = fitting(begin, overrides)
         if kept not in cells:
             cells[kept] = compose_cell(begin, kept)
-            watch(cells[kept], every)
     return list({cell.directory: cell for cell in cells.values()}.values())
+
+
+def composing(what: Sequence[Of]) -> Iterable[Of]:
+    """The same, with a bar on a terminal: many take a minute to compose."""
+    out = console()
+    return track(what, "composing", console=out, transient=True, disable=not out.is_terminal)
 
 
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:

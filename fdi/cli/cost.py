@@ -17,8 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
 from fdi.cli.summary import counted
@@ -154,42 +152,19 @@ def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
 STATE = 11  # characters of the longest state
 
 
-class Composing:
-    """Shows cells while they are composed: a bar on a terminal and, for a dry run, a line each with
-    its state, its directory, and what the directory does not say.
+def dry_run(arguments: Namespace, cells: Sequence[Cell]) -> None:
+    """Print a line for each cell, with its state, its directory, and what the directory does not
+    say; how many there are of each state, and what the others will cost.
     """
-
-    def __init__(self) -> None:
-        self.out = console()
-        columns = (TextColumn("composing"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
-        self.bar = Progress(
-            *columns, console=self.out, transient=True, disable=not self.out.is_terminal
-        )
-        self.task: TaskID | None = None
-        self.keys: list[str] = []
-        self.states: dict[str, str] = {}
-
-    def __call__(self, cell: Cell, combinations: Sequence[Sequence[str]]) -> None:
-        if self.task is None:
-            self.task = self.bar.add_task("", total=len(combinations))
-            self.keys = [key for key in varied(combinations) if key not in (*LABELS, "seed")]
-        self.bar.advance(self.task)
-        directory = str(cell.directory)
-        if cell.values["dry_run"] and directory not in self.states:
-            self.states[directory] = look(cell.directory).state
-            self._line(self.states[directory], directory, " ".join(chosen(cell, self.keys)))
-
-    def _line(self, state: str, directory: str, words: str) -> None:
-        line = f"{SAID.get(state, state):<{STATE}}  {directory}"
-        if words and len(line) + len(words) + 2 > self.out.width:
-            line += f"\n{' ' * STATE}  {words}"
-        elif words:
-            line += f"  {words}"
-        self.out.print(line)
-
-    def end(self, cells: Sequence[Cell]) -> None:
-        """Print how many cells there are of each state, and what the others will cost."""
-        self.out.print(counted(self.states.values()))
-        left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
-        if cost := estimate(left, try_it=True):
-            self.out.print(cost)
+    out, states = console(), [look(cell.directory).state for cell in cells]
+    keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
+    for cell, state in zip(cells, states):
+        line, words = f"{SAID.get(state, state):<{STATE}}  {cell.directory}", chosen(cell, keys)
+        beside = len(line) + len(" ".join(words)) + 2 <= out.width
+        gap = "  " if beside else f"\n{' ' * STATE}  "
+        out.print(line + gap + " ".join(words) if words else line)
+    out.print(counted(states))
+    left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
+    if cost := estimate(left, try_it=True):
+        out.print(cost)
+    offer_smaller(arguments, cells)

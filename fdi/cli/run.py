@@ -22,7 +22,6 @@ from fdi.cli.command import may_close
 
 if TYPE_CHECKING:
     from fdi.cli.cells import Cell
-    from fdi.cli.cost import Composing
 
 
 @may_close
@@ -94,46 +93,26 @@ def _dispatch(arguments: Namespace) -> int:
         return _ask_hydra()
     if arguments.cfg:
         return _show(arguments)
-    if arguments.multirun:
-        return _several(arguments)
-    from fdi.cli.cells import compose_cells
-
-    (cell,) = compose_cells(arguments)
-    return _list(arguments, [cell]) if cell.values["dry_run"] else _one(arguments, cell)
-
-
-def _several(arguments: Namespace) -> int:
-    """A sweep or a search: say what it costs, or run it; returns the exit code."""
     from fdi.cli.cells import compose_cells, is_tuned
-    from fdi.cli.cost import Composing
-    from fdi.cli.search import is_search, search
-    from fdi.cli.sweep import run_sweep
 
-    if is_tuned(arguments):
-        from fdi.cli.tune import run_tuned  # pandas: only where it is needed
+    if arguments.multirun:
+        from fdi.cli.search import is_search, search
+        from fdi.cli.sweep import run_sweep
 
-        return run_tuned(arguments)[0]
-    if is_search(arguments):
-        search(arguments)
-        return 0
-    watch = Composing()
-    with watch.bar:
-        cells = compose_cells(arguments, watch)
+        if is_tuned(arguments):
+            from fdi.cli.tune import run_tuned  # pandas: only where it is needed
+
+            return run_tuned(arguments)[0]
+        if is_search(arguments):
+            search(arguments)
+            return 0
+    cells = compose_cells(arguments)
     if cells[0].values["dry_run"]:
-        return _list(arguments, cells, watch)
-    return run_sweep(arguments, cells)
+        from fdi.cli.cost import dry_run
 
-
-def _list(arguments: Namespace, cells: list[Cell], watch: Composing | None = None) -> int:
-    """What there is to run, and what it costs; returns the exit code."""
-    from fdi.cli.cost import Composing, offer_smaller
-
-    if watch is None:
-        watch = Composing()
-        watch(cells[0], [cells[0].overrides])
-    watch.end(cells)
-    offer_smaller(arguments, cells)
-    return 0
+        dry_run(arguments, cells)
+        return 0
+    return run_sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
 
 
 def _show(arguments: Namespace) -> int:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
-from rich.progress import track
 
 from fdi.analysis.best import TUNED, Trial, ranking
 from fdi.cli.cells import (
@@ -24,6 +23,7 @@ from fdi.cli.cells import (
     combinations,
     compose_cell,
     compose_sweep,
+    composing,
     refuse_unknown,
     together,
     varied,
@@ -32,14 +32,12 @@ from fdi.cli.compose import fitting, parsed, source
 from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import run_sweep
-from fdi.cli.terminal import console
 from fdi.track.files import ZOO, write_json
 from fdi.track.process import INTERRUPTED
 from fdi.track.record import finished, look
 
 TEST = "trainer.test="
 Words = tuple[str, ...]
-Of = TypeVar("Of")
 
 
 class Candidate(NamedTuple):
@@ -165,7 +163,7 @@ class Choice:
         fixed = (f"trainer.epochs={epochs}", f"{TEST}false")
         cells: dict[tuple[Words, Candidate], list[Cell]] = {}
         known: set[Path] = set()
-        for side, of in _watched(candidates):
+        for side, of in composing([*candidates.items()]):
             own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
             for candidate in of:
                 words = (*own, *candidate.words(self.key), *fixed)
@@ -191,7 +189,7 @@ class Choice:
     def _compared(self, words: dict[Words, Words]) -> list[Cell]:
         return [
             self._cell(side, (*side, *own, seed))
-            for side, own in _watched(words)
+            for side, own in composing([*words.items()])
             for seed in self.seeds
         ]
 
@@ -317,14 +315,6 @@ class Choice:
             if other == side
             for cell in cells
         )
-
-
-def _watched(sides: Mapping[Words, Of]) -> Iterable[tuple[Words, Of]]:
-    """The sides, with a bar on a terminal: many take a minute to compose."""
-    out = console()
-    return track(
-        [*sides.items()], "composing", console=out, transient=True, disable=not out.is_terminal
-    )
 
 
 def _value(cell: Cell, key: str) -> Any:

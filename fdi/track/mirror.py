@@ -1,19 +1,38 @@
-"""What a copy of the learning curves elsewhere takes."""
+"""A copy of the numbers of a run elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 
-class Mirror(Protocol):
-    """`rows`: of the initial state, see fdi.init.probe; `row`: an epoch; `result`: the end."""
+@dataclass(frozen=True)
+class Mirror:
+    """`log` takes values, of which some may be no numbers, and the epoch after which they are
+    true.
+    """
 
-    def probe(self, rows: list[dict[str, Any]]) -> None: ...
+    log: Callable[[dict[str, Any], int], None]
 
-    def row(self, row: dict[str, Any]) -> None: ...
+    def probe(self, rows: list[dict[str, Any]]) -> None:
+        """The initial state, see fdi.init.probe."""
+        for row in rows:
+            rest = {key: value for key, value in row.items() if key != "population"}
+            self.log({f"init/{key}/{row['population']}": rest[key] for key in rest}, 0)
 
-    def result(self, result: dict[str, Any]) -> None: ...
+    def row(self, row: dict[str, Any]) -> None:
+        """One epoch of the learning curves."""
+        self.log(row, row["epoch"])
+
+    def result(self, result: dict[str, Any]) -> None:
+        """The final numbers, after the last epoch."""
+        self.log({f"result/{key}": value for key, value in result.items()}, result["epochs"])
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Those among the values."""
+    return {key: value for key, value in values.items() if isinstance(value, int | float)}
 
 
 def remarks(config: Mapping[str, Any]) -> dict[str, str]:

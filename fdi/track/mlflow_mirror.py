@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fdi.track.mirror import Mirror, leaves, remarks
+from fdi.track.mirror import Mirror, leaves, numbers, remarks
 
 MISSING = "logger=mlflow needs the package mlflow: pip install 'fdi-snn[mlflow]'"
 TAG = "fdi.run"
@@ -36,6 +36,7 @@ def mlflow_mirror(
     """
     try:
         from mlflow import MlflowClient
+        from mlflow.entities import Metric
     except ImportError:
         raise ValueError(MISSING) from None
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # an error is raised as well
@@ -49,8 +50,15 @@ def mlflow_mirror(
             run = _run(client, config, directory, epoch, experiment)
     except Exception as error:  # its own, of SQLAlchemy, of Alembic and of the drivers of databases
         raise ValueError(f"logger=mlflow: {' '.join(str(error).split())}") from None
+
+    def log(values: dict[str, Any], step: int) -> None:
+        now = int(1000 * time.time())
+        shown = numbers(values).items()
+        metrics = [Metric(named(key), float(value), now, step) for key, value in shown]
+        client.log_batch(run, metrics=metrics)
+
     try:
-        yield MlflowMirror(client, run)
+        yield Mirror(log)
     except BaseException:
         client.set_terminated(run, "FAILED")
         raise
@@ -99,35 +107,3 @@ def _run(client: Any, config: dict[str, Any], directory: Path, epoch: int, exper
 def named(key: str) -> str:
     """The key, in the characters that MLflow takes: grad/input to h1 for grad/input->h1."""
     return re.sub(r"[^\w.\- :/]", "_", key.replace("->", " to "))
-
-
-class MlflowMirror:
-    """What goes to an open run of MLflow."""
-
-    def __init__(self, client: Any, run: str) -> None:
-        self.client, self.run = client, run
-
-    def probe(self, rows: list[dict[str, Any]]) -> None:
-        """The initial state, as numbers."""
-        for row in rows:
-            numbers = {key: value for key, value in row.items() if key != "population"}
-            self._log({f"init/{key}/{row['population']}": numbers[key] for key in numbers}, 0)
-
-    def row(self, row: dict[str, Any]) -> None:
-        """One epoch of the learning curves."""
-        self._log(row, row["epoch"])
-
-    def result(self, result: dict[str, Any]) -> None:
-        """The final numbers, after the last epoch."""
-        self._log({f"result/{key}": value for key, value in result.items()}, result["epochs"])
-
-    def _log(self, numbers: dict[str, Any], step: int) -> None:
-        from mlflow.entities import Metric
-
-        now = int(1000 * time.time())
-        metrics = [
-            Metric(named(key), float(value), now, step)
-            for key, value in numbers.items()
-            if isinstance(value, int | float)
-        ]
-        self.client.log_batch(self.run, metrics=metrics)

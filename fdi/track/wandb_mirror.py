@@ -65,7 +65,7 @@ def wandb_mirror(
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     try:
-        yield WandbMirror(run)
+        yield Mirror(lambda values, step: run.log(values | {"epoch": step}))
     except BaseException:
         run.finish(exit_code=1)
         raise
@@ -79,29 +79,3 @@ def _condition(config: dict[str, Any]) -> str:
     left_out = {"seed", *config["identity"]["exclude"]}
     kept = {key: value for key, value in config.items() if key not in left_out}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
-
-
-class WandbMirror:
-    """What goes to an open run of wandb."""
-
-    def __init__(self, run: Any) -> None:
-        self.run = run
-
-    def probe(self, rows: list[dict[str, Any]]) -> None:
-        """The initial state, as an image and as numbers of the summary."""
-        import wandb
-
-        from fdi.track.probe_image import probe_image
-
-        self.run.log({"epoch": 0, "init": wandb.Image(probe_image(rows))})
-        self.run.summary["init"] = {
-            row["population"]: {key: row[key] for key in row if key != "population"} for row in rows
-        }
-
-    def row(self, row: dict[str, Any]) -> None:
-        """One epoch of the learning curves."""
-        self.run.log(row)
-
-    def result(self, result: dict[str, Any]) -> None:
-        """The final numbers."""
-        self.run.summary.update({f"result/{key}": value for key, value in result.items()})
