@@ -287,11 +287,11 @@ def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     )
 
 
-def chosen(table: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
+def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
     """The columns with these `names`, separated by commas, in their order; all, if none are given.
     Raises ValueError for one that is not there.
     """
-    table = pd.DataFrame(table)
+    table = pd.DataFrame(rows)
     if names is None:
         return table
     wanted = [name.strip() for name in names.split(",")]
