@@ -287,18 +287,18 @@ def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     )
 
 
-def chosen(table: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
+def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
     """The columns with these `names`, separated by commas, in their order; all, if none are given.
     Raises ValueError for one that is not there.
     """
-    columns = pd.DataFrame(table)
+    table = pd.DataFrame(rows)
     if names is None:
-        return columns
+        return table
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
-        if name not in columns:
-            raise Mistake(f"no column {name or repr(name)}; {choose(name, map(str, columns))}")
-    return columns[list(dict.fromkeys(wanted))]
+        if name not in table:
+            raise Mistake(f"no column {name or repr(name)}; {choose(name, map(str, table))}")
+    return table[list(dict.fromkeys(wanted))]
 
 
 def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:

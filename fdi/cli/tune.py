@@ -96,12 +96,11 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
 def _show(results: Path, cells: Sequence[Cell]) -> None:
     """The table of what was chosen and compared."""
     from fdi.analysis.best import each_at_its_best
-    from fdi.analysis.collect import runs
+    from fdi.analysis.collect import table
     from fdi.analysis.results import of_runs
 
-    paths = {str(cell.directory) for cell in cells}
-    table = runs(results)
-    print_best(each_at_its_best(of_runs(table[table["path"].isin(paths)], results)))
+    paths = dict.fromkeys(str(cell.directory) for cell in cells)
+    print_best(each_at_its_best(of_runs(table(results, paths), results)))
 
 
 class Choice:
