@@ -22,7 +22,7 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
 @pytest.fixture(scope="session", autouse=True)
 def nothing_known(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the tests write is not indexed beside what the user has."""
-    os.environ[cache.ROOM] = str(tmp_path_factory.mktemp("cache"))
+    os.environ[cache.CACHE_VARIABLE] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(autouse=True)

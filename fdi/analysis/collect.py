@@ -54,12 +54,13 @@ KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
+MODULES = "modules"
 ORIGIN = (
     "source",
     "baseline",
     "provenance",
     "data_checksum",
-    "modules",
+    MODULES,
     "sweeps",
     "tags",
     "note",
@@ -68,11 +69,10 @@ ORIGIN = (
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
-POPULATIONS = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
-MEASURED = tuple(f"{prefix}/" for prefix in POPULATIONS.values())
+PREFIXES = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
+"""Key of a result -> first part of its columns, one for each population or projection."""
+MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"
-MODULES = "modules"
-NAN = float("nan")
 
 
 class Columns(NamedTuple):
@@ -156,8 +156,8 @@ def _row(path: str, run: Run) -> dict[str, Any]:
     names = dict(zip(KEYS, (path, dataset, model, init, int(seed), identity, run.state)))
     result = run.result or {}
     numbers = {key: result.get(key) for key in NUMBERS} | {"epoch": run.epoch, "epochs": run.epochs}
-    for key, prefix in POPULATIONS.items():
-        numbers |= {f"{prefix}/{name}": value for name, value in result.get(key, {}).items()}
+    for key, prefix in PREFIXES.items():
+        numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
     return {
         **names,
         "error": run.error if run.state in ("failed", "broken") else None,

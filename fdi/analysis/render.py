@@ -41,8 +41,8 @@ NAMED = 3  # populations whose rates are shown one by one
 
 def keys(summary: Summary) -> dict[str, str]:
     """Names of the columns of `readable` that tell its rows apart -> columns of the summary."""
-    settings = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
-    return {name: column for column, name in short_names([*LABELS, *settings]).items()}
+    varied = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
+    return {name: column for column, name in short_names([*LABELS, *varied]).items()}
 
 
 def readable(summary: Summary) -> pd.DataFrame:
@@ -120,19 +120,19 @@ def settings(summary: Summary) -> dict[str, list[str]]:
 
 
 def remarks(summary: Summary) -> dict[str, list[str]]:
-    """The last ones: those of fdi.analysis.learning, and what the user said, where the summary has
+    """The last columns: those of fdi.analysis.learning and what the user said, if the summary has
     them, and what was published.
     """
     columns: dict[str, list[str]] = {}
     if "chance" in summary:
         columns["at chance"] = [*summary["chance"].map(percent)]
         columns["area"] = [*summary["area"].map(percent)]
-        columns["epochs to target"] = [_soon(row) for row in summary.to_dict("records")]
+        columns["epochs to target"] = [_epochs_to_target(row) for row in summary.to_dict("records")]
     columns |= {name: list(summary[name]) for name in SAID if name in summary}
     return columns | {"published": [QUOTED.sub(r"\1", text) for text in summary["published"]]}
 
 
-def _soon(row: dict) -> str:
+def _epochs_to_target(row: dict) -> str:
     if pd.isna(row["target"]):
         return "-"
     return f"{number(row['epochs_to'])} to {percent(row['target'], '.0f')}, n={row['reached']:.0f}"
@@ -212,8 +212,8 @@ SPECIAL = {
 }
 MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 NUMBER = rf"[\[\]+{MINUS}{PLUS_MINUS}0-9., e-]*"
-FORMULA = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
-MEASURED = (
+MATH = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
+STATE_FIELDS = (
     "measured_sigma_u",
     "target_sigma_u",
     "rate",
@@ -272,8 +272,8 @@ def summary_table(summary: Summary) -> pd.DataFrame:
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The records of fdi.cli.summary as text."""
-    given = dict.fromkeys(key for row in records for key in row if key not in MEASURED)
+    """What fdi.cli.summary.records returns, as text."""
+    given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
     order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
     return _without_empty(
         {
@@ -306,12 +306,12 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
     without jinja2.
     """
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(_formula).rename(columns=_escaped)
+    cells = table.map(_math).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
             column_format=shape,
-            caption=_formulas(caption),
+            caption=_math_in(caption),
             label=label,
             position="t",
             position_float="centering",
@@ -322,7 +322,7 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
 
 
 def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
-    """The same table in Markdown, with its caption below."""
+    """The table in Markdown, with its caption below."""
     bars = ["---:" if column in NUMERIC else "---" for column in table]
     head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
     lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
@@ -346,9 +346,9 @@ def _brackets(low: float, high: float, form: str = ".1f") -> str:
     return "" if pd.isna(low) else f"[{_points(low, form)}, {_points(high, form)}]"
 
 
-def _formula(cell: str) -> str:
+def _math(cell: str) -> str:
     """A cell of numbers as a formula, which has a true minus, another with its signs escaped."""
-    if not FORMULA.fullmatch(cell):
+    if not MATH.fullmatch(cell):
         return _escaped(cell)
     return f"${POWER.sub(_power, _symbols(cell))}$"
 
@@ -378,5 +378,5 @@ def _line(text: Any) -> str:
     return " ".join(str(text).split())
 
 
-def _formulas(caption: str) -> str:
+def _math_in(caption: str) -> str:
     return _escaped(caption).replace(PLUS_MINUS, r"$\pm$")

@@ -40,7 +40,8 @@ def members(results: Results) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    runs = results.runs.assign(run=[_place(path, results) for path in results.runs["path"]])
+    places = results.runs["path"].astype(str).str.removeprefix(f"{results.folder}/")
+    runs = results.runs.assign(run=places)
     known = runs[["run", "state", ACCURACY, "classes", "test_samples", "path", "id"]]
     table = table.merge(known, how="left", on="run")
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
@@ -53,10 +54,6 @@ def members(results: Results) -> pd.DataFrame:
 
 def _texts(values: Any) -> Any:
     return "" if values is None else values.where(values.notna(), "")
-
-
-def _place(path: str, results: Results) -> str:
-    return str(path).removeprefix(f"{results.folder}/")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -92,15 +89,12 @@ def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Title -> table for people: what learns by initial state, the same by kind of network, and
     what became of the probe's verdicts.
     """
-    names = [
-        f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"
-        for kind, of in members.groupby("kind")
-    ]
     inits = list(dict.fromkeys(members["init"]))
     whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
     kinds = [
-        {"kind": name} | {init: _shares(of[of["init"] == init]) for init in inits}
-        for name, (_, of) in zip(names, members.groupby("kind"))
+        {"kind": f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"}
+        | {init: _shares(of[of["init"] == init]) for init in inits}
+        for kind, of in members.groupby("kind")
     ]
     return {
         "Networks that learn": pd.DataFrame(whole),
@@ -194,10 +188,11 @@ def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, floa
 
     of = members[members["setting"] == setting]
     wide = of.pivot(index=["zoo", "network"], columns="init", values="learns").fillna(False)
-    ours, theirs = (wide[name].astype(bool) for name in (init, BASELINE))
-    mine, other = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    p = binomtest(mine, mine + other).pvalue if mine + other else 1.0
-    return mine, other, float(p)
+    own, base = (wide[name].astype(bool) for name in (init, BASELINE))
+    only_own, only_base = int((own & ~base).sum()), int((base & ~own).sum())
+    differ = only_own + only_base
+    p = binomtest(only_own, differ).pvalue if differ else 1.0
+    return only_own, only_base, float(p)
 
 
 def said(members: pd.DataFrame) -> list[str]:
@@ -206,13 +201,12 @@ def said(members: pd.DataFrame) -> list[str]:
     """
     lines = []
     inits = list(dict.fromkeys(members["init"]))
+    others = [init for init in inits if init != BASELINE]
     for setting, title in SETTINGS.items():
         parts = []
-        for init in inits if BASELINE in inits else ():
-            if init == BASELINE:
-                continue
-            mine, other, p = only(members, init, setting)
-            parts.append(f"{init} {mine} against {other} ({verdict(mine - other, p)}, p = {p:.2g})")
+        for init in others if BASELINE in inits else ():
+            own, base, p = only(members, init, setting)
+            parts.append(f"{init} {own} against {base} ({verdict(own - base, p)}, p = {p:.2g})")
         if parts:
             lines.append(
                 f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"

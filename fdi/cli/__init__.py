@@ -1,4 +1,4 @@
-"""Console commands. They draw into files: no backend of matplotlib that the environment names."""
+"""Console commands. They draw into files, whatever backend of matplotlib the environment names."""
 
 import os
 import sys

@@ -160,7 +160,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _cache(arguments: argparse.Namespace) -> int:
-    there = cache.there()
+    there = cache.sizes()
     if arguments.clean:
         cache.clear()
     for place, size in there.items():

@@ -75,9 +75,8 @@ def _command() -> int:
     from fdi.cli.task import REFUSED, complain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
-    warnings.filterwarnings(
-        "ignore", "\n'hydra/launcher/ray' is validated"
-    )  # our file has the name of its plugin's
+    # our file has the name of its plugin's
+    warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
     try:
         return _dispatch(parse(sys.argv[1:]))
     except BrokenPipeError:
@@ -112,7 +111,7 @@ def _dispatch(arguments: Namespace) -> int:
 
         dry_run(arguments, cells)
         return 0
-    return run_sweep(arguments, cells) if arguments.multirun else _one(arguments, cells[0])
+    return run_sweep(arguments, cells) if arguments.multirun else _run_one(arguments, cells[0])
 
 
 def _show(arguments: Namespace) -> int:
@@ -190,7 +189,7 @@ def _values() -> list[str]:
     return [f"{key}={value}" for value in found if value.startswith(begun)]
 
 
-def _one(arguments: Namespace, cell: Cell) -> int:
+def _run_one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
     from fdi.cli.task import REFUSED, interrupted, print_result, run_cell
@@ -215,7 +214,7 @@ def _one(arguments: Namespace, cell: Cell) -> int:
     return code
 
 
-ROOM = 30  # characters that an explanation needs beside a name
+LEAST_BESIDE = 30  # characters that an explanation needs beside a name
 
 COMMANDS = {
     "fdi-run": "Randman, one hidden layer, fluctuation-driven",
@@ -290,7 +289,7 @@ def _section(title: str, rows: dict[str, str], width: int) -> Iterator[str]:
     """The rows in two columns, or each on two lines where the second has little room."""
     yield from ("", title)
     first = max(map(len, rows)) + 4
-    beside = width - first >= ROOM
+    beside = width - first >= LEAST_BESIDE
     for name, text in rows.items():
         if not beside:
             yield f"  {name}"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-ROOM = "FDI_CACHE"  # the variable that names another folder for it
+CACHE_VARIABLE = "FDI_CACHE"  # the variable that names another folder for it
 INDEX, KERNELS, DATA = "index", "kernels", "data"
 
 
@@ -28,17 +28,17 @@ def cache_folder(name: str) -> Path:
     for home in homes:
         with suppress(OSError):
             home.parent.mkdir(parents=True, exist_ok=True)
-            own(home) if home == _shared() else home.mkdir(exist_ok=True)
-            own(home / name)
+            make_private(home) if home == _shared() else home.mkdir(exist_ok=True)
+            make_private(home / name)
             with tempfile.TemporaryFile(dir=home / name):
                 return home / name
     raise OSError(
         f"{homes[-1]}: nothing can be kept there, it must be a folder of yours that nobody else "
-        f"can write to; set {ROOM} to another one"
+        f"can write to; set {CACHE_VARIABLE} to another one"
     )
 
 
-def own(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """Make `folder` for its user alone: what is in there is executed, or believed. Raises OSError
     if it belongs to somebody else, or others could write to it.
     """
@@ -51,8 +51,8 @@ def own(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def there() -> dict[Path, int]:
-    """The folders that there are, and how many bytes are in each."""
+def sizes() -> dict[Path, int]:
+    """The folders that exist -> the bytes in each."""
     places = [home / name for home in _homes() for name in (INDEX, KERNELS, DATA)]
     return {
         place: sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
@@ -63,12 +63,12 @@ def there() -> dict[Path, int]:
 
 def clear() -> None:
     """Delete all of it. Raises OSError for what cannot be deleted."""
-    for place in there():
+    for place in sizes():
         shutil.rmtree(place)
 
 
 def _homes() -> list[Path]:
-    if chosen := os.environ.get(ROOM):
+    if chosen := os.environ.get(CACHE_VARIABLE):
         return [Path(chosen).expanduser().absolute()]
     user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
     if sys.platform == "darwin":
@@ -95,7 +95,7 @@ class Stamp(NamedTuple):
 
 
 def stamp(name: str) -> Stamp | None:
-    """That of a file, through links; None where there is none, or a link leads nowhere."""
+    """The stamp of a file, through links; None where there is none, or a link leads nowhere."""
     try:
         about = os.stat(name)
     except OSError:

@@ -150,11 +150,9 @@ def shown(value: Any) -> str:
     """A value as one would write it on the command line."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(shown, value))}]"
-    return (
-        {None: "null", True: "true", False: "false"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 class Alternative(NamedTuple):
@@ -213,23 +211,23 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
 def defaults(made: Callable[..., Any]) -> dict[str, Any]:
     """Those of its arguments that a configuration can say; nobody changes them."""
     given = {name: one.default for name, one in inspect.signature(made).parameters.items()}
-    as_lists = {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
+    as_lists = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
+    }
     return {name: value for name, value in as_lists.items() if _is_plain(value)}
 
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
-    return value is None or (isinstance(value, bool | int | float | str) and not _endless(value))
-
-
-def _endless(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
 
 
 def alternatives(hint: Any) -> list[Alternative]:
-    """The alternatives of a type hint: unions, literals, sequences, mappings and what has limits,
-    see fdi.config.parts; anything else admits all.
+    """The alternatives of a type hint: unions, literals, sequences, mappings and annotations
+    with a range; anything else admits all.
     """
     if isinstance(hint, type) and hint in SIMPLE:
         return [SIMPLE[hint]]
@@ -290,12 +288,13 @@ NOT_MADE = "is not made for {key}; look at the other options of {key}"
 
 
 class Role(NamedTuple):
-    """Where the parts for a key are: functions that return `noun`, and classes that inherit from
-    it. Importing them imports no torch. `given`: arguments that do not come from the configuration,
-    and how many of them come `first`; `besides`: keys of the node that are no arguments.
+    """What the parts for a key are: functions in `package` that return `noun`, and classes that
+    inherit from it. Importing them imports no torch. `given`: arguments that do not come from the
+    configuration, `first`: how many more such come first; `besides`: keys of the node that are no
+    arguments.
     """
 
-    room: str
+    package: str
     noun: str
     given: Sequence[str] = ()
     first: int = 0
@@ -351,10 +350,10 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
     """What a class of torch takes, as far as fdi knows. Raises ValueError for one that it cannot
     make.
     """
-    known = importlib.import_module("fdi.train.optimizers")
+    optimizers = importlib.import_module("fdi.train.optimizers")
     if key == "optimizer":
-        return known.TORCH_OPTIMIZERS
-    if not (takes := known.TORCH_SCHEDULES.get(target.rpartition(".")[2])):
+        return optimizers.TORCH_ARGUMENTS
+    if not (takes := optimizers.TORCH_SCHEDULES.get(target.rpartition(".")[2])):
         raise Mistake(f"{key}._target_ = {target} {NOT_MADE.format(key=key)}")
     return takes
 
@@ -410,8 +409,8 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
     module, _, name = target.rpartition(".")
     if module == TORCH.get(key):
         _of_torch(key, target)
-        known = vars(importlib.import_module(module))
-        classes = {word: one for word, one in known.items() if isinstance(one, type)}
+        members = vars(importlib.import_module(module))
+        classes = {word: one for word, one in members.items() if isinstance(one, type)}
         if name not in classes:
             raise Mistake(f"{key}._target_: {module} has no {name}; {choose(name, classes)}")
         return classes[name]
@@ -428,7 +427,7 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
 
 def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
     role, not_made = ROLES[key], NOT_MADE.format(key=key)
-    if not f"{module}.".startswith(f"{role.room}.") or name.startswith("_"):
+    if not f"{module}.".startswith(f"{role.package}.") or name.startswith("_"):
         raise Mistake(not_made)
     try:
         part = _defined(importlib.import_module(module), name)

@@ -1,5 +1,5 @@
-"""Data sets as in-memory event tables, frames or constant images; one public function each,
-returning a `Dataset`. Each name is imported when it is first used.
+"""Data sets as in-memory event tables, frames or constant images; functions in the modules
+return a `Dataset`. `from_torch` is imported when it is first used.
 """
 
 from __future__ import annotations

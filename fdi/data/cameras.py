@@ -37,6 +37,10 @@ from fdi.data.inputs import (
     within,
 )
 
+log = logging.getLogger("fdi.data")
+LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
+BLOCK = 32  # recordings cropped at once
+
 
 def crop_to_frames(
     events: Events, rng: np.random.Generator, *, steps: int, drop: float, binning: str
@@ -95,9 +99,6 @@ def _room(events: Events, steps: int) -> np.ndarray:
     return np.maximum(lengths - steps, 0)
 
 
-log = logging.getLogger("fdi.data")
-
-
 @keep
 def recordings(name: str, root: Path, train: bool) -> Any:
     """tonic's data set `name` ("NMNIST" or "DVSGesture") as it lies in `root`, complete or not; its
@@ -111,9 +112,10 @@ def recordings(name: str, root: Path, train: bool) -> Any:
         files = as_it_lies(str(root), train=train)
     folder = Path(files.location_on_system) / files.folder_name
     if not files.data:
-        raw = any(folder.rglob("*.aedat"))
-        hint = ", only .aedat files; fdi reads the .npy files that tonic cut from them"
-        raise DataError(f"{folder}: no recordings{hint * raw}")
+        hint = ""
+        if any(folder.rglob("*.aedat")):
+            hint = ", only .aedat files; fdi reads the .npy files that tonic cut from them"
+        raise DataError(f"{folder}: no recordings{hint}")
     order = np.argsort(files.data)
     files.data, files.targets = [files.data[i] for i in order], [files.targets[i] for i in order]
     return files
@@ -141,10 +143,6 @@ def read(
     for axis, values, size in zip(("polarity", "y", "x"), (polarity, y, x), sensor):
         within(f"{path}: {axis}", values, size)
     return (times - times.min()) * 1e-6, x, y, polarity
-
-
-LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
-BLOCK = 32  # recordings cropped at once
 
 
 def nmnist(
@@ -226,8 +224,8 @@ def _parts(
     view: tuple[Any, ...],
 ) -> list[tuple[Events, np.ndarray]]:
     """Events and labels of the training, the validation and the test split, at `most` so many, with
-    a warning unless there are `official` recordings to train on. Others are read, too, and kept for
-    the next seed, unless `most` limits them or they are too many.
+    a warning unless there are `official` recordings to train on. All recordings are read and kept
+    for the next seed, unless `most` limits them or they are too many.
     """
     files = [recordings(name, root, train) for train in (True, False)]
     if len(files[0].data) != official:

@@ -313,8 +313,8 @@ def drawn(
     transform: Transform | None = None,
     nu_paper: float | None = None,
 ) -> Dataset:
-    """The data set of the `samples` of `train` that train and validate, and those of `test`;
-    `transform`: of training alone, in place of that of `train`.
+    """A data set of chosen samples; `samples`: the indices into `train` of the training and the
+    validation split, and into `test`. `transform`: of training alone, in place of that of `train`.
     """
     first, held, last = (of.only(some) for of, some in zip((train, train, test), samples))
     shape, steps = train.inputs.shape, train.inputs.steps
@@ -377,7 +377,7 @@ def thin(events: Events, rng: np.random.Generator, *, drop: float) -> Events:
 
 
 def stamps(path: Path) -> list[Stamp]:
-    """That of the file, or of all files below the folder, through links, each folder once."""
+    """The stamps of the file, or of all files below the folder, through links, each folder once."""
     from fdi.config.cache import stamp  # only where data lie in files
 
     files = [str(path)] if path.is_file() else _below(path)

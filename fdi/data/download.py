@@ -238,8 +238,8 @@ def _linked(name: str, archive: Archive, root: Path) -> bool:
     return True
 
 
-def md5(path: Path, algorithm: str = "md5") -> str:
-    """The MD5 sum of a file, or another one, in hex digits."""
+def hex_digest(path: Path, algorithm: str = "md5") -> str:
+    """The sum of a file by `algorithm`, in hex digits."""
     from pooch import file_hash  # only where a sum is asked for: it takes 0.15 s
 
     return file_hash(path, algorithm)
@@ -247,20 +247,18 @@ def md5(path: Path, algorithm: str = "md5") -> str:
 
 def content_md5(path: Path) -> str:
     """The MD5 sum of a file of data, computed once for all runs where it is large."""
-    return str(found(path, "md5", lambda: md5(path)))
+    return str(found(path, "md5", lambda: hex_digest(path)))
 
 
 def _obtain(name: str, archive: Archive, root: Path) -> None:
-    """Put `archive.content` into `root`, from the archive placed there by hand or from one of its
-    addresses.
-    """
+    """Put `archive.content` into `root`, from the archive placed there by hand, or downloaded."""
     packed, place = root / archive.file, root / archive.content
     with _scratch(name, place) as folder:
         if not packed.exists():
             source = _download(name, archive, packed, folder)
         elif not packed.is_file():
             raise DataError(f"{name}: {packed} is not a file; delete it and get it again")
-        elif (digest := md5(source := packed, archive.algorithm)) != archive.sum:
+        elif (digest := hex_digest(source := packed, archive.algorithm)) != archive.sum:
             raise DataError(
                 f"{name}: {packed} has {archive.algorithm} {digest}, expected {archive.sum} "
                 f"({packed.stat().st_size:,} bytes); delete it and get it again"

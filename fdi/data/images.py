@@ -74,7 +74,7 @@ def _both(inputs: Input, rng: np.random.Generator, *, first: Transform, second: 
     return second(first(inputs, rng), rng)
 
 
-reconstruct = np.empty(0).__reduce__()[0]  # what numpy's own pickles call, wherever it lives
+RECONSTRUCT = np.empty(0).__reduce__()[0]  # what numpy's own pickles call, wherever it lives
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
@@ -85,7 +85,7 @@ class _Numbers(pickle.Unpickler):
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
         if module in MULTIARRAY and name == "_reconstruct":
-            return reconstruct
+            return RECONSTRUCT
         if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes them for Python 2
             return lambda text, encoding: text.encode("latin1")
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is no data")
@@ -108,11 +108,11 @@ def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
 
 
 log = logging.getLogger("fdi.data")
-Samples = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
+Labelled = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
 @keep
-def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
+def read_cifar(folder: Path, check: bool = True) -> tuple[Labelled, Labelled]:
     """Training and test images of the Python batches in `folder`. Without `check` files that are
     not the official ones, and fewer of them, are read with a warning.
     """
@@ -137,7 +137,7 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Samples, Samples]:
 
 
 @keep
-def read_idx(folder: Path, prefix: str) -> Samples:
+def read_idx(folder: Path, prefix: str) -> Labelled:
     """The images and labels `prefix`-images-idx3-ubyte and `prefix`-labels-idx1-ubyte of MNIST's
     format.
     """
@@ -152,7 +152,7 @@ def read_idx(folder: Path, prefix: str) -> Samples:
 
 
 @keep
-def read_digits() -> Samples:
+def read_digits() -> Labelled:
     """The 8 x 8 digits that come with scikit-learn; grey levels 0..16 stretched to 0..255. Its file
     is read without it: the import takes a second and a half, in each run and each worker.
     """
@@ -167,7 +167,7 @@ def read_digits() -> Samples:
     return np.rint(images).astype(np.uint8), table[:, -1].astype(np.int64)
 
 
-def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Samples:
+def _checked(path: Path, images: np.ndarray, given: ArrayLike) -> Labelled:
     labels = class_labels(f"{path}: label", np.asarray(given), 10)
     if len(images) != len(labels):
         raise DataError(f"{path}: {len(images)} images but {len(labels)} labels")
@@ -262,7 +262,7 @@ def images(
     "constant": the current (x - mean)/std of pixel x of 0..1 in every step. "poisson": spikes at
     `rate` x (Hz). "latency": one spike at tau log(x/(x - threshold)) seconds. `valid`: share of the
     training set held out, stratified, drawn with `seed`. `crop`, `flip`: of training images, see
-    fdi.data.images. `check`: refuse batches of CIFAR-10 that are not the official ones.
+    `shift_and_mirror`. `check`: refuse batches of CIFAR-10 that are not the official ones.
     """
     folder = ensure(collection, root)
     if collection == "cifar10":

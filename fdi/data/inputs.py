@@ -182,7 +182,7 @@ class Events:
 
     def dense(self, dtype: type[np.number] = np.float32) -> np.ndarray:
         """Spike counts [steps, B, *shape]."""
-        n, size = len(self), int(np.prod(self.shape))
+        n, size = len(self), prod(self.shape)
         events = slice(self.indptr[0], self.indptr[-1])
         rows = np.repeat(np.arange(n * self.steps), np.diff(self.indptr))
         dense = np.zeros((n * self.steps, size), dtype=dtype)
@@ -193,16 +193,12 @@ class Events:
 
     def total(self) -> float:
         """Number of spikes of all samples."""
-        events = slice(self.indptr[0], self.indptr[-1])
-        return (
-            float(self.indptr[-1] - self.indptr[0])
-            if self.counts is None
-            else float(self.counts[events].sum())
-        )
+        first, last = self.indptr[0], self.indptr[-1]
+        return float(last - first if self.counts is None else self.counts[first:last].sum())
 
     def mean(self) -> float:
         """Spikes per unit and step."""
-        return self.total() / (len(self) * self.steps * int(np.prod(self.shape)))
+        return self.total() / (len(self) * self.steps * prod(self.shape))
 
 
 class Chosen(Events):
@@ -357,9 +353,8 @@ def binned(
     if binning not in BINNINGS:
         raise DataError(f"binning = {binning} must be one of {', '.join(BINNINGS)}")
     n_units = prod(shape)
-    kind = (
-        np.int32 if size[0] * size[1] * n_units < 2**31 else np.int64
-    )  # half the time of a table that fits
+    # half the time where int32 holds all keys
+    kind = np.int32 if size[0] * size[1] * n_units < 2**31 else np.int64
     samples, steps, units = (
         np.asarray(axis).astype(kind, copy=False) for axis in (samples, steps, units)
     )
@@ -402,7 +397,7 @@ def binned_blocks(
     shape: Sequence[int],
     binning: str,
 ) -> Iterator[Events]:
-    """The same in parts, at least one, of at most BLOCK recordings each."""
+    """What `bin_recordings` returns in parts, at least one, of at most BLOCK recordings each."""
     recordings = iter(recordings)
     block = list(islice(recordings, BLOCK))
     if not block:
@@ -435,7 +430,7 @@ def sparse(values: np.ndarray) -> Events:
 
 
 def coordinates(events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The inverse of `table`: sample, step and unit of every spike, a spike that counts n times
+    """The inverse of `binned`: sample, step and unit of every spike, a spike that counts n times
     listed n times.
     """
     inside = slice(events.indptr[0], events.indptr[-1])

@@ -33,7 +33,7 @@ def SMORMS3(
     return rules.SMORMS3(params, lr, eps, precision)
 
 
-def AdamAtan2(  # noqa: N802 # a class to whom it configures
+def AdamAtan2(
     params: Iterable[Tensor],
     lr: StepSize = 1e-3,
     betas: tuple[Share, Share] = (0.9, 0.999),
@@ -46,7 +46,7 @@ def AdamAtan2(  # noqa: N802 # a class to whom it configures
     return rules.AdamAtan2(params, lr, betas)
 
 
-TORCH_OPTIMIZERS: dict[str, Any] = {
+TORCH_ARGUMENTS: dict[str, Any] = {
     "lr": StepSize,
     "betas": tuple[Share, Share],
     "eps": Positive,
@@ -144,8 +144,8 @@ LACKING = {
     "tau": "this network learns no time constants",
 }
 KINDS = tuple(LACKING)
-"""Of parameters that may have a step size of their own, trainer.lr_KIND; that of the other weights
-is optimizer.lr.
+"""Kinds of parameters that may have a step size of their own, trainer.lr_KIND; the other weights
+have optimizer.lr.
 """
 
 
@@ -154,7 +154,7 @@ def groups(
 ) -> list[dict[str, Any]]:
     """The parameters of a network in groups, those of learned time constants without weight decay.
     A group whose step size differs from the optimizer's `lr` has `factor`, the ratio of the two;
-    `steps`: step sizes of KINDS.
+    `steps`: KIND -> step size.
 
     Raises ValueError for a kind of which the network has no parameter, and for an optimizer without
     lr.

@@ -75,7 +75,7 @@ class SMORMS3(torch.optim.Optimizer):
                     g=torch.zeros_like(p, dtype=dtype),
                     g2=torch.zeros_like(p, dtype=dtype),
                 )
-        if all(_in_order(p, *self.state[p].values()) for p in params):
+        if all(_contiguous_on_cpu(p, *self.state[p].values()) for p in params):
             from fdi.engine.smorms3 import update  # what it needs is slow to import
 
             for p in params:
@@ -101,9 +101,9 @@ class SMORMS3(torch.optim.Optimizer):
         torch._foreach_sub_(params, ratio)
 
 
-def _in_order(p: Tensor, *state: Tensor) -> bool:
-    """Whether a weight, its gradient and its state have the same precision and lie in the CPU's
-    memory.
+def _contiguous_on_cpu(p: Tensor, *state: Tensor) -> bool:
+    """Whether a weight, its gradient and its state are contiguous in the CPU's memory, in one
+    precision.
     """
     return p.device.type == "cpu" and all(
         x is not None and x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)

@@ -25,7 +25,7 @@ from benchmark import machine
 from benchmark.libraries import on_one_batch, ours
 from benchmark.workloads import WORKLOADS
 from fdi.cli.cells import compose_cells
-from fdi.config.cache import ROOM
+from fdi.config.cache import CACHE_VARIABLE
 from fdi.data import dataset
 from fdi.data.hdf5 import hdf5
 
@@ -103,7 +103,7 @@ def _composed(cells: int) -> Callable[[], object]:
 def _own_cache(folder: Path) -> Iterator[None]:
     """Nothing that was read is found again, in this process or on disk."""
     with (
-        patch.dict(os.environ, {ROOM: str(folder / "cache")}),
+        patch.dict(os.environ, {CACHE_VARIABLE: str(folder / "cache")}),
         patch.object(dataset, "_kept", type(dataset._kept)()),
     ):
         yield

@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from fdi.cli.data import main
-from fdi.config.cache import INDEX, KERNELS, cache_folder, own
+from fdi.config.cache import INDEX, KERNELS, cache_folder, make_private
 
 
 def test_it_is_where_the_user_says_else_in_the_cache_else_in_a_temporary_folder(
@@ -29,21 +29,21 @@ def test_it_is_where_the_user_says_else_in_the_cache_else_in_a_temporary_folder(
 
 def test_it_is_of_its_user_alone(tmp_path, monkeypatch):
     folder = tmp_path / "fdi-1"
-    own(folder)
+    make_private(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o755)  # nobody else could write
-    own(folder)
+    make_private(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
     with pytest.raises(OSError, match="nobody else can write to"):
-        own(folder)
+        make_private(folder)
     folder.chmod(0o700)
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(OSError, match="nobody else can write to"):
-        own(tmp_path / "link")
+        make_private(tmp_path / "link")
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(OSError, match="must be a folder of yours"):
-        own(folder)
+        make_private(folder)
 
 
 def test_a_command_shows_it_and_deletes_it(tmp_path, monkeypatch, capsys):

@@ -14,7 +14,7 @@ from composing import refusal
 
 from fdi.cli.cells import compose_cells
 from fdi.config.parts import alternatives
-from fdi.train.optimizers import TORCH_OPTIMIZERS
+from fdi.train.optimizers import TORCH_ARGUMENTS
 
 
 class Mode(Enum):
@@ -248,4 +248,4 @@ def test_torch_takes_what_is_declared_for_its_optimizers():
 
     classes = [getattr(torch.optim, name) for name in ("Adam", "AdamW", "SGD", "RMSprop", "ASGD")]
     taken = {key for kind in classes for key in inspect.signature(kind).parameters}
-    assert TORCH_OPTIMIZERS.keys() <= taken
+    assert TORCH_ARGUMENTS.keys() <= taken

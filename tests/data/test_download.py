@@ -20,7 +20,7 @@ from fdi.data.download import (
     Archive,
     Source,
     ensure,
-    md5,
+    hex_digest,
     only_reading,
     present,
 )
@@ -63,7 +63,7 @@ def remote(tmp_path: Path, monkeypatch, address: str) -> Path:
             str(Path(content).parent / name),
             content,
             f"{address}/remote/{name}",
-            md5(folder / name),
+            hex_digest(folder / name),
         )
         for name, content in contents.items()
     )

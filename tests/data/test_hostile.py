@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fdi.data.arrays import arrays
-from fdi.data.download import SOURCES, Archive, Source, ensure, md5
+from fdi.data.download import SOURCES, Archive, Source, ensure, hex_digest
 from fdi.data.images import read_idx
 from fdi.data.inputs import DataError
 from fdi.data.series import read_ts
@@ -118,7 +118,9 @@ def test_archives(what, tmp_path, monkeypatch):
     name, make, line = ARCHIVES[what]
     (root := tmp_path / "root").mkdir()
     make(path := root / name)
-    archive = Archive(name, "c", "http://127.0.0.1:9/c", md5(path) if path.is_file() else "none")
+    archive = Archive(
+        name, "c", "http://127.0.0.1:9/c", hex_digest(path) if path.is_file() else "none"
+    )
     monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
     with pytest.raises(DataError, match=line) as caught:
         ensure("mine", root)
