@@ -41,7 +41,7 @@ def test_the_tutorial_runs_as_written(tmp_path, monkeypatch):
         else:
             exec(compile(code, "tutorial.md", "exec"), {})
     assert (tmp_path / "my-figure.png").stat().st_size > 10_000
-    assert len(list(tmp_path.glob("results/runs/randman/dense/*/seed=*/result.json"))) == 4
+    assert len(list(tmp_path.glob("results/runs/randman/dense/*/seed=*/metrics.csv"))) == 4
 
 
 def test_the_search_runs_as_written(tmp_path, monkeypatch):
@@ -49,7 +49,7 @@ def test_the_search_runs_as_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ((_, code),) = FENCE.findall((DOCS / "howto" / "search.md").read_text())
     call(code.replace("\\\n", "").replace("n_trials=10", "n_trials=3"), monkeypatch)
-    assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=*/result.json"))) == 3
+    assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=*/metrics.csv"))) == 3
     assert (tmp_path / "results/runs/optimization_results.yaml").exists()
 
 

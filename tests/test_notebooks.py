@@ -40,14 +40,14 @@ def test_a_notebook_runs(file, nbformat, tmp_path):
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
     if file.stem == "arrays":
-        assert len(list(tmp_path.rglob("result.json"))) == 4
+        assert len(list(tmp_path.rglob("metrics.csv"))) == 4
         said = "".join(
             o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", [])
         )
         (right,) = re.findall(r"(\d+)% of 200 new samples are right", said)
         assert int(right) > 40, "guessing gives 20"
     if file.stem == "tutorial":
-        assert len(list(tmp_path.rglob("result.json"))) == 4
+        assert len(list(tmp_path.rglob("metrics.csv"))) == 4
         shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         data = [output["data"] for output in shown if "data" in output]
         assert sum("image/png" in each for each in data) == 2

@@ -30,7 +30,7 @@ from fdi.data.dataset import Split
 from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training
 from fdi.runner.build import threads
-from fdi.track.record import Metrics
+from fdi.track.files import Metrics
 from fdi.train.rules import SMORMS3
 
 EPOCHS = 21

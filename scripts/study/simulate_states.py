@@ -13,7 +13,7 @@ import torch
 from export_reference import write_with_source
 from states import alpha, dale, membrane, pooling, regimes, snapshot
 
-from fdi.track.record import record
+from fdi.track.evidence import origin
 
 SIMULATIONS = {
     "membrane": membrane,
@@ -35,22 +35,22 @@ def main(names: list[str]) -> int:
         )
         return 2
     torch.set_num_threads(1)  # the same sums on any number of cores
-    origin = record("", torch.device("cpu"), 1)  # before the files below change under git
+    made = origin(torch.device("cpu"), 1)  # before the files below change under git
     for name in names or SIMULATIONS:
         path = FOLDER / f"{name}.csv"
-        write_with_source(SIMULATIONS[name].simulate(), path, provenance(name, origin))
+        write_with_source(SIMULATIONS[name].simulate(), path, provenance(name, made))
         print(path)
     return 0
 
 
-def provenance(name: str, origin: dict[str, Any]) -> str:
-    """One line that says what made a file, from `fdi.track.record.record`."""
-    commit = (origin["commit"] or "unknown")[:7] + (
-        "+changes" if str(origin["commit"]).endswith("+changes") else ""
+def provenance(name: str, made: dict[str, Any]) -> str:
+    """One line that says what made a file, from `fdi.track.evidence.origin`."""
+    commit = (made["commit"] or "unknown")[:7] + (
+        "+changes" if str(made["commit"]).endswith("+changes") else ""
     )
     return (
-        f"simulate_states.py {name}, commit {commit}, torch {origin['torch']}, "
-        f"{origin['processor']}, {date.today()}"
+        f"simulate_states.py {name}, commit {commit}, torch {made['torch']}, "
+        f"{made['processor']}, {date.today()}"
     )
 
 

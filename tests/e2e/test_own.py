@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 
 from fdi.data import from_torch
 from fdi.data.inputs import DataError
+from fdi.track.record import look
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
 
@@ -37,7 +37,7 @@ def test_the_example_runs_from_another_folder(tmp_path: Path, launcher: str):
     found = call("run", *folder, *chosen, *small, cwd=tmp_path / "else")
     assert found.returncode == 0, found.stderr
     (run,) = tmp_path.glob("else/results/runs/stripes/hourglass/sparse/seed=1-*")
-    assert (run / "result.json").exists()
+    assert look(run).state == "done"
     if launcher == "basic":
         snapshot_needs_to_be_told_where_the_code_is(tmp_path / "else", run)
 
@@ -65,10 +65,10 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
     assert f"{name} is computed by the reference engine, which is slower than engine=cpu" in told
     assert "about 9 times" in told
     (run,) = tmp_path.glob("results/runs/*/*/*/*")
-    assert "name: reference" in (run / ".hydra" / "config.yaml").read_text()
-    record = json.loads((run / "record.json").read_text())
-    assert "own_parts.laplace" in (run / ".hydra" / "config.yaml").read_text()
-    assert {"dataset", "surrogate"} <= record["run"]["code"].keys()
+    record = look(run)
+    assert record.config["engine"]["name"] == "reference"
+    assert "own_parts.laplace" in str(record.config)
+    assert {"dataset", "surrogate"} <= record.evidence["code"].keys()
     refused = call("run", *folder, *SMALL, *chosen, "engine=cpu", cwd=tmp_path)
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
@@ -142,7 +142,9 @@ def test_events_of_tonic():
     data = from_torch("mine", samples, samples, kind="events", sensor=(3, 2, 2), **VIEW)
     assert data.shape == (2, 2, 3)
     assert np.argwhere(data.test.inputs.dense()[:, 0]).tolist() == [[1, 1, 1, 2]]
-    with pytest.raises(DataError, match=r"mine: an event outside of the sensor \(2, 1, 2\)"):
+    with pytest.raises(
+        DataError, match=r"mine: a unit of the sensor \(2, 1, 2\) = 6 is outside 0..3"
+    ):
         from_torch("mine", samples, samples, kind="events", sensor=(2, 1, 2), **VIEW)
 
 
@@ -158,7 +160,7 @@ def test_what_does_not_fit_is_refused():
         from_torch("mine", other, [(np.zeros((1, 2, 2)), i % 2) for i in range(8)],
                    kind="constant", **VIEW)  # fmt: skip
     halves = [(np.zeros(3), 0.5) for _ in range(8)]
-    with pytest.raises(DataError, match="mine: each label must be one integer, they are float64"):
+    with pytest.raises(DataError, match="mine: label = 0.5 must be a whole number"):
         from_torch("mine", halves, halves, kind="constant", **VIEW)
     same = [(np.zeros(3), 0) for _ in range(8)]
     with pytest.raises(DataError, match="mine: 1 class; there is nothing to tell apart"):

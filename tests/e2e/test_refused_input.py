@@ -36,8 +36,8 @@ class Narrow(ReferenceEngine):
             raise ValueError("engine=narrow computes one hidden layer; use engine=auto")
 """
 OWN = {
-    "needs.py": MAKE.format(", needed"),
-    "model/needs.yaml": "_target_: needs.make\n",
+    "lacking.py": MAKE.format(", needed"),
+    "model/lacking.yaml": "_target_: lacking.make\n",
     "takes.py": MAKE.format(""),
     "model/takes.yaml": "_target_: takes.make\nx: 3\n",
     "narrow.py": ENGINE,
@@ -61,7 +61,10 @@ RUN = [
     (["identity.exclude=${name}"], "identity.exclude = ${name} must be a list"),
     (["homeostasis.upper=${seed}"], "homeostasis.upper = ${seed} must be {strength, rate}"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
-    (["hydra.job_logging.root=x"], "Unable to configure root logger"),
+    (
+        ["hydra.job_logging.root=x"],
+        "hydra.job_logging.root=x is for sweeps; add -m, or leave it out",
+    ),
     (["-m", "seed=0,1", "hydra.job_logging.root=x"], "Unable to configure root logger"),
     (["identity.exclude=[optimizer.lr.x]"], "identity.exclude: optimizer.lr has no keys"),
     (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
@@ -93,11 +96,17 @@ RUN = [
     ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),
     ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in ("train", "test"))], "no spikes in"),
     (["dataset=hdf5", "dataset.root={spikes}/loop"], "Too many levels of symbolic links"),
-    ([*MINE, "model=needs"], "model._target_ = needs.make: missing a required argument: 'needed'"),
-    ([*MINE, "model=takes"], "takes.make: got an unexpected keyword argument 'x'"),
+    (
+        [*MINE, "model=lacking"],
+        "model._target_ = lacking.make: missing a required argument: 'needed'",
+    ),
+    ([*MINE, "model=takes"], "model.x: no such key; takes.make takes none"),
     ([*MINE, "engine=narrow", "model.depth=2"], "engine=narrow computes one hidden layer; use"),
     ([*MINE, "engine=narrow", "engine.name=cpu"], "engine.name = cpu is that of fdi.engine.cpu"),
-    ([*MINE, "engine=narrow", "+engine.wide=1"], "unexpected keyword argument 'wide'"),
+    (
+        [*MINE, "engine=narrow", "+engine.wide=1"],
+        "engine.wide: no such key; choose one of decides, name",
+    ),
     ([*BEST, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
     ([*BEST, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
     ([*ZOO, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
@@ -153,7 +162,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
     spikes, own = tmp_path_factory.mktemp("spikes"), tmp_path_factory.mktemp("own")
     for folder in ("set", "loop"):
         (spikes / folder).mkdir()
-    (spikes / "loop" / "train.h5").symlink_to("train.h5")
+    for name in ("train.h5", "test.h5"):
+        (spikes / "loop" / name).symlink_to(name)
     for name in ("set/train", "set/test", "other"):
         write_spikes(spikes / f"{name}.h5")
     write_spikes(spikes / "set" / "silent.h5", spikes=0)

@@ -18,7 +18,7 @@ import torch
 from fdi.engine.cuda import CudaEngine, choice, trial
 from fdi.snn import models
 from fdi.snn.objective import Objective
-from fdi.track.files import read_json
+from fdi.track.record import look
 
 pytestmark = needs.kernels
 CPU, CASE = torch.device("cpu"), choice.Case(1, "zero", "superspike", 0)
@@ -205,9 +205,7 @@ def test_a_run_tries_its_kernels_before_it_opens_the_card(start, monkeypatch, he
     monkeypatch.setattr(choice, "doubt", cache(doubt))
     monkeypatch.setattr(choice, "_tried", lambda device: True)
     _, directory = start("pretended", "dense", "events", "probe=none", "init=kaiming")
-    record = read_json(directory / "record.json")
-    assert isinstance(record, dict)
-    plan = record["run"]["plan"]
+    plan = look(directory).origin["plan"]
     assert [choice.EXCLUSIVE in line for line in plan[1:]] == [True] * 2 * held
 
 

@@ -114,6 +114,6 @@ def test_a_run_with_graphs_has_the_numbers_of_one_without(start):
     pretend.COUNT.captured = pretend.COUNT.replayed = 0
     found, directory = start("pretended", "dense", "frames", *given, "engine.graphs=true")
     assert (pretend.COUNT.captured, pretend.COUNT.replayed) == (1, 5)
-    assert "steps of 3 samples as a CUDA graph" in (directory / "record.json").read_text()
+    assert "steps of 3 samples as a CUDA graph" in (directory / "run.json").read_text()
     same = {key: value for key, value in expected.items() if "second" not in key}
     assert same == {key: value for key, value in found.items() if "second" not in key}

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from fdi.engine.cuda.memory import fitting
-from fdi.track.files import CHECKPOINT, read_json
+from fdi.track import record
+from fdi.track.files import CHECKPOINT
 
 SIGNED = (
     "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",
@@ -204,14 +205,13 @@ def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
     given = ["init=fluct", "optimizer=adam", "trainer.epochs=1", "probe=none"]
     monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: 0.0005)
     _, directory = start("pretended", "dense", "events", *given)
-    (directory / "result.json").unlink()
+    record.change(directory, state="interrupted", result=None)
     monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: memory)
     start("pretended", "dense", "events", *given)
-    record = read_json(directory / "record.json")
-    assert record is not None
-    run = record["run"]
-    assert run["memory"] == run["resumed"][0]["memory"] == 0.0005
-    assert run["plan"] == run["resumed"][0]["plan"]
+    run = record.whole(directory)
+    (again,) = run.resumed
+    assert run.origin["memory"] == again["memory"] == 0.0005
+    assert run.origin["plan"] == again["plan"]
 
 
 @pytest.mark.parametrize(("free", "memory"), [(10, 8.0), (20, 10.0)])
