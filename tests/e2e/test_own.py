@@ -68,6 +68,7 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
     record = look(run)
     assert record.config["engine"]["name"] == "reference"
     assert "own_parts.laplace" in str(record.config)
+    assert record.evidence is not None
     assert {"dataset", "surrogate"} <= record.evidence["code"].keys()
     refused = call("run", *folder, *SMALL, *chosen, "engine=cpu", cwd=tmp_path)
     assert refused.returncode == 2
@@ -142,9 +143,7 @@ def test_events_of_tonic():
     data = from_torch("mine", samples, samples, kind="events", sensor=(3, 2, 2), **VIEW)
     assert data.shape == (2, 2, 3)
     assert np.argwhere(data.test.inputs.dense()[:, 0]).tolist() == [[1, 1, 1, 2]]
-    with pytest.raises(
-        DataError, match=r"mine: a unit of the sensor \(2, 1, 2\) = 6 is outside 0..3"
-    ):
+    with pytest.raises(DataError, match=r"mine: a unit of the sensor .* = 6 is outside"):
         from_torch("mine", samples, samples, kind="events", sensor=(2, 1, 2), **VIEW)
 
 
@@ -160,7 +159,7 @@ def test_what_does_not_fit_is_refused():
         from_torch("mine", other, [(np.zeros((1, 2, 2)), i % 2) for i in range(8)],
                    kind="constant", **VIEW)  # fmt: skip
     halves = [(np.zeros(3), 0.5) for _ in range(8)]
-    with pytest.raises(DataError, match="mine: label = 0.5 must be a whole number"):
+    with pytest.raises(DataError, match=r"mine: label = 0\.5 must be a whole number"):
         from_torch("mine", halves, halves, kind="constant", **VIEW)
     same = [(np.zeros(3), 0) for _ in range(8)]
     with pytest.raises(DataError, match="mine: 1 class; there is nothing to tell apart"):
