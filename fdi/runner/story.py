@@ -178,7 +178,8 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         compare_with_cpu(context, initial)
     if config.probe == "only":
         initialize(context, initial, measure)
-        record.end(directory, record.whole(directory), "probed")
+        state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
+        record.end(directory, record.whole(directory), state)
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
@@ -204,6 +205,8 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     from first.
     """
     config, directory = context.config, context.directory
+    if config.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
+        return
     run = record.whole(directory)
     now = evidence.origin(context.device, build.threads(config))
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
@@ -338,11 +341,13 @@ def _resume(context: RunContext) -> Progress:
     """
     config, directory = context.config, context.directory
     path = directory / CHECKPOINT
-    if config.probe == "only" or not path.exists():
+    if not path.exists():
         return Progress()
     run = record.whole(directory)
     refuse_other_code(directory, run, config)
     refuse_other_data(directory, run, config.dataset, context.data.checksum)
+    if config.probe == "only":
+        return Progress()
     progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)
     progress.go_on(context.phases)
     return progress
