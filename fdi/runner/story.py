@@ -31,6 +31,8 @@ from fdi.runner.training import (
     initial_network,
     initialize,
     load_checkpoint,
+    read_checkpoint,
+    refusing_damage,
     train,
     write_initial_state,
 )
@@ -317,8 +319,7 @@ def _take_over(context: RunContext) -> None:
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
             continue
-        whole = (other / CHECKPOINT).exists() and not record.changed(other, run)
-        if other_than_before(other, run, now) or not whole:
+        if other_than_before(other, run, now) or not _is_whole(other, run):
             continue
         record.change(
             directory,
@@ -333,6 +334,19 @@ def _take_over(context: RunContext) -> None:
                 shutil.copyfile(other / name, path)
         context.view.say(f"{directory}: goes on after the {epochs} epochs of {other}")
         return
+
+
+def _is_whole(directory: Path, run: Run) -> bool:
+    """Whether the tables of a finished run and its checkpoint are as it wrote them."""
+    path = directory / CHECKPOINT
+    if not path.exists() or record.changed(directory, run):
+        return False
+    try:
+        with refusing_damage(path):
+            read_checkpoint(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _resume(context: RunContext) -> Progress:

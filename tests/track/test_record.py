@@ -273,3 +273,12 @@ def test_a_folder_that_may_not_be_read_is_broken(tmp_path):
         path.chmod(0o700)
     assert run.state == "broken"
     assert "Permission denied" in run.reason
+
+
+def test_a_longer_run_does_not_go_on_from_a_damaged_checkpoint(results):
+    path = folder(results, 0)
+    content = (path / CHECKPOINT).read_bytes()
+    (path / CHECKPOINT).write_bytes(content[: len(content) // 2])
+    epochs = record.whole(path).config["trainer"]["epochs"] + 1
+    longer = {**SMALL, "trainer.epochs": epochs, "seed": 0, "results": results}
+    assert (fdi.run(**longer).result or {})["epochs"] == epochs
