@@ -61,12 +61,14 @@ def clean(results: Path, runs: Mapping[str, Run], sure: bool) -> int:
 
 def useless(path: Path, run: Run) -> bool:
     """Failed, or stopped without a checkpoint; or a folder that nothing was ever written to."""
+    if run.state not in ("missing", *STOPPED):
+        return False
     if run.state == "failed":
         return True
     there = (path / CHECKPOINT).exists()
     if run.state == "missing":
         return path.is_dir() and not there and not (path / METRICS).exists()
-    return run.state in STOPPED and not there
+    return not there
 
 
 def stopped_line(path: Path, run: Run) -> str:

@@ -31,6 +31,8 @@ from fdi.runner.training import (
     initial_network,
     initialize,
     load_checkpoint,
+    read_checkpoint,
+    refusing_damage,
     train,
     write_initial_state,
 )
@@ -178,7 +180,8 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         compare_with_cpu(context, initial)
     if config.probe == "only":
         initialize(context, initial, measure)
-        record.end(directory, record.whole(directory), "probed")
+        state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
+        record.end(directory, record.whole(directory), state)
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         if progress.epoch:
@@ -204,6 +207,8 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     from first.
     """
     config, directory = context.config, context.directory
+    if config.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
+        return
     run = record.whole(directory)
     now = evidence.origin(context.device, build.threads(config))
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
@@ -314,8 +319,7 @@ def _take_over(context: RunContext) -> None:
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
             continue
-        whole = (other / CHECKPOINT).exists() and not record.changed(other, run)
-        if other_than_before(other, run, now) or not whole:
+        if other_than_before(other, run, now) or not _is_whole(other, run):
             continue
         record.change(
             directory,
@@ -332,17 +336,32 @@ def _take_over(context: RunContext) -> None:
         return
 
 
+def _is_whole(directory: Path, run: Run) -> bool:
+    """Whether the tables of a finished run and its checkpoint are as it wrote them."""
+    path = directory / CHECKPOINT
+    if not path.exists() or record.changed(directory, run):
+        return False
+    try:
+        with refusing_damage(path):
+            read_checkpoint(path)
+    except ValueError:
+        return False
+    return True
+
+
 def _resume(context: RunContext) -> Progress:
     """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
     from other data or code.
     """
     config, directory = context.config, context.directory
     path = directory / CHECKPOINT
-    if config.probe == "only" or not path.exists():
+    if not path.exists():
         return Progress()
     run = record.whole(directory)
     refuse_other_code(directory, run, config)
     refuse_other_data(directory, run, config.dataset, context.data.checksum)
+    if config.probe == "only":
+        return Progress()
     progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)
     progress.go_on(context.phases)
     return progress

@@ -111,7 +111,8 @@ def parse_json(path: Path) -> Any | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError, OSError) as error:
-        text = "empty" if path.is_file() and not path.stat().st_size else str(error)
+        empty = os.path.isfile(path) and not os.path.getsize(path)
+        text = "empty" if empty else str(error)
         raise ValueError(text if str(path) in text else f"{path}: {text}") from None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -197,7 +198,11 @@ def look(directory: Path) -> Run:
 
 def _without(directory: Path, error: ValueError) -> Run:
     """What is said of a folder without a whole record."""
-    if (directory / RUN).exists():
+    try:
+        there = (directory / RUN).exists()
+    except PermissionError:  # a folder that may not be looked into
+        there = True
+    if there:
         return Run(state="broken", error=str(error).removeprefix(f"{directory}/"))
     if any((directory / name).exists() for name in OLDER):
         return Run(state="broken", error="written by fdi before 0.3, which kept other files")
@@ -275,7 +280,7 @@ def refuse_other_schedule(
     schedule that follows the number of epochs, unless that one is a cell `beside` it.
     """
     epochs, schedule = config["trainer"]["epochs"], config["scheduler"] or {}
-    begun = (directory / CHECKPOINT).exists() or look(directory).ended
+    begun = os.path.exists(directory / CHECKPOINT) or look(directory).ended
     if config["probe"] == "only" or epochs not in schedule.values() or begun:
         return
     for before, other, keys in shorter(directory, config):

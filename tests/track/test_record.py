@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -239,3 +240,45 @@ def test_a_run_that_ended_goes_on_from_its_checkpoint_where_its_record_is_that_o
     assert (path / CHECKPOINT).exists()
     fdi.run(**SMALL, results=results)
     assert numbers(path) == known
+
+
+@pytest.mark.parametrize("code", [{}, {"init": "of another time"}])
+def test_a_training_that_stopped_keeps_its_evidence_when_its_initial_state_is_measured(
+    results, code
+):
+    path = folder(results, 0)
+    (path / PROBE).unlink()
+    known = (record.whole(path).evidence or {}) | {"code": code, "numerics": 1}
+    record.change(path, state="interrupted", result=None, files={}, epoch=1, evidence=known)
+    if code:
+        with pytest.raises(fdi.Mistake, match="other code"):
+            fdi.probe(**SMALL, seed=0, results=results)
+    else:
+        fdi.probe(**SMALL, seed=0, results=results)
+        assert record.look(path).state == "interrupted"
+    assert (record.whole(path).evidence, record.whole(path).epoch) == (known, 1)
+
+
+def test_a_folder_that_may_not_be_read_is_broken(tmp_path):
+    path = write_run(tmp_path, seed=0)
+    path.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        run = record.look(path)
+        assert not status.useless(path, run)
+    finally:
+        os.seteuid(user)
+        path.chmod(0o700)
+    assert run.state == "broken"
+    assert "Permission denied" in run.reason
+
+
+def test_a_longer_run_does_not_go_on_from_a_damaged_checkpoint(results):
+    path = folder(results, 0)
+    content = (path / CHECKPOINT).read_bytes()
+    (path / CHECKPOINT).write_bytes(content[: len(content) // 2])
+    epochs = record.whole(path).config["trainer"]["epochs"] + 1
+    longer = {**SMALL, "trainer.epochs": epochs, "seed": 0, "results": results}
+    assert (fdi.run(**longer).result or {})["epochs"] == epochs
