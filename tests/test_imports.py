@@ -233,7 +233,6 @@ DOCUMENTED = re.compile(r"_(replace|asdict|fields|make|exit|getframe|target_|get
 """Of named tuples, os and sys, the key of Hydra, the value of a structure in Numba's pages on
 extensions, and torch's operations on lists, which have no other name in torch below 2.14.
 """
-STILL = ("cli/compose.py", "cli/launch.py", "config/settings.py")
 
 
 def test_nobody_uses_private_names_of_other_libraries():
@@ -246,7 +245,7 @@ def test_nobody_uses_private_names_of_other_libraries():
         for name in used(node)
         if is_private(name) and name not in ours and not DOCUMENTED.fullmatch(name)
     }
-    assert {line for line in found if line.partition(":")[0] not in STILL} == set()
+    assert found == set()
 
 
 def is_private(name: str) -> bool:

@@ -427,7 +427,8 @@ def final_result(
         batch(context)[0],
     )
     tested = config.trainer.get("test", True)
-    split = splits["test" if tested else "valid" if len(splits["valid"]) else "train"]
+    unseen = "valid" if len(splits["valid"]) else "train"
+    split = splits["test" if tested else unseen]
     last = best = trainer.evaluate(split, objective)
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)

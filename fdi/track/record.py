@@ -15,7 +15,7 @@ import json
 import math
 import os
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +30,7 @@ from fdi.track.process import holder, waits
 UNTESTED = "untested"  # trained with trainer.test=false
 TRAINED = ("done", UNTESTED)
 SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
+WRITTEN = ("running", "queued", "interrupted", "failed", "probed", "done")  # in a record
 STATES = (*SETTLED[:-1], "running", "queued", "failed", "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
@@ -170,7 +171,7 @@ def whole(directory: Path) -> Run:
     run = Run(**content)
     if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
         raise Mistake(f"{path}: tags must be a list, and the note text")
-    if problem := _foreign(directory, run.config) or _impossible(run):
+    if problem := _foreign(directory, run.config) or next(_impossible(run), None):
         raise Mistake(f"{path}: {problem}")
     return run
 
@@ -311,36 +312,42 @@ def _foreign(directory: Path, config: dict[str, Any]) -> str | None:
     return None if above == home else f"that of {home}, in the folder {above}"
 
 
-def _impossible(run: Run) -> str | None:
-    """What is wrong with the numbers of a record."""
-    if run.state not in ("running", "queued", "interrupted", "failed", "probed", "done"):
-        return f"state = {run.state}"
+def _impossible(run: Run) -> Iterator[str]:
+    """What is wrong with a record."""
+    if run.state not in WRITTEN:
+        yield f"state = {run.state}"
     for key in ("evidence", "origin", "result", "files"):
         if not isinstance(getattr(run, key), dict | None):
-            return f"{key} = {str(getattr(run, key))[:40]}"
+            yield f"{key} = {str(getattr(run, key))[:40]}"
+            return
     if not (isinstance(run.epoch, int) and run.epoch >= 0):
-        return f"epoch = {run.epoch}"
+        yield f"epoch = {run.epoch}"
     if (run.result is None) is (run.state == "done"):
-        return f"{run.state}, {'without' if run.state == 'done' else 'with'} a result"
-    result = run.result or {}
-    untested = bool(result) and all(result.get(key) is None for key in MEASURED)
-    for key in ACCURACIES:
-        lacking = result.get(key) is None
-        if lacking and result and key in MEASURED and not untested:
-            return f"{key} is missing"
-        if not lacking and not _within(result[key], 0, 1):
-            return f"{key} = {str(result[key])[:40]} must be from 0 to 1"
-    for key, least in LEAST.items():
-        if result.get(key) is not None and not _within(result[key], least, math.inf):
-            return f"{key} = {str(result[key])[:40]} must be at least {least}"
+        yield f"{run.state}, {'with' if run.result else 'without'} a result"
+    if run.result:
+        yield from _out_of_range(run.result)
+
+
+def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
+    """Numbers of a result that cannot be."""
+    lacking = [key for key in MEASURED if result.get(key) is None]
+    if len(lacking) == 1:
+        yield f"{lacking[0]} is missing"
+    ranges = dict.fromkeys(ACCURACIES, (0, 1)) | {
+        k: (least, math.inf) for k, least in LEAST.items()
+    }
+    for key, (least, most) in ranges.items():
+        if result.get(key) is not None and not _within(result[key], least, most):
+            limit = f"from {least} to {most}" if most == 1 else f"at least {least}"
+            yield f"{key} = {str(result[key])[:40]} must be {limit}"
     for key in ("rates", "silent", "moved", "alignment"):
         most, values = 1 + ROUNDED if key in SHARES else math.inf, result.get(key) or {}
         if not isinstance(values, dict):
-            return f"{key} = {str(values)[:40]}"
+            yield f"{key} = {str(values)[:40]}"
+            return
         for name, value in values.items():
             if value is not None and not _within(value, -ROUNDED, most):
-                return f"{key} of {name} = {str(value)[:40]}"
-    return None
+                yield f"{key} of {name} = {str(value)[:40]}"
 
 
 def is_number(value: Any) -> bool:
