@@ -153,7 +153,7 @@ def test_no_process_outlives_its_sweep(tmp_path, launcher, sent):
 
 
 def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(tmp_path):
-    words = ("-m", "seed=0,1", *TINY, "trainer.epochs=1000")
+    words = ("-m", "seed=0,1", *TINY, "trainer.epochs=400")
     child = process(*words, cwd=tmp_path)
     begun = wait_for_epoch(tmp_path, 2, child)
     child.send_signal(signal.SIGINT)
