@@ -20,7 +20,7 @@ import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
 from fdi.track.files import METRICS, PROBE, printable, read
-from fdi.track.record import TRAINED, checksum, initial_state, look
+from fdi.track.record import TRAINED, digest, initial_state, look
 
 log = logging.getLogger("fdi.analysis")
 CSV_COLUMNS = ("epoch", "phase")
@@ -70,29 +70,26 @@ def _finished(table: pd.DataFrame) -> list[int | None]:
     ]
 
 
-_said: ContextVar[tuple[dict[str, None], ...]] = ContextVar("said", default=())
+_said: ContextVar[set[str] | None] = ContextVar("said", default=None)
 
 
 @contextmanager
-def each_once() -> Iterator[dict[str, None]]:
-    """Say of each damaged file once meanwhile, however often it is read, also in blocks within this
-    one; yields their paths.
-    """
-    paths: dict[str, None] = {}
-    before = _said.set((*_said.get(), paths))
+def each_once() -> Iterator[None]:
+    """Say of each damaged file once meanwhile, however often it is read."""
+    before = _said.set(set())
     try:
-        yield paths
+        yield
     finally:
         _said.reset(before)
 
 
 def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
     """Say that what a file of a run holds is left out."""
-    blocks, known = _said.get(), f"{path}/{file}"
-    if not (blocks and known in blocks[0]):
+    known, said = f"{path}/{file}", _said.get()
+    if said is None or known not in said:
         log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
-    for paths in blocks:
-        paths[known] = None
+    if said is not None:
+        said.add(known)
 
 
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
@@ -117,7 +114,7 @@ def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
     )
     if epochs is None:
         return (header, body) if whole or not header else None
-    right = len(rows) == epochs and checksum(path) == look(Path(run)).files.get(METRICS)
+    right = len(rows) == epochs and digest(text) == look(Path(run)).files.get(METRICS)
     return (header, body) if whole and right else None
 
 

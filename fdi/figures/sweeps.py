@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis import conditions
 from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
@@ -90,12 +91,7 @@ def fixed(runs: Runs, varied: Sequence[str] = ()) -> list[str]:
     """The config columns that must agree: all that differ, except those of the seed, the
     initialization and `varied`.
     """
-    free = ("seed", "init.", *varied)
-    differing = [
-        column for column in config_columns(runs) if runs[column].nunique(dropna=False) > 1
-    ]
-    starts = tuple(name for name in free if name.endswith("."))
-    return [name for name in differing if name not in free and not name.startswith(starts)]
+    return conditions.differing(runs, "init.", *varied)
 
 
 def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:

@@ -312,9 +312,11 @@ def _take_over(context: RunContext) -> None:
     of epochs: then the numbers are those of a run from the start.
     """
     config, directory = context.config, context.directory
+    if not (candidates := shorter(directory, config)):
+        return
     mine = evidence.of(config, context.data.checksum)
     now = evidence.origin(context.device, build.threads(config))
-    for epochs, other, schedule in shorter(directory, config):
+    for epochs, other, schedule in candidates:
         run = record.whole(other)
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:

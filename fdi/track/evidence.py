@@ -230,9 +230,10 @@ def kept_apart(folder: Path, others: Iterable[Run], config: Mapping[str, Any]) -
     """A line for each way in which finished runs in a folder were made of other data, other code or
     with other numerics than a run of `config` would be now: no row and no pair will hold both.
     """
-    now, counts = of(config), dict.fromkeys(SHARED, 0)
-    for run in others:
-        for key in apart(run.evidence, now) if run.ended else ():
+    ended, counts = [run for run in others if run.ended], dict.fromkeys(SHARED, 0)
+    now = of(config) if ended else None
+    for run in ended:
+        for key in apart(run.evidence, now):
             counts[key] += 1
     for key, count in counts.items():
         if count:

@@ -227,7 +227,7 @@ def changed(directory: Path, run: Run) -> list[str]:
 def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:
     """The rows of init.json, none where there is no whole one, or one that is not that of `run`."""
     path = directory / PROBE
-    if PROBE in changed(directory, run):
+    if PROBE in run.files and checksum(path) != run.files[PROBE]:
         return []
     try:
         rows: Any = parse_json(path)
@@ -238,11 +238,16 @@ def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:
 
 
 def checksum(path: Path) -> str | None:
-    """16 hex digits over the bytes of a file of text; None where there is none that can be read."""
+    """`digest` of a file of text; None where there is none that can be read."""
     try:
-        return hashlib.blake2b(read(path).encode(), digest_size=8).hexdigest()
+        return digest(read(path))
     except (OSError, ValueError):
         return None
+
+
+def digest(text: str) -> str:
+    """16 hex digits over the bytes of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 class Shorter(NamedTuple):
