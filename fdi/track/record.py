@@ -345,7 +345,7 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
         if result.get(key) is not None and not _within(result[key], least, most):
             limit = f"from {least} to {most}" if most == 1 else f"at least {least}"
             yield f"{key} = {str(result[key])[:40]} must be {limit}"
-    for key in ("rates", "silent", "moved", "alignment"):
+    for key in ("rates", "silent", "moved", "decayed", "alignment"):
         most, values = 1 + ROUNDED if key in SHARES else math.inf, result.get(key) or {}
         if not isinstance(values, dict):
             yield f"{key} = {str(values)[:40]}"
