@@ -134,7 +134,7 @@ def _calls(value: Any, path: str) -> Iterator[str]:
             yield from _calls(item, here)
 
 
-NUMERICS = 2
+NUMERICS = 3
 """Counts the changes after which the same run has other numbers: it is raised when a golden run
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.
