@@ -6,7 +6,9 @@ import importlib
 import re
 import shlex
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -140,7 +142,7 @@ def test_the_site_builds(tmp_path, monkeypatch):
     pytest.importorskip("mkdocstrings")
     import subprocess
 
-    settings = (ROOT / "zensical.toml").read_text()
+    site, settings = ROOT / "site", (ROOT / "zensical.toml").read_text()
     assert 'site_dir = "site"' in settings
     found = subprocess.run(
         [sys.executable, "-m", "zensical", "build"], cwd=ROOT, capture_output=True, text=True
@@ -149,3 +151,49 @@ def test_the_site_builds(tmp_path, monkeypatch):
     api = (ROOT / "site" / "reference" / "api.html").read_text()
     assert "fluctuation_driven_normal_" in api
     assert "<math" in (ROOT / "site" / "theory.html").read_text()
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    assert dead_links(site, pages) == []
+
+
+class _Page(HTMLParser):
+    """Where the parts of a page lead, and the places in it that others may lead to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.places: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            elif name in ("id", "name") and value:
+                self.places.add(value)
+
+
+def dead_links(site: Path, pages: dict[Path, _Page]) -> list[str]:
+    """Those of a page within the site that lead to no file, or to no place on its page."""
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            file, _, place = unquote(link).partition("#")
+            if path.name == "404.html" or re.match(r"[a-z]+:|//", link):
+                continue
+            target = (path.parent / file).resolve() if file else path
+            target = target / "index.html" if target.is_dir() else target
+            known = pages.get(target)
+            lost = place and known and place not in known.places and place != "__top"
+            if not target.exists() or lost:
+                dead.append(f"{path.relative_to(site)}: {link}")
+    return dead
+
+
+def test_a_picture_is_described_alike_wherever_it_stands():
+    """But where a page has it for its own finding."""
+    found: dict[str, set[str]] = {}
+    for page in (ROOT / "README.md", DOCS / "index.md"):
+        for text, place in re.findall(r"!\[([^\]]*)\]\(([^)]+\.png)\)", page.read_text()):
+            found.setdefault(Path(place).name, set()).add(text)
+    assert found
+    assert {name: texts for name, texts in found.items() if len(texts) > 1} == {}

@@ -2,9 +2,9 @@
 of a machine share one copy, and a start reads nothing but what its batches need.
 
 A table belongs to a file as it is (fdi.config.cache.Stamp), to what was asked of it, and to the
-code that read it. It lies in the user's cache, appears there as a whole, and may be deleted at any
-time; where it cannot be written, each process reads the file into a memory of its own, after a line
-that says so.
+code that read it. It lies in the user's cache, appears there as a whole with its checksums, which
+each process compares when it opens it, and may be deleted at any time; where it cannot be written,
+each process reads the file into a memory of its own, after a line that says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -73,14 +74,16 @@ def value(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
     """What `make` returns, a number or a text, or what it returned before for an equal key."""
     try:
         file = cache_folder(DATA) / f"{_key(*key)}.json"
-        with suppress(OSError, ValueError):
-            return json.loads(file.read_text())[0]
+        with suppress(OSError, ValueError, TypeError):
+            kept, checksum = json.loads(file.read_text())
+            if checksum == _key(kept):
+                return kept
     except OSError:
         return make()
     made = make()
     with suppress(OSError), tempfile.TemporaryDirectory(dir=file.parent) as folder:
         new = Path(folder) / "value"
-        new.write_text(json.dumps([made]))
+        new.write_text(json.dumps([made, _key(made)]))
         new.replace(file)
     return made
 
@@ -116,16 +119,17 @@ def _opened(folder: Path) -> Mapped | None:
     if not folder.is_dir():
         return None
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
-        about = json.loads((folder / "about.json").read_text())
+        about, seal = json.loads((folder / "about.json").read_text())
+        if seal != _key(json.dumps(about)):
+            raise ValueError(folder)
         arrays = {}
-        for name, size in about["files"].items():
-            if (folder / name).stat().st_size != size:
-                raise ValueError(name)
+        for name, (size, checksum) in about["files"].items():
             if size:
                 arrays[name] = np.asarray(np.memmap(folder / name, KINDS[name], "r"))
+                if (arrays[name].nbytes, crc32(arrays[name].data)) != (size, checksum):
+                    raise ValueError(name)
         indptr, units, counts = arrays["indptr"], arrays["units"], arrays.get("counts")
-        if (indptr[0], indptr[-1]) == (0, len(units)):
-            return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
+        return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
     shutil.rmtree(folder, ignore_errors=True)
     return None
 
@@ -140,7 +144,7 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
     try:
         about = _save(folder, parts)
         with (folder / "about.json").open("w") as file:
-            json.dump(about, file)
+            json.dump([about, _key(json.dumps(about))], file)
             _sync(file)
         if unchanged() and not (home / name).exists():
             os.replace(folder, home / name)
@@ -150,20 +154,24 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
 
 def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
     about: dict[str, Any] = {}
-    end = 0
+    end, start = 0, bytes(8)
     with ExitStack() as stack:
         files = {name: stack.enter_context((folder / name).open("wb")) for name in KINDS}
-        files["indptr"].write(bytes(8))
+        sums = dict.fromkeys(KINDS, 0) | {"indptr": crc32(start)}
+        files["indptr"].write(start)
         for part in parts:
             about = {"shape": part.shape, "steps": part.steps}
             columns = part.indptr[1:] + end, part.units, part.counts
             for (name, kind), numbers in zip(KINDS.items(), columns):
                 if numbers is not None:
-                    files[name].write(np.ascontiguousarray(numbers, kind).data)
+                    written = np.ascontiguousarray(numbers, kind)
+                    files[name].write(written.data)
+                    sums[name] = crc32(written.data, sums[name])
             end += len(part.units)
         for file in files.values():
             _sync(file)
-    return {**about, "files": {name: (folder / name).stat().st_size for name in KINDS}}
+    sizes = {name: (folder / name).stat().st_size for name in KINDS}
+    return {**about, "files": {name: (size, sums[name]) for name, size in sizes.items()}}
 
 
 def _sync(file: IO[Any]) -> None:

@@ -53,7 +53,11 @@ const sorting = (head, sort) => {
   };
   head.tabIndex = 0;
   head.onclick = act;
-  head.onkeydown = event => event.key === "Enter" && act();
+  head.addEventListener("keydown", event => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // a space would scroll the page
+    act();
+  });
 };
 
 // Tables that stand in the page: a click on a head sorts, a field above filters.

@@ -97,14 +97,20 @@ def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
 
 
 @pytest.mark.parametrize("file", ["units", "indptr", "about.json"])
-@pytest.mark.parametrize("damage", ["short", "long", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["short", "long", "empty", "gone", "0xFF", "a bit"])
 def test_a_damaged_table_is_written_again(digits_folder, home, file, damage):
     before = load(digits_folder)
     (folder,) = home.glob("toy_train-*")
     path = folder / file
     whole = path.read_bytes()
     path.unlink()
-    changed = {"short": whole[:-2], "long": whole + b"x", "empty": b""}
+    changed = {
+        "short": whole[:-2],
+        "long": whole + b"x",
+        "empty": b"",
+        "0xFF": b"\xff" * len(whole),
+        "a bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+    }
     if damage in changed:
         path.write_bytes(changed[damage])
     after = load(digits_folder)
@@ -174,3 +180,12 @@ def test_chosen_samples_are_those_that_are_taken():
         np.testing.assert_array_equal(chosen.offsets(some), taken.take(some).indptr)
         np.testing.assert_array_equal(chosen.indptr, taken.indptr)
         np.testing.assert_array_equal(chosen.dense(), taken.dense())
+
+
+def test_a_kept_value_that_somebody_changed_is_made_again(home):
+    assert tables.value(("rate", 1), lambda: 20.6) == 20.6
+    (file,) = home.glob("*.json")
+    for content in ('[30.3, "0"]', "[30.3]", "30.3", file.read_text().replace("20.6", "30.3")):
+        file.write_text(content)
+        assert tables.value(("rate", 1), lambda: 20.6) == 20.6
+    assert tables.value(("rate", 1), lambda: pytest.fail("made again")) == 20.6
