@@ -121,6 +121,7 @@ def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> shee
 
 def figure(module: Any, content: pd.DataFrame) -> sheet.Page:
     """One page as a figure of matplotlib."""
+    content = sheet.plain(content)
     with style.alone():
         drawn, axes = sheet.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)

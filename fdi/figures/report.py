@@ -28,6 +28,7 @@ from fdi.analysis.results import OWN, READOUT, Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, pages, svg, with_own
+from fdi.track.files import printable
 from fdi.track.record import STATES, TRAINED, UNTESTED
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -98,9 +99,10 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     said = escape(" ".join(f"{sentence}." for sentence in _sentences(main)))
     parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_first(drawn, main)}{_contents(names)}"]
     parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
+    body = printable("".join(parts), keep="\n")
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
-        f"<body>{''.join(parts)}<script>{SCRIPT.read_text()}</script></body></html>\n"
+        f"<body>{body}<script>{SCRIPT.read_text()}</script></body></html>\n"
     )
 
 
@@ -287,7 +289,7 @@ def explorer(results: Results) -> str:
     content = {
         "columns": list(columns),
         "rows": [*zip(*columns.values())],
-        "paths": [*map(str, runs["path"])],
+        "paths": [*map(_text, runs["path"])],
         "same": alike,
         "config": {name: values for name, values in config.items() if name not in alike},
         "curves": _curves(results, runs),
@@ -332,7 +334,7 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         return str(int(value))
-    return shown(value)
+    return printable(shown(value), keep="\n")
 
 
 def _percent(share: float) -> str | None:

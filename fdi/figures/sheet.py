@@ -51,6 +51,26 @@ def page(
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
 
 
+SYMBOLS = r"\\(?:sigma_U|mu_U|alpha|xi|theta)|10\^\{-?\d+\}|[-=()/ ]"
+MATH = re.compile(rf"(\$(?:_0|\^2|(?:{SYMBOLS})+)\$)")  # that figures of fdi have
+
+
+def plain(content: pd.DataFrame) -> pd.DataFrame:
+    """The page with its text as matplotlib draws it: what users name their runs is no formula, and
+    one that cannot be read would end the command; only the symbols of fdi are.
+    """
+    text = content.select_dtypes(["object", "string"])
+    return content.assign(**{name: text[name].map(_plain, na_action="ignore") for name in text})
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = MATH.split(value)  # every second one is a formula
+    parts[::2] = [part.replace("$", r"\$") for part in parts[::2]]
+    return "".join(parts)
+
+
 def foot(figure: Figure, source: str) -> None:
     """Small lines below everything that say where the data come from; the figure grows by them."""
     text = fill(f"data: {source}", round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 import pytest
 
 from fdi.analysis.results import own
 from fdi.cli import figures, report
+from fdi.figures import sheet
 from fdi.figures.report import html
+from fdi.track import record
 
 
 @pytest.fixture
@@ -50,3 +57,24 @@ def test_a_style_that_lies_about_changes_nothing(results, tmp_path, monkeypatch)
     strange: Any = {"text.usetex": True, "text.latex.preamble": r"\input{x}", "font.size": 30}
     with matplotlib.rc_context(strange):
         assert html(own(results), own(results)) == before
+
+
+def test_a_name_that_looks_like_a_formula_is_drawn_as_it_is(write_run, tmp_path):
+    """Of formulas only the symbols of fdi are; this one would end the command."""
+    for init in ("$x^$", "$\\frac{1}$", "a $ and $_$"):
+        for seed in (0, 1):
+            write_run(init, seed, [0.1, 0.3, 0.5])
+    page = html(own(tmp_path), own(tmp_path))
+    assert "learning_curves" in page
+    text = sheet.plain(pd.DataFrame({"title": ["$\\sigma_U$ of $x^$"], "n": [1]}))
+    assert text["title"].tolist() == ["$\\sigma_U$ of \\$x^\\$"]
+
+
+def test_no_text_turns_the_report_around(write_run, tmp_path):
+    """A sign that reverses what follows is shown as its number."""
+    path = write_run("fluct", 0, [0.1, 0.3, 0.5])
+    record.change(path, note="turn \u202eround", tags=["\u202e"])
+    page = html(own(tmp_path), own(tmp_path))
+    data = gzip.decompress(base64.b64decode(re.findall(r'data-runs="([^"]+)"', page)[0]))
+    assert "\\u202e" in json.loads(data)["rows"][0][-1]
+    assert "\u202e" not in page + data.decode()
