@@ -121,16 +121,24 @@ def by_seed(
     has several runs.
     """
     groups = [np.arange(len(runs))] if groups is None else groups
-    pair = runs["seed"].astype(str)
-    if same_data and SPLIT in runs:
-        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
     places = np.concatenate([*groups, np.empty(0, int)]).astype(int)
     number = np.repeat(np.arange(len(groups)), [*map(len, groups)])
-    values = runs[[*names]].iloc[places].astype(float)
-    means = values.groupby([number, pair.to_numpy(dtype=object)[places]]).mean()
+    means = seed_means(runs.iloc[places], names, number, same_data)
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [Seeds(pairs[a:b], tuple(names), rows[a:b]) for a, b in pairwise(ends)]
+
+
+def seed_means(
+    runs: Runs, names: Sequence[str], by: np.ndarray, same_data: bool = True
+) -> pd.DataFrame:
+    """The means over the runs, or their epochs, that agree in `by` (a value for each row) and in
+    what makes a pair: a row for each.
+    """
+    pair = runs["seed"].astype(str)
+    if same_data and SPLIT in runs:
+        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
+    return runs[[*names]].astype(float).groupby([by, pair.to_numpy(dtype=object)]).mean()
 
 
 def spread(
