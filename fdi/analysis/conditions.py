@@ -130,7 +130,7 @@ def by_seed(
 
 
 def seed_means(
-    runs: Runs, names: Sequence[str], by: np.ndarray, same_data: bool = True
+    runs: Runs, names: Sequence[str], by: np.ndarray | pd.Series, same_data: bool = True
 ) -> pd.DataFrame:
     """The means over the runs, or their epochs, that agree in `by` (a value for each row) and in
     what makes a pair: a row for each.

@@ -172,11 +172,14 @@ def of_hidden(start: str) -> Values:
     return mean
 
 
+RATE_BY_LAYER = "rate_by_layer"
+"""The rate of each hidden layer where x is largest: a quantity with an axis of its own."""
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
     "rate": Quantity(
         "rate after training (Hz), mean of the hidden populations", of_hidden("rate/")
     ),
+    RATE_BY_LAYER: Quantity("rate before training (Hz)", lambda layers: layers["rate"]),
     "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
     "alignment": Quantity(
         "alignment of hidden spikes, before and after (1: unchanged)", of_hidden("alignment/"), 1.0
@@ -184,10 +187,6 @@ QUANTITIES = {
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }
-RATE_BY_LAYER = "rate_by_layer"
-"""The rate of each hidden layer before training, where x is largest: a quantity with an axis of its
-own.
-"""
 
 
 def column(name: str, results: Results) -> pd.Series:

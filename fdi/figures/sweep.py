@@ -28,9 +28,10 @@ from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.sweeps import SIGMA
 
 ANY = "*"  # in `only`: any value but null
-SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
+LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
@@ -215,13 +216,7 @@ class Sweep:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
         if figure.x.startswith("init."):
-            parts = [
-                sweeps.swept(group, str(init), figure.x)
-                if sweeps.levels(members, figure.x) > 1
-                else sweeps.usual(members)
-                for init, members in groups(group, "init", sort=False)
-            ]
-            chosen = pd.concat(parts).assign(sigma_u=np.nan)
+            chosen = sweeps.initial_states(group, figure.x).assign(sigma_u=np.nan)
         elif figure.usual:
             chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
@@ -258,11 +253,11 @@ class Sweep:
         for name in figure.quantities:
             if name == "accuracy":
                 part = self._accuracies(chosen, keys)
-            elif name == RATE_BY_LAYER:
-                part = moments(_layers(chosen, results), keys, "rate")
             else:
-                quantity = _quantity(name)
-                values = chosen.assign(value=quantity.of(chosen).astype(float))
+                runs, quantity = chosen, _quantity(name)
+                if name == RATE_BY_LAYER:
+                    runs = _layers(chosen, results)
+                values = runs.assign(value=quantity.of(runs).astype(float))
                 part = moments(values, keys, "value", most=quantity.most)
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
@@ -415,14 +410,12 @@ def of_file(file: Path) -> Figure | None:
 
 def _quantity(name: str) -> Quantity:
     """One of QUANTITIES, or a column of the run table."""
-    if name == RATE_BY_LAYER:
-        return Quantity("rate before training (Hz)", lambda runs: runs["rate"])
     return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
 
 
 def _measured(name: str, runs: Runs) -> pd.Series:
     if name not in runs:
-        known = choose(name, [*QUANTITIES, RATE_BY_LAYER, *map(str, runs)])
+        known = choose(name, [*QUANTITIES, *map(str, runs)])
         raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
 
