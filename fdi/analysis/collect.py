@@ -38,7 +38,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -75,35 +75,24 @@ MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"
 
 
-class Columns(NamedTuple):
-    """Those that a table has at least, and where it comes from."""
-
-    names: tuple[str, ...]
-    origin: str
-
-
-Runs = Annotated[pd.DataFrame, Columns((*KEYS, ACCURACY), "fdi.results gives tables of runs")]
-"""A row for each run: fdi.analysis.collect."""
-Curves = Annotated[pd.DataFrame, Columns((*KEYS, "epoch", "phase"), "fdi.curves gives them")]
+Runs = pd.DataFrame
+"""A row for each run, with the columns above."""
+Curves = pd.DataFrame
 """A row for each run and epoch: fdi.analysis.metrics."""
-Probe = Annotated[pd.DataFrame, Columns((*KEYS, "population"), "fdi.analysis.metrics reads them")]
+Probe = pd.DataFrame
 """A row for each run and population: fdi.analysis.metrics."""
-Summary = Annotated[
-    pd.DataFrame,
-    Columns(("n", "accuracy", "versus", "verdict"), "fdi.analysis.summary.summarize makes it"),
-]
+Summary = pd.DataFrame
 """A row for each condition: fdi.analysis.summary."""
-Page = Annotated[pd.DataFrame, Columns(("source",), "see fdi/figures/__init__.py")]
-"""What one picture shows, and, the same in all rows, where it comes from."""
+Page = pd.DataFrame
+"""What one picture shows, and, the same in all rows, where it comes from, `source`."""
 
 
-def checked(table: pd.DataFrame, kind: Any, what: str) -> pd.DataFrame:
-    """The table. Raises fdi.Mistake where it lacks columns of its `kind`, one of the types above;
-    `what` it is, in words.
-    """
-    columns: Columns = get_args(kind)[1]
-    if lacking := [name for name in columns.names if name not in table]:
-        raise Mistake(f"{what} lacks the columns {', '.join(lacking)}; {columns.origin}")
+def checked(table: Runs, what: str = "the table of runs") -> Runs:
+    """The table. Raises fdi.Mistake where it lacks columns of one of runs; `what` it is."""
+    if lacking := [name for name in (*KEYS, ACCURACY) if name not in table]:
+        raise Mistake(
+            f"{what} lacks the columns {', '.join(lacking)}; fdi.results gives tables of runs"
+        )
     return table
 
 

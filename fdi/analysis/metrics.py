@@ -11,8 +11,7 @@ import io
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,26 +69,10 @@ def _finished(table: pd.DataFrame) -> list[int | None]:
     ]
 
 
-_said: ContextVar[set[str] | None] = ContextVar("said", default=None)
-
-
-@contextmanager
-def each_once() -> Iterator[None]:
-    """Say of each damaged file once meanwhile, however often it is read."""
-    before = _said.set(set())
-    try:
-        yield
-    finally:
-        _said.reset(before)
-
-
+@cache
 def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
-    """Say that what a file of a run holds is left out."""
-    known, said = f"{path}/{file}", _said.get()
-    if said is None or known not in said:
-        log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
-    if said is not None:
-        said.add(known)
+    """Say, once, that what a file of a run holds is left out."""
+    log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
 
 
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:

@@ -200,7 +200,6 @@ STATES_CAPTION = (
     "gradient): standard deviation of the membrane potential without reset in units of the "
     "threshold, its target, and firing rate."
 )
-SYMBOLS = {PLUS_MINUS: r"\pm ", MINUS: "-", "%": r"\%"}
 SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -209,10 +208,11 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    PLUS_MINUS: r"$\pm$",
+    MINUS: "$-$",
 }
 MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
-NUMBER = rf"[\[\]+{MINUS}{PLUS_MINUS}0-9., e-]*"
-MATH = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
+POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
 STATE_FIELDS = (
     "measured_sigma_u",
     "target_sigma_u",
@@ -222,7 +222,6 @@ STATE_FIELDS = (
     "below_floor",
     "verdict",
 )
-POWER = re.compile(r"([0-9.]+)e([+-])0*([0-9]+)")
 NUMERIC = (
     "n",
     "accuracy",
@@ -306,12 +305,12 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
     without jinja2.
     """
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(_math).rename(columns=_escaped)
+    cells = table.map(lambda cell: POWER.sub(_power, _escaped(cell))).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
             column_format=shape,
-            caption=_math_in(caption),
+            caption=_escaped(caption),
             label=label,
             position="t",
             position_float="centering",
@@ -346,22 +345,8 @@ def _brackets(low: float, high: float, form: str = ".1f") -> str:
     return "" if pd.isna(low) else f"[{_points(low, form)}, {_points(high, form)}]"
 
 
-def _math(cell: str) -> str:
-    """A cell of numbers as a formula, which has a true minus, another with its signs escaped."""
-    if not MATH.fullmatch(cell):
-        return _escaped(cell)
-    return f"${POWER.sub(_power, _symbols(cell))}$"
-
-
-def _power(match: re.Match[str]) -> str:
-    sign = "-" if match[2] == "-" else ""
-    return rf"{match[1]} \times 10^{{{sign}{match[3]}}}"
-
-
-def _symbols(text: str) -> str:
-    for sign, command in SYMBOLS.items():
-        text = text.replace(f"{sign} " if sign == PLUS_MINUS else sign, command)
-    return text
+def _power(number: re.Match[str]) -> str:
+    return rf"${number[1]} \times 10^{{{int(number[2])}}}$"
 
 
 def _escaped(text: str) -> str:
@@ -376,7 +361,3 @@ def _marked(text: Any) -> str:
 
 def _line(text: Any) -> str:
     return " ".join(str(text).split())
-
-
-def _math_in(caption: str) -> str:
-    return _escaped(caption).replace(PLUS_MINUS, r"$\pm$")

@@ -107,7 +107,7 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
 
 
 def _refuse(runs: Runs, versus: str) -> None:
-    checked(runs, Runs, "the table of runs")
+    checked(runs)
     if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
         raise Mistake(
             f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"

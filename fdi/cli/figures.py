@@ -25,7 +25,6 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    from fdi.analysis.metrics import each_once
     from fdi.figures.catalogue import FIGURES
 
     if arguments.list:
@@ -34,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.run:
         return _of_run(arguments.names, arguments.run, arguments.modules, arguments.out)
-    with each_once():
-        return _draw_all(arguments)
+    return _draw_all(arguments)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
-    from fdi.analysis.metrics import curves, each_once
+    from fdi.analysis.metrics import curves
     from fdi.analysis.render import EXAMPLE, write
     from fdi.analysis.studies import of_folder
 
@@ -36,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = results.curves_of(results.runs)
         write(table, arguments.runs or arguments.curves)
     elif arguments.probe:
-        with each_once():
-            _states(results, arguments)
+        _states(results, arguments)
     elif arguments.best:
         _best(results, arguments)
     elif arguments.zoo:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
 
 SCHEDULE = "scheduler._target_"
@@ -76,19 +77,16 @@ def of(key: str, value: Any = None) -> str:
     """A key of the config, or with a value this too, in words."""
     if value is None:
         return KEYS.get(key, key)
-    if key in SAID:
+    text = isinstance(value, str)
+    if key in SAID and (key == "init" or not text):
         return SAID[key](value)
-    named = "." not in key and isinstance(value, str)  # a derived column
+    named = text and "." not in key  # a derived column
     return str(value) if named else f"{KEYS.get(key, key)} = {shown(value)}"
 
 
 def shown(value: Any) -> str:
     """A value of a key as one would write it."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "none"
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+    return "none" if pd.isna(value) else formats.shown(value)
 
 
 def init(name: str, short: bool = False) -> str:

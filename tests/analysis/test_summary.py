@@ -263,7 +263,7 @@ def test_a_number_and_its_interval_are_formulas_in_columns_of_their_own(both):
     table["95 % interval"] = "[48.3, 55.7]"
     names = "init,accuracy,95 % interval,difference"
     text = latex(chosen(table, names), "A \u00b1 B, 95 %.", "tab:x")
-    assert r"fluct\_mu & $52.0 \pm 3.7$ & $[48.3, 55.7]$ & $-0.2$ \\" in text
+    assert r"fluct\_mu & 52.0 $\pm$ 3.7 & [48.3, 55.7] & $-$0.2 \\" in text
     assert r"\caption{A $\pm$ B, 95 \%.}" in text
     assert r"init & accuracy & 95 \% interval & difference \\" in text
 

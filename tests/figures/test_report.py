@@ -22,16 +22,14 @@ def results(write_run, tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_damaged_learning_curve_is_told_once_each_time(results, caplog):
+def test_a_damaged_learning_curve_is_told_once(results, caplog):
     run = next(results.glob("runs/randman/dense/fluct/seed=0-*"))
     (run / "metrics.csv").write_text("epoch,phase\nnothing")
     out = ["--out", str(results / "out")]
     for main, more in ((report.main, []), (figures.main, out)):
-        for _ in range(2):
-            caplog.clear()
-            main(["--results", str(results), *more])
-            (line,) = caplog.messages
-            assert line.endswith(f"{run}: metrics.csv is damaged; this learning curve is left out")
+        main(["--results", str(results), *more])
+    (line,) = caplog.messages
+    assert line.endswith(f"{run}: metrics.csv is damaged; this learning curve is left out")
 
 
 def test_a_report_says_what_it_leaves_out(results):
