@@ -240,8 +240,3 @@ def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[An
     them, whose types do not know that names are texts.
     """
     yield from table.groupby(by, sort=sort)
-
-
-def one_each(runs: Runs) -> pd.DataFrame:
-    """One of the runs of each seed."""
-    return runs.drop_duplicates("seed")

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import SHARED, Page, Runs
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
-from fdi.analysis.formats import short_names, shown
+from fdi.analysis.formats import told
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.figures import marks, sheet, style, words
@@ -62,12 +62,10 @@ def _spread(metrics: pd.DataFrame) -> pd.DataFrame:
 
 def name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns as text; those of a config with the name of their key."""
-    short, parts = short_names(columns), []
-    for column, value in zip(columns, values):
-        plain = words.init(str(value)) if column == LABELS[2] else str(value)
-        text = plain if column in LABELS else f"{short[column]} = {shown(value)}"
-        parts += [text] if value is not None else []
-    return ", ".join(parts)
+    by = dict(zip(columns, values))
+    labels = [words.init(by[label]) for label in LABELS if label in by]
+    others = [column for column in columns if column not in LABELS]
+    return ", ".join(filter(None, [*labels, told(others, [by[column] for column in others])]))
 
 
 PLACE, TITLE = 10, "Learning curves"
@@ -182,9 +180,8 @@ IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train",
 
 def _distinction(runs: Runs, columns: Sequence[str]) -> list[str]:
     """What tells these runs from other sets with the same data set and model, in words."""
-    told = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
-    known = runs[told].astype(object).iloc[0].dropna()
-    differing = name(list(known.index), list(known))
+    others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
+    differing = told(others, runs[others].astype(object).iloc[0])
     return [text for text in (words.condition(runs), differing) if text] if columns else []
 
 

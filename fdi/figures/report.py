@@ -21,7 +21,7 @@ from fdi.analysis.best import each_at_its_best
 from fdi.analysis.collect import ACCURACY, SAMPLES, Summary, config_columns
 from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
 from fdi.analysis.derived import guesses
-from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
+from fdi.analysis.formats import interval, number, percent, plural, shown, told
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import OWN, READOUT, Results
@@ -315,10 +315,8 @@ def _settings(runs: pd.DataFrame) -> list[str]:
     columns = [name for name in condition_columns(runs) if name not in LABELS]
     for _, group in runs.groupby(["dataset", "model"]):
         several = [name for name in columns if group[name].nunique(dropna=False) > 1]
-        names = short_names(several)
         for place, *values in zip(group.index, *(group[name] for name in several)):
-            known = [(names[n], v) for n, v in zip(several, values) if pd.notna(v)]
-            texts[place] = ", ".join(f"{name} = {shown(value)}" for name, value in known)
+            texts[place] = told(several, values)
     return texts
 
 
