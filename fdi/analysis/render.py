@@ -17,7 +17,7 @@ from fdi.analysis.collect import Runs, Summary
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
 from fdi.analysis.studies import quotes
-from fdi.analysis.summary import BEST_OF_ALL, SAID
+from fdi.analysis.summary import SAID
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic
@@ -57,7 +57,7 @@ def readable(summary: Summary) -> pd.DataFrame:
         "mean": [percent(row["accuracy"]) for row in rows],
         "sd": [percent(row["sd"]) for row in rows],
         "95 %": [interval(row["low"], row["high"]) for row in rows],
-        "rates (Hz)": [_rates(row, "\n", "..", "\nin {}") for row in rows],
+        "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
         **remarks(summary),
     }
@@ -76,10 +76,14 @@ def counted(runs: Runs) -> list[str]:
     ]
 
 
+def caption(summary: Summary) -> str:
+    """What the columns of `readable` mean."""
+    return f"{CAPTION}; {LEARNING}" if "chance" in summary else CAPTION
+
+
 def notes(summary: Summary) -> str:
-    """What the columns of `readable` mean, and what `quoted` says."""
-    learning = [LEARNING] if "chance" in summary else []
-    return "; ".join(filter(None, [CAPTION, *learning, quoted(summary)]))
+    """The caption, and what `quoted` says."""
+    return "; ".join(filter(None, [caption(summary), quoted(summary)]))
 
 
 def quoted(summary: Summary) -> str:
@@ -98,8 +102,8 @@ def _unfinished(row: Mapping[Any, Any]) -> str:
     return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
-def _rates(row: Mapping[Any, Any], between: str, to: str, many: str) -> str:
-    """The rates of the populations, or from where to where they are, and of how `many`."""
+def _rates(row: Mapping[Any, Any]) -> str:
+    """The rates of the populations, or from where to where they are, and of how many."""
     rates = {
         key.removeprefix("rate/"): row[key]
         for key in row
@@ -107,8 +111,8 @@ def _rates(row: Mapping[Any, Any], between: str, to: str, many: str) -> str:
     }
     if len(rates) > NAMED:
         low, high = (number(end(rates.values())) for end in (min, max))
-        return f"{low}{to}{high}{many.format(len(rates))}"
-    return between.join(f"{name} {rate:.1f}" for name, rate in rates.items())
+        return f"{low}..{high}\nin {len(rates)}"
+    return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def settings(summary: Summary) -> dict[str, list[str]]:
@@ -187,14 +191,6 @@ def _no_formula(cell: Any) -> Any:
 
 
 FORMULA_SIGN = re.compile(r"'*([=@\t\r]|[+-](?!inf$|nan$|[0-9.]+(e[+-]?[0-9]+)?$))")
-MINUS, PLUS_MINUS = "\u2212", "\u00b1"
-PAPER_CAPTION = (
-    f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
-    f"seeds, and the 95 % confidence interval of the mean (Student's t). Difference: accuracy "
-    f"minus that of {{versus}} with the same seeds, in points, with the interval over the pairs; "
-    f"better or worse by Holm's method over all comparisons of a network (95 % together), and so "
-    f"are the intervals of differences."
-)
 STATES_CAPTION = (
     "Initial states, means over n seeds (gradient: median of the norm of the afferent weights' "
     "gradient): standard deviation of the membrane potential without reset in units of the "
@@ -208,11 +204,10 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    PLUS_MINUS: r"$\pm$",
-    MINUS: "$-$",
 }
 MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
+NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 STATE_FIELDS = (
     "measured_sigma_u",
     "target_sigma_u",
@@ -222,52 +217,7 @@ STATE_FIELDS = (
     "below_floor",
     "verdict",
 )
-NUMERIC = (
-    "n",
-    "accuracy",
-    "95 % interval",
-    "difference",
-    "its interval",
-    "pairs",
-    "sigma_U",
-    "target",
-    "rate (Hz)",
-    "gradient",
-)
-
-
-def caption(summary: Summary) -> str:
-    """PAPER_CAPTION with the baseline of this summary."""
-    versus = summary.attrs.get("versus", BASELINE)
-    if versus == BEST_OF_ALL:
-        versus = "the initialization that is best on the validation split"
-    return PAPER_CAPTION.format(versus=versus)
-
-
-def summary_table(summary: Summary) -> pd.DataFrame:
-    """The summary as text, a number and its interval in columns of their own; without columns that
-    are empty, and conditions without a finished run. Raises ValueError if no run is finished.
-    """
-    finished = summary[summary["n"] > 0]
-    rows: list[dict[Any, Any]] = finished.to_dict("records")
-    if not rows:
-        raise Mistake("none of these runs is finished; fdi-status shows how far they are")
-    return _without_empty(
-        {
-            **settings(finished),
-            "n": [str(row["n"]) for row in rows],
-            "accuracy": [_spread(row["accuracy"], row["sd"]) for row in rows],
-            "95 % interval": [_brackets(row["low"], row["high"]) for row in rows],
-            "difference": [_points(row["versus"]) for row in rows],
-            "its interval": [
-                _brackets(row["versus_low"], row["versus_high"], "+.1f") for row in rows
-            ],
-            "pairs": [f"{row['versus_n']:.0f}" if row["versus_n"] > 0 else "" for row in rows],
-            "verdict": [row["verdict"] for row in rows],
-            "rates (Hz)": [_rates(row, ", ", " to ", "") for row in rows],
-            **remarks(finished),
-        }
-    )
+NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -305,12 +255,12 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
     without jinja2.
     """
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(lambda cell: POWER.sub(_power, _escaped(cell))).rename(columns=_escaped)
+    cells = table.map(_cell).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
             column_format=shape,
-            caption=_escaped(caption),
+            caption=_escaped(_sentence(caption)),
             label=label,
             position="t",
             position_float="centering",
@@ -325,7 +275,11 @@ def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
     bars = ["---:" if column in NUMERIC else "---" for column in table]
     head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
     lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
-    return "\n".join([*lines, "", _marked(caption), *([_marked(note)] if note else [])])
+    return "\n".join([*lines, "", _marked(_sentence(caption)), *([_marked(note)] if note else [])])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
 def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
@@ -333,16 +287,9 @@ def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
     return pd.DataFrame(kept, dtype=str)
 
 
-def _spread(mean: float, sd: float) -> str:
-    return percent(mean) + ("" if pd.isna(sd) else f" {PLUS_MINUS} {percent(sd)}")
-
-
-def _points(share: float, form: str = "+.1f") -> str:
-    return percent(share, form, "").replace("-", MINUS)
-
-
-def _brackets(low: float, high: float, form: str = ".1f") -> str:
-    return "" if pd.isna(low) else f"[{_points(low, form)}, {_points(high, form)}]"
+def _cell(text: str) -> str:
+    """With a true minus, and powers of ten."""
+    return POWER.sub(_power, NEGATIVE.sub("$-$", _escaped(text)))
 
 
 def _power(number: re.Match[str]) -> str:

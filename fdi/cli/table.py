@@ -137,7 +137,10 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
     versus = arguments.versus
     summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
-    table = render.summary_table(summary)
+    finished = summary[summary["n"] > 0]
+    if finished.empty:
+        raise ValueError("none of these runs is finished; fdi-status shows how far they are")
+    table = render.readable(finished)
     note = render.quoted(summary) if "published" in table else ""
     if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy", note):
         print_comparison(summary)
