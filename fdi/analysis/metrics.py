@@ -36,7 +36,9 @@ def curves(
     which a warning says.
     """
     parts: list[pd.DataFrame] = []
-    paths, finished = list(table["path"]), _finished(table)
+    paths = list(table["path"])
+    done = table["state"].isin(TRAINED) & table["epoch"].notna()
+    finished = [int(epoch) if of else None for of, epoch in zip(done, table["epoch"])]
     for start in range(0, len(paths), BATCH):
         files: dict[str, dict[int, str]] = defaultdict(dict)
         batch = slice(start, start + BATCH)
@@ -59,14 +61,6 @@ def curves(
         values = table[key] if key == "seed" else table[key].astype("category")
         rows.insert(i, key, values.iloc[places].array)
     return rows
-
-
-def _finished(table: pd.DataFrame) -> list[int | None]:
-    """How many epochs each finished run has; None for the others, or where it is not known."""
-    return [
-        int(epoch) if state in TRAINED and pd.notna(epoch) else None
-        for state, epoch in zip(table["state"], table["epoch"])
-    ]
 
 
 @cache

@@ -130,6 +130,11 @@ def read(
     Raises DataError for a file that is empty or cut short, and for events outside the sensor.
     """
     path = Path(files.data[index])
+    if path.suffix == ".bin" and (path.stat().st_size == 0 or path.stat().st_size % 5):
+        raise DataError(
+            f"{path}: {path.stat().st_size} bytes are not a whole number of 5-byte events; the "
+            f"file is cut short"
+        )
     with intact(path, "cut short or not a recording"):
         events, _ = files[index]
     if not len(events):
