@@ -143,7 +143,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
     *_, dataset, model, init, name = path.split("/")
     seed, _, identity = name.removeprefix("seed=").partition("-")
     names = dict(zip(KEYS, (path, dataset, model, init, int(seed), identity, run.state)))
-    result = run.result or {}
+    result, modules = run.result or {}, (run.config.get("paths") or {}).get("modules")
     numbers = {key: result.get(key) for key in NUMBERS} | {"epoch": run.epoch, "epochs": run.epochs}
     for key, prefix in PREFIXES.items():
         numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
@@ -152,14 +152,10 @@ def _row(path: str, run: Run) -> dict[str, Any]:
         "error": run.error if run.state in ("failed", "broken") else None,
         **numbers,
         **_evidence(run, identity),
-        MODULES: json.dumps(folders) if (folders := _modules(run.config)) else None,
+        MODULES: json.dumps(modules) if modules else None,
         "tags": ", ".join(map(str, run.tags)) or None,
         "note": run.note,
     }
-
-
-def _modules(config: Mapping[str, Any]) -> list[str]:
-    return (config.get("paths") or {}).get("modules") or []
 
 
 def _evidence(run: Run, identity: str) -> dict[str, Any]:

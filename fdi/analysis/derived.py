@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, Runs
-from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, chance_level
 
 LAYER = re.compile(r"^rate/[a-z]*")
@@ -187,11 +186,3 @@ QUANTITIES = {
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }
-
-
-def column(name: str, results: Results) -> pd.Series:
-    """A column of the run table, or one of COLUMNS; NaN where there is none."""
-    runs = results.runs
-    if name in COLUMNS:
-        return COLUMNS[name].of(runs)
-    return runs[name] if name in runs else pd.Series(np.nan, index=runs.index)

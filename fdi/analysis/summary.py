@@ -81,7 +81,7 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     bases = _baselines(seeds, columns, versus)
     found = [
         difference(of, seeds[base])
-        if (base := bases.get(_partner(condition, columns))) and _differ(condition, base, versus)
+        if (base := bases.get(_partner(condition, columns))) and condition != base
         else None
         for condition, of in seeds.items()
     ]
@@ -158,10 +158,6 @@ def _baselines(
     return {
         partner: several[0] if len(several) == 1 else None for partner, several in found.items()
     }
-
-
-def _differ(condition: Condition, base: Condition, versus: str) -> bool:
-    return condition != base if versus == BEST_OF_ALL else condition[2] != versus
 
 
 def _on_validation(seeds: Seeds) -> float:
