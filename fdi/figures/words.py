@@ -15,22 +15,35 @@ from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
 
 SCHEDULE = "scheduler._target_"
-INITS = {
-    "fluct": "fluctuation-driven",
-    "fluct_calibrated": "fluctuation-driven, corrected",
-    "fluct_lognormal": "fluctuation-driven, log-normal",
-    "fluct_mu": "fluctuation-driven, mean not 0",
-    "fluct_rate": "fluctuation-driven, equal rates",
-    "gain": "Kaiming times a gain",
-    "kaiming": "Kaiming",
-    "xavier": "Xavier",
-    "pytorch": "PyTorch's default",
-    "orthogonal": "orthogonal",
-    "lsuv": "LSUV",
-    "ikun": "IKUN",
-    "spytorch": "SpyTorch",
-    "micheli": "Micheli et al.",
-}
+
+
+class Traits(NamedTuple):
+    """Of an initialization: its name, its colour and mark, and which of fdi.figures.style.LINES its
+    first config has.
+    """
+
+    name: str
+    color: str
+    marker: str
+    line: int = 0
+
+
+INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
+    "fluct": Traits("fluctuation-driven", "#0072B2", "o"),
+    "fluct_mu": Traits("fluctuation-driven, mean not 0", "#56B4E9", "<", 4),
+    "fluct_calibrated": Traits("fluctuation-driven, corrected", "#009E73", "D", 2),
+    "fluct_lognormal": Traits("fluctuation-driven, log-normal", "#332288", ">", 3),
+    "fluct_rate": Traits("fluctuation-driven, equal rates", "#117733", "H", 1),
+    "kaiming": Traits("Kaiming", "#D55E00", "s", 1),
+    "xavier": Traits("Xavier", "#E69F00", "^", 2),
+    "pytorch": Traits("PyTorch's default", "#CC79A7", "v", 3),
+    "orthogonal": Traits("orthogonal", "#882255", "P", 4),
+    "lsuv": Traits("LSUV", "#000000", "X", 3),
+    "ikun": Traits("IKUN", "#CC6677", "p", 1),
+    "spytorch": Traits("SpyTorch", "#996633", "*", 4),
+    "micheli": Traits("Micheli et al.", "#C4B000", "h", 2),
+    "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
+}  # a mark each, so that they are told apart in grey, too
 SHORT = {"fluct_calibrated": "fluct., corrected"}
 DATA = {
     "randman": "Randman (spike times on random manifolds)",
@@ -91,7 +104,8 @@ def shown(value: Any) -> str:
 
 def init(name: str, short: bool = False) -> str:
     """The name of an initialization; one that fdi does not know keeps its own."""
-    return (SHORT.get(name) if short else None) or INITS.get(name, name)
+    known = INITS[name].name if name in INITS else name
+    return SHORT.get(name, known) if short else known
 
 
 def data(name: str) -> str:
