@@ -114,7 +114,7 @@ def _cells(
     places = runs.groupby(list(by), dropna=False).indices
     for values, seeds in zip(places, by_seed(runs, names, [*places.values()])):
         if len(seeds.of(names[0])):
-            yield values if len(by) > 1 else (values,), seeds
+            yield values if isinstance(values, tuple) else (values,), seeds
 
 
 def accuracies(
