@@ -111,7 +111,7 @@ def _cells(
     runs: Runs, by: Sequence[str], names: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], Seeds]]:
     """Each combination of `by` for which the first of the `names` is known, and its seeds."""
-    places = runs.groupby(list(by), dropna=False).indices
+    places: dict[Any, Any] = runs.groupby(list(by), dropna=False).indices
     for values, seeds in zip(places, by_seed(runs, names, [*places.values()])):
         if len(seeds.of(names[0])):
             yield values if isinstance(values, tuple) else (values,), seeds

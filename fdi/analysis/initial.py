@@ -31,7 +31,9 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
     states = [runs.iloc[places].drop_duplicates("seed") for _, places in conditions(runs, columns)]
     found = results.probe_of(pd.concat([seeds[list(KEYS)] for seeds in states]))
     rows = found.astype(object).where(found.notna(), None)  # None for unknown numbers
-    layers = {path: of.to_dict("records") for path, of in groups(rows, "path", sort=False)}
+    layers: dict[str, Any] = {
+        path: of.to_dict("records") for path, of in groups(rows, "path", sort=False)
+    }
     for seeds in states:
         first = seeds.iloc[0]
         labels = {name: shown(first[name]) for name in columns if pd.notna(first[name])}

@@ -38,15 +38,15 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     from fdi.config.parts import choose
     from fdi.figures.catalogue import figure, pages, with_own
 
-    alone = not isinstance(runs, str | Path)
-    mine = of_runs(runs, Path("results")) if alone else own(Path(runs))
+    if isinstance(runs, str | Path):
+        mine, measured = own(Path(runs)), of_folder(Path(runs) / "reference")
+    else:
+        mine, measured = of_runs(runs, Path("results")), None
     figures = with_own(mine.runs)
     if name not in figures:
         raise Mistake(f"no figure {name}; {choose(name, figures)}")
     module = figures[name]
-    contents = (
-        module.data(mine) if alone else pages(module, mine, of_folder(Path(runs) / "reference"))
-    )
+    contents = module.data(mine) if measured is None else pages(module, mine, measured)
     if not contents:
         raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:
