@@ -51,7 +51,10 @@ def readable(summary: Summary) -> pd.DataFrame:
     """
     rows = summary.to_dict("records")
     text = {
-        **settings(summary),
+        name: ["-" if pd.isna(value) else shown(value) for value in summary[column]]
+        for name, column in keys(summary).items()
+    }
+    text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
         "mean": [percent(row["accuracy"]) for row in rows],
@@ -59,9 +62,15 @@ def readable(summary: Summary) -> pd.DataFrame:
         "95 %": [interval(row["low"], row["high"]) for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
-        **remarks(summary),
     }
-    table = pd.DataFrame(text).assign(published=lambda t: t["published"].str.replace("; ", "\n"))
+    if "chance" in summary:
+        text["at chance"] = [*summary["chance"].map(percent)]
+        text["area"] = [*summary["area"].map(percent)]
+        text["epochs to target"] = [_epochs_to_target(row) for row in rows]
+    text |= {name: list(summary[name]) for name in SAID if name in summary}
+    published = summary["published"]
+    text["published"] = [QUOTED.sub(r"\1", said).replace("; ", "\n") for said in published]
+    table = pd.DataFrame(text)
     return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
 
 
@@ -113,27 +122,6 @@ def _rates(row: Mapping[Any, Any]) -> str:
         low, high = (number(end(rates.values())) for end in (min, max))
         return f"{low}..{high}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-
-
-def settings(summary: Summary) -> dict[str, list[str]]:
-    """The first columns of every table of a summary, as text: what tells its rows apart."""
-    return {
-        name: ["-" if pd.isna(value) else shown(value) for value in summary[column]]
-        for name, column in keys(summary).items()
-    }
-
-
-def remarks(summary: Summary) -> dict[str, list[str]]:
-    """The last columns: those of fdi.analysis.learning and what the user said, if the summary has
-    them, and what was published.
-    """
-    columns: dict[str, list[str]] = {}
-    if "chance" in summary:
-        columns["at chance"] = [*summary["chance"].map(percent)]
-        columns["area"] = [*summary["area"].map(percent)]
-        columns["epochs to target"] = [_epochs_to_target(row) for row in summary.to_dict("records")]
-    columns |= {name: list(summary[name]) for name in SAID if name in summary}
-    return columns | {"published": [QUOTED.sub(r"\1", text) for text in summary["published"]]}
 
 
 def _epochs_to_target(row: dict) -> str:
@@ -224,16 +212,16 @@ def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """What fdi.cli.summary.records returns, as text."""
     given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
     order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
-    return _without_empty(
-        {
-            **{name: [str(row.get(name, "")) for row in records] for name in order},
-            "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
-            "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
-            "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
-            "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
-            "verdict": [row["verdict"] for row in records],
-        }
-    )
+    columns = {
+        **{name: [str(row.get(name, "")) for row in records] for name in order},
+        "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
+        "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
+        "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
+        "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
+        "verdict": [row["verdict"] for row in records],
+    }
+    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
+    return pd.DataFrame(kept, dtype=str)
 
 
 def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
@@ -280,11 +268,6 @@ def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].removesuffix('.')}."
-
-
-def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
-    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
-    return pd.DataFrame(kept, dtype=str)
 
 
 def _cell(text: str) -> str:
