@@ -74,16 +74,21 @@ def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     """
     trained = ~runs["state"].isin(UNTRAINED).to_numpy()
     placed = runs[[*columns]].assign(**{PLACE: np.arange(len(runs))})[trained]
-    ordered = placed.sort_values(list(columns), key=_sortable, kind="stable")
-    for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
+    for values, members in sets(placed, columns):
         yield (
             tuple(None if pd.isna(value) else value for value in values),
             members[PLACE].to_numpy(),
         )
 
 
-def _sortable(column: pd.Series) -> pd.Series:
-    return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)
+def sets(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The runs that agree in these columns, numbers in their order and all else by its text."""
+
+    def sortable(column: pd.Series) -> pd.Series:
+        return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)
+
+    ordered = runs.sort_values(list(columns), key=sortable, kind="stable")
+    yield from ordered.groupby(list(columns), dropna=False, sort=False)
 
 
 class Seeds(NamedTuple):

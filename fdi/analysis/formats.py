@@ -43,13 +43,13 @@ def shown(value: Any) -> str:
     return text.rpartition(".")[2] if text.startswith(("fdi.", "torch.")) else text
 
 
-def told(columns: Sequence[str], values: Sequence[Any]) -> str:
-    """The values of these columns that are known: hidden = 128, lr = 0.005."""
+def told(columns: Sequence[str], values: Sequence[Any], but: Sequence[str] = ()) -> str:
+    """The values of these columns that are known, `but` some: hidden = 128, lr = 0.005."""
     names = short_names(columns)
     each = [
         f"{names[column]} = {shown(value)}"
         for column, value in zip(columns, values)
-        if value is not None and value == value
+        if column not in but and value is not None and value == value
     ]
     return ", ".join(each)
 

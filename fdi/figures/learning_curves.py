@@ -64,8 +64,7 @@ def name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns as text; those of a config with the name of their key."""
     by = dict(zip(columns, values))
     labels = [words.init(by[label]) for label in LABELS if label in by]
-    others = [column for column in columns if column not in LABELS]
-    return ", ".join(filter(None, [*labels, told(others, [by[column] for column in others])]))
+    return ", ".join(filter(None, [*labels, told(columns, values, LABELS)]))
 
 
 PLACE, TITLE = 10, "Learning curves"

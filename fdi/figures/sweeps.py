@@ -73,7 +73,7 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
-    sets = [of for _, of in runs.groupby(list(columns), dropna=False)] if columns else [runs]
+    sets = [of for _, of in conditions.sets(runs, columns)] if columns else [runs]
     ranks = [
         (of["init"].nunique(), levels, len(of), i)
         for i, of in enumerate(sets)

@@ -189,7 +189,11 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "too large": ("labels", np.full(20, 1e300), r"labels = 1e\+300 must be a whole number below"),
     "a matrix": ("labels", np.zeros((20, 2, 2), int), r"labels must be .* int64 \(20, 2, 2\)"),
     "a cube": ("spikes/times", np.zeros((20, 2, 2)), "sample 0 has 2 times but "),
-    "words": ("spikes/units", np.array([b"a"] * 20), "unit must be a list of whole numbers"),
+    "words": (
+        "spikes/units",
+        np.array([b"a"] * 20),
+        "unit of sample 0 must be a list of whole numbers",
+    ),
     "a link to nowhere": ("spikes/times", h5py.SoftLink("/x"), "no spikes/times; not in the lay"),
     "a file nowhere": ("labels", h5py.ExternalLink("no.h5", "/x"), "no labels; not in the layout"),
     "a group": (
