@@ -67,9 +67,6 @@ class Sweep:
         self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
         self.COMMAND = figure.command or command
 
-    def __repr__(self) -> str:
-        return f"Sweep({self.figure}, {self.COMMAND!r})"
-
     def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
@@ -167,10 +164,12 @@ class Sweep:
         """What the figure calls a value of a key."""
         if key == "quantity":
             return _quantity(value).title
+        return self._names(key).get(words.shown(value), "")
+
+    def _names(self, key: str) -> dict[str, str]:
+        """What the figure calls the values of a key, in their order."""
         names = self.figure.names.get(self.figure.x if key == "x" else key, {})
-        return {words.shown(own): str(name) for own, name in names.items()}.get(
-            words.shown(value), ""
-        )
+        return {words.shown(value): str(name) for value, name in names.items()}
 
     def _runs(self, runs: Runs) -> pd.DataFrame:
         """The runs that the figure is of, with the derived columns that it names."""
@@ -191,9 +190,8 @@ class Sweep:
         if key not in runs:
             yield "", runs
             return
-        names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
         for value, part in groups(runs, key):
-            yield names.get(words.shown(value), words.shown(value).lower()), part
+            yield self._names(key).get(words.shown(value), words.shown(value).lower()), part
 
     def _varied(self) -> list[str]:
         """The keys that may differ within a figure, beside those of the initialization."""
@@ -307,9 +305,8 @@ class Sweep:
         """The values of a key: those with names first, then as derived, then sorted."""
         rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
         there = list(rows[key].dropna().unique())
-        key = self.figure.x if key == "x" else key
-        names = [words.shown(value) for value in self.figure.names.get(key, {})]
-        names += COLUMNS[key].order if key in COLUMNS else ()
+        column = COLUMNS.get(self.figure.x if key == "x" else key)
+        names = [*self._names(key), *(column.order if column else ())]
 
         def rank(value: Any) -> tuple[int, float, str]:
             text, number = words.shown(value), isinstance(value, int | float | np.number)
