@@ -28,6 +28,7 @@ from fdi.analysis.summary import summarize
 
 SHARE = 0.9  # of the best accuracy
 MEANS = ["chance", "area", "last"]
+UNKNOWN: Curve = (np.zeros(1), np.full(1, np.nan))
 
 
 def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
@@ -44,8 +45,8 @@ def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
     best = last.groupby([summary["dataset"], summary["model"]]).transform("max")
     first, paths = np.full(len(runs), np.nan), runs["path"].to_numpy()
     for places, target in zip(members, SHARE * best):
-        of = [curves.get(path) for path in paths[places]]
-        first[places] = [np.nan if curve is None else first_epoch(*curve, target) for curve in of]
+        of = [curves.get(path, UNKNOWN) for path in paths[places]]
+        first[places] = [first_epoch(*curve, target) for curve in of]
     firsts = by_seed(runs.assign(first=first), ["first"], members)
     wide = summary.assign(
         chance=[of.mean("chance") for of in seeds],
@@ -60,11 +61,11 @@ def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
 def _learned(runs: Runs, curves: dict[str, Curve]) -> pd.DataFrame:
     """The runs with the columns of MEANS, NaN where they are not known."""
     known = runs[["test_accuracy_last", "classes", "test_samples"]].notna().all(axis=1)
-    of = [curves.get(path) for path in runs["path"]]
+    of = [curves.get(path, UNKNOWN) for path in runs["path"]]
     return runs.assign(
         chance=guesses(runs).astype(float).where(known),
-        area=[np.nan if curve is None else area(*curve) for curve in of],
-        last=[np.nan if curve is None else curve[1][-1] for curve in of],
+        area=[area(*curve) for curve in of],
+        last=[accuracy[-1] for _, accuracy in of],
     )
 
 
