@@ -152,7 +152,7 @@ class Sweep:
 
     def finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = words.Sentence("x", self.figure.panels, self._order("x", table), self.text)
+        sweep = words.Sentence(self.figure.panels, self._order("x", table), self.text)
         answer = words.sentence(self.figure.finding, table, sweep)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 

@@ -216,11 +216,10 @@ PAIR = f"{init(OURS).capitalize()} against {init(BASELINE)}"
 
 
 class Sentence(NamedTuple):
-    """What a sentence on a sweep needs: `x` its key, `panels` those of its panels, `order` the
-    values of x, `text` the words for a value of a key.
+    """What a sentence on a sweep needs: the keys of its `panels`, the values of x in their `order`,
+    the `text` for a value of a key.
     """
 
-    x: str
     panels: Sequence[str]
     order: Sequence[object]
     text: Callable[[str, object], str]
@@ -232,7 +231,7 @@ def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
     if rows["guess"].eq(1).all():
         return "No run is better than guessing"
     top = rows.sort_values("mean", ascending=False, kind="stable").iloc[0]
-    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text(sweep.x, top['x'])}"
+    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text('x', top['x'])}"
     where = [sweep.text(key, top[key]) for key in sweep.panels]
     return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
 
@@ -246,7 +245,7 @@ def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
     if first not in versus or len(versus) < 2:
         return ""
     most = versus.drop(first).abs().idxmax()
-    each = [f"{versus[x]:+.1f} ({sweep.text(sweep.x, x)})" for x in (first, most)]
+    each = [f"{versus[x]:+.1f} ({sweep.text('x', x)})" for x in (first, most)]
     return f"{init(OURS).capitalize()} minus {init(BASELINE)}: {', '.join(each)}"
 
 
@@ -272,7 +271,7 @@ def decided(rows: pd.DataFrame, sweep: Sentence) -> str:
     parts = []
     for verdict in ("better", "worse"):
         there = set(rows.loc[(rows["init"] == OURS) & (rows["verdict"] == verdict), "x"])
-        names = [sweep.text(sweep.x, x) for x in sweep.order if x in there]
+        names = [sweep.text("x", x) for x in sweep.order if x in there]
         parts += [f"{verdict} with {several(names)}"] if names else []
     where = several([sweep.text(key, rows[key].iloc[0]) for key in sweep.panels])
     return f"{PAIR}: {', '.join(parts)}{f' ({where})' * bool(where)}" * bool(parts)
@@ -296,12 +295,12 @@ def last(rows: pd.DataFrame, sweep: Sentence) -> str:
     learning = tops[tops["guess"] != 1]
     each = [f"{init(n, True)} {mean:.0f} %" for n, mean in zip(learning["init"], learning["mean"])]
     reached = several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
-    parts = [f"With {sweep.text(sweep.x, end)}: {reached}"] if reached else []
+    parts = [f"With {sweep.text('x', end)}: {reached}"] if reached else []
     for lost in tops.loc[tops["guess"] == 1, "init"]:
         own = rows[rows["init"] == lost]
         learns = own.loc[own["guess"] < 1, "x"].max()
         first = own.loc[~(own["x"] <= learns), "x"].min()
-        on = f"from {sweep.text(sweep.x, first)} on" if first > own["x"].min() else "everywhere"
+        on = f"from {sweep.text('x', first)} on" if first > own["x"].min() else "everywhere"
         parts.append(f"{init(lost)} at chance {on}")
     return "; ".join(parts)
 
@@ -328,7 +327,7 @@ def ends(table: pd.DataFrame, sweep: Sentence) -> str:
         overlap = bool(first["low"] <= final["high"] and final["low"] <= first["high"])
         both = f"{name} {first['mean']:.3g} and {final['mean']:.3g}{' %' * (unit == '%)')}"
         parts.append(f"{both}{' (intervals overlap)' * overlap}")
-    places = [sweep.text(sweep.x, rows["x"].iloc[end]) for end in (0, -1)]
+    places = [sweep.text("x", rows["x"].iloc[end]) for end in (0, -1)]
     return f"At {places[0]} and {places[1]}: {', '.join(parts)}"
 
 
