@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import pytest
 
+from fdi.analysis.metrics import tell
 from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures.report import html
@@ -25,6 +26,7 @@ def results(write_run, tmp_path) -> Path:
 def test_a_damaged_learning_curve_is_told_once(results, caplog):
     run = next(results.glob("runs/randman/dense/fluct/seed=0-*"))
     (run / "metrics.csv").write_text("epoch,phase\nnothing")
+    tell.cache_clear()  # runs of another test had this name
     out = ["--out", str(results / "out")]
     for main, more in ((report.main, []), (figures.main, out)):
         main(["--results", str(results), *more])
