@@ -11,11 +11,11 @@ GPU. See benchmark/ for what is measured. Ends with a figure.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 from benchmark import accuracy, epoch, growth, parts, workers
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
@@ -71,10 +71,7 @@ def table(name: str) -> Path:
 
 def write(path: Path, rows: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    pd.DataFrame(rows).to_csv(path, index=False)
     print(path)
 
 

@@ -10,7 +10,6 @@ there.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ if __name__ == "__main__":  # before triton is imported, and in a process of its
     os.environ["TRITON_INTERPRET"] = "0"
 
 import numpy as np
+import pandas as pd
 import triton
 from benchmark.workloads import WORKLOADS, batch, network
 from triton.backends.compiler import GPUTarget
@@ -139,10 +139,7 @@ def main() -> None:
             flush=True,
         )
     if arguments.out:
-        with arguments.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(rows)
+        pd.DataFrame(rows).to_csv(arguments.out, index=False)
     print(f"triton {triton.__version__}: {len(rows)} kernels compiled, {wrong} do not fit")
     sys.exit(wrong > 0)
 

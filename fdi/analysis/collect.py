@@ -39,7 +39,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Any
 
 import pandas as pd
 
@@ -76,35 +76,24 @@ MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"
 
 
-class Columns(NamedTuple):
-    """Those that a table has at least, and where it comes from."""
-
-    names: tuple[str, ...]
-    origin: str
-
-
-Runs = Annotated[pd.DataFrame, Columns((*KEYS, ACCURACY), "fdi.results gives tables of runs")]
-"""A row for each run: fdi.analysis.collect."""
-Curves = Annotated[pd.DataFrame, Columns((*KEYS, "epoch", "phase"), "fdi.curves gives them")]
+Runs = pd.DataFrame
+"""A row for each run, with the columns above."""
+Curves = pd.DataFrame
 """A row for each run and epoch: fdi.analysis.metrics."""
-Probe = Annotated[pd.DataFrame, Columns((*KEYS, "population"), "fdi.analysis.metrics reads them")]
+Probe = pd.DataFrame
 """A row for each run and population: fdi.analysis.metrics."""
-Summary = Annotated[
-    pd.DataFrame,
-    Columns(("n", "accuracy", "versus", "verdict"), "fdi.analysis.summary.summarize makes it"),
-]
+Summary = pd.DataFrame
 """A row for each condition: fdi.analysis.summary."""
-Page = Annotated[pd.DataFrame, Columns(("source",), "see fdi/figures/__init__.py")]
-"""What one picture shows, and, the same in all rows, where it comes from."""
+Page = pd.DataFrame
+"""What one picture shows, and, the same in all rows, where it comes from, `source`."""
 
 
-def checked(table: pd.DataFrame, kind: Any, what: str) -> pd.DataFrame:
-    """The table. Raises fdi.Mistake where it lacks columns of its `kind`, one of the types above;
-    `what` it is, in words.
-    """
-    columns: Columns = get_args(kind)[1]
-    if lacking := [name for name in columns.names if name not in table]:
-        raise Mistake(f"{what} lacks the columns {', '.join(lacking)}; {columns.origin}")
+def checked(table: Runs, what: str = "the table of runs") -> Runs:
+    """The table. Raises fdi.Mistake where it lacks columns of one of runs; `what` it is."""
+    if lacking := [name for name in (*KEYS, ACCURACY) if name not in table]:
+        raise Mistake(
+            f"{what} lacks the columns {', '.join(lacking)}; fdi.results gives tables of runs"
+        )
     return table
 
 
@@ -155,7 +144,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
     *_, dataset, model, init, name = path.split("/")
     seed, _, identity = name.removeprefix("seed=").partition("-")
     names = dict(zip(KEYS, (path, dataset, model, init, int(seed), identity, run.state)))
-    result = run.result or {}
+    result, modules = run.result or {}, (run.config.get("paths") or {}).get("modules")
     numbers = {key: result.get(key) for key in NUMBERS} | {"epoch": run.epoch, "epochs": run.epochs}
     for key, prefix in PREFIXES.items():
         numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
@@ -164,14 +153,10 @@ def _row(path: str, run: Run) -> dict[str, Any]:
         "error": run.error if run.state in ("failed", "broken") else None,
         **numbers,
         **_evidence(run, identity),
-        MODULES: json.dumps(folders) if (folders := _modules(run.config)) else None,
+        MODULES: json.dumps(modules) if modules else None,
         "tags": ", ".join(map(str, run.tags)) or None,
         "note": run.note,
     }
-
-
-def _modules(config: Mapping[str, Any]) -> list[str]:
-    return (config.get("paths") or {}).get("modules") or []
 
 
 def _evidence(run: Run, identity: str) -> dict[str, Any]:

@@ -74,16 +74,21 @@ def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     """
     trained = ~runs["state"].isin(UNTRAINED).to_numpy()
     placed = runs[[*columns]].assign(**{PLACE: np.arange(len(runs))})[trained]
-    ordered = placed.sort_values(list(columns), key=_sortable, kind="stable")
-    for values, members in ordered.groupby(list(columns), dropna=False, sort=False):
+    for values, members in sets(placed, columns):
         yield (
             tuple(None if pd.isna(value) else value for value in values),
             members[PLACE].to_numpy(),
         )
 
 
-def _sortable(column: pd.Series) -> pd.Series:
-    return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)
+def sets(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The runs that agree in these columns, numbers in their order and all else by its text."""
+
+    def sortable(column: pd.Series) -> pd.Series:
+        return column if pd.api.types.is_numeric_dtype(column) else column.map(shown)
+
+    ordered = runs.sort_values(list(columns), key=sortable, kind="stable")
+    yield from ordered.groupby(list(columns), dropna=False, sort=False)
 
 
 class Seeds(NamedTuple):
@@ -121,16 +126,24 @@ def by_seed(
     has several runs.
     """
     groups = [np.arange(len(runs))] if groups is None else groups
-    pair = runs["seed"].astype(str)
-    if same_data and SPLIT in runs:
-        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
     places = np.concatenate([*groups, np.empty(0, int)]).astype(int)
     number = np.repeat(np.arange(len(groups)), [*map(len, groups)])
-    values = runs[[*names]].iloc[places].astype(float)
-    means = values.groupby([number, pair.to_numpy(dtype=object)[places]]).mean()
+    means = seed_means(runs.iloc[places], names, number, same_data)
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [Seeds(pairs[a:b], tuple(names), rows[a:b]) for a, b in pairwise(ends)]
+
+
+def seed_means(
+    runs: Runs, names: Sequence[str], by: np.ndarray | pd.Series, same_data: bool = True
+) -> pd.DataFrame:
+    """The means over the runs, or their epochs, that agree in `by` (a value for each row) and in
+    what makes a pair: a row for each.
+    """
+    pair = runs["seed"].astype(str)
+    if same_data and SPLIT in runs:
+        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
+    return runs[[*names]].astype(float).groupby([by, pair.to_numpy(dtype=object)]).mean()
 
 
 def spread(
@@ -232,8 +245,3 @@ def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[An
     them, whose types do not know that names are texts.
     """
     yield from table.groupby(by, sort=sort)
-
-
-def one_each(runs: Runs) -> pd.DataFrame:
-    """One of the runs of each seed."""
-    return runs.drop_duplicates("seed")

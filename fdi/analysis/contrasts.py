@@ -14,6 +14,7 @@ from fdi.analysis.collect import ACCURACY, SAMPLES, VALID, Runs
 from fdi.analysis.conditions import (
     BASELINE,
     VERSUS,
+    Seeds,
     by_seed,
     difference,
     differing,
@@ -98,21 +99,22 @@ def moments(
     n, low, high.
     """
     names = TESTED if quantity == ACCURACY else (quantity,)
-    cells = runs.groupby(list(by), dropna=False)
     rows = []
-    for (values, _), seeds in zip(cells, by_seed(runs, names, _places(cells))):
+    for values, seeds in _cells(runs, by, names):
         samples = seeds.mean(SAMPLES) if quantity == ACCURACY else np.nan
         found = spread(seeds.of(quantity), samples, scale, most)
-        if found.n:
-            rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
+        rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
 
-def _places(cells: Any) -> list[np.ndarray]:
-    """Of the runs of each group."""
-    number = cells.ngroup().to_numpy()
-    order, known = np.argsort(number, kind="stable"), number[number >= 0]
-    return np.split(order[len(number) - len(known) :], np.cumsum(np.bincount(known))[:-1])
+def _cells(
+    runs: Runs, by: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], Seeds]]:
+    """Each combination of `by` for which the first of the `names` is known, and its seeds."""
+    places: dict[Any, Any] = runs.groupby(list(by), dropna=False).indices
+    for values, seeds in zip(places, by_seed(runs, names, [*places.values()])):
+        if len(seeds.of(names[0])):
+            yield values if isinstance(values, tuple) else (values,), seeds
 
 
 def accuracies(
@@ -126,8 +128,7 @@ def accuracies(
     `verdict`: p and interval of the difference are those of Holm's method over all rows.
     """
     table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
-    cells = by_seed(runs, TESTED, _places(runs.groupby(list(by), dropna=False)))
-    seeds = [of for of in cells if len(of.of(ACCURACY))]
+    seeds = [of for _, of in _cells(runs, by, TESTED)]
     alone: list[Comparison | None] = []
     for row in range(len(table)):
         baselines = where(table, {**base, **table.loc[row, list(within)]}).index
@@ -151,9 +152,6 @@ def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:
     validation accuracy after the last epoch is highest. What is chosen on validation may be
     reported on the test set.
     """
-    valid = runs.groupby([*by, key], dropna=False)[VALID].transform("mean")
-    top = valid.groupby([runs[column] for column in by], dropna=False).transform("max")
-    chosen = runs[valid == top]
-    same = chosen.groupby([*by, key], dropna=False).ngroup()
-    first = same.groupby([chosen[column] for column in by], dropna=False).transform("min")
-    return chosen[same == first]
+    means = moments(runs, [*by, key], VALID)
+    top = means.groupby(list(by), dropna=False)["mean"].idxmax()
+    return runs.merge(means.loc[top, [*by, key]])

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, Runs
-from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, chance_level
 
 LAYER = re.compile(r"^rate/[a-z]*")
@@ -172,11 +171,14 @@ def of_hidden(start: str) -> Values:
     return mean
 
 
+RATE_BY_LAYER = "rate_by_layer"
+"""The rate of each hidden layer where x is largest: a quantity with an axis of its own."""
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
     "rate": Quantity(
         "rate after training (Hz), mean of the hidden populations", of_hidden("rate/")
     ),
+    RATE_BY_LAYER: Quantity("rate before training (Hz)", lambda layers: layers["rate"]),
     "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
     "alignment": Quantity(
         "alignment of hidden spikes, before and after (1: unchanged)", of_hidden("alignment/"), 1.0
@@ -184,15 +186,3 @@ QUANTITIES = {
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }
-RATE_BY_LAYER = "rate_by_layer"
-"""The rate of each hidden layer before training, where x is largest: a quantity with an axis of its
-own.
-"""
-
-
-def column(name: str, results: Results) -> pd.Series:
-    """A column of the run table, or one of COLUMNS; NaN where there is none."""
-    runs = results.runs
-    if name in COLUMNS:
-        return COLUMNS[name].of(runs)
-    return runs[name] if name in runs else pd.Series(np.nan, index=runs.index)

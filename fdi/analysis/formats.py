@@ -43,6 +43,17 @@ def shown(value: Any) -> str:
     return text.rpartition(".")[2] if text.startswith(("fdi.", "torch.")) else text
 
 
+def told(columns: Sequence[str], values: Sequence[Any], but: Sequence[str] = ()) -> str:
+    """The values of these columns that are known, `but` some: hidden = 128, lr = 0.005."""
+    names = short_names(columns)
+    each = [
+        f"{names[column]} = {shown(value)}"
+        for column, value in zip(columns, values)
+        if column not in but and value is not None and value == value
+    ]
+    return ", ".join(each)
+
+
 def short_names(columns: Sequence[str]) -> dict[str, str]:
     """Column -> the shortest end of its dotted name that no other column has: model.hidden ->
     hidden, optimizer._target_ -> optimizer, engine.name -> engine.

@@ -24,11 +24,11 @@ from fdi.analysis.collect import Runs
 from fdi.analysis.conditions import BASELINE, by_seed, condition_columns, conditions
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Curve, Results
-from fdi.analysis.statistics import area, epochs_to
 from fdi.analysis.summary import summarize
 
 SHARE = 0.9  # of the best accuracy
 MEANS = ["chance", "area", "last"]
+UNKNOWN: Curve = (np.zeros(1), np.full(1, np.nan))
 
 
 def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
@@ -45,7 +45,8 @@ def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
     best = last.groupby([summary["dataset"], summary["model"]]).transform("max")
     first, paths = np.full(len(runs), np.nan), runs["path"].to_numpy()
     for places, target in zip(members, SHARE * best):
-        first[places] = [_first(curves.get(path), target) for path in paths[places]]
+        of = [curves.get(path, UNKNOWN) for path in paths[places]]
+        first[places] = [first_epoch(*curve, target) for curve in of]
     firsts = by_seed(runs.assign(first=first), ["first"], members)
     wide = summary.assign(
         chance=[of.mean("chance") for of in seeds],
@@ -60,30 +61,26 @@ def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
 def _learned(runs: Runs, curves: dict[str, Curve]) -> pd.DataFrame:
     """The runs with the columns of MEANS, NaN where they are not known."""
     known = runs[["test_accuracy_last", "classes", "test_samples"]].notna().all(axis=1)
-    of = [curves.get(path) for path in runs["path"]]
+    of = [curves.get(path, UNKNOWN) for path in runs["path"]]
     return runs.assign(
         chance=guesses(runs).astype(float).where(known),
-        area=[np.nan if curve is None else _area(*curve) for curve in of],
-        last=[np.nan if curve is None else curve[1][-1] for curve in of],
+        area=[area(*curve) for curve in of],
+        last=[accuracy[-1] for _, accuracy in of],
     )
-
-
-def _first(curve: Curve | None, target: float) -> float:
-    return np.nan if curve is None else first_epoch(*curve, target)
 
 
 def first_epoch(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
     """The first of the recorded `epochs` whose accuracy reaches the target; NaN without one."""
-    place = float(epochs_to(accuracy, target))
-    return float(epochs[int(place) - 1]) if pd.notna(place) else place
+    reached = np.flatnonzero(accuracy >= target)
+    return float(epochs[reached[0]]) if len(reached) else np.nan
 
 
-def _area(epochs: np.ndarray, accuracy: np.ndarray) -> float:
-    """The area with the accuracies between two recorded epochs filled in: the reference keeps about
-    60 epochs of a long training.
+def area(epochs: np.ndarray, accuracy: np.ndarray) -> float:
+    """Trapezoids between the recorded epochs, of which the reference keeps about 60 of a long
+    training, divided by their length.
     """
-    if len(epochs) == epochs[-1] - epochs[0] + 1:
-        return float(area(accuracy))
+    if len(epochs) == 1:
+        return float(accuracy[0])
     trapezoids = np.diff(epochs) * (accuracy[1:] + accuracy[:-1]) / 2
     return float(trapezoids.sum() / (epochs[-1] - epochs[0]))
 

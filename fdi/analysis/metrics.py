@@ -11,8 +11,7 @@ import io
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,9 @@ def curves(
     which a warning says.
     """
     parts: list[pd.DataFrame] = []
-    paths, finished = list(table["path"]), _finished(table)
+    paths = list(table["path"])
+    done = table["state"].isin(TRAINED) & table["epoch"].notna()
+    finished = [int(epoch) if of else None for of, epoch in zip(done, table["epoch"])]
     for start in range(0, len(paths), BATCH):
         files: dict[str, dict[int, str]] = defaultdict(dict)
         batch = slice(start, start + BATCH)
@@ -62,34 +63,10 @@ def curves(
     return rows
 
 
-def _finished(table: pd.DataFrame) -> list[int | None]:
-    """How many epochs each finished run has; None for the others, or where it is not known."""
-    return [
-        int(epoch) if state in TRAINED and pd.notna(epoch) else None
-        for state, epoch in zip(table["state"], table["epoch"])
-    ]
-
-
-_said: ContextVar[set[str] | None] = ContextVar("said", default=None)
-
-
-@contextmanager
-def each_once() -> Iterator[None]:
-    """Say of each damaged file once meanwhile, however often it is read."""
-    before = _said.set(set())
-    try:
-        yield
-    finally:
-        _said.reset(before)
-
-
+@cache
 def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
-    """Say that what a file of a run holds is left out."""
-    known, said = f"{path}/{file}", _said.get()
-    if said is None or known not in said:
-        log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
-    if said is not None:
-        said.add(known)
+    """Say, once, that what a file of a run holds is left out."""
+    log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
 
 
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:

@@ -17,7 +17,7 @@ from fdi.analysis.collect import Runs, Summary
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
 from fdi.analysis.studies import quotes
-from fdi.analysis.summary import BEST_OF_ALL, SAID
+from fdi.analysis.summary import SAID
 from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.track.files import atomic
@@ -51,17 +51,26 @@ def readable(summary: Summary) -> pd.DataFrame:
     """
     rows = summary.to_dict("records")
     text = {
-        **settings(summary),
+        name: ["-" if pd.isna(value) else shown(value) for value in summary[column]]
+        for name, column in keys(summary).items()
+    }
+    text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
         "mean": [percent(row["accuracy"]) for row in rows],
         "sd": [percent(row["sd"]) for row in rows],
         "95 %": [interval(row["low"], row["high"]) for row in rows],
-        "rates (Hz)": [_rates(row, "\n", "..", "\nin {}") for row in rows],
+        "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
-        **remarks(summary),
     }
-    table = pd.DataFrame(text).assign(published=lambda t: t["published"].str.replace("; ", "\n"))
+    if "chance" in summary:
+        text["at chance"] = [*summary["chance"].map(percent)]
+        text["area"] = [*summary["area"].map(percent)]
+        text["epochs to target"] = [_epochs_to_target(row) for row in rows]
+    text |= {name: list(summary[name]) for name in SAID if name in summary}
+    published = summary["published"]
+    text["published"] = [QUOTED.sub(r"\1", said).replace("; ", "\n") for said in published]
+    table = pd.DataFrame(text)
     return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
 
 
@@ -76,10 +85,14 @@ def counted(runs: Runs) -> list[str]:
     ]
 
 
+def caption(summary: Summary) -> str:
+    """What the columns of `readable` mean."""
+    return f"{CAPTION}; {LEARNING}" if "chance" in summary else CAPTION
+
+
 def notes(summary: Summary) -> str:
-    """What the columns of `readable` mean, and what `quoted` says."""
-    learning = [LEARNING] if "chance" in summary else []
-    return "; ".join(filter(None, [CAPTION, *learning, quoted(summary)]))
+    """The caption, and what `quoted` says."""
+    return "; ".join(filter(None, [caption(summary), quoted(summary)]))
 
 
 def quoted(summary: Summary) -> str:
@@ -98,8 +111,8 @@ def _unfinished(row: Mapping[Any, Any]) -> str:
     return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
-def _rates(row: Mapping[Any, Any], between: str, to: str, many: str) -> str:
-    """The rates of the populations, or from where to where they are, and of how `many`."""
+def _rates(row: Mapping[Any, Any]) -> str:
+    """The rates of the populations, or from where to where they are, and of how many."""
     rates = {
         key.removeprefix("rate/"): row[key]
         for key in row
@@ -107,29 +120,8 @@ def _rates(row: Mapping[Any, Any], between: str, to: str, many: str) -> str:
     }
     if len(rates) > NAMED:
         low, high = (number(end(rates.values())) for end in (min, max))
-        return f"{low}{to}{high}{many.format(len(rates))}"
-    return between.join(f"{name} {rate:.1f}" for name, rate in rates.items())
-
-
-def settings(summary: Summary) -> dict[str, list[str]]:
-    """The first columns of every table of a summary, as text: what tells its rows apart."""
-    return {
-        name: ["-" if pd.isna(value) else shown(value) for value in summary[column]]
-        for name, column in keys(summary).items()
-    }
-
-
-def remarks(summary: Summary) -> dict[str, list[str]]:
-    """The last columns: those of fdi.analysis.learning and what the user said, if the summary has
-    them, and what was published.
-    """
-    columns: dict[str, list[str]] = {}
-    if "chance" in summary:
-        columns["at chance"] = [*summary["chance"].map(percent)]
-        columns["area"] = [*summary["area"].map(percent)]
-        columns["epochs to target"] = [_epochs_to_target(row) for row in summary.to_dict("records")]
-    columns |= {name: list(summary[name]) for name in SAID if name in summary}
-    return columns | {"published": [QUOTED.sub(r"\1", text) for text in summary["published"]]}
+        return f"{low}..{high}\nin {len(rates)}"
+    return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
 def _epochs_to_target(row: dict) -> str:
@@ -187,20 +179,11 @@ def _no_formula(cell: Any) -> Any:
 
 
 FORMULA_SIGN = re.compile(r"'*([=@\t\r]|[+-](?!inf$|nan$|[0-9.]+(e[+-]?[0-9]+)?$))")
-MINUS, PLUS_MINUS = "\u2212", "\u00b1"
-PAPER_CAPTION = (
-    f"Test accuracy in percent after the last epoch: mean {PLUS_MINUS} standard deviation over n "
-    f"seeds, and the 95 % confidence interval of the mean (Student's t). Difference: accuracy "
-    f"minus that of {{versus}} with the same seeds, in points, with the interval over the pairs; "
-    f"better or worse by Holm's method over all comparisons of a network (95 % together), and so "
-    f"are the intervals of differences."
-)
 STATES_CAPTION = (
     "Initial states, means over n seeds (gradient: median of the norm of the afferent weights' "
     "gradient): standard deviation of the membrane potential without reset in units of the "
     "threshold, its target, and firing rate."
 )
-SYMBOLS = {PLUS_MINUS: r"\pm ", MINUS: "-", "%": r"\%"}
 SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -211,8 +194,8 @@ SPECIAL = {
     "|": r"\textbar{}",
 }
 MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
-NUMBER = rf"[\[\]+{MINUS}{PLUS_MINUS}0-9., e-]*"
-MATH = re.compile(rf"{NUMBER}[\[+{MINUS}{PLUS_MINUS}e]{NUMBER}")
+POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
+NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 STATE_FIELDS = (
     "measured_sigma_u",
     "target_sigma_u",
@@ -222,69 +205,23 @@ STATE_FIELDS = (
     "below_floor",
     "verdict",
 )
-POWER = re.compile(r"([0-9.]+)e([+-])0*([0-9]+)")
-NUMERIC = (
-    "n",
-    "accuracy",
-    "95 % interval",
-    "difference",
-    "its interval",
-    "pairs",
-    "sigma_U",
-    "target",
-    "rate (Hz)",
-    "gradient",
-)
-
-
-def caption(summary: Summary) -> str:
-    """PAPER_CAPTION with the baseline of this summary."""
-    versus = summary.attrs.get("versus", BASELINE)
-    if versus == BEST_OF_ALL:
-        versus = "the initialization that is best on the validation split"
-    return PAPER_CAPTION.format(versus=versus)
-
-
-def summary_table(summary: Summary) -> pd.DataFrame:
-    """The summary as text, a number and its interval in columns of their own; without columns that
-    are empty, and conditions without a finished run. Raises ValueError if no run is finished.
-    """
-    finished = summary[summary["n"] > 0]
-    rows: list[dict[Any, Any]] = finished.to_dict("records")
-    if not rows:
-        raise Mistake("none of these runs is finished; fdi-status shows how far they are")
-    return _without_empty(
-        {
-            **settings(finished),
-            "n": [str(row["n"]) for row in rows],
-            "accuracy": [_spread(row["accuracy"], row["sd"]) for row in rows],
-            "95 % interval": [_brackets(row["low"], row["high"]) for row in rows],
-            "difference": [_points(row["versus"]) for row in rows],
-            "its interval": [
-                _brackets(row["versus_low"], row["versus_high"], "+.1f") for row in rows
-            ],
-            "pairs": [f"{row['versus_n']:.0f}" if row["versus_n"] > 0 else "" for row in rows],
-            "verdict": [row["verdict"] for row in rows],
-            "rates (Hz)": [_rates(row, ", ", " to ", "") for row in rows],
-            **remarks(finished),
-        }
-    )
+NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """What fdi.cli.summary.records returns, as text."""
     given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
     order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
-    return _without_empty(
-        {
-            **{name: [str(row.get(name, "")) for row in records] for name in order},
-            "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
-            "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
-            "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
-            "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
-            "verdict": [row["verdict"] for row in records],
-        }
-    )
+    columns = {
+        **{name: [str(row.get(name, "")) for row in records] for name in order},
+        "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
+        "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
+        "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
+        "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
+        "verdict": [row["verdict"] for row in records],
+    }
+    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
+    return pd.DataFrame(kept, dtype=str)
 
 
 def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
@@ -306,12 +243,12 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
     without jinja2.
     """
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(_math).rename(columns=_escaped)
+    cells = table.map(_cell).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
             column_format=shape,
-            caption=_math_in(caption),
+            caption=_escaped(_sentence(caption)),
             label=label,
             position="t",
             position_float="centering",
@@ -326,42 +263,20 @@ def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
     bars = ["---:" if column in NUMERIC else "---" for column in table]
     head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
     lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
-    return "\n".join([*lines, "", _marked(caption), *([_marked(note)] if note else [])])
+    return "\n".join([*lines, "", _marked(_sentence(caption)), *([_marked(note)] if note else [])])
 
 
-def _without_empty(columns: Mapping[str, list[str]]) -> pd.DataFrame:
-    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
-    return pd.DataFrame(kept, dtype=str)
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
 
-def _spread(mean: float, sd: float) -> str:
-    return percent(mean) + ("" if pd.isna(sd) else f" {PLUS_MINUS} {percent(sd)}")
+def _cell(text: str) -> str:
+    """With a true minus, and powers of ten."""
+    return POWER.sub(_power, NEGATIVE.sub("$-$", _escaped(text)))
 
 
-def _points(share: float, form: str = "+.1f") -> str:
-    return percent(share, form, "").replace("-", MINUS)
-
-
-def _brackets(low: float, high: float, form: str = ".1f") -> str:
-    return "" if pd.isna(low) else f"[{_points(low, form)}, {_points(high, form)}]"
-
-
-def _math(cell: str) -> str:
-    """A cell of numbers as a formula, which has a true minus, another with its signs escaped."""
-    if not MATH.fullmatch(cell):
-        return _escaped(cell)
-    return f"${POWER.sub(_power, _symbols(cell))}$"
-
-
-def _power(match: re.Match[str]) -> str:
-    sign = "-" if match[2] == "-" else ""
-    return rf"{match[1]} \times 10^{{{sign}{match[3]}}}"
-
-
-def _symbols(text: str) -> str:
-    for sign, command in SYMBOLS.items():
-        text = text.replace(f"{sign} " if sign == PLUS_MINUS else sign, command)
-    return text
+def _power(number: re.Match[str]) -> str:
+    return rf"${number[1]} \times 10^{{{int(number[2])}}}$"
 
 
 def _escaped(text: str) -> str:
@@ -376,7 +291,3 @@ def _marked(text: Any) -> str:
 
 def _line(text: Any) -> str:
     return " ".join(str(text).split())
-
-
-def _math_in(caption: str) -> str:
-    return _escaped(caption).replace(PLUS_MINUS, r"$\pm$")

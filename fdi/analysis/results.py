@@ -11,13 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import (
-    Curves,
-    Probe,
-    Runs,
-    checked,
-    runs,
-)
+from fdi.analysis.collect import Curves, Probe, Runs, checked, runs
 from fdi.analysis.metrics import VALID, curves, probes
 
 TARGET = "init._target_"
@@ -136,7 +130,7 @@ def of_runs(table: Runs, results: Path) -> Results:
     """Some of the runs below `results`/runs: rows of `collect.runs`. Raises fdi.Mistake for a table
     of something else.
     """
-    checked(table, Runs, "the table of runs")
+    checked(table)
     return Results(with_origin(table, OWN), None, None, results)
 
 

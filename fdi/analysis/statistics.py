@@ -192,24 +192,6 @@ def verdict(difference: float, p: float) -> str:
     return "better" if difference > 0 else "worse"
 
 
-def epochs_to(accuracy: ArrayLike, target: float) -> np.ndarray:
-    """First epoch, counted from 1, with accuracy >= target, along the last axis; NaN where there is
-    none.
-    """
-    reached = np.asarray(accuracy, dtype=float) >= target
-    return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.nan)
-
-
-def area(accuracy: ArrayLike) -> np.ndarray:
-    """Area under learning curves (trapezoids over the last axis, one epoch apart) divided by its
-    length: a mean accuracy, 0 to 1.
-    """
-    accuracy = np.asarray(accuracy, dtype=float)
-    if accuracy.shape[-1] == 1:
-        return accuracy[..., 0]
-    return (accuracy[..., 1:] + accuracy[..., :-1]).mean(axis=-1) / 2
-
-
 def chance_level(classes: Any, samples: Any) -> Any:
     """The accuracy up to which a run is no better than guessing on `samples` test samples.
 
@@ -217,8 +199,3 @@ def chance_level(classes: Any, samples: Any) -> Any:
     """
     p = 1 / classes
     return p + 2 * np.sqrt(p * (1 - p) / samples)
-
-
-def chance_share(accuracy: ArrayLike, classes: int, samples: int) -> float:
-    """Share of runs no better than guessing."""
-    return float(np.mean(np.asarray(accuracy, dtype=float) <= chance_level(classes, samples)))

@@ -43,17 +43,13 @@ def studies() -> tuple[ModuleType, ...]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             found.append(entry.load())
-        except ModuleNotFoundError as error:
-            if f"{entry.module}.".startswith(f"{error.name}."):
-                continue
-            raise Mistake(_broken(entry.module, error)) from None
         except ImportError as error:
-            raise Mistake(_broken(entry.module, error)) from None
+            there = not isinstance(error, ModuleNotFoundError)
+            if there or not f"{entry.module}.".startswith(f"{error.name}."):
+                raise Mistake(
+                    f"the study {entry.module} cannot be imported: {error}; repair or uninstall it"
+                ) from None
     return tuple(found)
-
-
-def _broken(name: str, error: ImportError) -> str:
-    return f"the study {name} cannot be imported: {error}; repair or uninstall it"
 
 
 def of_folder(folder: Path) -> Results:

@@ -81,7 +81,7 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     bases = _baselines(seeds, columns, versus)
     found = [
         difference(of, seeds[base])
-        if (base := bases.get(_partner(condition, columns))) and _differ(condition, base, versus)
+        if (base := bases.get(_partner(condition, columns))) and condition != base
         else None
         for condition, of in seeds.items()
     ]
@@ -107,7 +107,7 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
 
 
 def _refuse(runs: Runs, versus: str) -> None:
-    checked(runs, Runs, "the table of runs")
+    checked(runs)
     if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
         raise Mistake(
             f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
@@ -158,10 +158,6 @@ def _baselines(
     return {
         partner: several[0] if len(several) == 1 else None for partner, several in found.items()
     }
-
-
-def _differ(condition: Condition, base: Condition, versus: str) -> bool:
-    return condition != base if versus == BEST_OF_ALL else condition[2] != versus
 
 
 def _on_validation(seeds: Seeds) -> float:

@@ -35,7 +35,7 @@ def members(results: Results) -> pd.DataFrame:
     No columns where nothing was drawn.
     """
     if not (table := results.csv(ROWS)).empty:
-        return table.assign(words=table["words"].str.split(), expected=_texts(table["expected"]))
+        return table.assign(words=table["words"].str.split(), expected=table["expected"].fillna(""))
     rows = [row for path in sorted((results.folder / ZOO).glob("*.json")) for row in _rows(path)]
     if not rows:
         return pd.DataFrame()
@@ -46,14 +46,10 @@ def members(results: Results) -> pd.DataFrame:
     table = table.merge(known, how="left", on="run")
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
     probe = results.probe_of(runs[runs["run"].isin(table["run"])])
-    says = probe.drop_duplicates("path").set_index("path") if "expected" in probe else None
-    table["expected"] = _texts(table["path"].map(says["expected"]) if says is not None else None)
+    says = probe.reindex(columns=["path", "expected"]).drop_duplicates("path").set_index("path")
+    table["expected"] = table["path"].map(says["expected"]).fillna("")
     table["learns"] = [_learns(*row) for row in table[[ACCURACY, "classes", "test_samples"]].values]
     return table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
-
-
-def _texts(values: Any) -> Any:
-    return "" if values is None else values.where(values.notna(), "")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
-from itertools import chain, islice
-from multiprocessing import get_context
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import add_results, command_line
 from fdi.track.files import printable
-from fdi.track.process import end_with
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fdi.analysis.results import Results
 
 CHECKOUT = (
@@ -37,7 +25,6 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    from fdi.analysis.metrics import each_once
     from fdi.figures.catalogue import FIGURES
 
     if arguments.list:
@@ -46,8 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.run:
         return _of_run(arguments.names, arguments.run, arguments.modules, arguments.out)
-    with each_once():
-        return _draw_all(arguments)
+    return _draw_all(arguments)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -129,20 +115,32 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         if module is None:
             print(f"fdi-figures: no figure {name}; {choose(name, there)}", file=sys.stderr)
             return 2
-    found: dict[str, list[Path]] = {name: [] for name in figures}
-    for task, files in _drawn(_tasks(figures, mine, measured, arguments.out)):
-        found[task.name] += files
-        for file in files:
-            print(printable(str(file)), flush=True)
-        if task.left:
-            print(printable(f"{task.name} leaves out {task.left}; column=value chooses"))
+    missing = _drawn(figures, mine, measured, arguments.out)
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(summarize(mine.runs))
         print_counts(mine.runs)
-    missing = {name: module for name, module in figures.items() if not found[name]}
     all_missing = len(missing) == len(figures)
     _say_of_missing(missing, all_missing, arguments, mine, measured)
     return int(all_missing)
+
+
+def _drawn(
+    figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
+) -> dict[str, Any]:
+    """Draw all pages of the figures, and return those that have none."""
+    from fdi.figures.catalogue import draw, file_name, pages
+
+    missing = {}
+    for name, module in figures.items():
+        contents = module.data(mine) if measured is None else pages(module, mine, measured)
+        if not contents:
+            missing[name] = module
+        for page, content in contents.items():
+            for file in draw(module, content, out / file_name(name, page)):
+                print(printable(str(file)), flush=True)
+            if "left" in content and (left := content["left"].iloc[0]):
+                print(printable(f"{name} leaves out {left}; column=value chooses"))
+    return missing
 
 
 def _say_of_missing(
@@ -164,85 +162,3 @@ def _say_of_missing(
             print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
     else:
         print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
-
-
-class Task(NamedTuple):
-    """A page to draw."""
-
-    name: str
-    module: Any
-    content: pd.DataFrame
-    path: Path
-
-    @property
-    def left(self) -> str:
-        """Which of the user's own runs the page leaves out."""
-        return "" if "left" not in self.content else self.content["left"].iloc[0]
-
-
-def _tasks(
-    figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
-) -> Iterator[Task]:
-    from fdi.figures.catalogue import file_name, pages
-
-    for name, module in figures.items():
-        contents = module.data(mine) if measured is None else pages(module, mine, measured)
-        for page, content in contents.items():
-            yield Task(name, module, content, out / file_name(name, page))
-
-
-FEW = 6  # pages: fewer are drawn before other processes have begun
-
-
-def _drawn(tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Path]]]:
-    """Each task with its files, in this order; many pages are drawn by as many processes as there
-    are cores, while the content of the next ones is made here.
-    """
-    from fdi.cli.cost import cores  # Hydra, which --help does without
-
-    first = list(islice(tasks, FEW))
-    every = chain(first, tasks)
-    if len(first) < FEW or cores() < 2:
-        yield from ((task, _draw(task)) for task in every)
-        return
-    pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, (os.getpid(),))
-    ahead: deque[tuple[Task, Future[list[Path]]]] = deque()
-    try:
-        for task in every:
-            ahead.append((task, _given(pool, task)))
-            while ahead and ahead[0][1].done():
-                task, files = ahead.popleft()
-                yield task, files.result()
-        for task, files in ahead:
-            yield task, files.result()
-    except BrokenProcessPool:
-        raise OSError("a process that drew pages was killed, perhaps for its memory") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _given(pool: ProcessPoolExecutor, task: Task) -> Future[list[Path]]:
-    """The files of a task once they are there; a figure in a file of the user's own is drawn here,
-    since no other process can import it.
-    """
-    module = task.module
-    known = not isinstance(module, ModuleType) or sys.modules.get(module.__name__) is module
-    if known:
-        name = module.__name__ if isinstance(module, ModuleType) else module
-        return pool.submit(_draw, task._replace(module=name))
-    here: Future[list[Path]] = Future()
-    here.set_result(_draw(task))
-    return here
-
-
-def _draw(task: Task) -> list[Path]:
-    from fdi.figures.catalogue import draw
-
-    module = import_module(task.module) if isinstance(task.module, str) else task.module
-    return draw(module, task.content, task.path)
-
-
-def _begin(parent: int) -> None:
-    """A process that draws finishes its page when the command is interrupted, and ends with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)

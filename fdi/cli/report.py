@@ -23,13 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_results(parser, "runs/ or reference/")
     results = parser.parse_args(argv).results
-    from fdi.analysis.metrics import each_once  # pandas and matplotlib: only where they are used
-    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
     from fdi.analysis.results import own
     from fdi.analysis.studies import of_folder
     from fdi.figures.report import html
 
-    with each_once(), progress() as tell:
+    with progress() as tell:
         mine, measured = own(results), of_folder(results / "reference")
         if mine.runs.empty and measured.runs.empty:
             raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
-    from fdi.analysis.metrics import curves, each_once
+    from fdi.analysis.metrics import curves
     from fdi.analysis.render import EXAMPLE, write
     from fdi.analysis.studies import of_folder
 
@@ -36,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = results.curves_of(results.runs)
         write(table, arguments.runs or arguments.curves)
     elif arguments.probe:
-        with each_once():
-            _states(results, arguments)
+        _states(results, arguments)
     elif arguments.best:
         _best(results, arguments)
     elif arguments.zoo:
@@ -138,7 +137,10 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
     versus = arguments.versus
     summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
-    table = render.summary_table(summary)
+    finished = summary[summary["n"] > 0]
+    if finished.empty:
+        raise ValueError("none of these runs is finished; fdi-status shows how far they are")
+    table = render.readable(finished)
     note = render.quoted(summary) if "published" in table else ""
     if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy", note):
         print_comparison(summary)

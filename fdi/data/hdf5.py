@@ -34,31 +34,14 @@ CLASSES = "extra/keys"
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open: it has all fields, as they must be. Whatever h5py cannot read in it meanwhile
-    is one line.
-    """
+    """The file, open: it has all fields. Whatever h5py cannot read in it meanwhile is one line."""
     with intact(path, "empty, damaged or not HDF5"), h5py.File(path, "r") as file:
         if missing := [name for name in FIELDS if file.get(name) is None]:
             names = ", ".join(file) or "nothing"
             raise DataError(
                 f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {names})"
             )
-        for name in FIELDS:
-            _check(f"{path}: {name}", file[name], name.startswith("spikes/"))
         yield file
-
-
-def _check(what: str, data: h5py.Dataset, spikes: bool) -> None:
-    if not isinstance(data, h5py.Dataset):
-        raise DataError(f"{what} is no data set")
-    element = h5py.check_vlen_dtype(data.dtype) if spikes else data.dtype
-    if spikes and element is None:
-        raise DataError(
-            f"{what} must have one list of numbers a sample (variable length), it has "
-            f"{data.dtype} of shape {data.shape}"
-        )
-    if element.kind not in "iuf" or data.ndim != 1:
-        raise DataError(f"{what} must be a list of numbers, it is {element} {data.shape}")
 
 
 Samples = Sequence[int] | np.ndarray
@@ -115,9 +98,9 @@ def _largest(path: Path) -> int:
     with opened(path) as file:
         units = file["spikes/units"]
         found = (
-            int(whole(f"{path}: unit of sample {i}", u).max())
+            int(numbers.max())
             for i, u in enumerate(lists(units, range(len(units))))
-            if len(u)
+            if len(numbers := whole(f"{path}: unit of sample {i}", u))
         )
         return max(found, default=-1)
 
@@ -162,10 +145,11 @@ def _recordings(
     of_times, of_units = (lists(file[f"spikes/{of}"], samples) for of in ("times", "units"))
     for i, times, units in zip(samples, of_times, of_units):
         sample = f"{path}: sample {i}"
+        what, hint = f"{sample}: unit", "; is dataset.channels right?"
+        units = within(what, whole(what, units), channels, hint)
         if len(times) != len(units):
             raise DataError(f"{sample} has {len(times)} times but {len(units)} units")
-        what, hint = f"{sample}: unit", "; is dataset.channels right?"
-        yield seconds(f"{sample}: time", times), within(what, whole(what, units), channels, hint)
+        yield seconds(f"{sample}: time", times), units
 
 
 def hdf5(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, apart, divide, drawn, keep, stream
-from fdi.data.download import CIFAR10_MD5, content_md5, ensure
+from fdi.data.download import CIFAR10_MD5, ensure, hex_digest
 from fdi.data.inputs import (
     Constant,
     DataError,
@@ -29,6 +29,7 @@ from fdi.data.inputs import (
     needs,
     readable,
 )
+from fdi.data.tables import found
 
 
 def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:
@@ -116,21 +117,21 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Labelled, Labelled]:
     """Training and test images of the Python batches in `folder`. Without `check` files that are
     not the official ones, and fewer of them, are read with a warning.
     """
-    there = [name for name in CIFAR10_MD5 if (folder / name).is_file()]
+    paths = {name: folder / name for name in CIFAR10_MD5}
+    there = [name for name, path in paths.items() if path.is_file()]
     if "test_batch" not in there or len(there) < 2:
         raise DataError(
             f"{folder}: needs test_batch and at least one data_batch, has "
             f"{', '.join(there) or 'neither'}"
         )
-    wrong = [name for name in CIFAR10_MD5 if name not in there] + [
-        name for name in there if content_md5(folder / name) != CIFAR10_MD5[name]
-    ]
+    sums = {name: found(paths[name], "md5", partial(hex_digest, paths[name])) for name in there}
+    wrong = [name for name, md5 in CIFAR10_MD5.items() if sums.get(name) != md5]
     if wrong:
         line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"
         if check:
             raise DataError(f"{line}; get them again, or set dataset.check=false")
         log.warning("%s", line)
-    batches = {name: _checked(folder / name, *read_batch(folder / name)) for name in there}
+    batches = {name: _checked(paths[name], *read_batch(paths[name])) for name in there}
     test = batches.pop("test_batch")
     images, labels = (np.concatenate(arrays) for arrays in zip(*batches.values()))
     return (images, labels), test

@@ -32,6 +32,23 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     model as in the names of the files that `fdi-figures` writes; the first unless given. Raises
     ValueError for a name or a page that does not exist, and where the runs are not enough.
     """
-    from fdi.figures import catalogue  # matplotlib: only where it is used
+    from fdi.analysis.results import of_runs, own  # pandas and matplotlib: only where they are used
+    from fdi.analysis.studies import of_folder
+    from fdi.config import Mistake
+    from fdi.config.parts import choose
+    from fdi.figures.catalogue import figure, pages, with_own
 
-    return catalogue.chosen(name, runs, page)
+    if isinstance(runs, str | Path):
+        mine, measured = own(Path(runs)), of_folder(Path(runs) / "reference")
+    else:
+        mine, measured = of_runs(runs, Path("results")), None
+    figures = with_own(mine.runs)
+    if name not in figures:
+        raise Mistake(f"no figure {name}; {choose(name, figures)}")
+    module = figures[name]
+    contents = module.data(mine) if measured is None else pages(module, mine, measured)
+    if not contents:
+        raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
+    if page is not None and page not in contents:
+        raise Mistake(f"{name} has no page {page}; {choose(page, contents)}")
+    return figure(module, contents[next(iter(contents)) if page is None else page])

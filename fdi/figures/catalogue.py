@@ -15,10 +15,9 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.results import Results, of_runs, own
-from fdi.analysis.studies import of_folder, studies
+from fdi.analysis.results import Results
+from fdi.analysis.studies import studies
 from fdi.config import Mistake
-from fdi.config.parts import choose
 from fdi.figures import sheet, style
 from fdi.figures.sweep import experiments, own_folders
 
@@ -99,24 +98,6 @@ def about(module: Any) -> str:
 def file_name(name: str, page: str) -> str:
     """The file name of a page, without characters that some file systems refuse."""
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
-
-
-def chosen(name: str, runs: str | Path | pd.DataFrame, page: str | None) -> sheet.Page:
-    """See fdi.figures.draw."""
-    mine = of_runs(runs, Path("results")) if isinstance(runs, pd.DataFrame) else own(Path(runs))
-    figures = with_own(mine.runs)
-    if name not in figures:
-        raise Mistake(f"no figure {name}; {choose(name, figures)}")
-    module = figures[name]
-    if isinstance(runs, pd.DataFrame):
-        contents = module.data(mine)
-    else:
-        contents = pages(module, mine, of_folder(Path(runs) / "reference"))
-    if not contents:
-        raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
-    if page is not None and page not in contents:
-        raise Mistake(f"{name} has no page {page}; {choose(page, contents)}")
-    return figure(module, contents[next(iter(contents)) if page is None else page])
 
 
 def figure(module: Any, content: pd.DataFrame) -> sheet.Page:

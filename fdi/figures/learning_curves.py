@@ -15,12 +15,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import SHARED, Page, Runs
-from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups
-from fdi.analysis.formats import short_names, shown
+from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
+from fdi.analysis.formats import told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import summaries
+from fdi.analysis.statistics import PERCENT, summaries
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import guessed, source, usual
+from fdi.figures.sweeps import best_set, guessed, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -32,48 +32,39 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _long(results.curves_of(members))
+        rows = _spread(results.curves_of(members))
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
             parts.append(rows.assign(line=name(columns, values), init=init, number=number))
-    return (
-        pd.concat(parts, ignore_index=True).assign(source=source(runs)) if parts else pd.DataFrame()
-    )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _long(metrics: pd.DataFrame) -> pd.DataFrame:
+def _spread(metrics: pd.DataFrame) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
-    from the start of the task.
+    from the start of the task, that all of its seeds have.
     """
     primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
-    measured = metrics.assign(epoch=metrics["epoch"] - primed).dropna(axis="columns", how="all")
+    measured = metrics.dropna(axis="columns", how="all")
     quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
     if not quantities:
         return pd.DataFrame()
-    by_seed = measured.groupby(["epoch", "seed"], observed=True)[quantities].mean().unstack()
-    epochs, parts = by_seed.index.to_numpy(), []
-    cube = by_seed.to_numpy().reshape(len(epochs), len(quantities), -1)
-    for i, quantity in enumerate(quantities):
-        values = cube[:, i, ~np.isnan(cube[:, i]).all(axis=0)]
-        shared = ~np.isnan(values).any(axis=1)
-        scale, most = (100.0, 100.0) if quantity in ACCURACIES else (1.0, np.inf)
-        spread = summaries(scale * values[shared])
-        spread["low"] = np.maximum(spread["low"], 0)
-        spread["high"] = np.minimum(spread["high"], most)
-        names = np.full(shared.sum(), quantity, dtype=object)
-        parts.append({"epoch": epochs[shared], **spread, "quantity": names})
-    return pd.DataFrame({key: np.concatenate([part[key] for part in parts]) for key in parts[0]})
+    parts, means = [], seed_means(measured, quantities, metrics["epoch"] - primed)
+    for quantity in quantities:
+        shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
+        scale, most = (PERCENT, PERCENT) if quantity in ACCURACIES else (1.0, np.inf)
+        spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
+        low, high = spread["low"].clip(lower=0), spread["high"].clip(upper=most)
+        epochs = shared.index.to_numpy()
+        parts.append(spread.assign(low=low, high=high, epoch=epochs, quantity=quantity))
+    return pd.concat(parts)
 
 
 def name(columns: Sequence[str], values: Sequence[Any]) -> str:
     """The values of these columns as text; those of a config with the name of their key."""
-    short, parts = short_names(columns), []
-    for column, value in zip(columns, values):
-        plain = words.init(str(value)) if column == LABELS[2] else str(value)
-        text = plain if column in LABELS else f"{short[column]} = {shown(value)}"
-        parts += [text] if value is not None else []
-    return ", ".join(parts)
+    by = dict(zip(columns, values))
+    labels = [words.init(by[label]) for label in LABELS if label in by]
+    return ", ".join(filter(None, [*labels, told(columns, values, LABELS)]))
 
 
 PLACE, TITLE = 10, "Learning curves"
@@ -117,19 +108,17 @@ def data(results: Results) -> dict[str, Page]:
                 for name in columns
                 if name not in (*own, *named) and members[name].nunique(dropna=False) > 1
             ]
-            sets: list[Any] = list(conditions(members, varied)) if varied else [((), slice(None))]
-            several = [(differing, members.iloc[of]) for differing, of in sets]
-            sizes = [(runs["init"].nunique(), len(runs), i) for i, (_, runs) in enumerate(several)]
-            differing, chosen = several[max(sizes)[-1]]
+            chosen = best_set(members, varied, lambda _: 1)
+            shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
-                page, left = _few(lines(usual(chosen), ["init"], results))
-            else:
-                page, left = _few(lines(chosen, own, results))
+                shown, by = usual(chosen), ["init"]
+            page, left = _few(lines(shown, by, results))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_distinction(chosen, varied, differing)]
+                title = [_setting(chosen), *_distinction(chosen, varied)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                key = _key(group, named, values)
-                pages[key] = page.assign(finding=_finding(page), title=", ".join(title))
+                pages[_key(group, named, values)] = page.assign(
+                    finding=_finding(page), title=", ".join(title), source=source(shown)
+                )
     return pages
 
 
@@ -188,14 +177,10 @@ def _finding(page: Page) -> str:
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
 
 
-def _distinction(runs: Runs, columns: Sequence[str], values: Sequence[Any]) -> list[str]:
+def _distinction(runs: Runs, columns: Sequence[str]) -> list[str]:
     """What tells these runs from other sets with the same data set and model, in words."""
-    others = [
-        (column, value)
-        for column, value in zip(columns, values)
-        if value is not None and not column.startswith(IN_WORDS) and column not in SHARED
-    ]
-    differing = name(*zip(*others)) if others else ""
+    others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
+    differing = told(others, runs[others].astype(object).iloc[0])
     return [text for text in (words.condition(runs), differing) if text] if columns else []
 
 

@@ -1,4 +1,4 @@
-"""Each sweep of the user's own that no other figure shows."""
+"""Each key that the user's own runs vary, but those of sweeps that have a figure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from fdi.analysis.results import OWN, Results
 from fdi.config.settings import Figure
 from fdi.figures import style
 from fdi.figures.sweep import CONF, Sweep, experiments, own_folders
+from fdi.figures.sweeps import of_sweep
 
 PLACE, TITLE = 90, "Your own sweeps"
-ABOUT = "accuracy by each key that your runs vary and that no other figure is about"
+ABOUT = "accuracy by each key that your runs vary, but those of sweeps that have a figure"
 NEEDS = "runs of yours with at least two values of a key, all else being equal"
 COMMAND = "fdi-run -m trainer.batch_size=64,256 init=kaiming,fluct seed=range(3)"
 SIZE = (style.COLUMN, 1.4)
@@ -25,18 +26,18 @@ NEVER = ("seed", "init._target_", OWN_INIT, *SHARED)
 
 
 def data(results: Results) -> dict[str, Page]:
-    """Page, one for each data set, network and key -> its table, see fdi.figures.sweep; `key`."""
-    runs = results.runs
-    runs = runs[(runs["source"] == OWN) & (runs["state"] == "done")]
-    shown = list(_shown(results.of(runs))) if len(runs) else []
-    pages = {}
-    for _, network in groups(runs, ["dataset", "model"]):
-        mine = results.of(network)
-        for key in _varied(network):
-            for page, table in _sweep(key).data(mine).items():
-                if (page, key) not in shown:
-                    pages[f"{page}_{key}"] = table.assign(key=key)
-    return pages
+    """Page, one for each data set, network and key -> its table, see fdi.figures.sweep; `key`.
+    Runs of a sweep that has a figure are left to that.
+    """
+    runs = results.runs[(results.runs["source"] == OWN) & (results.runs["state"] == "done")]
+    for sweep in experiments((CONF, *own_folders(runs))).values():
+        runs = runs[~of_sweep(runs, sweep.experiment)]
+    return {
+        f"{page}_{key}": table.assign(key=key)
+        for _, network in groups(runs, ["dataset", "model"])
+        for key in _varied(network)
+        for page, table in _sweep(key).data(results.of(network)).items()
+    }
 
 
 def panels(page: Page) -> list[list[str]]:
@@ -67,13 +68,3 @@ def _varied(runs: Runs) -> Iterator[str]:
         if len(own) > 1 and COLUMNS[part].of(runs).nunique() > 1:
             yield part
     yield from keys
-
-
-def _shown(results: Results) -> Iterator[tuple[str, str]]:
-    """The pages of experiments' figures of these runs, each with the keys that it is about."""
-    for sweep in experiments((CONF, *own_folders(results.runs))).values():
-        x = sweep.figure.x
-        for page in sweep.data(results):
-            yield page, x
-            for key in COLUMNS[x].keys if x in COLUMNS else ():
-                yield from ((page, name) for name in map(str, results.runs) if name.startswith(key))

@@ -21,7 +21,7 @@ from fdi.analysis.best import each_at_its_best
 from fdi.analysis.collect import ACCURACY, SAMPLES, Summary, config_columns
 from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
 from fdi.analysis.derived import guesses
-from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
+from fdi.analysis.formats import interval, percent, plural, shown, told
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import OWN, READOUT, Results
@@ -279,7 +279,7 @@ def explorer(results: Results) -> str:
     columns: dict[str, list[Any]] = {name: [*map(_text, runs[name])] for name in LABELS}
     columns["settings"] = _settings(runs)
     columns |= {
-        title: [*map(_percent if "accuracy" in name else _text, runs[name])]
+        title: [_text(100 * v, ".1f") if "accuracy" in name else _text(v) for v in runs[name]]
         for name, title in COLUMNS.items()
         if name in runs and (runs[name].notna().any() or name not in ("tags", "note"))
     }
@@ -317,28 +317,19 @@ def _settings(runs: pd.DataFrame) -> list[str]:
     columns = [name for name in condition_columns(runs) if name not in LABELS]
     for _, group in runs.groupby(["dataset", "model"]):
         several = [name for name in columns if group[name].nunique(dropna=False) > 1]
-        names = short_names(several)
         for place, *values in zip(group.index, *(group[name] for name in several)):
-            known = [(names[n], v) for n, v in zip(several, values) if pd.notna(v)]
-            texts[place] = ", ".join(f"{name} = {shown(value)}" for name, value in known)
+            texts[place] = told(several, values)
     return texts
 
 
-def _three(value: Any) -> str | None:
-    """A number with three digits."""
-    return (value if isinstance(value, str) else number(value, ".3g", unknown="")) or None
-
-
-def _text(value: Any) -> str | None:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+def _text(value: Any, form: str = "") -> str | None:
+    """In this format if it is a number; None where nothing is known."""
+    if value is None or value != value:
         return None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
-        return str(int(value))
-    return printable(shown(value), keep="\n")
-
-
-def _percent(share: float) -> str | None:
-    return percent(share, unknown="") or None
+    if isinstance(value, float) and form:
+        return format(value, form)
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e6
+    return str(int(value)) if whole else printable(shown(value), keep="\n")
 
 
 def _curves(results: Results, runs: pd.DataFrame) -> dict[int, list[list[float]]]:
@@ -361,7 +352,8 @@ def _probes(results: Results, runs: pd.DataFrame) -> dict[int, list[list[str | N
     if "population" not in probe:
         return {}
     layers = probe[probe["path"].isin(places) & (probe["population"] != READOUT)]
-    cells = [map(_three, layers.reindex(columns=[name])[name]) for name in LAYER]
+    known = layers.reindex(columns=[*LAYER])
+    cells = [[_text(value, ".3g") for value in known[name]] for name in LAYER]
     found: dict[int, list[list[str | None]]] = {}
     for path, *row in zip(layers["path"], *cells):
         found.setdefault(places[path], []).append(row)

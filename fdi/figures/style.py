@@ -51,30 +51,6 @@ def alone() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", cast("dict[str, Any]", RC)])
 
 
-class Traits(NamedTuple):
-    """Of an initialization: colour, mark, and which of LINES its first config has."""
-
-    color: str
-    marker: str
-    line: int = 0
-
-
-TRAITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
-    "fluct": Traits("#0072B2", "o"),
-    "fluct_mu": Traits("#56B4E9", "<", 4),
-    "fluct_calibrated": Traits("#009E73", "D", 2),
-    "fluct_lognormal": Traits("#332288", ">", 3),
-    "fluct_rate": Traits("#117733", "H", 1),
-    "kaiming": Traits("#D55E00", "s", 1),
-    "xavier": Traits("#E69F00", "^", 2),
-    "pytorch": Traits("#CC79A7", "v", 3),
-    "orthogonal": Traits("#882255", "P", 4),
-    "lsuv": Traits("#000000", "X", 3),
-    "ikun": Traits("#CC6677", "p", 1),
-    "spytorch": Traits("#996633", "*", 4),
-    "micheli": Traits("#C4B000", "h", 2),
-    "gain": Traits("#D55E00", "s"),  # Kaiming weights with a gain
-}  # a mark each, so that they are told apart in grey, too
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
 OTHER_MARKERS = ("d", "8", "<", ">")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
@@ -82,13 +58,13 @@ PRIME = "#EBEBEB"
 GREY = "#999999"
 
 
-def traits(init: str) -> Traits:
+def traits(init: str) -> words.Traits:
     """Colour and mark of an initialization, the same in every figure; one that fdi does not know
     gets its own by its name.
     """
     number = zlib.crc32(init.encode())
     color, marker = (each[number % len(each)] for each in (OTHER_COLORS, OTHER_MARKERS))
-    return TRAITS.get(init) or Traits(color, marker)
+    return words.INITS.get(init) or words.Traits(init, color, marker)
 
 
 def color(init: str) -> str:

@@ -28,9 +28,10 @@ from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.sweeps import SIGMA
 
 ANY = "*"  # in `only`: any value but null
-SIGMA, LIMIT, LOSS = "init.sigma_u", "trainer.stop_at_loss", "train_loss_last"
+LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
@@ -65,9 +66,6 @@ class Sweep:
         self.ABOUT = figure.about or f"{over} by {shown} and initialization"
         self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
         self.COMMAND = figure.command or command
-
-    def __repr__(self) -> str:
-        return f"Sweep({self.figure}, {self.COMMAND!r})"
 
     def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
@@ -154,7 +152,7 @@ class Sweep:
 
     def finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = words.Sentence("x", self.figure.panels, self._order("x", table), self.text)
+        sweep = words.Sentence(self.figure.panels, self._order("x", table), self.text)
         answer = words.sentence(self.figure.finding, table, sweep)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
@@ -166,10 +164,12 @@ class Sweep:
         """What the figure calls a value of a key."""
         if key == "quantity":
             return _quantity(value).title
+        return self._names(key).get(words.shown(value), "")
+
+    def _names(self, key: str) -> dict[str, str]:
+        """What the figure calls the values of a key, in their order."""
         names = self.figure.names.get(self.figure.x if key == "x" else key, {})
-        return {words.shown(own): str(name) for own, name in names.items()}.get(
-            words.shown(value), ""
-        )
+        return {words.shown(value): str(name) for value, name in names.items()}
 
     def _runs(self, runs: Runs) -> pd.DataFrame:
         """The runs that the figure is of, with the derived columns that it names."""
@@ -190,9 +190,8 @@ class Sweep:
         if key not in runs:
             yield "", runs
             return
-        names = {words.shown(own): name for own, name in self.figure.names.get(key, {}).items()}
         for value, part in groups(runs, key):
-            yield names.get(words.shown(value), words.shown(value).lower()), part
+            yield self._names(key).get(words.shown(value), words.shown(value).lower()), part
 
     def _varied(self) -> list[str]:
         """The keys that may differ within a figure, beside those of the initialization."""
@@ -215,13 +214,7 @@ class Sweep:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
         if figure.x.startswith("init."):
-            parts = [
-                sweeps.swept(group, str(init), figure.x)
-                if sweeps.levels(members, figure.x) > 1
-                else sweeps.usual(members)
-                for init, members in groups(group, "init", sort=False)
-            ]
-            chosen = pd.concat(parts).assign(sigma_u=np.nan)
+            chosen = sweeps.initial_states(group, figure.x).assign(sigma_u=np.nan)
         elif figure.usual:
             chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
@@ -258,11 +251,11 @@ class Sweep:
         for name in figure.quantities:
             if name == "accuracy":
                 part = self._accuracies(chosen, keys)
-            elif name == RATE_BY_LAYER:
-                part = moments(_layers(chosen, results), keys, "rate")
             else:
-                quantity = _quantity(name)
-                values = chosen.assign(value=quantity.of(chosen).astype(float))
+                runs, quantity = chosen, _quantity(name)
+                if name == RATE_BY_LAYER:
+                    runs = _layers(chosen, results)
+                values = runs.assign(value=quantity.of(runs).astype(float))
                 part = moments(values, keys, "value", most=quantity.most)
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
@@ -312,9 +305,8 @@ class Sweep:
         """The values of a key: those with names first, then as derived, then sorted."""
         rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
         there = list(rows[key].dropna().unique())
-        key = self.figure.x if key == "x" else key
-        names = [words.shown(value) for value in self.figure.names.get(key, {})]
-        names += COLUMNS[key].order if key in COLUMNS else ()
+        column = COLUMNS.get(self.figure.x if key == "x" else key)
+        names = [*self._names(key), *(column.order if column else ())]
 
         def rank(value: Any) -> tuple[int, float, str]:
             text, number = words.shown(value), isinstance(value, int | float | np.number)
@@ -415,14 +407,12 @@ def of_file(file: Path) -> Figure | None:
 
 def _quantity(name: str) -> Quantity:
     """One of QUANTITIES, or a column of the run table."""
-    if name == RATE_BY_LAYER:
-        return Quantity("rate before training (Hz)", lambda runs: runs["rate"])
     return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
 
 
 def _measured(name: str, runs: Runs) -> pd.Series:
     if name not in runs:
-        known = choose(name, [*QUANTITIES, RATE_BY_LAYER, *map(str, runs)])
+        known = choose(name, [*QUANTITIES, *map(str, runs)])
         raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
 

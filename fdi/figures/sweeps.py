@@ -11,12 +11,13 @@ from fdi.analysis import conditions
 from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
-from fdi.analysis.formats import shown
+from fdi.analysis.formats import plural, shown
 from fdi.analysis.results import OWN
 from fdi.analysis.studies import drawn
 
 Enough = Callable[[pd.DataFrame], int]
 NAMED = 4  # keys of runs that are left out
+SIGMA = "init.sigma_u"
 
 
 def sweeps(
@@ -39,7 +40,7 @@ def sweeps(
     for key, group in groups(chosen, ["dataset", "model"]):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
-            best = _best(candidates, fixed(candidates, varied), enough)
+            best = best_set(candidates, conditions.differing(candidates, "init.", *varied), enough)
             if len(best):
                 yield key, best
                 break
@@ -67,16 +68,17 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
         if theirs and not all(map(pd.isna, theirs)):
             keys.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
     where = f" ({', '.join(keys[:NAMED])}{', ...' * (len(keys) > NAMED)})" if keys else ""
-    return f"{len(others):,} run{'s' * (len(others) > 1)}{where}"
+    return f"{plural(len(others), 'run')}{where}"
 
 
-def _best(runs: Runs, columns: Sequence[str], enough: Enough) -> pd.DataFrame:
+def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
-    sets = [of for _, of in runs.groupby(list(columns), dropna=False)] if columns else [runs]
-    ranks = []
-    for i, of in enumerate(sets):
-        if len(of) and (levels := int(enough(of))):
-            ranks.append((of["init"].nunique(), levels, len(of), i))
+    sets = [of for _, of in conditions.sets(runs, columns)] if columns else [runs]
+    ranks = [
+        (of["init"].nunique(), levels, len(of), i)
+        for i, of in enumerate(sets)
+        if len(of) and (levels := int(enough(of)))
+    ]
     return sets[max(ranks)[-1]] if ranks else runs.iloc[:0]
 
 
@@ -85,13 +87,6 @@ def levels(runs: Runs, key: str, init: str | None = None) -> int:
     return (
         runs.loc[runs["init"] == init if init else slice(None), key].nunique() if key in runs else 0
     )
-
-
-def fixed(runs: Runs, varied: Sequence[str] = ()) -> list[str]:
-    """The config columns that must agree: all that differ, except those of the seed, the
-    initialization and `varied`.
-    """
-    return conditions.differing(runs, "init.", *varied)
 
 
 def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
@@ -131,22 +126,23 @@ def near_one(runs: Runs) -> pd.DataFrame:
     """For each initialization the runs with the sigma_u nearest to 1; all runs of those without a
     sigma_u.
     """
-    if "init.sigma_u" not in runs:
+    if SIGMA not in runs:
         return runs
-    distance = (runs["init.sigma_u"] - 1).abs()
+    distance = (runs[SIGMA] - 1).abs()
     nearest = distance.groupby(runs["init"]).transform("min")
     return runs[distance.isna() | (distance == nearest)]
 
 
-def initial_states(runs: Runs) -> pd.DataFrame:
-    """The runs of a figure that compares initial states, with the column `sigma_u`: each
-    initialization at each of its sigma_u, and one config of those without.
+def initial_states(runs: Runs, key: str = SIGMA) -> pd.DataFrame:
+    """The runs of a figure that compares initial states: each initialization at each of its values
+    of `key`, and one config of those without. Their column `sigma_u`: that of those at several.
     """
     parts = []
     for init, chosen in groups(runs, "init", sort=False):
-        several = levels(chosen, "init.sigma_u") > 1
-        members = swept(chosen, init, "init.sigma_u") if several else usual(chosen)
-        parts.append(members.assign(sigma_u=members["init.sigma_u"] if several else float("nan")))
+        several = levels(chosen, key) > 1
+        members = swept(chosen, init, key) if several else usual(chosen)
+        of_sigma = several and key == SIGMA
+        parts.append(members.assign(sigma_u=members[SIGMA] if of_sigma else float("nan")))
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 
 

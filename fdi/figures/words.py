@@ -11,25 +11,39 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
 
 SCHEDULE = "scheduler._target_"
-INITS = {
-    "fluct": "fluctuation-driven",
-    "fluct_calibrated": "fluctuation-driven, corrected",
-    "fluct_lognormal": "fluctuation-driven, log-normal",
-    "fluct_mu": "fluctuation-driven, mean not 0",
-    "fluct_rate": "fluctuation-driven, equal rates",
-    "gain": "Kaiming times a gain",
-    "kaiming": "Kaiming",
-    "xavier": "Xavier",
-    "pytorch": "PyTorch's default",
-    "orthogonal": "orthogonal",
-    "lsuv": "LSUV",
-    "ikun": "IKUN",
-    "spytorch": "SpyTorch",
-    "micheli": "Micheli et al.",
-}
+
+
+class Traits(NamedTuple):
+    """Of an initialization: its name, its colour and mark, and which of fdi.figures.style.LINES its
+    first config has.
+    """
+
+    name: str
+    color: str
+    marker: str
+    line: int = 0
+
+
+INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
+    "fluct": Traits("fluctuation-driven", "#0072B2", "o"),
+    "fluct_mu": Traits("fluctuation-driven, mean not 0", "#56B4E9", "<", 4),
+    "fluct_calibrated": Traits("fluctuation-driven, corrected", "#009E73", "D", 2),
+    "fluct_lognormal": Traits("fluctuation-driven, log-normal", "#332288", ">", 3),
+    "fluct_rate": Traits("fluctuation-driven, equal rates", "#117733", "H", 1),
+    "kaiming": Traits("Kaiming", "#D55E00", "s", 1),
+    "xavier": Traits("Xavier", "#E69F00", "^", 2),
+    "pytorch": Traits("PyTorch's default", "#CC79A7", "v", 3),
+    "orthogonal": Traits("orthogonal", "#882255", "P", 4),
+    "lsuv": Traits("LSUV", "#000000", "X", 3),
+    "ikun": Traits("IKUN", "#CC6677", "p", 1),
+    "spytorch": Traits("SpyTorch", "#996633", "*", 4),
+    "micheli": Traits("Micheli et al.", "#C4B000", "h", 2),
+    "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
+}  # a mark each, so that they are told apart in grey, too
 SHORT = {"fluct_calibrated": "fluct., corrected"}
 DATA = {
     "randman": "Randman (spike times on random manifolds)",
@@ -76,24 +90,22 @@ def of(key: str, value: Any = None) -> str:
     """A key of the config, or with a value this too, in words."""
     if value is None:
         return KEYS.get(key, key)
-    if key in SAID:
+    text = isinstance(value, str)
+    if key in SAID and (key == "init" or not text):
         return SAID[key](value)
-    named = "." not in key and isinstance(value, str)  # a derived column
+    named = text and "." not in key  # a derived column
     return str(value) if named else f"{KEYS.get(key, key)} = {shown(value)}"
 
 
 def shown(value: Any) -> str:
     """A value of a key as one would write it."""
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return "none"
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+    return "none" if pd.isna(value) else formats.shown(value)
 
 
 def init(name: str, short: bool = False) -> str:
     """The name of an initialization; one that fdi does not know keeps its own."""
-    return (SHORT.get(name) if short else None) or INITS.get(name, name)
+    known = INITS[name].name if name in INITS else name
+    return SHORT.get(name, known) if short else known
 
 
 def data(name: str) -> str:
@@ -204,11 +216,10 @@ PAIR = f"{init(OURS).capitalize()} against {init(BASELINE)}"
 
 
 class Sentence(NamedTuple):
-    """What a sentence on a sweep needs: `x` its key, `panels` those of its panels, `order` the
-    values of x, `text` the words for a value of a key.
+    """What a sentence on a sweep needs: the keys of its `panels`, the values of x in their `order`,
+    the `text` for a value of a key.
     """
 
-    x: str
     panels: Sequence[str]
     order: Sequence[object]
     text: Callable[[str, object], str]
@@ -220,7 +231,7 @@ def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
     if rows["guess"].eq(1).all():
         return "No run is better than guessing"
     top = rows.sort_values("mean", ascending=False, kind="stable").iloc[0]
-    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text(sweep.x, top['x'])}"
+    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text('x', top['x'])}"
     where = [sweep.text(key, top[key]) for key in sweep.panels]
     return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
 
@@ -234,7 +245,7 @@ def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
     if first not in versus or len(versus) < 2:
         return ""
     most = versus.drop(first).abs().idxmax()
-    each = [f"{versus[x]:+.1f} ({sweep.text(sweep.x, x)})" for x in (first, most)]
+    each = [f"{versus[x]:+.1f} ({sweep.text('x', x)})" for x in (first, most)]
     return f"{init(OURS).capitalize()} minus {init(BASELINE)}: {', '.join(each)}"
 
 
@@ -260,7 +271,7 @@ def decided(rows: pd.DataFrame, sweep: Sentence) -> str:
     parts = []
     for verdict in ("better", "worse"):
         there = set(rows.loc[(rows["init"] == OURS) & (rows["verdict"] == verdict), "x"])
-        names = [sweep.text(sweep.x, x) for x in sweep.order if x in there]
+        names = [sweep.text("x", x) for x in sweep.order if x in there]
         parts += [f"{verdict} with {several(names)}"] if names else []
     where = several([sweep.text(key, rows[key].iloc[0]) for key in sweep.panels])
     return f"{PAIR}: {', '.join(parts)}{f' ({where})' * bool(where)}" * bool(parts)
@@ -284,12 +295,12 @@ def last(rows: pd.DataFrame, sweep: Sentence) -> str:
     learning = tops[tops["guess"] != 1]
     each = [f"{init(n, True)} {mean:.0f} %" for n, mean in zip(learning["init"], learning["mean"])]
     reached = several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
-    parts = [f"With {sweep.text(sweep.x, end)}: {reached}"] if reached else []
+    parts = [f"With {sweep.text('x', end)}: {reached}"] if reached else []
     for lost in tops.loc[tops["guess"] == 1, "init"]:
         own = rows[rows["init"] == lost]
         learns = own.loc[own["guess"] < 1, "x"].max()
         first = own.loc[~(own["x"] <= learns), "x"].min()
-        on = f"from {sweep.text(sweep.x, first)} on" if first > own["x"].min() else "everywhere"
+        on = f"from {sweep.text('x', first)} on" if first > own["x"].min() else "everywhere"
         parts.append(f"{init(lost)} at chance {on}")
     return "; ".join(parts)
 
@@ -316,7 +327,7 @@ def ends(table: pd.DataFrame, sweep: Sentence) -> str:
         overlap = bool(first["low"] <= final["high"] and final["low"] <= first["high"])
         both = f"{name} {first['mean']:.3g} and {final['mean']:.3g}{' %' * (unit == '%)')}"
         parts.append(f"{both}{' (intervals overlap)' * overlap}")
-    places = [sweep.text(sweep.x, rows["x"].iloc[end]) for end in (0, -1)]
+    places = [sweep.text("x", rows["x"].iloc[end]) for end in (0, -1)]
     return f"At {places[0]} and {places[1]}: {', '.join(parts)}"
 
 

@@ -202,7 +202,7 @@ def curves(runs: Runs) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return metrics.curves(checked(runs, Runs, "the table of runs"))
+    return metrics.curves(checked(runs))
 
 
 class _Quiet(Terminal):

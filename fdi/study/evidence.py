@@ -16,7 +16,7 @@ from fdi.analysis.conditions import where
 from fdi.analysis.contrasts import Contrast, best, compare, contrasts, setting
 from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.statistics import PERCENT, Comparison, chance_share
+from fdi.analysis.statistics import PERCENT, Comparison, chance_level
 from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
 from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
 
@@ -89,7 +89,7 @@ def at_chance(contrast: Contrast, accuracy: float | None = None) -> bool:
     if contrast.quantity != ACCURACY or np.isnan([classes, samples]).any():
         return False
     share = (contrast.other if accuracy is None else accuracy) / PERCENT
-    return chance_share([share], int(classes), int(samples)) == 1
+    return bool(share <= chance_level(int(classes), int(samples)))
 
 
 def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:

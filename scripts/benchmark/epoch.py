@@ -12,7 +12,6 @@ import os
 import tempfile
 import threading
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import wraps
@@ -25,6 +24,7 @@ from rich.console import Console
 
 from benchmark import machine
 from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.compose import parse
 from fdi.cli.terminal import Epochs, Terminal
 from fdi.data.dataset import Split
 from fdi.engine.cpu import CpuEngine
@@ -94,10 +94,7 @@ def _measure(output: str) -> list[dict]:
 
 def default_run(*overrides: str) -> Cell:
     """What `fdi-run` does with these words."""
-    given = Namespace(
-        overrides=[*overrides], multirun=False, cfg=None, config_name=None, config_dir=None
-    )
-    (cell,) = compose_cells(given)
+    (cell,) = compose_cells(parse(overrides))
     return cell
 
 

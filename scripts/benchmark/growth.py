@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from benchmark import machine
 from benchmark.libraries import on_one_batch, ours
 from benchmark.workloads import WORKLOADS
 from fdi.cli.cells import compose_cells
+from fdi.cli.compose import parse
 from fdi.config.cache import CACHE_VARIABLE
 from fdi.data import dataset
 from fdi.data.hdf5 import hdf5
@@ -92,11 +92,7 @@ def _seconds(function: Callable[[], object], often: int) -> float:
 
 
 def _composed(cells: int) -> Callable[[], object]:
-    given = Namespace(
-        overrides=[f"seed=range({cells})"], multirun=True, cfg=None, config_name=None,
-        config_dir=None,
-    )  # fmt: skip
-    return lambda: compose_cells(given)
+    return lambda: compose_cells(parse(["-m", f"seed=range({cells})"]))
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ import torch
 from fdi.engine.cpu.kernels.jit import kernel
 from fdi.engine.cpu.kernels.rows import add_product, gather, scatter
 from fdi.engine.cpu.memory import zeros
+from fdi.track.evidence import origin
 
 EDGE = 2048  # of the matrices
 BLOCK = (784, 128, 128, 100)  # rows, inner, columns, and how often, of the product in the cache
@@ -42,20 +42,8 @@ def throughput() -> dict[str, float]:
 
 
 def name() -> str:
-    path = Path("/proc/cpuinfo")
-    names = (
-        [
-            line.split(":")[1].strip()
-            for line in path.read_text().splitlines()
-            if "model name" in line
-        ]
-        if path.exists()
-        else []
-    )
-    return (
-        f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}"
-    )
+    processor = origin(torch.device("cpu"), 1)["processor"]
+    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _torch_product() -> float:
@@ -65,32 +53,21 @@ def _torch_product() -> float:
 
 def _own_product() -> float:
     rows, inner, columns, times = BLOCK
-    threads, product = torch.get_num_threads(), kernel(add_product.py_func)
+    product, number = kernel(add_product.py_func), np.dtype(np.float32)
 
     def work(_: int) -> None:
-        a, w, out = (
-            zeros(n, dtype=np.dtype(np.float32))
-            for n in (rows * inner, inner * columns, rows * columns)
-        )
+        sizes = (rows * inner, inner * columns, rows * columns)
+        a, w, out = (zeros(n, dtype=number) for n in sizes)
         for _ in range(times):
             product(out, 0, columns, a, 0, inner, rows, w, 0, columns, inner, columns)
 
-    with ThreadPoolExecutor(threads) as pool:
-        return (
-            2e-9
-            * rows
-            * inner
-            * columns
-            * times
-            * threads
-            / _fastest(lambda: list(pool.map(work, range(threads))))
-        )
+    seconds, threads = _on_all_threads(work)
+    return 2e-9 * rows * inner * columns * times * threads / seconds
 
 
 def _rows() -> tuple[float, float]:
     """Rows of a table, in any order, are added to one, and one is added to them."""
     rows, columns, taken = TABLE
-    threads = torch.get_num_threads()
     add, add_to = kernel(gather.py_func), kernel(scatter.py_func)
     units = np.random.default_rng(0).integers(rows, size=taken).astype(np.int32)
     none, number = np.empty(0, np.float32), np.dtype(np.float32)
@@ -105,13 +82,16 @@ def _rows() -> tuple[float, float]:
         for _ in range(BLOCK[-1]):
             add_to(table, units, none, 0, taken, row, 0, (0, columns))
 
-    with ThreadPoolExecutor(threads) as pool:
-        one, other = (
-            _fastest(lambda work=work: list(pool.map(work, range(threads))))
-            for work in (there, back)
-        )
+    (one, threads), (other, _) = map(_on_all_threads, (there, back))
     moved = 4e-9 * columns * taken * BLOCK[-1] * threads
     return moved / one, 2 * moved / other
+
+
+def _on_all_threads(work: Callable[[int], None]) -> tuple[float, int]:
+    """The seconds that `work` takes on each thread of torch at the same time, and how many."""
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        return _fastest(lambda: list(pool.map(work, range(threads)))), threads
 
 
 def _triad() -> float:

@@ -40,7 +40,6 @@ PARTS = ("start", "data", "draw", "probe", "steps", "evaluation", "rest")
 ROUNDS = 3
 PLACES = (
     ("draw", "fdi.init.strategy", "draw"),
-    ("draw", "fdi.init.draw", "draw"),  # where it was before
     ("probe", "fdi.init.probe", "probe"),
     ("steps", "fdi.engine.cpu.engine", "CpuEngine.step"),
     ("steps", "fdi.engine.reference.engine", "ReferenceEngine.step"),

@@ -53,38 +53,20 @@ def compare(workload: str, rounds: int) -> list[dict]:
     alone, crowd = times.pop(ALONE), times.pop(CROWD)
     least = floors(count(network(work), x), machine.throughput())
     print(f"{workload:10}{told(least)}", flush=True)
-    base = next(name for name in BASES if name in times)
+    base, threads = next(name for name in BASES if name in times), torch.get_num_threads()
     rows = []
     for name, seconds in times.items():
         low, ratio, high = np.percentile(np.array(times[base]) / np.array(seconds), [25, 50, 75])
         median = 1e3 * float(np.median(seconds))
         row = dict(
-            workload=workload,
-            about=work["about"],
-            library=name,
-            rounds=rounds,
-            median_ms=median,
-            relative_to=base,
-        )
-        row |= dict(
-            ratio=ratio,
-            ratio_low=low,
-            ratio_high=high,
-            first_loss=losses[name],
-            **first_step(builders[name], work),
-            **least,
-        )
-        row |= amdahl(alone, seconds, crowd, torch.get_num_threads()) if name == "fdi" else {}
+            workload=workload, about=work["about"], library=name, rounds=rounds, median_ms=median,
+            relative_to=base, ratio=ratio, ratio_low=low, ratio_high=high,
+            first_loss=losses[name], **first_step(builders[name], work), **least,
+        )  # fmt: skip
+        row |= amdahl(alone, seconds, crowd, threads) if name == "fdi" else {}
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
-        rows.append(
-            row
-            | dict(
-                version=version_of(name),
-                torch=torch.__version__,
-                threads=torch.get_num_threads(),
-                machine=machine.name(),
-            )
-        )
+        row |= dict(version=version_of(name), torch=torch.__version__, threads=threads)
+        rows.append(row | dict(machine=machine.name()))
         print(
             f"{workload:10}{name:14}{median:9.1f} ms  {ratio:6.2f} [{low:.2f}, {high:.2f}] x {base}"
             f"  {row['above_floor']:6.1f} x floor"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,114 +18,66 @@ from fdi.snn.neuron import lif
 DT, TAU_MEM, TAU_SYN, CLASSES, SLOPE, U_INIT = 2e-3, 20e-3, 10e-3, 20, 20.0, -1e-3
 DENSITY, LR = 0.015, 1e-4
 BETA, ALPHA = math.exp(-DT / TAU_MEM), math.exp(-DT / TAU_SYN)
+
+
+def _dense(about: str, *sizes: int, steps: int = 100, batch: int = 256, **more: Any) -> dict:
+    """A fully connected network on 700 inputs."""
+    given = dict(about=about, steps=steps, batch=batch, shape=(700,), sizes=sizes)
+    return given | more
+
+
+def _conv(about: str, shape: tuple, sizes: tuple, steps: int, **more: Any) -> dict:
+    """Convolutions, of 3 x 3 and a batch of 32 unless said otherwise."""
+    given = dict(about=about, steps=steps, batch=32, shape=shape, sizes=sizes)
+    return given | dict(kernel=(3,) * len(sizes)) | more
+
+
+RGB = (3, 32, 32)
 WORKLOADS = {
-    "dense": dict(about="dense 700-128-20", steps=100, batch=256, shape=(700,), sizes=(128,)),
-    "recurrent": dict(
-        about="recurrent 700-128r-20",
-        steps=100,
-        batch=256,
-        shape=(700,),
-        sizes=(128,),
-        recurrent=True,
+    "dense": _dense("dense 700-128-20", 128),
+    "recurrent": _dense("recurrent 700-128r-20", 128, recurrent=True),
+    "deep": _dense("deep 700-3x128-20", 128, 128, 128),
+    "conv": _conv(
+        "conv 3x32x32, 32-64-128 filters 3x3, max pooling 2", RGB, (32, 64, 128), 50,
+        padding=1, pool=(2, 2, 2),
     ),
-    "deep": dict(
-        about="deep 700-3x128-20", steps=100, batch=256, shape=(700,), sizes=(128, 128, 128)
-    ),
-    "conv": dict(
-        about="conv 3x32x32, 32-64-128 filters 3x3, max pooling 2",
-        steps=50,
-        batch=32,
-        shape=(3, 32, 32),
-        sizes=(32, 64, 128),
-        kernel=(3, 3, 3),
-        padding=1,
-        pool=(2, 2, 2),
-    ),
-    "dale": dict(
-        about="Dale 700-(128E+32I)-20", steps=100, batch=256, shape=(700,), sizes=(128,), dale=True
-    ),
-    "long": dict(
-        about="dense 700-128-20, T = 350, batch 400",
-        steps=350,
-        batch=400,
-        shape=(700,),
-        sizes=(128,),
-    ),
-}
+    "dale": _dense("Dale 700-(128E+32I)-20", 128, dale=True),
+    "long": _dense("dense 700-128-20, T = 350, batch 400", 128, steps=350, batch=400),
+}  # fmt: skip
 MORE = {
     "deep, long": dict(WORKLOADS["deep"], about="deep 700-3x128-20, T = 350", steps=350),
-    "conv recurrent": dict(
-        about="conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2",
-        steps=50,
-        batch=32,
-        shape=(2, 16, 16),
-        sizes=(16,),
-        kernel=(3,),
-        padding=1,
-        pool=(2,),
-        recurrent_kernel=3,
+    "conv recurrent": _conv(
+        "conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2", (2, 16, 16), (16,), 50,
+        padding=1, pool=(2,), recurrent_kernel=3,
     ),
-}
+}  # fmt: skip
 """Looked at for a GPU only; the other libraries do not compute them."""
 PAPER = {
-    "shd conv": dict(
-        about="conv 700, 16r-32r-64r filters of 21-7-7, T = 350",
-        steps=350,
-        batch=32,
-        shape=(1, 700),
-        sizes=(16, 32, 64),
-        kernel=(21, 7, 7),
-        stride=(10, 3, 3),
-        recurrent_kernel=5,
+    "shd conv": _conv(
+        "conv 700, 16r-32r-64r filters of 21-7-7, T = 350", (1, 700), (16, 32, 64), 350,
+        kernel=(21, 7, 7), stride=(10, 3, 3), recurrent_kernel=5,
     ),
-    "shd deep": dict(
-        about="conv 700, 16r-32r-5x64r filters of 7, then 5, T = 350",
-        steps=350,
-        batch=32,
-        shape=(1, 700),
-        sizes=(16, 32, 64, 64, 64, 64, 64),
-        kernel=(7, 5, 5, 5, 5, 5, 5),
-        stride=(3, 2, 2, 2, 2, 2, 2),
-        padding=2,
-        recurrent_kernel=5,
+    "shd deep": _conv(
+        "conv 700, 16r-32r-5x64r filters of 7, then 5, T = 350", (1, 700), (16, 32, *(64,) * 5),
+        350, kernel=(7, *(5,) * 6), stride=(3, *(2,) * 6), padding=2, recurrent_kernel=5,
     ),
-    "cifar10": dict(
-        about="conv 3x32x32, 2x32-2x64 filters 3x3, T = 100, batch 32",
-        steps=100,
-        batch=32,
-        shape=(3, 32, 32),
-        sizes=(32, 32, 64, 64),
-        kernel=(3,) * 4,
-        padding=2,
-        pool=(1, 2) * 2,
+    "cifar10": _conv(
+        "conv 3x32x32, 2x32-2x64 filters 3x3, T = 100, batch 32", RGB, (32, 32, 64, 64), 100,
+        padding=2, pool=(1, 2) * 2,
     ),
-    "dvs": dict(
-        about="conv 2x32x32, 2x16-2x32-2x64-2x128 filters 3x3, T = 500, batch 8",
-        steps=500,
-        batch=8,
-        shape=(2, 32, 32),
-        sizes=(16, 16, 32, 32, 64, 64, 128, 128),
-        kernel=(3,) * 8,
-        padding=2,
-        pool=(1, 2) * 4,
+    "dvs": _conv(
+        "conv 2x32x32, 2x16-2x32-2x64-2x128 filters 3x3, T = 500, batch 8", (2, 32, 32),
+        (16, 16, 32, 32, 64, 64, 128, 128), 500, batch=8, padding=2, pool=(1, 2) * 4,
     ),
-}
+}  # fmt: skip
 """Convolutions of the size of the paper's; of the other libraries only stork computes them."""
 FIELD = {
-    "sew": dict(
-        about="conv 3x32x32, 8x32 filters 3x3, tdBN, skip connections, T = 20",
-        steps=20,
-        batch=32,
-        shape=(3, 32, 32),
-        sizes=(32,) * 8,
-        kernel=(3,) * 8,
-        padding=1,
-        skip=True,
-        norm="tdbn",
-        gain=3.0,  # some 20 spikes a second
+    "sew": _conv(
+        "conv 3x32x32, 8x32 filters 3x3, tdBN, skip connections, T = 20", RGB, (32,) * 8, 20,
+        padding=1, skip=True, norm="tdbn", gain=3.0,  # some 20 spikes a second
     ),
     "plif": dict(WORKLOADS["conv"], about="conv, learned tau_mem", learn_tau=True),
-}
+}  # fmt: skip
 """What is trained elsewhere: normalization as in SEW-ResNet, time constants as in PLIF [Fang et al.
 2021, both]. SpikingJelly computes them.
 """

@@ -60,9 +60,9 @@ def export(results: Path, folder: Path) -> int:
     origins = [_origin(Path(path)) for path in chosen["path"]]
     chosen = chosen.assign(provenance=[origin["provenance"] for origin in origins])
     provenance = pd.DataFrame(origins).drop_duplicates()
-    write(
-        _merged(reference(folder), _select(everything, chosen)), _known(folder, provenance), folder
-    )
+    if (known := folder / PROVENANCE).exists():
+        provenance = pd.concat([pd.read_csv(known, dtype=str), provenance.astype(str)])
+    write(_merged(reference(folder), _select(everything, chosen)), provenance, folder)
     return len(reference(folder).runs)
 
 
@@ -163,15 +163,6 @@ def _origin(directory: Path) -> dict[str, Any]:
         "date": run.updated[:10],
     }
     return {"provenance": hashlib.sha256(json.dumps(origin).encode()).hexdigest()[:8], **origin}
-
-
-def _known(folder: Path, new: pd.DataFrame) -> pd.DataFrame:
-    path = folder / PROVENANCE
-    return (
-        pd.concat([pd.read_csv(path, dtype=str), new.astype(str)], ignore_index=True)
-        if path.exists()
-        else new
-    )
 
 
 def _kept(curves: pd.DataFrame) -> pd.Series:

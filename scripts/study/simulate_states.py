@@ -45,11 +45,9 @@ def main(names: list[str]) -> int:
 
 def provenance(name: str, made: dict[str, Any]) -> str:
     """One line that says what made a file, from `fdi.track.evidence.origin`."""
-    commit = (made["commit"] or "unknown")[:7] + (
-        "+changes" if str(made["commit"]).endswith("+changes") else ""
-    )
+    commit, dirty, _ = (made["commit"] or "unknown").partition("+changes")
     return (
-        f"simulate_states.py {name}, commit {commit}, torch {made['torch']}, "
+        f"simulate_states.py {name}, commit {commit[:7]}{dirty}, torch {made['torch']}, "
         f"{made['processor']}, {date.today()}"
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate
 
-from fdi.analysis.learning import by_network, full
+from fdi.analysis.learning import area, by_network, first_epoch, full
 from fdi.analysis.results import own
 from fdi.cli.table import main
 
@@ -36,6 +38,16 @@ def test_speed_and_failures(learned):
 def test_epochs_count_from_the_start_of_the_task(write_run, tmp_path):
     write_run("fluct", 0, 0.5, curve=[0.2, 0.5], prime=2)
     assert full(own(tmp_path))["epochs_to"].tolist() == [2]
+
+
+def test_area_under_the_curve_and_the_first_epoch():
+    epochs, curve = np.arange(1, 12), np.linspace(0, 1, 11) ** 2
+    assert area(epochs[:1], np.array([0.7])) == 0.7
+    assert area(epochs, curve) == pytest.approx(integrate.trapezoid(curve) / 10)
+    kept = np.array([0, 5, 10])
+    assert area(epochs[kept], curve[kept]) == pytest.approx((0.125 + 0.625) / 2)
+    assert first_epoch(epochs[kept], curve[kept], 0.2) == 6
+    assert np.isnan(first_epoch(epochs, curve, 1.1))
 
 
 def test_runs_without_curves_have_no_speed(write_run, tmp_path):

@@ -97,8 +97,8 @@ def test_columns_are_chosen_by_name(table):
     code, out, _ = table("--markdown", "--columns", "n,init")
     assert (code, out.splitlines()[0]) == (0, "| n | init |")
     assert table("--csv", "--columns", "accuracy")[1].splitlines()[0] == "accuracy"
-    line = "fdi-table: no column acuracy; did you mean accuracy? choose one of "
-    assert table("--latex", "--columns", "acuracy")[2].startswith(line)
+    line = "fdi-table: no column meen; did you mean mean? choose one of "
+    assert table("--latex", "--columns", "meen")[2].startswith(line)
     assert table("--columns", "n")[0] == 1
 
 

@@ -126,10 +126,3 @@ def test_archives(what, tmp_path, monkeypatch):
         ensure("mine", root)
     assert len(str(caught.value).splitlines()) == 1
     assert [path.name for path in tmp_path.rglob("*")] == ["root", name]
-
-
-def test_what_is_no_file_is_not_summed(tmp_path, monkeypatch):
-    archive = Archive("c.gz", "c", "http://127.0.0.1:9/c", "none", content_md5="none")
-    monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
-    os.mkfifo(tmp_path / "c")
-    assert ensure("mine", tmp_path) == tmp_path

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from fdi.cli import cost
-from fdi.cli import figures as figures_cli
 from fdi.cli.figures import main
-from fdi.figures import catalogue
 from fdi.figures.catalogue import FIGURES
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
@@ -46,24 +42,6 @@ def test_equal_runs_give_equal_files(write_run, tmp_path, figures):
     first = [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
     figures("learning_curves")
     assert first == [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
-
-
-@pytest.mark.slow
-def test_many_pages_are_drawn_by_several_processes_alike(write_run, tmp_path, figures, monkeypatch):
-    for model in ("a", "b"):
-        write_run("fluct", 0, [0.1, 0.3, 0.5], model=model)
-    _, alone, _ = figures("learning_curves")
-    first = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    shutil.rmtree(tmp_path / "out")
-    here = []
-    monkeypatch.setattr(figures_cli, "FEW", 1)
-    monkeypatch.setattr(cost, "cores", lambda: 2)
-    monkeypatch.setattr(catalogue, "draw", lambda *_: here.append(1))
-    _, out, _ = figures("learning_curves")
-    assert not here
-    assert len(first) == 4
-    assert first == {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
-    assert out == alone
 
 
 def test_names_of_files_have_no_odd_characters(write_run, tmp_path, figures):

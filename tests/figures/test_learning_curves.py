@@ -178,7 +178,7 @@ def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
-    names = [name for name in style.TRAITS if name != "gain"]
+    names = [name for name in words.INITS if name != "gain"]
     runs: list[tuple[Any, ...]] = [
         (init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names
     ] + [("fluct", 2, 0.5, 1, {})]
@@ -210,7 +210,7 @@ def test_shades_get_darker():
 
 
 def test_one_colour_per_initialization():
-    own = {name: style.color(name) for name in style.TRAITS if name != "gain"}
+    own = {name: style.color(name) for name in words.INITS if name != "gain"}
     assert len({*own.values(), *style.OTHER_COLORS}) == len(own) + len(style.OTHER_COLORS)
     assert style.color("mine") == style.color("mine")
     assert style.look("fluct", 7) != style.look("fluct", 2)

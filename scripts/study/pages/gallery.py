@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -78,7 +75,8 @@ def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) ->
     module = FIGURES[name]
     for number, (page, content) in enumerate(most_evident(pages)):
         stem = file_name(name, page)
-        _picture(module, content, pictures / f"{stem}.png")
+        pdf, _ = draw(module, content, pictures / stem)
+        pdf.unlink()
         where = f" {_where(page)}." if page else ""
         sentence = escape(f"{about(module)}{where}")
         anchor = "" if number else f' id="{name}"'
@@ -108,9 +106,3 @@ def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFr
         return name == "", rows["n"].max() * states if "n" in rows else 0
 
     return sorted(pages.items(), key=evidence, reverse=True)[:MOST]
-
-
-def _picture(module: Any, page: pd.DataFrame, path: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        *_, png = draw(module, page, Path(folder) / path.stem)
-        shutil.copy(png, path)

@@ -29,11 +29,7 @@ def _steps(measured: Results, base: str) -> str:
     page = speed.page(table[table["relative_to"] == base])
     rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
     order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
-    wide = (
-        rows.pivot(index="about", columns="library", values="cell")
-        .reindex(rows["about"].unique())[order]
-        .fillna("")
-    )
+    wide = _wide(rows, "about", "library")[order]
     own = rows[rows["library"] == "fdi"].set_index("about")
     wide["fdi: time / floor"] = own["above_floor"].map("{:.2g}".format)
     threads = own["threads"].iloc[0]
@@ -126,6 +122,11 @@ def workers(measured: Results) -> str:
     return markdown(table) + f"\nbench_workers.csv: MiB, {size}; {rows.machine.iloc[0]}\n"
 
 
+def _wide(rows: pd.DataFrame, index: str, columns: str) -> pd.DataFrame:
+    """The column `cell`, in the order in which the rows come."""
+    return rows.pivot_table("cell", index, columns, aggfunc="first", sort=False, fill_value="")
+
+
 def _spread(values: pd.Series) -> str:
     return f"{values.mean():#.3g} +- {values.std():#.2g}"
 
@@ -136,9 +137,7 @@ def launches(measured: Results) -> str:
     """
     rows = measured.csv("bench_launches")
     cells = [f"{r.launches:,}, {r.waits}, {r.mb:,.0f}, {r.sorted:,}" for r in rows.itertuples()]
-    wide = rows.assign(cell=cells).pivot(index="about", columns="way", values="cell")
-    wide = wide.reindex(rows["about"].unique())[rows["way"].unique()]
-    return markdown(wide.reset_index(names="network"))
+    return markdown(_wide(rows.assign(cell=cells), "about", "way").reset_index(names="network"))
 
 
 def kernels(measured: Results) -> str:
@@ -147,8 +146,7 @@ def kernels(measured: Results) -> str:
     """
     rows = measured.csv("kernels")
     cells = [f"{r.registers}, {r.spilled}, {r.shared_kib:.3g}" for r in rows.itertuples()]
-    wide = rows.assign(cell=cells).pivot(index="kernel", columns="sm", values="cell")
-    wide = wide.reindex(rows["kernel"].unique()).rename(columns=lambda sm: f"sm_{sm}")
+    wide = _wide(rows.assign(cell=cells), "kernel", "sm").rename(columns=lambda sm: f"sm_{sm}")
     return markdown(wide.reset_index(names="kernel"))
 
 
