@@ -168,6 +168,7 @@ class Trainer:
     lr_norm: Positive | None = MISSING
     lr_tau: Positive | None = MISSING
     lr_relative: bool = MISSING
+    frozen: list[str] = MISSING
     test: bool = MISSING
 
 

@@ -92,8 +92,8 @@ def remarks(rows: Sequence[Row], init: str, training: Training | None = None) ->
     said = [sentence(rows, init)]
     if _normalized(hidden):
         said.append(NORMALIZED)
-    if training is not None and hidden[0].get("step") is not None:
-        said += _followed(hidden, init, training)
+    if training is not None and hidden[0].get("step") is not None and (some := learning(hidden)):
+        said += _followed(some, init, training)
     said.append(_bounds(hidden))
     return [each for each in said if each]
 
@@ -104,15 +104,22 @@ def expected(rows: Sequence[Row]) -> str:
     gradient depends on the labels; "doubtful" where a layer is silent, its gradient lies between
     the floors, explodes or makes steps too large or too small beside the weights; else "yes".
     """
-    hidden = [row for row in rows if row["rate"] is not None]
+    every = [row for row in rows if row["rate"] is not None]
+    silent = any(off(row) in ("silent", "saturated") for row in every)
+    if not (hidden := learning(every)):
+        return "doubtful" if silent else "yes"
     lost = [is_lost(row) and not row["grad_bounds"] > HEARD * row["grad_task"] for row in hidden]
     blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
     if any(lost) or blind or all(row["grad_task_max"] == 0 for row in hidden):
         return "no"
     between = any(row["grad_task_max"] < _floors(row)[1] for row in hidden)
-    silent = any(off(row) in ("silent", "saturated") for row in hidden)
     steps = any(_too_large(row) or _too_small(row) for row in hidden)
     return "doubtful" if between or silent or steps or _explodes(hidden) else "yes"
+
+
+def learning(hidden: Sequence[Row]) -> list[Row]:
+    """Those of populations whose incoming weights are not frozen."""
+    return [row for row in hidden if not row.get("frozen")]
 
 
 def _floors(row: Row) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.identity import contents, kind_of
-from fdi.config.parts import ROLES, SURROGATE, resolve
+from fdi.config.parts import ROLES, SURROGATE, choose, resolve
 from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
@@ -211,7 +211,20 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     steps = {kind: config.trainer.get(f"lr_{kind}") for kind in KINDS}
     if config.trainer.get("lr_relative") and lr is None:
         raise ValueError("trainer.lr_relative = true: this optimizer has no step size lr")
-    return optimizer_of(config, groups(net, lr, steps))
+    return optimizer_of(config, groups(net, lr, steps, frozen(config, net)))
+
+
+def frozen(config: DictConfig, net: Network) -> list[str]:
+    """The populations whose incoming weights do not learn."""
+    hidden = [population.name for population in net.hidden]
+    known = {name: [name] for name in (*hidden, net.readout.name)} | {"hidden": hidden}
+    for name in config.trainer.frozen:
+        if name not in known:
+            raise Mistake(f"trainer.frozen: no population {name}; {choose(name, known)}")
+    chosen = {each for name in config.trainer.frozen for each in known[name]}
+    if len(chosen) == len(hidden) + 1:
+        raise Mistake("trainer.frozen: nothing is left to learn; leave a population out")
+    return sorted(chosen)
 
 
 def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:

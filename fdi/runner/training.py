@@ -111,6 +111,8 @@ def initialize(context: RunContext, initial: Network, measure: Measure) -> list[
     rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, measure)
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
+    for row in rows:
+        row["frozen"] = row["population"] in build.frozen(config, network)
     write_initial_state(context, rows)
     training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)
@@ -336,7 +338,8 @@ def train(
             report.row(row)
             if progress.epoch == 1 and row["phase"] == "task":
                 words = training_of(context.optimizer).optimizer
-                progress.unmoved = unmoved(probed, context.network, initial, row, words)
+                learn = [each for each in probed if not each["frozen"]]
+                progress.unmoved = unmoved(learn, context.network, initial, row, words)
             for population, why in progress.unmoved.items() if progress.epoch == 1 else ():
                 context.view.say(f"{population}: {why}")
             writer.epoch(row)

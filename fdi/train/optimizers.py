@@ -4,7 +4,7 @@ step sizes of their own for some parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from fdi.config.parts import Count, Index, NotNegative, Positive, Share, StepSize
@@ -150,11 +150,14 @@ have optimizer.lr.
 
 
 def groups(
-    network: Network, lr: float | None = None, steps: Mapping[str, float | None] | None = None
+    network: Network,
+    lr: float | None = None,
+    steps: Mapping[str, float | None] | None = None,
+    frozen: Collection[str] = (),
 ) -> list[dict[str, Any]]:
-    """The parameters of a network in groups, those of learned time constants without weight decay.
-    A group whose step size differs from the optimizer's `lr` has `factor`, the ratio of the two;
-    `steps`: KIND -> step size.
+    """The parameters of a network in groups, those of learned time constants without weight decay,
+    and without those of `frozen` populations. A group whose step size differs from the optimizer's
+    `lr` has `factor`, the ratio of the two; `steps`: KIND -> step size.
 
     Raises ValueError for a kind of which the network has no parameter, and for an optimizer without
     lr.
@@ -167,6 +170,14 @@ def groups(
             kinds[projection.weight] = "recurrent"
     kinds |= {p: "norm" for norm in network.norms.values() for p in norm.parameters()}
     kinds |= dict.fromkeys(network.leaks.values(), "tau")
+    for name in frozen:
+        parts = [
+            *network.afferents(name),
+            *(norm for at, norm in network.norms.items() if at == name),
+        ]
+        own = [p for part in parts for p in part.parameters()]
+        for p in [*own, *(leak for at, leak in network.leaks.items() if at == name)]:
+            del kinds[p]
     given = {kind: step for kind, step in (steps or {}).items() if step is not None}
     for kind, step in given.items():
         if lr is None:

@@ -330,7 +330,7 @@ class Trainer:
             for projection in self.network.afferents(self.network.readout.name):
                 projection.weight.grad = None
         if self.clip is not None:
-            weights = list(self.network.parameters())
+            weights = [p for group in self.optimizer.param_groups for p in group["params"]]
             total = torch.tensor(math.hypot(*gradient_norms(weights)))
             torch.nn.utils.clip_grads_with_norm_(weights, self.clip, total)
         step(self.optimizer)

@@ -1,0 +1,67 @@
+"""Populations that do not learn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import fdi
+from fdi.train.optimizers import SMORMS3, groups
+from fdi.train.trainer import phases
+
+TINY = (
+    "dataset=randman",
+    "dataset.samples=20",
+    "dataset.steps=30",
+    "trainer.epochs=1",
+    "trainer.batch_size=40",
+    "threads=1",
+)
+
+
+@pytest.mark.parametrize("model", ["dense", "recurrent", "dale"])
+def test_frozen_populations_keep_their_weights_and_the_others_learn(model, tmp_path):
+    depth = [] if model == "dale" else ["model.hidden=[8,8]"]
+    name = "e1" if model == "dale" else "h2"
+    run = fdi.run(*TINY, f"model={model}", *depth, f"trainer.frozen=[{name}]", results=tmp_path)
+    moved = run.result["moved"]
+    assert {link for link, way in moved.items() if not way} == {
+        link for link in moved if link.endswith(f"->{name}")
+    }
+    assert "unmoved" not in run.result
+
+
+def test_what_is_frozen_counts_neither_in_the_norm_nor_in_the_verdict(tmp_path):
+    words = (*TINY, "model.hidden=8", "trainer.frozen=[hidden]", "optimizer.lr=1e-9")
+    run = fdi.run(*words, "init=kaiming", "optimizer.eps=1", results=tmp_path)
+    assert run.result["moved"]["input->h1"] == 0
+    again = fdi.run(*words, "trainer.clip=1e-3", results=tmp_path)
+    assert again.result["moved"]["h1->readout"] > 0
+
+
+def test_normalization_and_time_constants_of_the_frozen_stay(build, train):
+    network = build(hidden=8, depth=2, norm="tdbn")
+    start = {name: value.clone() for name, value in network.weights().items()}
+    train(network, SMORMS3(groups(network, frozen=["h1"])), phases(epochs=1), clip=1e-3)
+    learned = {
+        name
+        for name, value in network.weights().items()
+        if not torch.equal(value, start[name]) and "norm.mean" not in name
+    }
+    assert {"h1->h2", "h2.norm.gain", "h2.norm.bias", "h2->readout"} <= learned
+    assert not {"input->h1", "h1.norm.gain", "h1.norm.bias"} & learned
+    assert math.isfinite(sum(float(value.double().sum()) for value in network.weights().values()))
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("h3", "no population h3; did you mean h1? choose one of h1, hidden, readout"),
+        ("hidden,readout", "nothing is left to learn; leave a population out"),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused(word, line, tmp_path):
+    with pytest.raises(fdi.Mistake, match=line.replace("?", r"\?")):
+        fdi.run(*TINY, "model.hidden=8", f"trainer.frozen=[{word}]", results=tmp_path)
