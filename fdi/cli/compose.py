@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pickle
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import yaml
 from hydra import compose, initialize_config_dir, initialize_config_module
@@ -36,36 +36,6 @@ from fdi.config.parts import choose, shown
 from fdi.config.settings import settings, words
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
-INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-
-
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; see fdi-run --help")
-
-
-def parse(words: Sequence[str]) -> Namespace:
-    """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
-    parser = _Parser(add_help=False)
-    parser.add_argument("overrides", nargs="*")
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
-    parser.add_argument("--resolve", action="store_true")
-    parser.add_argument("-p", "--package")
-    parser.add_argument("-cd", "--config-dir")
-    parser.add_argument("-cn", "--config-name")
-    parser.add_argument("-sc", "--shell-completion", action="store_true")
-    parser.add_argument("--hydra-help", action="store_true")
-    parser.add_argument("-i", "--info", nargs="?", const="all", choices=INFO)
-    arguments, unknown = parser.parse_known_intermixed_args(words)
-    if unknown:
-        key, _, value = unknown[0].lstrip("-").partition("=")
-        value = value or next(iter(arguments.overrides), "VALUE")
-        raise ValueError(
-            f"{unknown[0]} is not an option; write settings without dashes, as in "
-            f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
-        )
-    return arguments
 
 
 class Source(NamedTuple):

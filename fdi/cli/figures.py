@@ -6,11 +6,11 @@ import argparse
 import os
 import signal
 import sys
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import get_context
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fdi.cli.command import add_results, command_line
+from fdi.cli.command import Parser, add_results, command_line
 from fdi.track.files import printable
 from fdi.track.process import end_with
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
     )
     parser.add_argument(
@@ -112,6 +112,7 @@ def _of_run(names: Sequence[str], directory: Path, modules: Sequence[Path], out:
 
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED, select
+    from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own
     from fdi.analysis.studies import of_folder
     from fdi.analysis.summary import summarize
@@ -127,43 +128,24 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     figures = {name: there.get(name) or own_figure(name, modules) for name in names}
     for name, module in figures.items():
         if module is None:
-            print(f"fdi-figures: no figure {name}; {choose(name, there)}", file=sys.stderr)
-            return 2
-    found: dict[str, list[Path]] = {name: [] for name in figures}
-    for task, files in _drawn(_tasks(figures, mine, measured, arguments.out)):
-        found[task.name] += files
-        for file in files:
-            print(printable(str(file)), flush=True)
-        if task.left:
-            print(printable(f"{task.name} leaves out {task.left}; column=value chooses"))
+            raise ValueError(f"no figure {name}; {choose(name, there)}")
+    drawn = {_say(*task) for task in _drawn(_tasks(figures, mine, measured, arguments.out))}
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(summarize(mine.runs))
         print_counts(mine.runs)
-    missing = {name: module for name, module in figures.items() if not found[name]}
-    all_missing = len(missing) == len(figures)
-    _say_of_missing(missing, all_missing, arguments, mine, measured)
-    return int(all_missing)
-
-
-def _say_of_missing(
-    missing: dict[str, Any],
-    all_missing: bool,
-    arguments: argparse.Namespace,
-    mine: Results,
-    measured: Results | None,
-) -> None:
-    """Print what the `missing` figures need. Raises ValueError if there are no runs at all."""
-    from fdi.analysis.render import EXAMPLE
-
-    if missing and measured is not None and measured.runs.empty:
+    missing = {name: module for name, module in figures.items() if name not in drawn}
+    nothing = len(missing) == len(figures)
+    no_reference = measured is not None and measured.runs.empty
+    if missing and no_reference:
         print(CHECKOUT)
-    if all_missing and mine.runs.empty and (measured is None or measured.runs.empty):
-        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-    if arguments.names or all_missing:
+    if nothing and mine.runs.empty and (measured is None or no_reference):
+        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+    if arguments.names or nothing:
         for name, module in missing.items():
             print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
     else:
         print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
+    return int(nothing)
 
 
 class Task(NamedTuple):
@@ -174,10 +156,14 @@ class Task(NamedTuple):
     content: pd.DataFrame
     path: Path
 
-    @property
-    def left(self) -> str:
-        """Which of the user's own runs the page leaves out."""
-        return "" if "left" not in self.content else self.content["left"].iloc[0]
+
+def _say(task: Task, files: Sequence[Path]) -> str:
+    """Print the files of a page, and which runs it leaves out; returns the name of its figure."""
+    for file in files:
+        print(printable(str(file)), flush=True)
+    if "left" in task.content and (left := task.content["left"].iloc[0]):
+        print(printable(f"{task.name} leaves out {left}; column=value chooses"))
+    return task.name
 
 
 def _tasks(
@@ -201,38 +187,29 @@ def _drawn(tasks: Iterator[Task]) -> Iterator[tuple[Task, list[Path]]]:
     from fdi.cli.cost import cores  # Hydra, which --help does without
 
     first = list(islice(tasks, FEW))
-    every = chain(first, tasks)
     if len(first) < FEW or cores() < 2:
-        yield from ((task, _draw(task)) for task in every)
+        yield from ((task, _draw(task)) for task in chain(first, tasks))
         return
     pool = ProcessPoolExecutor(cores(), get_context("spawn"), _begin, (os.getpid(),))
-    ahead: deque[tuple[Task, Future[list[Path]]]] = deque()
     try:
-        for task in every:
-            ahead.append((task, _given(pool, task)))
-            while ahead and ahead[0][1].done():
-                task, files = ahead.popleft()
-                yield task, files.result()
-        for task, files in ahead:
-            yield task, files.result()
+        for task, files in [(task, _begun(pool, task)) for task in chain(first, tasks)]:
+            yield task, files()
     except BrokenProcessPool:
         raise OSError("a process that drew pages was killed, perhaps for its memory") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _given(pool: ProcessPoolExecutor, task: Task) -> Future[list[Path]]:
-    """The files of a task once they are there; a figure in a file of the user's own is drawn here,
-    since no other process can import it.
+def _begun(pool: ProcessPoolExecutor, task: Task) -> Callable[[], list[Path]]:
+    """Waits for the files of a task; a figure in a file of the user's own is drawn here, since no
+    other process can import it.
     """
     module = task.module
-    known = not isinstance(module, ModuleType) or sys.modules.get(module.__name__) is module
-    if known:
-        name = module.__name__ if isinstance(module, ModuleType) else module
-        return pool.submit(_draw, task._replace(module=name))
-    here: Future[list[Path]] = Future()
-    here.set_result(_draw(task))
-    return here
+    if not isinstance(module, ModuleType):
+        return pool.submit(_draw, task).result
+    if sys.modules.get(module.__name__) is not module:
+        return partial(_draw, task)
+    return pool.submit(_draw, task._replace(module=module.__name__)).result
 
 
 def _draw(task: Task) -> list[Path]:

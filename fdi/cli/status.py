@@ -4,7 +4,6 @@ failed or stopped with nothing to resume.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.command import add_results, command_line
+from fdi.cli.command import Parser, add_results, command_line
 from fdi.cli.terminal import console, print_table
 from fdi.config.settings import Config
 from fdi.track import plans
@@ -110,7 +109,7 @@ OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?",
 @command_line("fdi-status")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fdi-status",
         description="Shows how many cells of each sweep are done, running, failed, interrupted or "
         "not run yet.",

@@ -132,9 +132,11 @@ TABLES = [
     ("status", ["--explain", "a"], "a: no run; fdi-table --csv lists the folders of all"),
     ("table", [], "no runs in results/runs; make some: "),
     ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
-    ("table", ["--probe", "--full"], "--probe is a table of its own; leave --full out"),
-    ("table", ["--best", "--full"], "--best is a table of its own; leave --full out"),
+    ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),
+    ("table", ["--best", "--full"], "argument --full: not allowed with argument --best"),
+    ("table", ["--runs", "a.csv", "--csv"], "--runs and --curves write whole tables of their own"),
     ("report", [], "no runs in results/runs"),
+    ("report", ["--no"], "unrecognized arguments: --no; see fdi-report --help"),
 ]
 CASES = [*(("run", *row) for row in RUN), *(("data", *row) for row in DATA), *TABLES]
 COMMANDS = {
