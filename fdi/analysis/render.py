@@ -272,7 +272,7 @@ def summary_table(summary: Summary) -> pd.DataFrame:
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What fdi.cli.summary.records returns, as text."""
+    """What fdi.cli.summary.layers says for files, as text."""
     given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
     order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
     return _without_empty(

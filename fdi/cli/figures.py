@@ -125,7 +125,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     mine = replace(mine, runs=select(mine.runs, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
-    figures = {name: there.get(name) or own_figure(name, modules) for name in names}
+    figures: dict[str, Any] = {name: there.get(name) or own_figure(name, modules) for name in names}
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")

@@ -4,7 +4,6 @@ says what became of all of them.
 
 from __future__ import annotations
 
-import csv
 import os
 import shlex
 import time
@@ -32,7 +31,7 @@ from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
 from fdi.cli.terminal import Bar, console, duration, is_notebook, percent
 from fdi.track import evidence, plans
-from fdi.track.files import METRICS, RUN
+from fdi.track.files import RUN
 from fdi.track.process import repeated
 from fdi.track.record import SETTLED, Run, finished, look, refuse_other_schedule, say_again
 
@@ -56,7 +55,7 @@ class Watch:
         for cell in self.left:
             run = look(cell.directory)
             if run.state == "running":
-                running.append(_at_work(cell.directory, run))
+                running.append(f"{run.epoch}/{run.epochs or '?'}")
                 begun += run.epoch / (run.epochs or 1)
             if self._ended(cell, run):
                 self.ended += 1
@@ -98,23 +97,6 @@ class Watch:
         if not waiting or not done:
             return ""
         return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
-
-
-def _at_work(directory: Path, run: Run) -> str:
-    """The epoch of a cell that runs, and its loss."""
-    words = f"{run.epoch}/{run.epochs or '?'}"
-    loss = last_loss(directory / METRICS)
-    return words if loss is None else f"{words} (loss {loss:.3g})"
-
-
-def last_loss(path: Path) -> float | None:
-    """That of the last whole row of metrics.csv; None where there is none yet."""
-    try:
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
-        return float(rows[-1]["train/loss"])
-    except (OSError, ValueError, LookupError, csv.Error):
-        return None
 
 
 def _reached(result: dict[str, Any]) -> str:

@@ -166,16 +166,16 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> None:
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import initial, render
-    from fdi.cli.summary import of_runs, print_states, records
+    from fdi.cli.summary import BESIDE, layers, print_states
     from fdi.cli.terminal import console
 
-    states = of_runs(initial.measured(results))
-    if not states:
+    rows = layers(initial.measured(results))
+    if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    rows = records(states)
-    table = render.states_table(rows)
-    if not _written(arguments, rows, table, render.STATES_CAPTION, "tab:states"):
-        print_states(console(), states)
+    filed = [{key: row[key] for key in row if key not in BESIDE} for row in rows]
+    table = render.states_table(filed)
+    if not _written(arguments, filed, table, render.STATES_CAPTION, "tab:states"):
+        print_states(console(), rows)
 
 
 def _written(

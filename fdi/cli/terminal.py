@@ -27,7 +27,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from fdi.init.verdict import CLOSE, NEAR, Training, off, remarks, verdict
+from fdi.init.verdict import CLOSE, NEAR, Training, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -295,6 +295,7 @@ def print_probe(
     verdict in the colour of the distance from the target; and some sentences on what to make of
     it. init.json has the other statistics.
     """
+    verdicts = list(map(verdict, rows))
     columns = {
         "layer": [row["population"] for row in rows],
         "neurons": [str(row["neurons"]) for row in rows],
@@ -305,19 +306,20 @@ def print_probe(
         "Hz": _cells(rows, "rate", ".1f"),
         "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
         "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": [verdict(row) for row in rows],
+        "verdict": verdicts,
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"], {"verdict": list(map(colour, rows))})
+    print_table(console, columns, ["layer"], {"verdict": list(map(colour, verdicts))})
     for remark in remarks(rows, init, training):
         print_note(console, remark)
 
 
-def colour(row: dict[str, Any]) -> str:
-    """Of the verdict: the further from the target, the warmer."""
-    if off(row):
-        return "red"
-    return {f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}.get(verdict(row), "")
+COLOURS = {"": "", "no target": "", f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}
+
+
+def colour(verdict: str) -> str:
+    """The further from the target, the warmer."""
+    return COLOURS.get(verdict, "red")
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
