@@ -35,18 +35,23 @@ def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
 
 P = ParamSpec("P")
 
+FAILED, REFUSED = 1, 2  # exit codes of what went wrong, and of input that was
 CLOSED = 1  # what rich exits with there
 
 
-def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Callable[P, int]]:
+def complain(name: str, line: str, code: int) -> int:
+    """Print one line on stderr; returns `code`."""
+    print(f"{name}: {printable(' '.join(line.split()))}", file=sys.stderr)
+    return code
+
+
+def command_line(
+    name: str, refused: int = FAILED
+) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """A console command. It exits with `refused` for input that is wrong, or files that cannot be
     read or written, and a line on stderr that says so; it ends without a word once nobody reads its
     stdout, and spells out what a terminal of ASCII lacks.
     """
-
-    def complain(line: str, code: int) -> int:
-        print(f"{name}: {printable(' '.join(line.split()))}", file=sys.stderr)
-        return code
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @wraps(main)
@@ -66,11 +71,11 @@ def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Ca
             except KeyboardInterrupt:
                 from fdi.track.process import INTERRUPTED  # most commands start without it
 
-                return complain("interrupted", INTERRUPTED)
+                return complain(name, "interrupted", INTERRUPTED)
             except (ValueError, OSError) as error:
-                return complain(str(error), refused)
+                return complain(name, str(error), refused)
             except MemoryError as error:
-                return complain(f"out of memory ({error}); ask for less", refused)
+                return complain(name, f"out of memory ({error}); ask for less", refused)
 
         return command
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import Parser, command_line
+from fdi.cli.command import FAILED, REFUSED, Parser, command_line
 from fdi.config import cache
 from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError, readable
@@ -19,7 +19,6 @@ from fdi.track.files import printable
 if TYPE_CHECKING:
     from fdi.data.dataset import Dataset
 
-FAILED, REFUSED = 1, 2
 BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 

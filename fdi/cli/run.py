@@ -18,12 +18,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import Parser, command_line
+from fdi.cli.command import REFUSED, Parser, command_line
 
 if TYPE_CHECKING:
     from fdi.cli.cells import Cell
-
-REFUSED = 2
 
 
 def main() -> None:
@@ -195,7 +193,7 @@ def _values() -> list[str]:
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
-    from fdi.cli.task import REFUSED, interrupted, print_result, run_cell
+    from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
     from fdi.track.record import refuse_other_schedule
 

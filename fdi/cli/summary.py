@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fdi.analysis.formats import number
-from fdi.cli.cells import LABELS, Cell
+from fdi.cli.cells import Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
+from fdi.config.identity import LABELS
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
 from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
 

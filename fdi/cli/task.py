@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from fdi.cli.cells import LABELS, Cell
+from fdi.cli import command
+from fdi.cli.cells import Cell
+from fdi.cli.command import FAILED, REFUSED
 from fdi.config import Mistake
+from fdi.config.identity import LABELS
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
@@ -21,8 +24,8 @@ from fdi.track.record import finished, initial_state
 if TYPE_CHECKING:
     from rich.console import Console
 
-FAILED, REFUSED = 1, 2
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
+complain = partial(command.complain, "fdi-run")
 
 
 def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> int:
@@ -128,12 +131,6 @@ def print_result(cell: Cell) -> None:
             out, "accuracy in percent, after the last epoch and after the best on validation"
         )
     out.print(cell.directory)
-
-
-def complain(line: str, code: int) -> int:
-    """Print one line on stderr; returns `code`."""
-    print(f"fdi-run: {printable(' '.join(line.split()))}", file=sys.stderr)
-    return code
 
 
 def interrupted() -> int:

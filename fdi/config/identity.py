@@ -166,10 +166,12 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
     return digest(canonical(config))[:DIGITS]
 
 
+LABELS = ("dataset", "model", "init")
+
+
 def run_folder(config: DictConfig | Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>, the folder that the runs of these options are in."""
-    names = config["name"]
-    return "/".join(folder_name(str(names[group])) for group in ("dataset", "model", "init"))
+    return "/".join(folder_name(str(config["name"][group])) for group in LABELS)
 
 
 def folder_name(name: str) -> str:

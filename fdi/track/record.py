@@ -86,8 +86,9 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """The last line of its error."""
-        return next(reversed((self.error or "").strip().splitlines()), "")
+        """The last line of its error; of one that was interrupted, how far it is."""
+        how_far = f"after epoch {self.epoch} of {self.epochs}" * (self.state == "interrupted")
+        return next(reversed((self.error or "").strip().splitlines()), how_far)
 
 
 KEYS = {entry.name for entry in fields(Run)}
