@@ -9,7 +9,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from functools import wraps
-from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, ParamSpec
 
@@ -50,16 +49,13 @@ def command_line(
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """A console command. It exits with `refused` for input that is wrong, or files that cannot be
     read or written, and a line on stderr that says so; it ends without a word once nobody reads its
-    stdout, and spells out what a terminal of ASCII lacks.
+    stdout.
     """
 
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @wraps(main)
         def command(*args: P.args, **kwargs: P.kwargs) -> int:
             atexit.register(_leave_garbage)
-            for stream in (sys.stdout, sys.stderr):
-                if isinstance(stream, TextIOWrapper):
-                    stream.reconfigure(errors="backslashreplace")
             try:
                 try:
                     return main(*args, **kwargs)

@@ -54,9 +54,8 @@ class Source(NamedTuple):
         """The override that adds the other places."""
         if not self.folder:
             return []
-        return [
-            f"hydra.searchpath=[pkg://{CONFIG_MODULE}]" if self.own else searchpath(self.folder)
-        ]
+        place = f"pkg://{CONFIG_MODULE}" if self.own else quoted(f"file://{self.folder}")
+        return [f"hydra.searchpath=[{place}]"]
 
 
 def source(arguments: Namespace) -> Source:
@@ -68,11 +67,6 @@ def source(arguments: Namespace) -> Source:
         raise ValueError(f"--config-dir {folder} is not a folder")
     absolute = str(Path(folder).absolute()) if folder else ""
     return Source(arguments.config_name or CONFIG_NAME, absolute)
-
-
-def searchpath(folder: str | Path) -> str:
-    """The override that adds `folder`, whatever its name has in it."""
-    return f"hydra.searchpath=[{quoted(f'file://{Path(folder).absolute()}')}]"
 
 
 def quoted(word: str) -> str:
@@ -288,7 +282,9 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
-        return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
+        schema = cause.object_type
+        what = words(schema, str(cause.key)) if is_dataclass(schema) else str(cause).splitlines()[0]
+        return f"{cause.full_key} = {shown(cause.value)} must be {what}"
     return " ".join((str(error) or str(cause)).split())
 
 
@@ -314,10 +310,3 @@ def _deeper(cause: Any) -> list[str]:
     parts = [name for name in _keys(node) if not OmegaConf.is_missing(node, name)]
     plain = [name for name in parts if not OmegaConf.is_interpolation(node, name)]
     return [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]
-
-
-def _expected(error: ValidationError) -> str:
-    """The type of the key in words, from the dataclass it belongs to."""
-    if not is_dataclass(error.object_type):
-        return str(error).splitlines()[0]
-    return words(error.object_type, str(error.key))

@@ -151,7 +151,9 @@ def launch(
             if "n_jobs" in node:
                 import_module("joblib")  # the plugin imports it late
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
-            raise ValueError(_not_installed(node)) from None
+            extras = [EXTRAS[name] for name in node._target_.split(".") if name in EXTRAS]
+            hint = f"; pip install 'fdi-snn[{extras[0]}]'" if extras else ""
+            raise ValueError(f"{node._target_} is not installed{hint}") from None
         ready()
         given = [_overrides(cell, node) for cell in cells]
         size = config.hydra.sweeper.get("max_batch_size") or _at_once(node, gpus) or len(cells)
@@ -205,14 +207,6 @@ def _job(
 
 
 _end_with = cache(end_with)  # a worker has many cells
-
-
-def _not_installed(launcher: DictConfig) -> str:
-    """What to install where Hydra does not find the launcher."""
-    extra = next((EXTRAS[name] for name in launcher._target_.split(".") if name in EXTRAS), None)
-    if not extra:
-        return f"{launcher._target_} is not installed"
-    return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"
 
 
 def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:

@@ -208,8 +208,9 @@ class Epochs:
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
-        rates = [value for key, value in row.items() if key.startswith("rate/")]
-        self.rates = f"{_range(min(rates), max(rates))} Hz"
+        rates = sorted(value for key, value in row.items() if key.startswith("rate/"))
+        self.rates = "-".join(dict.fromkeys(f"{rate:.1f}" for rate in (rates[0], rates[-1])))
+        self.rates += " Hz"
         self.valid = f"valid {percent(row['valid/accuracy'])}  " if "valid/accuracy" in row else ""
         if self.bar is not None:
             self._update(self.epoch, row["train/loss"], row["train/accuracy"])
@@ -328,8 +329,3 @@ def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
 
 def _learned(loss: float, accuracy: float) -> str:
     return f"loss {loss:.3g}  {percent(accuracy)}"
-
-
-def _range(least: float, most: float) -> str:
-    low, high = f"{least:.1f}", f"{most:.1f}"
-    return low if low == high else f"{low}-{high}"

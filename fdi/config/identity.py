@@ -156,14 +156,9 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
-def digest(content: str) -> str:
-    """The SHA-256 of what `canonical` gives, in hex digits."""
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """The first DIGITS of `digest`."""
-    return digest(canonical(config))[:DIGITS]
+    """The first DIGITS of the SHA-256 of what `canonical` gives."""
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:DIGITS]
 
 
 LABELS = ("dataset", "model", "init")

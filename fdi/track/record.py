@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -113,11 +113,11 @@ def place(config: DictConfig | Mapping[str, Any]) -> Path:
     return folder / f"seed={config['seed']}-{identity.run_id(config)}"
 
 
-def _below_runs(root: DictConfig) -> str:
-    return place(root).relative_to(Path(root.paths.results) / RUNS).as_posix()
-
-
-OmegaConf.register_new_resolver("run_name", lambda *, _root_: _below_runs(_root_), replace=True)
+OmegaConf.register_new_resolver(
+    "run_name",
+    lambda *, _root_: place(_root_).relative_to(Path(_root_.paths.results) / RUNS).as_posix(),
+    replace=True,
+)
 
 
 def write(directory: Path, run: Run) -> Run:
@@ -251,17 +251,12 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-class Shorter(NamedTuple):
-    """A finished run of fewer epochs; `schedule`: keys of its schedule that follow their number."""
-
-    epochs: int
-    directory: Path
-    schedule: list[str]
-
-
-def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Shorter]:
+def shorter(
+    directory: Path, config: DictConfig | Mapping[str, Any]
+) -> list[tuple[int, Path, list[str]]]:
     """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
-    a smaller number of epochs and, if it follows that number, their schedule; the longest first.
+    a smaller number of epochs and, if it follows that number, their schedule; the longest first:
+    their epochs, folders, and the keys of their schedules that follow the number.
     """
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
     wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
@@ -276,7 +271,7 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Sho
         longer["trainer"] = run.config["trainer"] | {"epochs": now}
         follows = all((before[key], schedule.get(key)) == (epochs, now) for key in own)
         if follows and identity.canonical(longer) == wanted:
-            found.append(Shorter(epochs, other, own))
+            found.append((epochs, other, own))
     return sorted(found, reverse=True)
 
 

@@ -4,8 +4,6 @@ all of it, and the only place where a test knows its words.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -219,15 +217,3 @@ def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, fdi_run):
     split = Split(Frames(frames), np.arange(8) % 2)
     draw(Dataset("mine", split, split, split, 2, (2, 3, 3), 5, 1e-3), tmp_path / "mine.png")
     assert (tmp_path / "mine.png").stat().st_size
-
-
-def test_an_unknown_backend_of_matplotlib_is_none(tmp_path):
-    code = "import sys; from fdi.cli.report import main; sys.exit(main())"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"MPLBACKEND": "nonsense"},
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert found.stderr.startswith("fdi-report: no runs in results/runs")
