@@ -48,6 +48,8 @@ class Bar:
     behind it, which stay when it is done.
     """
 
+    disable = False
+
     def __init__(self) -> None:
         self.total, self.done, self.words = 0.0, 0.0, ""
         self.handle: Any = None
@@ -193,18 +195,16 @@ class Epochs:
     """Shows the epochs of one training."""
 
     def __init__(
-        self, console: Console, epochs: int, samples: int, bar: Progress | Bar | None, done: int
+        self, console: Console, epochs: int, samples: int, bar: Progress | Bar, done: int
     ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
         self.epoch, self.valid, self.rates = done, "", ""
-        self.task = None if bar is None else bar.add_task("", total=epochs, completed=done, what="")
+        self.task = bar.add_task("", total=epochs, completed=done, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
-        self._update(
-            self.epoch + done / self.samples,
-            outcome.task / outcome.samples,
-            outcome.correct / outcome.samples,
-        )
+        if not self.bar.disable:
+            loss, accuracy = outcome.task / outcome.samples, outcome.correct / outcome.samples
+            self._update(self.epoch + done / self.samples, loss, accuracy)
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
@@ -212,7 +212,7 @@ class Epochs:
         self.rates = "-".join(dict.fromkeys(f"{rate:.1f}" for rate in (rates[0], rates[-1])))
         self.rates += " Hz"
         self.valid = f"valid {percent(row['valid/accuracy'])}  " if "valid/accuracy" in row else ""
-        if self.bar is not None:
+        if not self.bar.disable:
             self._update(self.epoch, row["train/loss"], row["train/accuracy"])
             return
         phase = "" if row["phase"] == "task" else f"{row['phase']}  "
@@ -225,10 +225,9 @@ class Epochs:
         )
 
     def _update(self, epochs: float, loss: float, accuracy: float) -> None:
-        if self.bar is not None and self.task is not None:
-            rates = self.rates if self.console.width >= ROOM else ""
-            what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
-            self.bar.update(self.task, completed=epochs, what=what)
+        rates = self.rates if self.console.width >= ROOM else ""
+        what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
+        self.bar.update(self.task, completed=epochs, what=what)
 
 
 class Terminal:
@@ -251,9 +250,6 @@ class Terminal:
             with Bar() as simple:
                 yield Epochs(out, epochs, samples, simple, done)
             return
-        if not out.is_terminal:
-            yield Epochs(out, epochs, samples, None, done)
-            return
         whole = Column(no_wrap=True)
         wide = out.width >= ROOM
         elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
@@ -265,7 +261,7 @@ class Terminal:
             TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
             TextColumn("left", table_column=whole),
         )
-        with Progress(*columns, console=out, expand=True) as bar:
+        with Progress(*columns, console=out, expand=True, disable=not out.is_terminal) as bar:
             yield Epochs(out, epochs, samples, bar, done)
 
 

@@ -54,6 +54,7 @@ OURS = {  # as in conf/config.yaml
     "hydra_logging": SILENT,
 }
 AT_LEAST_ONE = (
+    "launcher.n_jobs",
     "launcher.cpus_per_task",
     "launcher.cells_per_gpu",
     "launcher.batch_size",
@@ -90,14 +91,11 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
     for part in ("launcher", "sweeper"):
         given = contents(node[part], resolve=False) if OmegaConf.is_config(node[part]) else {}
         yield from _calls({"_target_": None, **given}, f"hydra.{part}")
-    if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (
-        isinstance(jobs, int) and (jobs >= 1 or jobs == -1)
-    ):
-        yield f"hydra.launcher.n_jobs = {jobs} must be at least 1, or -1 for all cores"
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
-        if value not in (None, "auto") and not (str(value).isdecimal() and int(value) >= 1):
-            yield f"hydra.{key} = {value} must be at least 1"
+        every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
+        if value not in every and not (str(value).isdecimal() and int(value) >= 1):
+            yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
 
 
 def _calls(value: Any, path: str) -> Iterator[str]:
