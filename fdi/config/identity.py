@@ -103,7 +103,7 @@ def _calls(value: Any, path: str) -> Iterator[str]:
     for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
         here = f"{path}.{key}"
         if key == "_target_" and not re.fullmatch(CALLED.get(here, ""), str(item)):
-            yield f"{here} = {item}: fdi calls nothing of that name there; leave it out"
+            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
         elif isinstance(item, Mapping | list):
             yield from _calls(item, here)
 

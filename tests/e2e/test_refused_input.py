@@ -58,10 +58,7 @@ RUN = [
     (["identity.exclude=${name}"], "identity.exclude = {'dataset': 'randman', "),
     (["homeostasis.upper=${seed}"], "homeostasis.upper = 0 must be {strength, rate}"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
-    (
-        ["hydra.job_logging.root=x"],
-        "hydra.job_logging.root=x is for sweeps; add -m, or leave",
-    ),
+    (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
     (["-m", "seed=0,1", "hydra.job_logging.root=x"], "'root': 'x', 'disable_existing_loggers': Fa"),
     (["-sc", "install=bash", "hydra/output=["], "--shell-completion cannot read its words"),
     (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: this is fdi's own; leave it out"),
