@@ -14,8 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from fdi.cli.cells import (
     Cell,
@@ -29,7 +28,7 @@ from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
-from fdi.cli.terminal import Bar, console, duration, is_notebook, percent
+from fdi.cli.terminal import bar, console, duration, percent
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import repeated
@@ -119,32 +118,20 @@ def _written(directory: Path) -> int | None:
 def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
-    bar = Bar() if is_notebook(out.file) else _bar(out)
+    columns = (TextColumn("cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
     watch = Watch(cells, left, out, names)
-    with bar:
-        task = bar.add_task("", total=watch.total, completed=watch.first)
+    with bar(out, *columns, TextColumn("{task.description}"), transient=True) as shown:
+        task = shown.add_task("", total=watch.total, completed=watch.first)
 
         def look() -> None:
             now = watch.look()
-            bar.update(task, completed=watch.first + watch.ended, description=now)
+            shown.update(task, completed=watch.first + watch.ended, description=now)
 
         try:
             with repeated(look, "watch", PAUSE, rest=20):
                 yield
         finally:
             look()
-
-
-def _bar(out: Console) -> Progress:
-    return Progress(
-        TextColumn("cell"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}"),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
-    )
 
 
 def run_sweep(

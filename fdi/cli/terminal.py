@@ -19,6 +19,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -83,6 +84,13 @@ class Bar:
             f"<progress max='{self.total:g}' value='{self.done:g}'></progress> "
             f"<code>{html.escape(repr(self))}</code>"
         )
+
+
+def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress | Bar:
+    """In a notebook a `Bar`, on a terminal one of rich with these columns; elsewhere it is off."""
+    if is_notebook(out.file):
+        return Bar()
+    return Progress(*columns, console=out, disable=not out.is_terminal, **options)
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
@@ -246,10 +254,6 @@ class Terminal:
     def training(self, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
         """Shows `epochs` epochs of `samples` samples, `done` of them already finished."""
         out = self.console
-        if is_notebook(out.file):
-            with Bar() as simple:
-                yield Epochs(out, epochs, samples, simple, done)
-            return
         whole = Column(no_wrap=True)
         wide = out.width >= ROOM
         elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
@@ -261,8 +265,8 @@ class Terminal:
             TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
             TextColumn("left", table_column=whole),
         )
-        with Progress(*columns, console=out, expand=True, disable=not out.is_terminal) as bar:
-            yield Epochs(out, epochs, samples, bar, done)
+        with bar(out, *columns, expand=True) as shown:
+            yield Epochs(out, epochs, samples, shown, done)
 
 
 def percent(share: float) -> str:
