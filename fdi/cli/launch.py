@@ -13,6 +13,7 @@ from argparse import Namespace
 from collections.abc import Callable, Collection
 from functools import cache, partial
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -47,11 +48,14 @@ class Gpus(NamedTuple):
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         else:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.visible
-        gpu, _ = _taken(self.sweep, self.cards, self.each)
-        return f"cuda:{gpu}"
+        return f"cuda:{_taken(self)[0]}"
+
+    @property
+    def folder(self) -> Path:
+        return Path(tempfile.gettempdir()) / f"fdi-gpus-{os.getuid()}-{self.sweep}"
 
     def end(self) -> None:
-        shutil.rmtree(_folder(self.sweep), ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
@@ -103,24 +107,18 @@ def _refuse_none(launcher: DictConfig) -> None:
         )
 
 
-def _folder(sweep: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"fdi-gpus-{os.getuid()}-{sweep}"
-
-
 @cache
-def _taken(sweep: int, count: int, each: int) -> tuple[int, IO[str]]:
+def _taken(gpus: Gpus) -> tuple[int, IO[str]]:
     """A GPU of this process, and the file whose lock the system releases however it ends."""
-    folder = _folder(sweep)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    gpus.folder.mkdir(mode=0o700, exist_ok=True)
     while True:
-        for place in range(each):
-            for gpu in range(count):
-                file = (folder / f"{gpu}-{place}").open("w")
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return gpu, file
-                except BlockingIOError:
-                    file.close()
+        for place, gpu in product(range(gpus.each), range(gpus.cards)):
+            file = (gpus.folder / f"{gpu}-{place}").open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return gpu, file
+            except BlockingIOError:
+                file.close()
         time.sleep(0.1)
 
 

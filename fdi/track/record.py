@@ -44,8 +44,12 @@ ACCURACIES = (
     "train_accuracy_last",
 )
 MEASURED = ACCURACIES[:2]
-SHARES = {"silent", "alignment"}  # by population
-LEAST = {"classes": 2, "test_samples": 1, "seconds": 0, "epochs": 0, "best_epoch": 0}
+RANGES = dict.fromkeys(ACCURACIES, (0, 1)) | {
+    "classes": (2, math.inf),
+    "test_samples": (1, math.inf),
+    **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
+}
+LARGEST = {"rates": math.inf, "silent": 1.0, "moved": math.inf, "alignment": 1.0}  # by population
 ROUNDED = 1e-6  # by which an alignment may exceed 1
 
 
@@ -334,20 +338,16 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
     lacking = [key for key in MEASURED if result.get(key) is None]
     if len(lacking) == 1:
         yield f"{lacking[0]} is missing"
-    ranges = dict.fromkeys(ACCURACIES, (0, 1)) | {
-        k: (least, math.inf) for k, least in LEAST.items()
-    }
-    for key, (least, most) in ranges.items():
+    for key, (least, most) in RANGES.items():
         if result.get(key) is not None and not _within(result[key], least, most):
-            limit = f"from {least} to {most}" if most == 1 else f"at least {least}"
-            yield f"{key} = {str(result[key])[:40]} must be {limit}"
-    for key in ("rates", "silent", "moved", "alignment"):
-        most, values = 1 + ROUNDED if key in SHARES else math.inf, result.get(key) or {}
+            yield f"{key} = {str(result[key])[:40]} must be from {least} to {most}"
+    for key, most in LARGEST.items():
+        values = result.get(key) or {}
         if not isinstance(values, dict):
             yield f"{key} = {str(values)[:40]}"
             return
         for name, value in values.items():
-            if value is not None and not _within(value, -ROUNDED, most):
+            if value is not None and not _within(value, -ROUNDED, most + ROUNDED):
                 yield f"{key} of {name} = {str(value)[:40]}"
 
 
