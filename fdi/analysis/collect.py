@@ -17,7 +17,8 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     silent/<population>         share of neurons that never spike there
     train_accuracy_last, train_loss_last    of the last epoch, as it was trained (cross-entropy)
     test_loss_last              cross-entropy
-    moved/<projection>          |W - W0|/|W0| of its weights
+    moved/<projection>          |W - W1|/|W0| of its weights, W1 those at its first gradient
+    decayed/<projection>        |W1 - W0|/|W0|, where the optimizer has weight decay
     alignment/<population>      of its spike counts before and after training, 1: the same
     data_checksum               of the data as the seed splits them: what two runs of a pair share
     data, code, numerics        the evidence that the runs of a row share besides their config, see
@@ -69,7 +70,7 @@ ORIGIN = (
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
-PREFIXES = {"rates": "rate", "silent": "silent", "moved": "moved", "alignment": "alignment"}
+PREFIXES = {"rates": "rate"} | {key: key for key in ("silent", "moved", "decayed", "alignment")}
 """Key of a result -> first part of its columns, one for each population or projection."""
 MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"

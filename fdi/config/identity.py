@@ -114,7 +114,7 @@ def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
     return values
 
 
-NUMERICS = 2
+NUMERICS = 3
 """Counts the changes after which the same run has other numbers: it is raised when a golden run
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.

@@ -149,6 +149,7 @@ class Bound:
 class Homeostasis:
     joint: bool = MISSING
     prime_epochs: Index = MISSING
+    fresh_optimizer: bool = MISSING
     upper: Bound = field(default_factory=Bound)
     lower: Bound = field(default_factory=Bound)
 

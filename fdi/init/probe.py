@@ -178,7 +178,7 @@ def _pulls(
 ) -> dict[str, float]:
     both, alone = whole[population.name], task[population.name]
     other = exchanged[population.name]
-    weight = norm(projection.weight.detach().double() for projection in afferents)
+    weight = norm(projection.weight.detach() for projection in afferents)
     size = norm(alone.values())
     return {
         "grad": norm(both.values()),
@@ -193,7 +193,7 @@ def _pulls(
 
 def norm(tensors: Iterable[Tensor]) -> float:
     """Of all numbers in the tensors."""
-    return math.sqrt(sum(float(tensor.square().sum()) for tensor in tensors))
+    return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
 def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:

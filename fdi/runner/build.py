@@ -268,6 +268,7 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
         lower=LowerBound(lower.strength, lower.rate * duration) if lower.strength else None,
         prime_epochs=bounds.prime_epochs,
         joint=bounds.joint,
+        fresh_optimizer=bounds.fresh_optimizer,
         patience=patience,
         stop_at_loss=config.trainer.stop_at_loss,
         label_smoothing=config.trainer.label_smoothing or 0.0,

@@ -184,6 +184,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         record.end(directory, record.whole(directory), state)
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
+        rows: list[dict[str, Any]] = []
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
@@ -193,7 +194,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         del measure  # it keeps spikes
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
-        train(context, data, progress, metrics, mirror)
+        train(context, data, progress, metrics, mirror, initial, rows)
         result = final_result(context, data, progress, initial)
         metrics.check()
         if mirror:
@@ -370,26 +371,36 @@ def _resume(context: RunContext) -> Progress:
 
 
 def change(
-    network: Network, initial: Network, engine: Engine, inputs: Input
+    network: Network,
+    initial: Network,
+    engine: Engine,
+    inputs: Input,
+    started: Mapping[str, Tensor] | None = None,
 ) -> dict[str, dict[str, float | None]]:
     """`moved`, of each projection by its name, and `alignment`, of each hidden population:
 
-        moved = |W - W0| / |W0|
+        moved = |W - W1| / |W0|
         alignment = |Y0' Y|^2 / (|Y0' Y0| |Y' Y|)
 
     with Frobenius norms, and Y [B, units] the spike counts of `inputs` without their mean over the
     B samples: the linear kernel alignment (CKA, Kornblith et al. 2019), 1 for equal
     representations. None where W0 is zero, or where counts do not differ between samples.
+
+    W1 are the weights at the first gradient: W0, or those in `started` where the optimizer has
+    weight decay, by which weights move before, as `decayed` = |W1 - W0| / |W0| then says.
     """
     before, after = initial.weights(), network.weights()
+    names = [projection.name for projection in network.projections]
     counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
-    return {
-        "moved": {
-            name: _moved(before[name].cpu(), after[name].cpu())
-            for name in (projection.name for projection in network.projections)
-        },
+    found = {
+        "moved": {name: _share(after[name], before[name], before[name]) for name in names},
         "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
     }
+    if started is not None:  # without a gradient, all of it is decay
+        first = {name: started.get(name, after[name]) for name in names}
+        found["moved"] = {name: _share(after[name], first[name], before[name]) for name in names}
+        found["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
+    return found
 
 
 def alignment(before: Tensor, after: Tensor) -> float | None:
@@ -407,9 +418,11 @@ def _centred(counts: Tensor) -> Tensor:
     return flat - flat.mean(0)
 
 
-def _moved(before: Tensor, after: Tensor) -> float | None:
-    norm = float(before.double().norm())
-    return float((after.double() - before.double()).norm()) / norm if norm else None
+def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
+    """|after - before| / |of|."""
+    after, before, of = (weight.cpu().double() for weight in (after, before, of))
+    norm = float(of.norm())
+    return float((after - before).norm()) / norm if norm else None
 
 
 def final_result(
@@ -427,6 +440,7 @@ def final_result(
         deepcopy(initial).to(context.device),
         context.engine,
         batch(context)[0],
+        progress.started if trainer.decays else None,
     )
     tested = config.trainer.get("test", True)
     unseen = "valid" if len(splits["valid"]) else "train"
@@ -454,6 +468,7 @@ def final_result(
         "rates": _below("rate/", rates),
         "silent": _below("silent/", rates),
         **changed,
+        **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
     }

@@ -10,7 +10,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.engine import oracle
-from fdi.init.probe import follow_gradients, probe
+from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, warning
 from fdi.runner import build
@@ -129,6 +129,47 @@ def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None
     for row in rows:
         row["expected"] = expected(rows)
     write_json(context.directory / PROBE, rows)
+
+
+def unmoved(
+    rows: Iterable[dict[str, Any]],
+    network: Network,
+    initial: Network,
+    trained: Mapping[str, float],
+    optimizer: str,
+) -> dict[str, str]:
+    """Population -> why its weights are still the `initial` ones, to the precision of their
+    numbers, for those whose gradient of the task lay above the floor of the `optimizer` in the
+    `rows` of a probe; `trained`: the metrics of an epoch, with the mean norm of each gradient.
+
+    What a probe calls followed must move, but for a gradient that was 0 in training or below the
+    floor, or steps that are smaller than the spacing of the weights' floating-point numbers.
+    """
+    before, after = initial.weights(), network.weights()
+    found = {}
+    for row in rows:
+        floor = max(row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
+        weights = network.afferents(row["population"])
+        size = math.hypot(*(trained[f"grad/{each.name}"] for each in weights))
+        precision = torch.finfo(weights[0].weight.dtype).eps
+        way = norm(before[each.name] - after[each.name].cpu() for each in weights)
+        if way > precision * row["weight"] or not row["grad_task_max"] > floor:
+            continue
+        spacing = precision * row["weight_rms"]
+        told = f"a gradient of {row['grad_task_max']:.2g} at the start, which {optimizer} follows"
+        if not size:
+            why = "it was 0 in each step of training"
+        elif size < floor:
+            why = f"it fell to {size:.2g} in training, below the floor of {floor:.2g}"
+        elif row["step"] < spacing:
+            why = (
+                f"steps of {row['step']:.1g} are lost in rounding, where weights lie {spacing:.1g} "
+                f"apart: raise optimizer.lr"
+            )
+        else:
+            why = "nothing that fdi knows explains it: trust neither, and tell us"
+        found[row["population"]] = f"{told}, and no weight moved in the first epoch: {why}"
+    return found
 
 
 COMPARED = 4
@@ -266,10 +307,17 @@ SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 
 
 def train(
-    context: RunContext, splits: dict[str, Split], progress: Progress, metrics: Metrics, mirror: Any
+    context: RunContext,
+    splits: dict[str, Split],
+    progress: Progress,
+    metrics: Metrics,
+    mirror: Any,
+    initial: Network,
+    probed: list[dict[str, Any]],
 ) -> None:
     """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
-    end SAVE_EVERY seconds after the one before, and after the last.
+    end SAVE_EVERY seconds after the one before, and after the last. After the first epoch of the
+    task, says which layers did not move that were followed from the `initial` state, as `probed`.
     """
     data = context.data
     writer = _Writer(context, progress, metrics, mirror)
@@ -286,6 +334,11 @@ def train(
         def on_epoch(row: dict[str, Any]) -> None:
             metrics.append(row)
             report.row(row)
+            if progress.epoch == 1 and row["phase"] == "task":
+                words = training_of(context.optimizer).optimizer
+                progress.unmoved = unmoved(probed, context.network, initial, row, words)
+            for population, why in progress.unmoved.items() if progress.epoch == 1 else ():
+                context.view.say(f"{population}: {why}")
             writer.epoch(row)
 
         context.trainer.fit(

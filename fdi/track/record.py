@@ -49,7 +49,8 @@ RANGES = dict.fromkeys(ACCURACIES, (0, 1)) | {
     "test_samples": (1, math.inf),
     **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
 }
-LARGEST = {"rates": math.inf, "silent": 1.0, "moved": math.inf, "alignment": 1.0}  # by population
+LARGEST = {**dict.fromkeys(("rates", "moved", "decayed"), math.inf), "silent": 1, "alignment": 1}
+"""Of numbers by population or projection."""
 ROUNDED = 1e-6  # by which an alignment may exceed 1
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
@@ -71,9 +72,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one objective, which a fresh optimizer starts; it ends after
-    `epochs`, after `patience` of them without a better validation accuracy, or after one whose
-    cross-entropy is at most `stop_at_loss`.
+    """A stretch of training with one objective; it ends after `epochs`, after `patience` of them
+    without a better validation accuracy, or after one whose cross-entropy is at most
+    `stop_at_loss`. It goes on with what the optimizer remembers of the phase before, or with a
+    `fresh` one.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Phase:
     epochs: int
     patience: int | None = None
     stop_at_loss: float | None = None
+    fresh: bool = False
 
 
 def phases(
@@ -91,12 +94,14 @@ def phases(
     lower: LowerBound | None = None,
     prime_epochs: int = 0,
     joint: bool = True,
+    fresh_optimizer: bool = False,
     patience: int | None = None,
     stop_at_loss: float | None = None,
     label_smoothing: float = 0.0,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
-    added to its loss if `joint`; only the task has `patience` and `stop_at_loss`.
+    added to its loss if `joint` and what the optimizer remembers of priming unless
+    `fresh_optimizer`; only the task has `patience` and `stop_at_loss`.
     """
     if epochs < 1:
         raise Mistake(f"trainer.epochs = {epochs} must be at least 1")
@@ -109,7 +114,7 @@ def phases(
         raise Mistake(f"trainer.label_smoothing = {label_smoothing} must be below 1")
     bounds = Objective(readout, upper, lower, label_smoothing=label_smoothing)
     objective = bounds if joint else Objective(readout, label_smoothing=label_smoothing)
-    task = Phase("task", objective, epochs, patience, stop_at_loss)
+    task = Phase("task", objective, epochs, patience, stop_at_loss, fresh_optimizer)
     if not prime_epochs:
         return [task]
     return [
@@ -125,7 +130,9 @@ class Progress:
 
     `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of
     the validation split, but for `train_accuracy`, which like the cross-entropy `train_task` is the
-    mean over the last epoch as it was trained.
+    mean over the last epoch as it was trained. `started`: the weights of each projection, by name,
+    as they were at its first gradient, if the optimizer's weight decay may have moved them before.
+    `unmoved`: population -> why it did not move, where its gradient was followed.
     """
 
     epoch: int = 0
@@ -138,6 +145,8 @@ class Progress:
     best_weights: dict[str, Tensor] | None = None
     train_accuracy: float | None = None
     train_task: float | None = None
+    started: dict[str, Tensor] = field(default_factory=dict)
+    unmoved: dict[str, str] = field(default_factory=dict)
 
     def finish_epoch(
         self, phase: Phase, network: Network, trained: Outcome, validation: Outcome | None
@@ -210,6 +219,11 @@ class Trainer:
     schedule: Schedule | None = None
     clip: float | None = None
 
+    @property
+    def decays(self) -> bool:
+        """Whether weights move without a gradient."""
+        return any(group.get("weight_decay") for group in self.optimizer.param_groups)
+
     def fit(
         self,
         train: Split,
@@ -223,8 +237,7 @@ class Trainer:
     ) -> None:
         """Train through the remaining epochs of all `phases`; `duration` of a trial in seconds.
 
-        Each phase starts with the state of a fresh optimizer, and one that finds nothing to do
-        leaves no trace in the next. Calls `on_batch(samples done, outcome)` and, when `progress` is
+        Calls `on_batch(samples done, outcome)` and, when `progress` is
         up to date, `on_epoch(row)`, where `lr` is the learning rate of the last batch and `grad/`
         the gradient before it was clipped. Raises Diverged.
         """
@@ -232,7 +245,8 @@ class Trainer:
             phase = phases[progress.phase]
             objective = phase.objective
             if progress.phase_epoch == 0:
-                self.optimizer.state.clear()
+                if phase.fresh:
+                    self.optimizer.state.clear()
                 if self.schedule is not None and objective.task_weight:
                     self.schedule.start(self.optimizer)
             started = time.perf_counter()
@@ -284,17 +298,13 @@ class Trainer:
         for i, indices in enumerate(self._batches(order)):
             samples = train.batch(indices, stream(self.seed, "noise", epoch, i))
             outcome = self.engine.step(self.network, *samples, objective)
-            norms.append(self._gradient_norms())
+            norms.append(gradient_norms(projection.weight for projection in projections))
             where = f"epoch {progress.epoch + 1}, batch {i + 1}"
             _refuse_nan("loss", outcome.task + outcome.regularizer, where)
-            for projection, norm in zip(projections, norms[-1]):
-                _refuse_nan(f"gradient of {projection.name}", norm, where)
-                # Below a silent layer nothing is known of the loss. Without a gradient an optimizer
-                # leaves the weights as they are; with one of 0, momentum and weight decay would
-                # move them, and an initial state that is stuck would look as if it learned.
-                if norm == 0:
-                    projection.weight.grad = None
-            self._step()
+            for projection, size in zip(projections, norms[-1]):
+                _refuse_nan(f"gradient of {projection.name}", size, where)
+            self._remember_starts(norms[-1], progress)
+            self._step(objective)
             total = outcome if total is None else total + outcome
             on_batch(total.samples, total)
         for name, weight in self.network.weights().items():  # no loss has shown the last step yet
@@ -306,22 +316,41 @@ class Trainer:
         names = [projection.name for projection in projections]
         return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
 
-    def _step(self) -> None:
+    def _remember_starts(self, norms: list[float], progress: Progress) -> None:
+        """Keep the weights of what has its first gradient, if they may move before it."""
+        if not self.decays:
+            return
+        for projection, size in zip(self.network.projections, norms):
+            if size and projection.name not in progress.started:
+                weight = projection.weight.detach().to("cpu", copy=True)
+                progress.started[projection.name] = weight
+
+    def _step(self, objective: Objective) -> None:
+        if not objective.task_weight:  # as in torch, where the loss does not depend on them
+            for projection in self.network.afferents(self.network.readout.name):
+                projection.weight.grad = None
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+            weights = list(self.network.parameters())
+            total = torch.tensor(math.hypot(*gradient_norms(weights)))
+            torch.nn.utils.clip_grads_with_norm_(weights, self.clip, total)
         step(self.optimizer)
         self.network.constrain()
         if self.schedule is not None:
             self.schedule.after_batch(self.optimizer)
 
-    def _gradient_norms(self) -> list[float]:
-        gradients = [projection.weight.grad for projection in self.network.projections]
-        norms = torch.stack([gradient.norm() for gradient in gradients if gradient is not None])
-        return norms.cpu().tolist()
-
     def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
+
+
+def gradient_norms(weights: Iterable[Tensor]) -> list[float]:
+    """Of the gradient of each weight, in float64: in float32 the square of 2e-23 is 0, and a
+    gradient that the optimizer follows would count as none.
+    """
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    if gradients[0].device.type == "mps":  # it has no float64
+        gradients = [gradient.cpu() for gradient in gradients]
+    return torch.stack([vector_norm(each, dtype=torch.float64) for each in gradients]).tolist()
 
 
 def activity(outcome: Outcome, duration: float) -> dict[str, float]:

@@ -1,0 +1,300 @@
+"""The same training in fdi and in stork, the library of Rossbroich et al. 2022, in float64:
+
+    python scripts/twin.py init=kaiming model.depth=3 homeostasis=prime_joint optimizer.lr=0.05
+
+Words as of fdi-run, for `dense`, `conv` and `dale` networks of LIF neurons with SMORMS3. Both have
+the same samples, order of batches, weights and bounds, in the units of each, and each trains by its
+own code. Prints a row per epoch, and ends with 1 where a loss or a rate differs by more than 1e-9
+of its size.
+
+stork (https://github.com/fmi-basel/stork at 258a2d6; the package of that name in the index is
+another one) and what it imports must be importable.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from fdi.cli.cells import compose_cells
+from fdi.cli.compose import parse
+from fdi.config import Mistake
+from fdi.data.dataset import Dataset, stream
+from fdi.engine.reference import ReferenceEngine
+from fdi.runner import build
+from fdi.runner.training import initial_network
+from fdi.snn.network import Network, Projection
+from fdi.snn.objective import LowerBound, UpperBound
+from fdi.train.trainer import Phase, Progress, Trainer
+
+NEAR = 1e-9
+Row = dict[str, float]
+"""Of an epoch: `task` and `regularizer` of the loss, and `rate/<population>` in Hz."""
+
+
+def main(words: Sequence[str] = sys.argv[1:]) -> int:
+    if find_spec("stork") is None:
+        raise Mistake("stork is not importable; put it and what it imports on PYTHONPATH")
+    (cell,) = compose_cells(parse(["engine=reference", "threads=1", *words]))
+    ours, theirs = both(cell.config)
+    worst = 0.0
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=True), 1):
+        off = difference(a, b)
+        worst = max(worst, off)
+        rates = ", ".join(f"{name[5:]} {a[name]:.3g} Hz" for name in a if name.startswith("rate/"))
+        print(f"epoch {number}: loss {a['task']:.6f}, bounds {a['regularizer']:.3g}, {rates}")
+        print(f"         largest difference to stork {off:.1e}")
+    print(f"largest difference {worst:.1e} of {len(ours)} epochs")
+    return int(worst > NEAR)
+
+
+def difference(ours: Row, theirs: Row) -> float:
+    """The largest of a row, as a share of the larger number, or of 1 if that is smaller."""
+    return max(
+        abs(value - theirs[name]) / max(1.0, abs(value), abs(theirs[name]))
+        for name, value in ours.items()
+    )
+
+
+def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
+    """The epochs of the training that `config` describes, in fdi and in stork."""
+    data = build.dataset(config)
+    if len(data.train) % config.trainer.batch_size:
+        raise Mistake(
+            f"trainer.batch_size = {config.trainer.batch_size} must divide the {len(data.train)} "
+            f"training samples: stork weighs all batches alike"
+        )
+    network, phases = build.network(config, data), build.training_phases(config, data)
+    context: Any = SimpleNamespace(
+        config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
+    )
+    network.load_weights(initial_network(context)[0].weights())
+    network.double()
+    weights = {name: weight.clone() for name, weight in network.weights().items()}
+    ours: list[Row] = []
+    Trainer(
+        network,
+        ReferenceEngine(),
+        build.optimizer(config, network),
+        batch_size=config.trainer.batch_size,
+        seed=config.seed,
+    ).fit(
+        data.train,
+        data.valid,
+        phases,
+        Progress(),
+        duration=data.steps * data.dt,
+        on_epoch=lambda row: ours.append(
+            {
+                name.removeprefix("train/"): value
+                for name, value in row.items()
+                if name in ("train/task", "train/regularizer") or name.startswith("rate/")
+            }
+        ),
+    )
+    return ours, list(in_stork(config, data, network, weights, phases))
+
+
+def in_stork(
+    config: DictConfig,
+    data: Dataset,
+    network: Network,
+    weights: Mapping[str, Tensor],
+    phases: Sequence[Phase],
+) -> Iterator[Row]:
+    """The same epochs in stork, from `weights` by the name of a projection."""
+    import stork
+
+    model, groups = _model(config, data, network, phases[0])
+    generator = _Generator(config, data, groups)
+    model.configure(
+        model.input_group,
+        model.output_group,
+        loss_stack=stork.loss_stacks.MaxOverTimeCrossEntropy(),
+        generator=generator,
+        optimizer=stork.optimizers.SMORMS3,
+        optimizer_kwargs=dict(lr=config.optimizer.lr, eps=config.optimizer.eps),
+        time_step=data.dt,
+    )
+    model.double()
+    names = _order(network)
+    with torch.no_grad():
+        for connection, name in zip(model.connections, names, strict=True):
+            connection.op.weight.copy_(weights[name])
+    for phase in phases:
+        bounded = phase.objective.upper or phase.objective.lower
+        if not bounded:
+            model.remove_regularizers()
+        for generator.epoch in range(phase.epochs):
+            step = model.train_epoch if phase.objective.task_weight else model.regtrain_epoch
+            task, regularizer, *_ = step("train")
+            rates = {f"rate/{name}": rate for name, rate in generator.rates().items()}
+            yield {"task": task, "regularizer": regularizer if bounded else 0.0, **rates}
+
+
+class _Generator:
+    """Batches in the order of fdi, and the spikes that they cause."""
+
+    def __init__(self, config: DictConfig, data: Dataset, groups: Mapping[str, Any]) -> None:
+        self.seed, self.size = config.seed, config.trainer.batch_size
+        self.data, self.groups, self.epoch = data, groups, 0
+        self.counts: dict[str, float] = {}
+
+    def configure(self, *given: Any, **named: Any) -> None:
+        """stork tells its generators the size of a batch and the like."""
+
+    def prepare_data(self, split: str) -> None:
+        """stork asks for it before each epoch."""
+
+    def __call__(self, split: str, shuffle: bool = True) -> Iterator[tuple[Tensor, Tensor]]:
+        train = self.data.train
+        self.counts = dict.fromkeys(self.groups, 0.0)
+        order = stream(self.seed, "order", self.epoch).permutation(len(train))
+        for i, start in enumerate(range(0, len(order), self.size)):
+            noise = stream(self.seed, "noise", self.epoch, i)
+            inputs, labels = train.batch(order[start : start + self.size], noise)
+            x = torch.tensor(np.moveaxis(inputs.dense(), 0, 1), dtype=torch.float64)
+            yield x, torch.tensor(labels)
+            for name, group in self.groups.items():
+                spikes = group.get_out_sequence().detach()
+                self.counts[name] += float(spikes.sum()) / spikes[0, 0].numel()
+
+    def rates(self) -> dict[str, float]:
+        """In Hz, of the last epoch."""
+        seconds = len(self.data.train) * self.data.steps * self.data.dt
+        return {name: count / seconds for name, count in self.counts.items()}
+
+
+def _model(
+    config: DictConfig, data: Dataset, network: Network, phase: Phase
+) -> tuple[Any, dict[str, Any]]:
+    """The network of stork without its weights, and its groups by the names of fdi's."""
+    import stork
+    from stork.models import RecurrentSpikingModel
+    from stork.nodes import InputGroup, ReadoutGroup
+
+    kind = config.model._target_.rpartition(".")[2]
+    neuron, readout = config.neuron, network.readout.neuron
+    stork.activations.SuperSpike.beta = network.hidden[0].neuron.beta
+    flat = len(data.shape) == 1
+    shape = data.shape[0] if flat else data.shape
+    model = RecurrentSpikingModel(
+        config.trainer.batch_size, data.steps, shape, torch.device("cpu"), torch.float64
+    )
+    below = model.add_group(InputGroup(shape))
+    model.input_group = below
+    groups: dict[str, Any] = {}
+    options = dict(
+        tau_mem=neuron.tau_mem, tau_syn=neuron.tau_syn, activation=stork.activations.SuperSpike
+    )
+    for layer in network.layers:
+        hidden = layer[0]
+        afferents = network.afferents(hidden.name)
+        given: dict[str, Any] = dict(
+            name=hidden.name,
+            model=model,
+            input_group=below,
+            recurrent=any(each.recurrent for each in afferents),
+            regs=_bounds(phase, hidden.shape),
+        )
+        if kind == "dale":
+            tau_inh = config.model.tau_inh
+            inner = dict(
+                tau_mem=neuron.tau_mem,
+                tau_exc=neuron.tau_syn,
+                tau_inh=tau_inh,
+                activation=stork.activations.SuperSpike,
+            )
+            ratio = hidden.units / layer[1].units
+            built = stork.layers.DalianLayer(
+                size=hidden.units,
+                ei_ratio=ratio,
+                exc_neuron_kwargs=inner,
+                inh_neuron_kwargs=inner,
+                **given,
+            )
+        elif kind == "conv":
+            built = _convolution(afferents, hidden.shape, given, options)
+        else:
+            built = stork.layers.Layer(size=hidden.units, neuron_kwargs=options, **given)
+        groups |= zip((population.name for population in layer), built.neurons)
+        below = built.output_group
+        if kind == "conv" and hidden.pool > 1:
+            below = model.add_group(stork.nodes.MaxPool2d(below, kernel_size=hidden.pool))
+    last = model.add_group(
+        ReadoutGroup(
+            data.classes,
+            tau_mem=readout.tau_mem,
+            tau_syn=readout.tau_syn[0],
+            initial_state=config.model.readout_u_init,
+        )
+    )
+    model.output_group = last
+    model.add_connection(stork.connections.Connection(below, last, flatten_input=kind == "conv"))
+    return model, groups
+
+
+def _convolution(
+    afferents: Sequence[Projection], shape: tuple[int, ...], given: Any, options: Any
+) -> Any:
+    import stork
+
+    first = afferents[0]
+    edge = max((each.weight.shape[-1] for each in afferents if each.recurrent), default=0)
+    two = len(shape) == 3
+    return stork.layers.ConvLayer(
+        nb_filters=shape[0],
+        kernel_size=first.weight.shape[-1],
+        stride=first.stride,
+        padding=first.padding,
+        connection_class=stork.connections.Conv2dConnection
+        if two
+        else stork.connections.ConvConnection,
+        recurrent_connection_kwargs=dict(kernel_size=edge, padding=edge // 2),
+        neuron_kwargs=options,
+        **given,
+    )
+
+
+def _bounds(phase: Phase, shape: tuple[int, ...]) -> list[Any]:
+    """In spikes a trial, as both libraries have them; a bound on a map is one on its mean."""
+    from stork import regularizers
+
+    lower: LowerBound | None = phase.objective.lower
+    upper: UpperBound | None = phase.objective.upper
+    axes = tuple(range(-max(1, len(shape) - 1), 0))
+    found = []
+    if lower is not None:
+        found.append(regularizers.LowerBoundL2(lower.strength, lower.threshold, dims=False))
+    if upper is not None:
+        found.append(regularizers.UpperBoundL2(upper.strength, upper.threshold, dims=axes))
+    return found
+
+
+def _order(network: Network) -> list[str]:
+    """Names of projections in the order in which stork makes its connections."""
+    names = []
+    for layer in network.layers:
+        if len(layer) == 1:
+            names += [each.name for each in network.afferents(layer[0].name)]
+            continue
+        e, i = (population.name for population in layer)
+        source = next(each.source for each in network.afferents(e) if not each.recurrent)
+        inner = [f"{i}->{i}", f"{i}->{e}", f"{e}->{i}", f"{e}->{e}"]
+        names += [f"{source}->{e}", f"{source}->{i}", *inner]
+    return [*names, *(each.name for each in network.afferents(network.readout.name))]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Mistake as error:
+        sys.exit(f"twin: {error}")

@@ -1,0 +1,100 @@
+"""What a probe says the optimizer follows moves, or the run says what ate the step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.engine.cpu import CpuEngine
+from fdi.engine.reference import ReferenceEngine
+from fdi.init.fluct import Fluct
+from fdi.init.probe import follow_gradients, probe
+from fdi.runner.training import unmoved
+from fdi.snn.objective import Objective
+from fdi.train.optimizers import SMORMS3
+from fdi.train.trainer import phases
+
+ENGINES = {"reference": ReferenceEngine, "cpu": lambda: CpuEngine(threads=1)}
+
+
+def optimizer_of(network, lr=5e-3):
+    return SMORMS3(network.parameters(), lr=lr, eps=1e-60, precision="float64")
+
+
+@pytest.fixture
+def followed(build, data, train):
+    """Trains an epoch from a network whose least hidden gradient is `size`, with an engine that
+    does to each gradient what `spoil` does; returns what did not move, how far each did, and the
+    probe.
+    """
+
+    def fit(size: float, engine="cpu", spoil=lambda network: None, optimizer=optimizer_of):
+        network, initial = build(hidden=12, depth=3), build(hidden=12, depth=3)
+        chosen = ENGINES[engine]()
+        inputs, labels = data.train.batch(np.arange(64), np.random.default_rng(0))
+        given = (chosen, inputs, labels, Objective(), Fluct(), data.nu)
+        least = min(row["grad_task_max"] for row in probe(network, *given)[:-1])
+        with torch.no_grad():
+            network.projections[-1].weight.mul_(size / least)
+        initial.load_weights(network.weights())
+        rows = probe(network, *given)
+        rule = optimizer(network)
+        follow_gradients(rows, rule)
+
+        class Spoiled(type(chosen)):  # type: ignore[misc] # a class made of a class that is given
+            def step(self, network, *given):
+                outcome = super().step(network, *given)
+                spoil(network)
+                return outcome
+
+        chosen.__class__ = Spoiled
+        (trained,), _ = train(network, rule, phases(epochs=1), engine=chosen)
+        moved = {
+            name: float((weight.double() - initial.weights()[name].double()).norm())
+            for name, weight in network.weights().items()
+        }
+        return unmoved(rows, network, initial, trained, "smorms3"), moved, rows
+
+    return fit
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("size", [1e-5, 1e-25, 1e-30])
+def test_a_gradient_above_the_floor_moves_its_weights_however_small(followed, engine, size):
+    still, moved, rows = followed(size, engine)
+    assert not still
+    assert all(distance > 1e-3 for distance in moved.values())
+    assert min(row["grad_task_max"] for row in rows[:-1]) == pytest.approx(size, rel=0.5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("size", [1e-25, 1e-30])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_gradient_that_is_dropped_in_one_layer_is_found(followed, engine, size, layer):
+    def drop(network):
+        network.projections[layer].weight.grad.zero_()
+
+    still, moved, _ = followed(size, engine, drop)
+    assert list(still) == [f"h{layer + 1}"]
+    assert "it was 0 in each step of training" in still[f"h{layer + 1}"]
+    assert sum(distance < 1e-6 for distance in moved.values()) == 1
+
+
+def test_what_ate_the_step_is_said(followed):
+    def shrink(network):
+        network.projections[0].weight.grad.clamp_(-1e-36, 1e-36)
+
+    still, *_ = followed(1e-25, spoil=shrink)
+    assert "below the floor" in still["h1"]
+    still, *_ = followed(1e-5, optimizer=lambda network: optimizer_of(network, lr=1e-12))
+    assert "are lost in rounding" in still["h2"]
+
+    def hold(network):
+        for projection in network.projections:
+            projection.weight.grad.clamp_(-1e-36, 1e-36)
+
+    still, *_ = followed(
+        1e-5, spoil=hold, optimizer=lambda network: torch.optim.SGD(network.parameters(), lr=0.1)
+    )
+    assert "nothing that fdi knows explains it" in still["h1"]
