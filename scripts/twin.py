@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import parse
+from fdi.cli.run import parse
 from fdi.config import Mistake
 from fdi.data.dataset import Dataset, stream
 from fdi.engine.reference import ReferenceEngine

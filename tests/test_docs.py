@@ -73,7 +73,7 @@ def _typed() -> list[str]:
 )
 def test_every_command_on_a_page_is_one(tmp_path, monkeypatch, among):
     from fdi.cli.cells import compose_cells
-    from fdi.cli.compose import parse
+    from fdi.cli.run import parse
 
     monkeypatch.chdir(tmp_path)
     typed = _typed()

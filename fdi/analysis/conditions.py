@@ -23,9 +23,9 @@ from fdi.analysis.collect import ACCURACY, PLACE, SAMPLES, Runs, config_columns
 from fdi.analysis.formats import shown
 from fdi.analysis.statistics import Comparison, Summary, paired, sample_noise, summary
 from fdi.config import Mistake
+from fdi.config.identity import LABELS
 from fdi.track.record import UNTESTED
 
-LABELS = ("dataset", "model", "init")
 UNTRAINED = ("broken", "probed", UNTESTED)
 SPLIT = "data_checksum"
 BASELINE = "kaiming"

@@ -209,7 +209,7 @@ NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradien
 
 
 def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What fdi.cli.summary.records returns, as text."""
+    """What fdi.cli.summary.layers says for files, as text."""
     given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
     order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
     columns = {

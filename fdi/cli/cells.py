@@ -20,6 +20,7 @@ from rich.progress import track
 
 from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
 from fdi.cli.terminal import console
+from fdi.config.identity import LABELS
 from fdi.track.evidence import kept_apart
 from fdi.track.files import METRICS
 from fdi.track.process import holder
@@ -179,9 +180,6 @@ def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
             f"(dry_run=true shows what it costs, budget=laptop is a small version of it), or give "
             f"one value of each"
         )
-
-
-LABELS = ("dataset", "model", "init")
 
 
 def varied(cells: Iterable[Sequence[str]]) -> list[str]:

@@ -9,11 +9,17 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from functools import wraps
-from io import TextIOWrapper
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec
 
 from fdi.track.files import printable
+
+
+class Parser(ArgumentParser):
+    """Says in one line what is wrong with its words."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see {self.prog} --help")
 
 
 def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
@@ -27,65 +33,52 @@ def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
 
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
+FAILED, REFUSED = 1, 2  # exit codes of what went wrong, and of input that was
 CLOSED = 1  # what rich exits with there
 
 
-def may_close(main: Callable[P, T]) -> Callable[P, T | int]:
-    """A console command that ends without a word once nobody reads its stdout, and spells out what
-    a terminal of ASCII lacks.
+def complain(name: str, line: str, code: int) -> int:
+    """Print one line on stderr; returns `code`."""
+    print(f"{name}: {printable(' '.join(line.split()))}", file=sys.stderr)
+    return code
+
+
+def command_line(
+    name: str, refused: int = FAILED
+) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """A console command. It exits with `refused` for input that is wrong, or files that cannot be
+    read or written, and a line on stderr that says so; it ends without a word once nobody reads its
+    stdout.
     """
 
-    @wraps(main)
-    def command(*args: P.args, **kwargs: P.kwargs) -> T | int:
-        atexit.register(_leave_garbage)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
-        try:
+    def decorate(main: Callable[P, int]) -> Callable[P, int]:
+        @wraps(main)
+        def command(*args: P.args, **kwargs: P.kwargs) -> int:
+            atexit.register(_leave_garbage)
             try:
-                return main(*args, **kwargs)
-            finally:
-                sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return CLOSED
+                try:
+                    return main(*args, **kwargs)
+                finally:
+                    sys.stdout.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return CLOSED
+            except KeyboardInterrupt:
+                from fdi.track.process import INTERRUPTED  # most commands start without it
 
-    return command
+                return complain(name, "interrupted", INTERRUPTED)
+            except (ValueError, OSError) as error:
+                return complain(name, str(error), refused)
+            except MemoryError as error:
+                return complain(name, f"out of memory ({error}); ask for less", refused)
+
+        return command
+
+    return decorate
 
 
 def _leave_garbage() -> None:
     """Python looks for it for 0.6 s as a run ends; Triton reports what is left as a leak."""
     if "triton" not in sys.modules:
         gc.freeze()
-
-
-def command_line(name: str, refused: int = 1) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """The same, which exits with `refused` for input that is wrong, or files that cannot be read or
-    written, and a line on stderr that says so.
-    """
-
-    def command(main: Callable[P, int]) -> Callable[P, int]:
-        @may_close
-        @wraps(main)
-        def refusing(*args: P.args, **kwargs: P.kwargs) -> int:
-            try:
-                return main(*args, **kwargs)
-            except BrokenPipeError:
-                raise
-            except KeyboardInterrupt:
-                from fdi.track.process import INTERRUPTED  # most commands start without it
-
-                print(f"{name}: interrupted", file=sys.stderr)
-                return INTERRUPTED
-            except (ValueError, OSError) as error:
-                print(f"{name}: {printable(str(error))}", file=sys.stderr)
-                return refused
-            except MemoryError as error:
-                print(f"{name}: out of memory ({error}); ask for less", file=sys.stderr)
-                return refused
-
-        return refusing
-
-    return command

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pickle
 import re
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import yaml
 from hydra import compose, initialize_config_dir, initialize_config_module
@@ -36,36 +36,6 @@ from fdi.config.parts import choose, shown
 from fdi.config.settings import settings, words
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
-INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-
-
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; see fdi-run --help")
-
-
-def parse(words: Sequence[str]) -> Namespace:
-    """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
-    parser = _Parser(add_help=False)
-    parser.add_argument("overrides", nargs="*")
-    parser.add_argument("-m", "--multirun", action="store_true")
-    parser.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
-    parser.add_argument("--resolve", action="store_true")
-    parser.add_argument("-p", "--package")
-    parser.add_argument("-cd", "--config-dir")
-    parser.add_argument("-cn", "--config-name")
-    parser.add_argument("-sc", "--shell-completion", action="store_true")
-    parser.add_argument("--hydra-help", action="store_true")
-    parser.add_argument("-i", "--info", nargs="?", const="all", choices=INFO)
-    arguments, unknown = parser.parse_known_intermixed_args(words)
-    if unknown:
-        key, _, value = unknown[0].lstrip("-").partition("=")
-        value = value or next(iter(arguments.overrides), "VALUE")
-        raise ValueError(
-            f"{unknown[0]} is not an option; write settings without dashes, as in "
-            f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
-        )
-    return arguments
 
 
 class Source(NamedTuple):
@@ -84,9 +54,8 @@ class Source(NamedTuple):
         """The override that adds the other places."""
         if not self.folder:
             return []
-        return [
-            f"hydra.searchpath=[pkg://{CONFIG_MODULE}]" if self.own else searchpath(self.folder)
-        ]
+        place = f"pkg://{CONFIG_MODULE}" if self.own else quoted(f"file://{self.folder}")
+        return [f"hydra.searchpath=[{place}]"]
 
 
 def source(arguments: Namespace) -> Source:
@@ -98,11 +67,6 @@ def source(arguments: Namespace) -> Source:
         raise ValueError(f"--config-dir {folder} is not a folder")
     absolute = str(Path(folder).absolute()) if folder else ""
     return Source(arguments.config_name or CONFIG_NAME, absolute)
-
-
-def searchpath(folder: str | Path) -> str:
-    """The override that adds `folder`, whatever its name has in it."""
-    return f"hydra.searchpath=[{quoted(f'file://{Path(folder).absolute()}')}]"
 
 
 def quoted(word: str) -> str:
@@ -318,7 +282,9 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
-        return f"{cause.full_key} = {shown(cause.value)} must be {_expected(cause)}"
+        schema = cause.object_type
+        what = words(schema, str(cause.key)) if is_dataclass(schema) else str(cause).splitlines()[0]
+        return f"{cause.full_key} = {shown(cause.value)} must be {what}"
     return " ".join((str(error) or str(cause)).split())
 
 
@@ -344,10 +310,3 @@ def _deeper(cause: Any) -> list[str]:
     parts = [name for name in _keys(node) if not OmegaConf.is_missing(node, name)]
     plain = [name for name in parts if not OmegaConf.is_interpolation(node, name)]
     return [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]
-
-
-def _expected(error: ValidationError) -> str:
-    """The type of the key in words, from the dataclass it belongs to."""
-    if not is_dataclass(error.object_type):
-        return str(error).splitlines()[0]
-    return words(error.object_type, str(error.key))

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import command_line
+from fdi.cli.command import FAILED, REFUSED, Parser, command_line
 from fdi.config import cache
 from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError, readable
@@ -19,7 +19,6 @@ from fdi.track.files import printable
 if TYPE_CHECKING:
     from fdi.data.dataset import Dataset
 
-FAILED, REFUSED = 1, 2
 BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 
@@ -41,13 +40,11 @@ def main(words: list[str] | None = None) -> int:
         raise DataError(str(error).replace("dataset.root=", "--root")) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fdi-data", description="Lists, downloads, checks and shows the data sets of fdi."
-    )
+def _parser() -> Parser:
+    parser = Parser("fdi-data", description="Lists, downloads, checks and shows data sets.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, text: str, **names: Any) -> argparse.ArgumentParser:
+    def add(name: str, text: str, **names: Any) -> Parser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument(
             "--data",

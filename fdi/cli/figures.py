@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import add_results, command_line
+from fdi.cli.command import Parser, add_results, command_line
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fdi-figures", description="Draws figures of finished runs as PDF and PNG; it never trains."
     )
     parser.add_argument(
@@ -98,6 +97,7 @@ def _of_run(names: Sequence[str], directory: Path, modules: Sequence[Path], out:
 
 def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.conditions import UNTRAINED, select
+    from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own
     from fdi.analysis.studies import of_folder
     from fdi.analysis.summary import summarize
@@ -110,18 +110,26 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     mine = replace(mine, runs=select(mine.runs, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
-    figures = {name: there.get(name) or own_figure(name, modules) for name in names}
+    figures: dict[str, Any] = {name: there.get(name) or own_figure(name, modules) for name in names}
     for name, module in figures.items():
         if module is None:
-            print(f"fdi-figures: no figure {name}; {choose(name, there)}", file=sys.stderr)
-            return 2
+            raise ValueError(f"no figure {name}; {choose(name, there)}")
     missing = _drawn(figures, mine, measured, arguments.out)
     if not mine.runs["state"].isin(UNTRAINED).all():
         print_comparison(summarize(mine.runs))
         print_counts(mine.runs)
-    all_missing = len(missing) == len(figures)
-    _say_of_missing(missing, all_missing, arguments, mine, measured)
-    return int(all_missing)
+    nothing = len(missing) == len(figures)
+    no_reference = measured is not None and measured.runs.empty
+    if missing and no_reference:
+        print(CHECKOUT)
+    if nothing and mine.runs.empty and (measured is None or no_reference):
+        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+    if arguments.names or nothing:
+        for name, module in missing.items():
+            print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
+    else:
+        print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
+    return int(nothing)
 
 
 def _drawn(
@@ -141,24 +149,3 @@ def _drawn(
             if "left" in content and (left := content["left"].iloc[0]):
                 print(printable(f"{name} leaves out {left}; column=value chooses"))
     return missing
-
-
-def _say_of_missing(
-    missing: dict[str, Any],
-    all_missing: bool,
-    arguments: argparse.Namespace,
-    mine: Results,
-    measured: Results | None,
-) -> None:
-    """Print what the `missing` figures need. Raises ValueError if there are no runs at all."""
-    from fdi.analysis.render import EXAMPLE
-
-    if missing and measured is not None and measured.runs.empty:
-        print(CHECKOUT)
-    if all_missing and mine.runs.empty and (measured is None or measured.runs.empty):
-        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-    if arguments.names or all_missing:
-        for name, module in missing.items():
-            print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
-    else:
-        print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")

@@ -13,6 +13,7 @@ from argparse import Namespace
 from collections.abc import Callable, Collection
 from functools import cache, partial
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -47,11 +48,14 @@ class Gpus(NamedTuple):
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         else:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.visible
-        gpu, _ = _taken(self.sweep, self.cards, self.each)
-        return f"cuda:{gpu}"
+        return f"cuda:{_taken(self)[0]}"
+
+    @property
+    def folder(self) -> Path:
+        return Path(tempfile.gettempdir()) / f"fdi-gpus-{os.getuid()}-{self.sweep}"
 
     def end(self) -> None:
-        shutil.rmtree(_folder(self.sweep), ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
@@ -103,24 +107,18 @@ def _refuse_none(launcher: DictConfig) -> None:
         )
 
 
-def _folder(sweep: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"fdi-gpus-{os.getuid()}-{sweep}"
-
-
 @cache
-def _taken(sweep: int, count: int, each: int) -> tuple[int, IO[str]]:
+def _taken(gpus: Gpus) -> tuple[int, IO[str]]:
     """A GPU of this process, and the file whose lock the system releases however it ends."""
-    folder = _folder(sweep)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    gpus.folder.mkdir(mode=0o700, exist_ok=True)
     while True:
-        for place in range(each):
-            for gpu in range(count):
-                file = (folder / f"{gpu}-{place}").open("w")
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    return gpu, file
-                except BlockingIOError:
-                    file.close()
+        for place, gpu in product(range(gpus.each), range(gpus.cards)):
+            file = (gpus.folder / f"{gpu}-{place}").open("w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return gpu, file
+            except BlockingIOError:
+                file.close()
         time.sleep(0.1)
 
 
@@ -151,7 +149,9 @@ def launch(
             if "n_jobs" in node:
                 import_module("joblib")  # the plugin imports it late
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
-            raise ValueError(_not_installed(node)) from None
+            extras = [EXTRAS[name] for name in node._target_.split(".") if name in EXTRAS]
+            hint = f"; pip install 'fdi-snn[{extras[0]}]'" if extras else ""
+            raise ValueError(f"{node._target_} is not installed{hint}") from None
         ready()
         given = [_overrides(cell, node) for cell in cells]
         size = config.hydra.sweeper.get("max_batch_size") or _at_once(node, gpus) or len(cells)
@@ -205,14 +205,6 @@ def _job(
 
 
 _end_with = cache(end_with)  # a worker has many cells
-
-
-def _not_installed(launcher: DictConfig) -> str:
-    """What to install where Hydra does not find the launcher."""
-    extra = next((EXTRAS[name] for name in launcher._target_.split(".") if name in EXTRAS), None)
-    if not extra:
-        return f"{launcher._target_} is not installed"
-    return f"this sweep needs a package that is not installed; pip install 'fdi-snn[{extra}]'"
 
 
 def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:

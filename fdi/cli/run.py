@@ -5,48 +5,52 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import shutil
 import signal
 import sys
-import textwrap
 import warnings
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import may_close
+from fdi.cli.command import REFUSED, Parser, command_line
 
 if TYPE_CHECKING:
     from fdi.cli.cells import Cell
 
 
-@may_close
 def main() -> None:
     """The console command."""
+    sys.exit(_main())
+
+
+@command_line("fdi-run", REFUSED)
+def _main() -> int:
     if {"-h", "--help"} & set(sys.argv):
         print(help_text(sys.argv[1:]))
-    elif "--version" in sys.argv:
+        return 0
+    if "--version" in sys.argv:
         from importlib.metadata import version
 
         print(f"fdi {version('fdi-snn')}")
-    else:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-        atexit.register(_ignore_signals)  # early, and so late: then Python forgets all handlers
-        gc.set_threshold(100_000)  # imports make many objects and no garbage
-        try:
-            code = _command()
-            _end_on_signals(code)
-        except KeyboardInterrupt:
-            _ignore_signals()
-            from fdi.cli.task import interrupted
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    atexit.register(_ignore_signals)  # early, and so late: then Python forgets all handlers
+    gc.set_threshold(100_000)  # imports make many objects and no garbage
+    try:
+        code = _command()
+    except KeyboardInterrupt:
+        _ignore_signals()
+        from fdi.cli.task import interrupted
 
-            code = interrupted()
-            _end_on_signals(code)
-        sys.exit(code)
+        code = interrupted()
+    _end_on_signals(code)
+    return code
 
 
 def _end_on_signals(code: int) -> None:
@@ -71,18 +75,15 @@ def _command() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from fdi.cli.compose import explain, parse
-    from fdi.cli.task import REFUSED, complain
+    from fdi.cli.compose import explain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     # our file has the name of its plugin's
     warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
     try:
         return _dispatch(parse(sys.argv[1:]))
-    except BrokenPipeError:
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
-        return complain(explain(error), REFUSED)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(explain(error)) from None
 
 
 def _dispatch(arguments: Namespace) -> int:
@@ -174,7 +175,7 @@ def _values() -> list[str]:
     """The values that the key at the end of the line in the shell may have, if they are words:
     Hydra completes options and keys only.
     """
-    from fdi.cli.compose import parse, source, values_of
+    from fdi.cli.compose import source, values_of
     from fdi.config.settings import choices
 
     *words, last = os.environ.get("COMP_LINE", "").split() or [""]
@@ -192,7 +193,7 @@ def _values() -> list[str]:
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
-    from fdi.cli.task import REFUSED, interrupted, print_result, run_cell
+    from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
     from fdi.track.record import refuse_other_schedule
 
@@ -213,8 +214,6 @@ def _run_one(arguments: Namespace, cell: Cell) -> int:
         leave_nothing(cell)
     return code
 
-
-LEAST_BESIDE = 30  # characters that an explanation needs beside a name
 
 COMMANDS = {
     "fdi-run": "Randman, one hidden layer, fluctuation-driven",
@@ -237,66 +236,83 @@ COMMANDS = {
         "show the whole configuration, do not run"
     ),
 }
-FLAGS = {
-    "-m, --multirun": "run every combination of comma-separated values",
-    "-c, --cfg job": "show the configuration",
-    "--config-dir FOLDER": "add your own options: FOLDER/model/mine.yaml is model=mine",
-    "--config-name NAME": "start from FOLDER/NAME.yaml, whose defaults begin with config, _self_",
-    "--shell-completion": "with install=bash (or zsh, fish): print how to enable it",
-    "--hydra-help, --info": "help on Hydra's own options; what Hydra has loaded",
-    "-h, --help, --version": "this text; the version",
-}
 
 
-def help_text(arguments: list[str]) -> str:
-    """The help, with the options in the folder of --config-dir among `arguments`, if there is
-    one.
-    """
-    parser = ArgumentParser(add_help=False)
-    parser.add_argument("-cd", "--config-dir", nargs="?", type=Path)
-    given = parser.parse_known_args(arguments)[0].config_dir
-    folders = [Path(str(files("fdi.conf"))), *([given] if given else [])]
-    options: dict[str, set[str]] = {}
-    for folder in folders:
-        for file in [*folder.glob("*/*.yaml"), *folder.glob("hydra/*/*.yaml")]:
-            options.setdefault(file.parent.relative_to(folder).as_posix(), set()).add(file.stem)
-    groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}
-    width = shutil.get_terminal_size().columns
-    return "\n".join(
-        [
-            *textwrap.wrap(
-                "fdi-run trains a spiking neural network from a chosen initial state and records "
-                "how well it learns.",
-                width,
-            ),
-            "",
-            "usage: fdi-run [-m] [group=option ...] [key=value ...]",
-            *_section("everyday commands", COMMANDS, width),
-            *_section("groups and their options", groups, width),
-            *_section("flags", FLAGS, width),
-            "",
-            *textwrap.wrap(
-                "The same command resumes a stopped run after its last epoch. "
-                "Results: results/runs/<dataset>/<model>/<init>/.",
-                width,
-                break_on_hyphens=False,
-            ),
-        ]
+def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> Parser:
+    """That of the words of fdi-run; `sections` of its help: title -> name -> text."""
+    made = Parser(
+        "fdi-run",
+        usage="fdi-run [-m] [group=option ...] [key=value ...]",
+        description="fdi-run trains a spiking neural network from a chosen initial state and "
+        "records how well it learns.",
+        epilog="The same command resumes a stopped run after its last epoch. Results: "
+        "results/runs/<dataset>/<model>/<init>/.",
+        add_help=False,
     )
+    for title, rows in sections.items():
+        group = made.add_argument_group(title)
+        for name, text in rows.items():
+            group.add_argument(name, help=text)
+    made.add_argument("overrides", nargs="*", help=SUPPRESS)
+    flags = made.add_argument_group("flags")
+    add = partial(flags.add_argument, action="store_true")
+    add("-m", "--multirun", help="run every combination of comma-separated values")
+    choices = ("job", "hydra", "all")
+    flags.add_argument("-c", "--cfg", choices=choices, help="show the configuration, as --cfg job")
+    flags.add_argument("-p", "--package", metavar="KEY", help="with --cfg: show what is below KEY")
+    add("--resolve", help="with --cfg: show what interpolations stand for")
+    flags.add_argument(
+        "-cd",
+        "--config-dir",
+        metavar="FOLDER",
+        help="add your own options: FOLDER/model/mine.yaml is model=mine",
+    )
+    flags.add_argument(
+        "-cn",
+        "--config-name",
+        metavar="NAME",
+        help="start from FOLDER/NAME.yaml, whose defaults begin with config, _self_",
+    )
+    enable = "with install=bash (or zsh, fish): print how to enable it"
+    add("-sc", "--shell-completion", help=enable)
+    add("--hydra-help", help="help on Hydra's own options")
+    flags.add_argument(
+        "-i",
+        "--info",
+        nargs="?",
+        const="all",
+        choices=INFO,
+        metavar="WHAT",
+        help="what Hydra has loaded: " + ", ".join(INFO),
+    )
+    add("-h", "--help", "--version", help="this text; the version")
+    return made
 
 
-def _section(title: str, rows: dict[str, str], width: int) -> Iterator[str]:
-    """The rows in two columns, or each on two lines where the second has little room."""
-    yield from ("", title)
-    first = max(map(len, rows)) + 4
-    beside = width - first >= LEAST_BESIDE
-    for name, text in rows.items():
-        if not beside:
-            yield f"  {name}"
-        yield from textwrap.wrap(
-            text,
-            width,
-            initial_indent=f"  {name}".ljust(first) if beside else " " * 6,
-            subsequent_indent=" " * (first if beside else 6),
-            break_on_hyphens=False,
+INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+
+
+def parse(words: Sequence[str]) -> Namespace:
+    """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
+    arguments, unknown = parser().parse_known_intermixed_args(words)
+    if unknown:
+        key, _, value = unknown[0].lstrip("-").partition("=")
+        value = value or next(iter(arguments.overrides), "VALUE")
+        raise ValueError(
+            f"{unknown[0]} is not an option; write settings without dashes, as in "
+            f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
         )
+    return arguments
+
+
+def help_text(words: Sequence[str]) -> str:
+    """The help, with the options in the folder of --config-dir among `words`, if there is one."""
+    folder = ArgumentParser(add_help=False)
+    folder.add_argument("-cd", "--config-dir", nargs="?", type=Path)
+    given = folder.parse_known_args(words)[0].config_dir
+    options: dict[str, set[str]] = {}
+    for place in filter(None, [Path(str(files("fdi.conf"))), given]):
+        for file in [*place.glob("*/*.yaml"), *place.glob("hydra/*/*.yaml")]:
+            options.setdefault(file.parent.relative_to(place).as_posix(), set()).add(file.stem)
+    groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}
+    return parser({"everyday commands": COMMANDS, "groups": groups}).format_help().rstrip()

@@ -4,7 +4,6 @@ failed or stopped with nothing to resume.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.cli.command import add_results, command_line
+from fdi.cli.command import Parser, add_results, command_line
 from fdi.cli.terminal import console, print_table
+from fdi.config.identity import LABELS
 from fdi.config.settings import Config
 from fdi.track import plans
 from fdi.track.files import CHECKPOINT, METRICS, directories, is_below, printable
@@ -73,10 +73,7 @@ def useless(path: Path, run: Run) -> bool:
 
 def stopped_line(path: Path, run: Run) -> str:
     """A line about a cell that is not going on."""
-    reason = run.reason
-    if not reason and run.state != "missing":
-        reason = f"after epoch {run.epoch} of {run.epochs}"
-    return printable(f"{run.state}  {path}  {reason or 'nothing in it'}")
+    return printable(f"{run.state}  {path}  {run.reason or 'nothing in it'}")
 
 
 def _remove(results: Path, paths: Sequence[Path]) -> int:
@@ -101,7 +98,6 @@ def _remove(results: Path, paths: Sequence[Path]) -> int:
     return int(removed < len(paths))
 
 
-NAMES = ("dataset", "model", "init")
 LISTED = 20  # cells that stopped, listed one by one
 OWN = {*(field.name for field in fields(Config)), "experiment", "budget", "debug"}
 OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?", re.DOTALL)
@@ -110,7 +106,7 @@ OVERRIDE = re.compile(r"(\+\+?|~)?(?P<key>[A-Za-z_][\w./@-]*)(=(?P<value>.*))?",
 @command_line("fdi-status")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fdi-status",
         description="Shows how many cells of each sweep are done, running, failed, interrupted or "
         "not run yet.",
@@ -228,12 +224,12 @@ def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
     rows = list(counts.items())
     if len(rows) > 1:
         rows.append((("all", "", ""), total))
-    columns = {name: [printable(labels[i]) for labels, _ in rows] for i, name in enumerate(NAMES)}
+    columns = {name: [printable(labels[i]) for labels, _ in rows] for i, name in enumerate(LABELS)}
     columns["cells"] = [str(row.total()) for _, row in rows]
     for state in STATES:
         if total[state]:
             columns[SAID.get(state, state)] = [str(row[state] or "") for _, row in rows]
-    print_table(out, columns, NAMES)
+    print_table(out, columns, LABELS)
 
 
 def explain(results: Path, names: Sequence[str]) -> int:
@@ -248,8 +244,7 @@ def explain(results: Path, names: Sequence[str]) -> int:
     if len(names) > 2:
         raise ValueError(f"--explain compares one run with all others, or two; got {len(names)}")
     mine, *given = (_named(table, name) for name in names)
-    same = ["dataset", "model", "init"]
-    near = (table[same] == mine[same]).all(axis=1) & (table["path"] != mine["path"])
+    near = (table[[*LABELS]] == mine[[*LABELS]]).all(axis=1) & (table["path"] != mine["path"])
     others = given or [row for _, row in table[near].iterrows()]
     reasons: dict[str, list[str]] = {}
     for other in others:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import groupby, zip_longest
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fdi.analysis.formats import number
-from fdi.cli.cells import LABELS, Cell
+from fdi.cli.cells import Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
+from fdi.config.identity import LABELS
 from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
 from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
 
@@ -25,165 +27,106 @@ if TYPE_CHECKING:
 
 
 Measured = tuple[Mapping[str, str], Sequence[Sequence[Row]]]
+BESIDE = ("agree", "bounded")  # of a layer, for a terminal
 
 
-@dataclass(frozen=True)
-class InitialState:
-    """The probes of one initial state, one for each seed, without their readouts; `settings`: what
-    else tells it apart; `floors`: of the optimizer, for each seed.
+def layers(measured: Iterable[Measured]) -> list[Row]:
+    """A row for each state of `fdi.analysis.initial.measured` and each of its hidden layers: what
+    tells the state apart, and means over its `n` seeds, of gradients medians. `below_floor`: no
+    element of the gradient reaches the floor of the optimizer; `agree`: how many seeds have this
+    verdict; `bounded`: the gradient of the task was not measured alone.
     """
-
-    dataset: str
-    model: str
-    init: str
-    settings: Mapping[str, str]
-    seeds: Sequence[Sequence[Row]]
-
-    @property
-    def n(self) -> int:
-        return len(self.seeds)
-
-    def rows(self) -> list[Row]:
-        """One for each layer: medians over the seeds of gradients, means of everything else, as far
-        as it was measured; `verdict`, and how many seeds have the same one; `gradient`, that of the
-        task where it was measured alone; `lost`: no element of it reaches the
-        floor of the optimizer.
-        """
-        layers = []
-        for layer in zip(*self.seeds):
-            row: Row = {"population": layer[0]["population"]}
-            for key in layer[0]:
-                values = [value for one in layer if is_number(value := one.get(key))]
-                middle = median if key.startswith("grad") else mean
-                row.setdefault(key, middle(values) if values else None)
-            word = verdict(row)
-            lost = [is_lost(one) for one in layer]
-            gradient = row.get("grad_task")
-            layers.append(
-                row
-                | {
-                    "verdict": word,
-                    "agree": sum(verdict(one) == word for one in layer),
-                    "gradient": row.get("grad") if gradient is None else gradient,
-                    "lost": sum(lost) * 2 > len(lost),
-                }
-            )
-        return layers
-
-
-def of_runs(measured: Iterable[Measured]) -> list[InitialState]:
-    """The states of `fdi.analysis.initial.measured`."""
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
 
-    states = []
+    rows = []
     for labels, seeds in measured:
         names = short_names([key for key in labels if key not in LABELS])
-        settings = {name: labels[key] for key, name in names.items()}
-        dataset, model, init = (labels[name] for name in LABELS)
-        states.append(InitialState(dataset, model, init, settings, [hidden(one) for one in seeds]))
-    return states
+        said = {name: labels[name] for name in LABELS}
+        said |= {name: labels[key] for key, name in names.items()}
+        hidden = [[row for row in one if is_number(row.get("rate"))] for one in seeds]
+        rows += [{**said, "n": len(seeds), **_layer(layer)} for layer in zip(*hidden)]
+    return rows
 
 
-def hidden(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a probe without that of the readout."""
-    return [row for row in rows if is_number(row.get("rate"))]
-
-
-def records(states: Iterable[InitialState]) -> list[dict[str, Any]]:
-    """A row for each state and layer, for files."""
-    return [
-        {
-            **{name: getattr(state, name) for name in LABELS},
-            **state.settings,
-            "n": state.n,
-            "layer": row["population"],
-            "measured_sigma_u": row["free_sigma"],
-            "target_sigma_u": row["target_sigma_u"],
-            "rate": row["rate"],
-            "silent": row["silent"],
-            "gradient": row["gradient"],
-            "below_floor": row["lost"],
-            "verdict": row["verdict"],
-        }
-        for state in states
-        for row in state.rows()
-    ]
+def _layer(seeds: Sequence[Row]) -> Row:
+    row: Row = {"population": seeds[0]["population"]}
+    for key in seeds[0]:
+        values: list[Any] = [value for one in seeds if is_number(value := one.get(key))]
+        middle = median if key.startswith("grad") else mean
+        row.setdefault(key, middle(values) if values else None)
+    word, alone = verdict(row), row.get("grad_task")
+    return {
+        "layer": row["population"],
+        "measured_sigma_u": row["free_sigma"],
+        "target_sigma_u": row["target_sigma_u"],
+        "rate": row["rate"],
+        "silent": row["silent"],
+        "gradient": row.get("grad") if alone is None else alone,
+        "below_floor": sum(map(is_lost, seeds)) * 2 > len(seeds),
+        "verdict": word,
+        "agree": sum(verdict(one) == word for one in seeds),
+        "bounded": alone is None,
+    }
 
 
 LABEL = "initial state"
 LOST = "*"
+FORMS: dict[str, Callable[[Row], str]] = {
+    "layer": lambda row: row["layer"],
+    "sigma U": lambda row: format(row["measured_sigma_u"], ".2f"),
+    "target": lambda row: number(row["target_sigma_u"], ".2f"),
+    "Hz": lambda row: format(row["rate"], ".1f"),
+    "gradient": lambda row: number(row["gradient"], ".2g") + LOST * row["below_floor"],
+    "verdict": lambda row: (
+        row["verdict"] + f" ({row['agree']}/{row['n']})" * (row["agree"] < row["n"])
+    ),
+}
 
 
-def print_states(out: Console, states: Sequence[InitialState]) -> None:
-    """A table for each data set and model, a line for each state and layer; then what the columns
-    mean.
-    """
-    groups: dict[tuple[str, str], list[InitialState]] = defaultdict(list)
-    for state in states:
-        groups[state.dataset, state.model].append(state)
-    lost = bounded = differ = False
-    for (dataset, model), members in groups.items():
-        counts = {state.n for state in members}
-        n = f"n = {min(counts)}" if len(counts) == 1 else f"n = {min(counts)} to {max(counts)}"
-        out.print(f"initial states: {dataset}, {model}, {n} {'seed' if counts == {1} else 'seeds'}")
-        rows = [(state, state.rows()) for state in members]
-        lost |= any(row["lost"] for _, layers in rows for row in layers)
-        bounded |= any(row.get("grad_task") is None for _, layers in rows for row in layers)
-        differ |= any(row["agree"] < state.n for state, layers in rows for row in layers)
-        _print_group(out, rows, several=len(counts) > 1)
-    several = any(state.n > 1 for state in states)
-    print_note(out, _notes(several, differ, lost, bounded))
-
-
-def _print_group(out: Console, states: list[tuple[InitialState, list[Row]]], several: bool) -> None:
-    rows = [row for _, layers in states for row in layers]
-    columns = {
-        "layer": [row["population"] for row in rows],
-        "sigma U": [format(row["free_sigma"], ".2f") for row in rows],
-        "target": [number(row["target_sigma_u"], ".2f") for row in rows],
-        "Hz": [format(row["rate"], ".1f") for row in rows],
-        "gradient": [_gradient(row) for row in rows],
-        "verdict": [_verdict(state, row) for state, layers in states for row in layers],
-    }
-    others = sum(max(map(len, [name, *cells])) + 2 for name, cells in columns.items())
-    room = max(out.width - others, max(len(state.init) for state, _ in states), len(LABEL))
-    labels: list[str] = []
-    order: list[int | None] = []
-    for state, layers in states:
-        parts = [state.init, *(f"{key}={value}" for key, value in state.settings.items())]
-        if several:
-            parts.append(f"n={state.n}")
-        lines = textwrap.wrap(" ".join(parts), room, break_long_words=False, break_on_hyphens=False)
-        start, size = sum(place is not None for place in order), max(len(lines), len(layers))
-        order += [start + i if i < len(layers) else None for i in range(size)]
-        labels += lines + [""] * (size - len(lines))
-    shown = {
-        name: [cells[place] if place is not None else "" for place in order]
-        for name, cells in columns.items()
-    }
-    styles = [colour(rows[place]) if place is not None else "" for place in order]
-    print_table(out, {LABEL: labels, **shown}, [LABEL, "layer"], {"verdict": styles})
-
-
-def _gradient(row: Row) -> str:
-    text = number(row["gradient"], ".2g")
-    return text + LOST if row["lost"] else text
-
-
-def _verdict(state: InitialState, row: Row) -> str:
-    return row["verdict"] + (f" ({row['agree']}/{state.n})" if row["agree"] < state.n else "")
-
-
-def _notes(several: bool, differ: bool, lost: bool, bounded: bool) -> str:
-    parts = [
-        "means over n seeds, of gradients medians" if several else "",
-        "(3/5): 3 of 5 seeds have this verdict" if differ else "",
+def print_states(out: Console, rows: Sequence[Row]) -> None:
+    """A table of `layers` for each data set and model; then what the columns mean."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["dataset"], row["model"]].append(row)
+    for (dataset, model), group in groups.items():
+        counts = sorted({row["n"] for row in group})
+        n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+        seeds = "seed" if counts == [1] else "seeds"
+        out.print(f"initial states: {dataset}, {model}, n = {n} {seeds}")
+        _print_group(out, group, several=len(counts) > 1)
+    parts = {
+        "means over n seeds, of gradients medians": any(row["n"] > 1 for row in rows),
+        "(3/5): 3 of 5 seeds have this verdict": any(row["agree"] < row["n"] for row in rows),
         f"sigma U in units of the threshold; within {CLOSE} or {NEAR}: by which factor it differs "
-        f"from the target at most; gradient: norm of that of the task"
-        + (", with the bounds where it was not measured alone" if bounded else ""),
-        f"{LOST} every element is below the optimizer's floor" if lost else "",
+        f"from the target at most; gradient: norm of that of the task": True,
+        "with the bounds where it was not measured alone": any(row["bounded"] for row in rows),
+        f"{LOST} every element is below the optimizer's floor": any(
+            row["below_floor"] for row in rows
+        ),
+    }
+    print_note(out, "; ".join(part for part, holds in parts.items() if holds))
+
+
+def _print_group(out: Console, rows: Sequence[Row], several: bool) -> None:
+    """Rows of one data set and model; the label of a state may take several lines."""
+
+    def label(row: Row) -> str:
+        before = [key for key in row if key not in LABELS]
+        settings = [f"{key}={row[key]}" for key in before[: before.index("n")]]
+        return " ".join([row["init"], *settings, *([f"n={row['n']}"] if several else [])])
+
+    others = sum(max(len(t), *(len(form(row)) for row in rows)) + 2 for t, form in FORMS.items())
+    room = max(out.width - others, len(LABEL), *(len(row["init"]) for row in rows))
+    wrapped = partial(textwrap.wrap, width=room, break_long_words=False, break_on_hyphens=False)
+    lines = [
+        line
+        for text, state in groupby(rows, label)
+        for line in zip_longest(wrapped(text), state, fillvalue=None)
     ]
-    return "; ".join(filter(None, parts))
+    columns = {LABEL: [text or "" for text, _ in lines]}
+    columns |= {t: [form(row) if row else "" for _, row in lines] for t, form in FORMS.items()}
+    styles = [colour(row["verdict"]) if row else "" for _, row in lines]
+    print_table(out, columns, [LABEL, "layer"], {"verdict": styles})
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"
@@ -218,7 +161,7 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
     folder = Path(cells[0].values["paths"]["results"])
     table = collect.table(folder, [str(cell.directory) for cell in cells])
     if any(cell.values["probe"] == "only" for cell in cells):
-        print_states(out, of_runs(initial.measured(results.of_runs(table, folder))))
+        print_states(out, layers(initial.measured(results.of_runs(table, folder))))
     elif (table["state"] == "done").any():
         print_comparison(summary.summarize(table))
 

@@ -4,7 +4,6 @@ says what became of all of them.
 
 from __future__ import annotations
 
-import csv
 import os
 import shlex
 import time
@@ -15,8 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from fdi.cli.cells import (
     Cell,
@@ -30,9 +28,9 @@ from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
-from fdi.cli.terminal import Bar, console, duration, is_notebook, percent
+from fdi.cli.terminal import bar, console, duration, percent
 from fdi.track import evidence, plans
-from fdi.track.files import METRICS, RUN
+from fdi.track.files import RUN
 from fdi.track.process import repeated
 from fdi.track.record import SETTLED, Run, finished, look, refuse_other_schedule, say_again
 
@@ -56,7 +54,7 @@ class Watch:
         for cell in self.left:
             run = look(cell.directory)
             if run.state == "running":
-                running.append(_at_work(cell.directory, run))
+                running.append(f"{run.epoch}/{run.epochs or '?'}")
                 begun += run.epoch / (run.epochs or 1)
             if self._ended(cell, run):
                 self.ended += 1
@@ -100,23 +98,6 @@ class Watch:
         return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
 
 
-def _at_work(directory: Path, run: Run) -> str:
-    """The epoch of a cell that runs, and its loss."""
-    words = f"{run.epoch}/{run.epochs or '?'}"
-    loss = last_loss(directory / METRICS)
-    return words if loss is None else f"{words} (loss {loss:.3g})"
-
-
-def last_loss(path: Path) -> float | None:
-    """That of the last whole row of metrics.csv; None where there is none yet."""
-    try:
-        with path.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
-        return float(rows[-1]["train/loss"])
-    except (OSError, ValueError, LookupError, csv.Error):
-        return None
-
-
 def _reached(result: dict[str, Any]) -> str:
     """The accuracy on the test set, or of a run that does not look at it on the validation set."""
     test, valid = result.get("test_accuracy_last"), result.get("valid_accuracy_last")
@@ -137,32 +118,20 @@ def _written(directory: Path) -> int | None:
 def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
-    bar = Bar() if is_notebook(out.file) else _bar(out)
+    columns = (TextColumn("cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
     watch = Watch(cells, left, out, names)
-    with bar:
-        task = bar.add_task("", total=watch.total, completed=watch.first)
+    with bar(out, *columns, TextColumn("{task.description}"), transient=True) as shown:
+        task = shown.add_task("", total=watch.total, completed=watch.first)
 
         def look() -> None:
             now = watch.look()
-            bar.update(task, completed=watch.first + watch.ended, description=now)
+            shown.update(task, completed=watch.first + watch.ended, description=now)
 
         try:
             with repeated(look, "watch", PAUSE, rest=20):
                 yield
         finally:
             look()
-
-
-def _bar(out: Console) -> Progress:
-    return Progress(
-        TextColumn("cell"),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}"),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
-    )
 
 
 def run_sweep(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.cli.command import add_results, command_line
+from fdi.cli.command import Parser, add_results, command_line
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "fdi-table",
         description="Summarizes finished runs: one line per data set, model, initialization and "
         "configuration.",
@@ -59,27 +59,40 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="only these runs, for example: dataset=randman init=fluct,kaiming",
     )
     add_results(parser)
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "--probe",
         action="store_true",
         help="show the initial states instead: one line per initialization and layer",
     )
-    parser.add_argument(
+    what.add_argument(
         "--full",
         action="store_true",
         help="add the runs at chance, the area under the learning curve and the epochs to a target",
     )
-    parser.add_argument(
+    what.add_argument(
         "--best",
         action="store_true",
         help="show what experiment=best found instead: each initialization at a common step size, "
         "and at its best one",
     )
-    parser.add_argument(
+    what.add_argument(
         "--zoo",
         action="store_true",
         help="show what experiment=zoo found instead: how many random networks learn from each "
         "initialization, and what was expected of them",
+    )
+    what.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FILE",
+        help="write one row per run, with its configuration, to FILE (.csv or .parquet)",
+    )
+    what.add_argument(
+        "--curves",
+        type=Path,
+        metavar="FILE",
+        help="write the learning curves, one row per run and epoch, to FILE",
     )
     parser.add_argument(
         "--versus",
@@ -94,18 +107,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--latex", action="store_true", help="print a LaTeX table for a paper (needs booktabs)"
     )
     form.add_argument("--markdown", action="store_true", help="print the same table in Markdown")
-    form.add_argument(
-        "--runs",
-        type=Path,
-        metavar="FILE",
-        help="write one row per run, with its configuration, to FILE (.csv or .parquet)",
-    )
-    form.add_argument(
-        "--curves",
-        type=Path,
-        metavar="FILE",
-        help="write the learning curves, one row per run and epoch, to FILE",
-    )
     parser.add_argument(
         "--columns",
         metavar="NAME,NAME",
@@ -113,19 +114,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--markdown",
     )
     arguments = parser.parse_args(argv)
-    if arguments.columns is not None and not (
-        arguments.csv or arguments.latex or arguments.markdown
-    ):
-        raise ValueError("--columns goes with --csv, --latex or --markdown")
-    files = [name for name in ("runs", "curves") if getattr(arguments, name)]
-    for name in ("probe", "full", "best", "zoo"):
-        if files and getattr(arguments, name):
-            raise ValueError(f"--{files[0]} writes whole tables; leave --{name} out")
+    given = arguments.csv or arguments.latex or arguments.markdown
+    if arguments.columns is not None and not given:
+        parser.error("--columns goes with --csv, --latex or --markdown")
+    if given and (arguments.runs or arguments.curves):
+        parser.error("--runs and --curves write whole tables of their own")
     if arguments.zoo and (arguments.latex or arguments.markdown):
-        raise ValueError("--zoo shows several tables; give --csv for all numbers")
-    asked = [name for name in ("best", "zoo", "probe", "full") if getattr(arguments, name)]
-    if len(asked) > 1:
-        raise ValueError(f"--{asked[0]} is a table of its own; leave --{asked[1]} out")
+        parser.error("--zoo shows several tables; give --csv for all numbers")
     return arguments
 
 
@@ -173,16 +168,16 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> None:
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import initial, render
-    from fdi.cli.summary import of_runs, print_states, records
+    from fdi.cli.summary import BESIDE, layers, print_states
     from fdi.cli.terminal import console
 
-    states = of_runs(initial.measured(results))
-    if not states:
+    rows = layers(initial.measured(results))
+    if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    rows = records(states)
-    table = render.states_table(rows)
-    if not _written(arguments, rows, table, render.STATES_CAPTION, "tab:states"):
-        print_states(console(), states)
+    filed = [{key: row[key] for key in row if key not in BESIDE} for row in rows]
+    table = render.states_table(filed)
+    if not _written(arguments, filed, table, render.STATES_CAPTION, "tab:states"):
+        print_states(console(), rows)
 
 
 def _written(

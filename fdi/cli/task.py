@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from fdi.cli.cells import LABELS, Cell
+from fdi.cli import command
+from fdi.cli.cells import Cell
+from fdi.cli.command import FAILED, REFUSED
 from fdi.config import Mistake
+from fdi.config.identity import LABELS
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
@@ -21,58 +24,48 @@ from fdi.track.record import finished, initial_state
 if TYPE_CHECKING:
     from rich.console import Console
 
-FAILED, REFUSED = 1, 2
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
+complain = partial(command.complain, "fdi-run")
 
 
 def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> int:
     """Run one cell, given its checked configuration and the words it was asked for with, unless it
     is done. Returns the exit code. A failure is printed as one line; its traceback is in run.log.
 
-    In a sweep, whatever the cell prints goes to its own output.log, and the sweep prints what its
-    record says of a failure.
+    In a sweep, which says itself what is done, whatever the cell prints goes to its own output.log,
+    and the sweep prints what its record says of a failure.
     """
     directory = record.place(config)
     if finished(directory, config.probe):
-        return _again(config, directory, words, sweep)
+        return 0 if sweep else _again(config, directory, words)
     from fdi.cli.terminal import Plain
 
-    if not sweep:
-        return _tell(*_run(config, directory, words, Plain()))
-    with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
-        line, code = _run(config, directory, words, out)
-    told = record.look(directory).state in ("failed", "broken")  # by the sweep
-    return code if told else _tell(line, code)
+    told = False
+    if sweep:
+        with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
+            out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
+            line, code = _run(config, directory, words, out)
+        told = record.look(directory).state in ("failed", "broken")  # by the sweep
+    else:
+        line, code = _run(config, directory, words, Plain())
+    return complain(line, code) if code and not told else code
 
 
-def _again(config: DictConfig, directory: Path, words: Sequence[str], sweep: bool) -> int:
+def _again(config: DictConfig, directory: Path, words: Sequence[str]) -> int:
     """What is done, asked for again; returns the exit code."""
-    try:
-        check_done(config, directory)
-    except ValueError as error:
-        return complain(str(error), REFUSED)
+    check_done(config, directory)
     if record.say_again(directory, config, words):
         print(f"{printable(str(directory))}: has other tags or another note now")
-    if not sweep and (line := evidence.older(directory, record.look(directory))):
+    if line := evidence.older(directory, record.look(directory)):
         print(line)
-    if config.probe == "only" and not sweep:
-        return _show_again(config, directory)
-    print(f"{printable(str(directory))}: already done, skipped")
-    return 0
-
-
-def _show_again(config: DictConfig, directory: Path) -> int:
-    """Show the initial state as it was measured before; returns the exit code."""
+    if config.probe != "only":
+        print(f"{printable(str(directory))}: already done, skipped")
+        return 0
     from fdi.cli.terminal import Plain, Terminal
     from fdi.runner.training import configured
 
-    try:
-        rows = measured(directory)
-    except ValueError as error:
-        return complain(str(error), REFUSED)
     name = config.name
-    Terminal(Plain()).probe(rows, name.model, name.init, configured(config))
+    Terminal(Plain()).probe(measured(directory), name.model, name.init, configured(config))
     return 0
 
 
@@ -138,16 +131,6 @@ def print_result(cell: Cell) -> None:
             out, "accuracy in percent, after the last epoch and after the best on validation"
         )
     out.print(cell.directory)
-
-
-def _tell(line: str, code: int) -> int:
-    return complain(line, code) if code else 0
-
-
-def complain(line: str, code: int) -> int:
-    """Print one line on stderr; returns `code`."""
-    print(f"fdi-run: {printable(' '.join(line.split()))}", file=sys.stderr)
-    return code
 
 
 def interrupted() -> int:

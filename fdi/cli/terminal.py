@@ -19,6 +19,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -27,7 +28,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from fdi.init.verdict import CLOSE, NEAR, Training, off, remarks, verdict
+from fdi.init.verdict import CLOSE, NEAR, Training, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Bar:
     """Stands in a notebook for rich.progress.Progress with one task: a bar, its numbers and words
     behind it, which stay when it is done.
     """
+
+    disable = False
 
     def __init__(self) -> None:
         self.total, self.done, self.words = 0.0, 0.0, ""
@@ -81,6 +84,13 @@ class Bar:
             f"<progress max='{self.total:g}' value='{self.done:g}'></progress> "
             f"<code>{html.escape(repr(self))}</code>"
         )
+
+
+def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress | Bar:
+    """In a notebook a `Bar`, on a terminal one of rich with these columns; elsewhere it is off."""
+    if is_notebook(out.file):
+        return Bar()
+    return Progress(*columns, console=out, disable=not out.is_terminal, **options)
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
@@ -193,25 +203,24 @@ class Epochs:
     """Shows the epochs of one training."""
 
     def __init__(
-        self, console: Console, epochs: int, samples: int, bar: Progress | Bar | None, done: int
+        self, console: Console, epochs: int, samples: int, bar: Progress | Bar, done: int
     ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
         self.epoch, self.valid, self.rates = done, "", ""
-        self.task = None if bar is None else bar.add_task("", total=epochs, completed=done, what="")
+        self.task = bar.add_task("", total=epochs, completed=done, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
-        self._update(
-            self.epoch + done / self.samples,
-            outcome.task / outcome.samples,
-            outcome.correct / outcome.samples,
-        )
+        if not self.bar.disable:
+            loss, accuracy = outcome.task / outcome.samples, outcome.correct / outcome.samples
+            self._update(self.epoch + done / self.samples, loss, accuracy)
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
-        rates = [value for key, value in row.items() if key.startswith("rate/")]
-        self.rates = f"{_range(min(rates), max(rates))} Hz"
+        rates = sorted(value for key, value in row.items() if key.startswith("rate/"))
+        self.rates = "-".join(dict.fromkeys(f"{rate:.1f}" for rate in (rates[0], rates[-1])))
+        self.rates += " Hz"
         self.valid = f"valid {percent(row['valid/accuracy'])}  " if "valid/accuracy" in row else ""
-        if self.bar is not None:
+        if not self.bar.disable:
             self._update(self.epoch, row["train/loss"], row["train/accuracy"])
             return
         phase = "" if row["phase"] == "task" else f"{row['phase']}  "
@@ -224,10 +233,9 @@ class Epochs:
         )
 
     def _update(self, epochs: float, loss: float, accuracy: float) -> None:
-        if self.bar is not None and self.task is not None:
-            rates = self.rates if self.console.width >= ROOM else ""
-            what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
-            self.bar.update(self.task, completed=epochs, what=what)
+        rates = self.rates if self.console.width >= ROOM else ""
+        what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
+        self.bar.update(self.task, completed=epochs, what=what)
 
 
 class Terminal:
@@ -246,13 +254,6 @@ class Terminal:
     def training(self, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
         """Shows `epochs` epochs of `samples` samples, `done` of them already finished."""
         out = self.console
-        if is_notebook(out.file):
-            with Bar() as simple:
-                yield Epochs(out, epochs, samples, simple, done)
-            return
-        if not out.is_terminal:
-            yield Epochs(out, epochs, samples, None, done)
-            return
         whole = Column(no_wrap=True)
         wide = out.width >= ROOM
         elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
@@ -264,8 +265,8 @@ class Terminal:
             TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
             TextColumn("left", table_column=whole),
         )
-        with Progress(*columns, console=out, expand=True) as bar:
-            yield Epochs(out, epochs, samples, bar, done)
+        with bar(out, *columns, expand=True) as shown:
+            yield Epochs(out, epochs, samples, shown, done)
 
 
 def percent(share: float) -> str:
@@ -295,6 +296,7 @@ def print_probe(
     verdict in the colour of the distance from the target; and some sentences on what to make of
     it. init.json has the other statistics.
     """
+    verdicts = list(map(verdict, rows))
     columns = {
         "layer": [row["population"] for row in rows],
         "neurons": [str(row["neurons"]) for row in rows],
@@ -305,19 +307,20 @@ def print_probe(
         "Hz": _cells(rows, "rate", ".1f"),
         "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
         "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": [verdict(row) for row in rows],
+        "verdict": verdicts,
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"], {"verdict": list(map(colour, rows))})
+    print_table(console, columns, ["layer"], {"verdict": list(map(colour, verdicts))})
     for remark in remarks(rows, init, training):
         print_note(console, remark)
 
 
-def colour(row: dict[str, Any]) -> str:
-    """Of the verdict: the further from the target, the warmer."""
-    if off(row):
-        return "red"
-    return {f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}.get(verdict(row), "")
+COLOURS = {"": "", "no target": "", f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}
+
+
+def colour(verdict: str) -> str:
+    """The further from the target, the warmer."""
+    return COLOURS.get(verdict, "red")
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
@@ -326,8 +329,3 @@ def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
 
 def _learned(loss: float, accuracy: float) -> str:
     return f"loss {loss:.3g}  {percent(accuracy)}"
-
-
-def _range(least: float, most: float) -> str:
-    low, high = f"{least:.1f}", f"{most:.1f}"
-    return low if low == high else f"{low}-{high}"

@@ -38,15 +38,23 @@ def gpus() -> int:
     return 0
 
 
-PLUGIN = re.compile(
-    r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+|fdi\.cli\.search\.search"
-)
-SAMPLER = re.compile(r"optuna\.samplers\.\w+")
-HANDLER = re.compile(r"logging\.((Stream|Null|File)Handler|Formatter)")
-LOG_FILE = re.compile(r"\$\{hydra\.runtime\.output_dir\}/(\$\{hydra\.job\.name\}|[\w-]+)\.log")
-SWEEP_DIR, SUBDIR = "${paths.results}/runs", "${run_name:}"  # as in conf/config.yaml
-RUN_DIR = f"{SWEEP_DIR}/{SUBDIR}"
+PLUGIN = r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+|fdi\.cli\.search\.search"
+CALLED = {
+    "hydra.launcher._target_": PLUGIN,
+    "hydra.sweeper._target_": PLUGIN,
+    "hydra.sweeper.sampler._target_": r"optuna\.samplers\.\w+",
+}
+SILENT = {"version": 1, "root": None, "disable_existing_loggers": False}
+OURS = {  # as in conf/config.yaml
+    "run.dir": "${paths.results}/runs/${run_name:}",
+    "sweep.dir": "${paths.results}/runs",
+    "sweep.subdir": "${run_name:}",
+    "callbacks": {},
+    "job_logging": SILENT,
+    "hydra_logging": SILENT,
+}
 AT_LEAST_ONE = (
+    "launcher.n_jobs",
     "launcher.cpus_per_task",
     "launcher.cells_per_gpu",
     "launcher.batch_size",
@@ -66,72 +74,44 @@ def own_folders(config: DictConfig) -> list[str]:
 
 
 def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
-    """Complaints about Hydra's node of `config`: ways to call any function of Python, and numbers
-    that a launcher cannot work with.
+    """Complaints about Hydra's node of `config`: what fdi sets itself, ways to call any function of
+    Python, and numbers that a launcher cannot work with.
     """
     if not config:
         return
     node = config.hydra
-    yield from _elsewhere(node)
-    if node.callbacks:
-        yield "hydra.callbacks: fdi runs no callbacks; leave it out"
+    for key, ours in OURS.items():
+        group, _, name = key.partition(".")
+        given = contents(node[group], resolve=False)
+        if (given := given[name] if name else given) != ours:
+            yield (
+                f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
+                f"says where runs are kept)"
+            )
     for part in ("launcher", "sweeper"):
-        settings = dict(_plain(node[part]))
-        target = str(settings.pop("_target_", ""))
-        if not PLUGIN.fullmatch(target):
-            yield f"hydra.{part}._target_ = {target} is no plugin of Hydra; see hydra/{part}"
-        yield from _calls(settings, f"hydra.{part}")
-    for part in ("job_logging", "hydra_logging"):
-        yield from _calls(_plain(node[part]), f"hydra.{part}")
-    if (jobs := OmegaConf.select(node, "launcher.n_jobs")) is not None and not (
-        isinstance(jobs, int) and (jobs >= 1 or jobs == -1)
-    ):
-        yield f"hydra.launcher.n_jobs = {jobs} must be at least 1, or -1 for all cores"
+        given = contents(node[part], resolve=False) if OmegaConf.is_config(node[part]) else {}
+        yield from _calls({"_target_": None, **given}, f"hydra.{part}")
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
-        if value not in (None, "auto") and not (str(value).isdecimal() and int(value) >= 1):
-            yield f"hydra.{key} = {value} must be at least 1"
+        every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
+        if value not in every and not (str(value).isdecimal() and int(value) >= 1):
+            yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
 
 
-def _elsewhere(node: DictConfig) -> Iterator[str]:
-    """Complaints about folders that fdi does not write to."""
-    places = {"run.dir": RUN_DIR, "sweep.dir": SWEEP_DIR, "sweep.subdir": SUBDIR}
-    for key, ours in places.items():
-        group, _, name = key.partition(".")
-        given = _plain(node[group]).get(name)
-        if given != ours:
-            yield (
-                f"hydra.{key} = {given}: fdi keeps runs below paths.results; give that instead, as "
-                f"in paths.results=FOLDER"
-            )
+def _calls(value: Any, path: str) -> Iterator[str]:
+    """Keys by which Hydra is told what to call, at any depth."""
+    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+        here = f"{path}.{key}"
+        if key == "_target_" and not re.fullmatch(CALLED.get(here, ""), str(item)):
+            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
+        elif isinstance(item, Mapping | list):
+            yield from _calls(item, here)
 
 
 def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
     """What a node holds, in Python's own types."""
     values: Any = OmegaConf.to_container(node, resolve=resolve)
     return values
-
-
-def _plain(node: DictConfig | None) -> dict[str, Any]:
-    return contents(node, resolve=False) if isinstance(node, DictConfig) else {}
-
-
-def _calls(value: Any, path: str) -> Iterator[str]:
-    """Keys by which Hydra and logging.config are told what to call, at any depth."""
-    items = value.items() if isinstance(value, Mapping) else enumerate(value)
-    for key, item in items:
-        here = f"{path}.{key}"
-        if here == "hydra.sweeper.sampler._target_" and SAMPLER.fullmatch(str(item)):
-            continue
-        if key in ("_target_", "()") or (key == "class" and not HANDLER.fullmatch(str(item))):
-            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
-        elif key == "filename" and not LOG_FILE.fullmatch(str(item)):
-            yield (
-                f"{here} = {item}: a log must lie in the folder of the run; give "
-                f"${{hydra.runtime.output_dir}}/NAME.log"
-            )
-        elif isinstance(item, Mapping | list):
-            yield from _calls(item, here)
 
 
 NUMERICS = 3
@@ -174,20 +154,17 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
-def digest(content: str) -> str:
-    """The SHA-256 of what `canonical` gives, in hex digits."""
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """The first DIGITS of `digest`."""
-    return digest(canonical(config))[:DIGITS]
+    """The first DIGITS of the SHA-256 of what `canonical` gives."""
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:DIGITS]
+
+
+LABELS = ("dataset", "model", "init")
 
 
 def run_folder(config: DictConfig | Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>, the folder that the runs of these options are in."""
-    names = config["name"]
-    return "/".join(folder_name(str(names[group])) for group in ("dataset", "model", "init"))
+    return "/".join(folder_name(str(config["name"][group])) for group in LABELS)
 
 
 def folder_name(name: str) -> str:

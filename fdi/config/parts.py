@@ -14,7 +14,6 @@ import importlib
 import importlib.util
 import inspect
 import math
-import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,22 +104,12 @@ def seconds(name: str, tau: float) -> str:
     return f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}{meant}"
 
 
-UNIT = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-MEASURE = re.compile(r"([0-9.]+(?:e[+-]?[0-9]+)?) ?(s|ms|us|)", re.IGNORECASE)
-
-
 def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
     """What is said of a value of `name` that is none of the `kinds`."""
     expected = " or ".join(kind.words for kind in kinds)
     *_, last = name.split(".")
     if "tau_" in last and _number(value) > LONGEST_TAU:
         return seconds(name, value)
-    if isinstance(value, str) and (measure := MEASURE.fullmatch(value)):
-        with suppress(ValueError):
-            meant = float(measure[1]) * UNIT[measure[2].lower()]
-            why = "in seconds, without a unit" if measure[2] else "a number, without quotes"
-            if any(kind.admits(meant) for kind in kinds):
-                return f"{name} = '{value}' must be {why}: {name}={meant:g}"
     return f"{name} = {shown(value)} must be {expected}"
 
 

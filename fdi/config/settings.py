@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
-from fdi.config.identity import contents, hydra_complaints, kind_of, own_folders, plain
+from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
 from fdi.config.parts import (
     OPTIONAL,
     ROLES,
@@ -244,7 +244,7 @@ def words(schema: type, key: str) -> str:
     """What the field `key` of the dataclass `schema` may be, in words."""
     hint = get_type_hints(schema)[key]
     if get_origin(hint) is list:
-        return f"a list, as in {key}=[a,b]"
+        return "a list, as in [a,b]"
     if get_origin(hint) is dict:
         return "key: value pairs"
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
@@ -272,27 +272,35 @@ BOOLEAN = ["true", "false"]
 
 
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks, and by the ranges of its hints and
-    the `choices` that its fields carry.
+    """Complaints about keys that the dataclass `schema` lacks or that are missing, and by the
+    ranges of its hints and the `choices` that its fields carry.
     """
     hints = _hints(schema)
     for key in values.keys() - hints.keys():
         yield f"{path}{key}: no such key; {choose(key, hints)}"
     for entry in fields(schema):
-        if entry.name not in values:
+        if entry.name in values:
+            yield from _wrong(schema, entry, values[entry.name], f"{path}{entry.name}")
+        else:
             yield f"{path}{entry.name} is missing"
-            continue
-        key, value, hint = f"{path}{entry.name}", values[entry.name], hints[entry.name]
-        kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
-        nested = next(filter(is_dataclass, kinds), None)
-        if nested and value is not None:
-            yield from out_of_range(nested, value, f"{key}.")
-        for limit in _limits(hint):
-            if value is not None and value not in limit:
-                yield f"{key} = {shown(value)} must be {limit}"
-        choices = entry.metadata.get("choices")
-        if choices and value not in choices:
-            yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
+
+
+def _wrong(schema: type, entry: Field[Any], value: Any, key: str) -> Iterator[str]:
+    """Complaints about the value of a field, which is at `key`."""
+    hint = _hints(schema)[entry.name]
+    kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
+    nested = next(filter(is_dataclass, kinds), None)
+    form = Mapping if nested else get_origin(hint)
+    if value is not None and form in (Mapping, list) and not isinstance(value, form):
+        yield f"{key} = {shown(value)} must be {words(schema, entry.name)}"
+    elif value is not None and nested:
+        yield from out_of_range(nested, value, f"{key}.")
+    for limit in _limits(hint):
+        if value is not None and value not in limit:
+            yield f"{key} = {shown(value)} must be {limit}"
+    choices = entry.metadata.get("choices")
+    if choices and value not in choices:
+        yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
 
 
 def _limits(hint: Any) -> list[Range]:
@@ -372,7 +380,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
     out of range or of a wrong type.
     """
     hydra: Any = HydraConfig.instance().cfg
-    if problem := next(hydra_complaints(hydra), None) or next(replaced(config), None):
+    if problem := next(hydra_complaints(hydra), None):
         raise Mistake(problem)
     values = plain(config, own_folders(hydra))
     if problem := next(_complaints(values), None):
@@ -382,26 +390,9 @@ def settings(config: DictConfig) -> dict[str, Any]:
     return values
 
 
-def replaced(config: DictConfig, schema: type = Config, path: str = "") -> Iterator[str]:
-    """Complaints about nodes with fixed keys, and lists, in whose place the configuration names
-    something else.
-    """
-    for key, hint in _hints(schema).items():
-        if OmegaConf.is_missing(config, key) or key not in config:
-            continue
-        here, is_list = f"{path}{key}", get_origin(hint) is list
-        if is_list and not OmegaConf.is_list(config[key]):
-            yield f"{here} = {contents(config, False)[key]} must be a list, as in {here}=[a,b]"
-        elif is_dataclass(hint) and OmegaConf.is_interpolation(config, key):
-            yield f"{here} = {contents(config, False)[key]} must be {words(schema, key)}"
-        elif is_dataclass(hint) and isinstance(config[key], DictConfig):
-            yield from replaced(config[key], cast(type, hint), f"{path}{key}.")
-
-
 def _complaints(values: dict[str, Any]) -> Iterator[str]:
     yield from impossible(values)
     yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
-    yield from _of_identity(values)
     if isinstance(values["engine"], Mapping):
         yield from _of_engine(values["engine"], values["device"])
     modules = [Path(folder) for folder in values["paths"]["modules"]]
@@ -414,17 +405,6 @@ def _complaints(values: dict[str, Any]) -> Iterator[str]:
     if values["figure"] is not None:
         yield from unknown_keys(values["figure"], values)
     yield from _of_places(values)
-
-
-def _of_identity(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complaints about keys that are named as no part of the identity of a run."""
-    for option in ("exclude", "neutral"):
-        for key in values["identity"][option]:
-            owner = str(key).rpartition(".")[0]
-            if not isinstance(key, str):
-                yield f"identity.{option} = {key} must be the dotted name of a key"
-            elif _is_value(values, owner):
-                yield f"identity.{option}: {owner} has no keys; leave {key} out"
 
 
 def _of_places(values: Mapping[str, Any]) -> Iterator[str]:
@@ -449,15 +429,6 @@ def _of_engine(node: Mapping[str, Any], device: Any) -> Iterator[str]:
     ours = parts.option("engine", str(node.get("name"))).get("_target_")
     if ours and ours != node.get("_target_"):
         yield f"engine.name = {node['name']} is that of {ours}; give yours a name of its own"
-
-
-def _is_value(values: Any, path: str) -> bool:
-    """Whether there is something else than a node with keys on the way."""
-    for key in path.split(".") if path else []:
-        if not isinstance(values, Mapping):
-            return True
-        values = values.get(key)
-    return values is not None and not isinstance(values, Mapping)
 
 
 def _is_component(name: str) -> bool:

@@ -110,29 +110,22 @@ def neuron(config: DictConfig) -> Neuron:
     name = str(config.neuron.get("surrogate"))
     if "." in name:  # from then on Python finds the user's own module
         resolve(SURROGATE, name, [Path(f) for f in config.paths.modules])
-    built = made(config, "neuron")
-    if not isinstance(built, Neuron):
-        raise Mistake(
-            f"neuron._target_ = {config.neuron._target_} makes no neuron; let it inherit from "
-            f"fdi.snn.neuron.Neuron"
-        )
-    return built
+    return _of_kind(made(config, "neuron"), Neuron, config, "neuron")
 
 
 def strategy(config: DictConfig) -> Strategy:
     """The initialization of the hidden layers."""
-    built = made(config, "init")
-    if not isinstance(built, Strategy):
-        raise Mistake(
-            f"init._target_ = {config.init._target_} makes no initialization; let it inherit from "
-            f"fdi.init.Strategy"
-        )
-    if len(inspect.signature(built.draw).parameters) != 1:  # as it was in fdi 0.1
-        raise Mistake(
-            f"init._target_ = {config.init._target_}: its draw must take one argument, an "
-            f"fdi.init.strategy.Drawing, which holds population, afferents, rates, dt and generator"
-        )
-    return built
+    return _of_kind(made(config, "init"), Strategy, config, "init")
+
+
+def _of_kind(part: Any, kind: type, config: DictConfig, key: str) -> Any:
+    """The `part` that was made for `key`. Raises fdi.Mistake for one that is of another kind."""
+    if isinstance(part, kind):
+        return part
+    raise Mistake(
+        f"{key}._target_ = {config[key]._target_} makes no {kind.__name__}; let it inherit from "
+        f"{kind.__module__}.{kind.__name__}"
+    )
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:

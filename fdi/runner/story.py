@@ -465,18 +465,14 @@ def final_result(
         "classes": data.classes,
         "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
-        "rates": {
-            name.removeprefix("rate/"): value
-            for name, value in rates.items()
-            if name.startswith("rate/")
-        },
-        "silent": {
-            name.removeprefix("silent/"): value
-            for name, value in rates.items()
-            if name.startswith("silent/")
-        },
+        "rates": _below("rate/", rates),
+        "silent": _below("silent/", rates),
         **changed,
         **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
     }
+
+
+def _below(start: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix(start): values[key] for key in values if key.startswith(start)}

@@ -116,14 +116,6 @@ def parse_json(path: Path) -> Any | None:
         raise ValueError(text if str(path) in text else f"{path}: {text}") from None
 
 
-def read_json(path: Path) -> Any | None:
-    """The content, or None where there is no whole file."""
-    try:
-        return parse_json(path)
-    except ValueError:
-        return None
-
-
 def printable(text: str, keep: str = "") -> str:
     """Without what a terminal would obey: on one line, unless line ends are in `keep`."""
     if text.isprintable():

@@ -44,8 +44,10 @@ def mlflow_mirror(
     database = results / "mlflow.db"
     try:
         with _alone(results / ".mlflow.lock"):
-            if tracking_uri is None:
-                _refuse_link(database)
+            # a link in somebody's results may lead anywhere
+            other = database.is_symlink() or (database.exists() and not database.is_file())
+            if other and tracking_uri is None:
+                raise ValueError(f"{database} is not a file; move it away")
             client = MlflowClient(tracking_uri or f"sqlite:///{database}")
             run = _run(client, config, directory, epoch, experiment)
     except Exception as error:  # its own, of SQLAlchemy, of Alembic and of the drivers of databases
@@ -72,12 +74,6 @@ def _alone(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _refuse_link(database: Path) -> None:
-    """Raises ValueError for a link in somebody's results, which may lead anywhere, or a folder."""
-    if database.is_symlink() or (database.exists() and not database.is_file()):
-        raise ValueError(f"{database} is not a file; move it away")
 
 
 def _run(client: Any, config: dict[str, Any], directory: Path, epoch: int, experiment: str) -> str:

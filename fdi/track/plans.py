@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +78,10 @@ def titles(plans: Sequence[Plan]) -> dict[str, list[str]]:
 
 def _plan(content: Any) -> Plan:
     plan = Plan(**{key: content[key] for key in ("command", "experiment", "cells")})
-    if not all(isinstance(word, str) for word in _words(plan)) or not all(
-        map(is_place, plan.cells)
-    ):
+    texts = [plan.command, plan.experiment or "", *chain.from_iterable(plan.cells.values())]
+    if not all(isinstance(text, str) for text in texts) or not all(map(is_place, plan.cells)):
         raise TypeError
     return plan
-
-
-def _words(plan: Plan) -> Iterator[object]:
-    yield from (plan.command, plan.experiment or "")
-    for words in plan.cells.values():
-        yield from words
 
 
 def _path(results: Path, plan: Plan) -> Path:

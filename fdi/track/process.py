@@ -151,7 +151,7 @@ def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
     file = _locked(directory, take_over)
     with file:
         file.truncate(0)
-        file.write(_me())
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
         try:
             yield
@@ -222,10 +222,6 @@ def _elsewhere(who: str) -> str | None:
     if host == os.uname().nodename and not (pid.isdecimal() and alive(int(pid))):
         return None
     return who
-
-
-def _me() -> str:
-    return f"process {os.getpid()} on {os.uname().nodename}"
 
 
 def _named(file: IO[str]) -> str:

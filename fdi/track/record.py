@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -44,8 +44,13 @@ ACCURACIES = (
     "train_accuracy_last",
 )
 MEASURED = ACCURACIES[:2]
-SHARES = {"silent", "alignment"}  # by population
-LEAST = {"classes": 2, "test_samples": 1, "seconds": 0, "epochs": 0, "best_epoch": 0}
+RANGES = dict.fromkeys(ACCURACIES, (0, 1)) | {
+    "classes": (2, math.inf),
+    "test_samples": (1, math.inf),
+    **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
+}
+LARGEST = {**dict.fromkeys(("rates", "moved", "decayed"), math.inf), "silent": 1, "alignment": 1}
+"""Of numbers by population or projection."""
 ROUNDED = 1e-6  # by which an alignment may exceed 1
 
 
@@ -86,8 +91,9 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """The last line of its error."""
-        return next(reversed((self.error or "").strip().splitlines()), "")
+        """The last line of its error; of one that was interrupted, how far it is."""
+        how_far = f"after epoch {self.epoch} of {self.epochs}" * (self.state == "interrupted")
+        return next(reversed((self.error or "").strip().splitlines()), how_far)
 
 
 KEYS = {entry.name for entry in fields(Run)}
@@ -112,11 +118,11 @@ def place(config: DictConfig | Mapping[str, Any]) -> Path:
     return folder / f"seed={config['seed']}-{identity.run_id(config)}"
 
 
-def _below_runs(root: DictConfig) -> str:
-    return place(root).relative_to(Path(root.paths.results) / RUNS).as_posix()
-
-
-OmegaConf.register_new_resolver("run_name", lambda *, _root_: _below_runs(_root_), replace=True)
+OmegaConf.register_new_resolver(
+    "run_name",
+    lambda *, _root_: place(_root_).relative_to(Path(_root_.paths.results) / RUNS).as_posix(),
+    replace=True,
+)
 
 
 def write(directory: Path, run: Run) -> Run:
@@ -250,17 +256,12 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-class Shorter(NamedTuple):
-    """A finished run of fewer epochs; `schedule`: keys of its schedule that follow their number."""
-
-    epochs: int
-    directory: Path
-    schedule: list[str]
-
-
-def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Shorter]:
+def shorter(
+    directory: Path, config: DictConfig | Mapping[str, Any]
+) -> list[tuple[int, Path, list[str]]]:
     """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
-    a smaller number of epochs and, if it follows that number, their schedule; the longest first.
+    a smaller number of epochs and, if it follows that number, their schedule; the longest first:
+    their epochs, folders, and the keys of their schedules that follow the number.
     """
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
     wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
@@ -275,7 +276,7 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[Sho
         longer["trainer"] = run.config["trainer"] | {"epochs": now}
         follows = all((before[key], schedule.get(key)) == (epochs, now) for key in own)
         if follows and identity.canonical(longer) == wanted:
-            found.append(Shorter(epochs, other, own))
+            found.append((epochs, other, own))
     return sorted(found, reverse=True)
 
 
@@ -338,20 +339,16 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
     lacking = [key for key in MEASURED if result.get(key) is None]
     if len(lacking) == 1:
         yield f"{lacking[0]} is missing"
-    ranges = dict.fromkeys(ACCURACIES, (0, 1)) | {
-        k: (least, math.inf) for k, least in LEAST.items()
-    }
-    for key, (least, most) in ranges.items():
+    for key, (least, most) in RANGES.items():
         if result.get(key) is not None and not _within(result[key], least, most):
-            limit = f"from {least} to {most}" if most == 1 else f"at least {least}"
-            yield f"{key} = {str(result[key])[:40]} must be {limit}"
-    for key in ("rates", "silent", "moved", "decayed", "alignment"):
-        most, values = 1 + ROUNDED if key in SHARES else math.inf, result.get(key) or {}
+            yield f"{key} = {str(result[key])[:40]} must be from {least} to {most}"
+    for key, most in LARGEST.items():
+        values = result.get(key) or {}
         if not isinstance(values, dict):
             yield f"{key} = {str(values)[:40]}"
             return
         for name, value in values.items():
-            if value is not None and not _within(value, -ROUNDED, most):
+            if value is not None and not _within(value, -ROUNDED, most + ROUNDED):
                 yield f"{key} of {name} = {str(value)[:40]}"
 
 

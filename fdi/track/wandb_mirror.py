@@ -4,14 +4,13 @@ here.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from fdi.config.identity import run_id
 from fdi.track.mirror import Mirror
 
 MISSING = "logger=wandb needs the package wandb: pip install 'fdi-snn[wandb]'"
@@ -51,7 +50,7 @@ def wandb_mirror(
             id=identity,
             resume="allow",
             name=f"{'/'.join(labels[:3])}/{seed}",
-            group=group or f"{'/'.join(labels[:3])}/{_condition(config)}",
+            group=group or f"{'/'.join(labels[:3])}/{run_id({**config, 'seed': 0})[:8]}",
             tags=[*filter(None, labels), *tags, *config.get("tags", ())],
             notes=config.get("note"),
             config=config,
@@ -70,12 +69,3 @@ def wandb_mirror(
         run.finish(exit_code=1)
         raise
     run.finish()
-
-
-def _condition(config: dict[str, Any]) -> str:
-    """8 hex digits, the same for runs that differ in their seed, or in what is no part of a run's
-    identity.
-    """
-    left_out = {"seed", *config["identity"]["exclude"]}
-    kept = {key: value for key, value in config.items() if key not in left_out}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pandas as pd
@@ -273,21 +270,3 @@ def test_numbers_and_words_are_as_they_are_in_csv():
 
 
 TABLE = "import sys; from fdi.cli.table import main; sys.exit(main())"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [(), *(pytest.param((word,), marks=pytest.mark.slow) for word in ("--markdown", "--latex"))],
-)
-def test_a_terminal_without_utf_8_gets_every_table(write_run, tmp_path, words):
-    for init in ("fluct", "kaiming"):
-        for seed in (0, 1):
-            write_run(init, seed, 0.5 + 0.1 * seed)
-    done = subprocess.run(
-        [sys.executable, "-c", TABLE, "--results", str(tmp_path), *words],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"fluct" in done.stdout

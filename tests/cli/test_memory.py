@@ -19,7 +19,7 @@ def test_a_report_imports_nothing_large_that_it_can_do_without():
 
 
 ENDS = """
-from fdi.cli.command import may_close
+from fdi.cli.command import command_line
 
 class Garbage:
     def __del__(self):
@@ -29,7 +29,7 @@ garbage = Garbage()
 garbage.itself = garbage
 del garbage
 if {command}:
-    may_close(lambda: 0)()
+    command_line("fdi-none")(lambda: 0)()
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fdi.cli.compose import parse
+from fdi.cli.run import parse
 
 
 def test_words_stand_before_and_behind_flags():

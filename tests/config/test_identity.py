@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from fdi.config.identity import contents, run_id
-from fdi.config.parts import ROLES, complete, defaults, options, resolve
+from fdi.config.parts import ROLES, complete, defaults, option, options, resolve
 from fdi.config.settings import prepare
 from fdi.track.record import place as run_directory
 
@@ -318,7 +318,10 @@ def test_two_configurations_have_one_id_where_they_make_equal_objects_and_only_t
 
 @cache
 def shipped_node(group: str, name: str) -> dict[str, Any]:
-    return dict(contents(prepared(f"{group}={name}"))[group])
+    node = option(group, name)
+    if "defaults" in node or "${" in str(node):
+        return dict(contents(prepared(f"{group}={name}"))[group])
+    return complete(group, node)
 
 
 @cache

@@ -14,7 +14,8 @@ from composing import CONF, options, prepared
 from omegaconf import OmegaConf
 
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import forget, parse
+from fdi.cli.compose import forget
+from fdi.cli.run import parse
 from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.track.record import place as run_directory
 

@@ -25,7 +25,7 @@ FEW = (
 WORDS = (
     *("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1"),
     *(word for word in TINY if word not in INPUT[:2]),
-    *("dataset.samples=60", "dataset.steps=40", "trainer.epochs=4", "trainer.batch_size=10"),
+    *("dataset.samples=40", "dataset.steps=20", "trainer.epochs=4", "trainer.batch_size=10"),
     *FEW,
 )
 Candidate = tuple[float, float]

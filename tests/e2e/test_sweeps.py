@@ -152,20 +152,39 @@ def test_no_process_outlives_its_sweep(tmp_path, launcher, sent):
     assert "resumed after epoch" in (cell / "output.log").read_text()
 
 
-def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(tmp_path):
-    words = ("-m", "seed=0,1", *TINY, "trainer.epochs=400")
+SLOW = """
+import time
+from pathlib import Path
+
+import torch
+
+
+class Slow(torch.optim.SGD):
+    def step(self, closure=None):
+        time.sleep(0.1 * Path("slow").exists())
+        return super().step(closure)
+"""
+
+
+def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(fdi_run, tmp_path):
+    (tmp_path / "conf" / "optimizer").mkdir(parents=True)
+    (tmp_path / "conf" / "optimizer" / "slow.yaml").write_text("_target_: slow.Slow\nlr: 0.01\n")
+    (tmp_path / "conf" / "slow.py").write_text(SLOW)
+    (tmp_path / "slow").touch()
+    words = ("-m", "--config-dir", "conf", "seed=0,1", *TINY, "optimizer=slow", "trainer.epochs=40")
     child = process(*words, cwd=tmp_path)
     begun = wait_for_epoch(tmp_path, 2, child)
     child.send_signal(signal.SIGINT)
     code, out, err = finish(child)
+    (tmp_path / "slow").unlink()
     assert (code, err) == (
         130,
         "fdi-run: interrupted; the same command resumes where it stopped\n",
     )
     assert out.splitlines()[-1] == "2 cells: 1 interrupted, 1 not run yet"
     assert list(records(tmp_path)) == [begun], "a cell without an epoch leaves nothing"
-    code, out, _ = finish(process(*words, cwd=tmp_path))
-    assert (code, out.splitlines()[-1]) == (0, "2 cells: 2 done")
+    found = fdi_run(*words)
+    assert (found.code, found.out.splitlines()[-1]) == (0, "2 cells: 2 done"), found.err
     assert "resumed after epoch" in (begun / "output.log").read_text()
 
 

@@ -7,21 +7,13 @@ from omegaconf import OmegaConf
 
 from fdi.runner import build
 
-OLD = """
-from dataclasses import dataclass
-from fdi.init.strategy import Strategy
 
-@dataclass(frozen=True)
-class Old(Strategy):
-    def draw(self, population, afferents, rates, dt, generator):
-        pass
-"""
-
-
-def test_an_initialization_that_draws_as_in_the_first_version_is_told_how_now(tmp_path):
-    (tmp_path / "strategy_of_0_1.py").write_text(OLD)
+@pytest.mark.parametrize("key", ["neuron", "init"])
+def test_a_part_of_another_kind_is_one_line(tmp_path, key):
+    (tmp_path / f"no_{key}.py").write_text("def make():\n    return 3\n")
     config = OmegaConf.create(
-        {"init": {"_target_": "strategy_of_0_1.Old"}, "paths": {"modules": [str(tmp_path)]}}
+        {key: {"_target_": f"no_{key}.make"}, "paths": {"modules": [str(tmp_path)]}}
     )
-    with pytest.raises(ValueError, match=r"its draw must take one argument, an .*Drawing"):
-        build.strategy(config)
+    make = {"neuron": build.neuron, "init": build.strategy}[key]
+    with pytest.raises(ValueError, match=rf"^{key}\._target_ = no_{key}.make makes no "):
+        make(config)

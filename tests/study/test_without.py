@@ -44,7 +44,6 @@ run -m init=kaiming,fluct seed=0,1 {LEARNS}
 run -m probe=only init=kaiming,fluct,lsuv model.skip=true model.hidden=[32,32]
 status
 table
-figures --own learning_curves
 figures --own states
 report
 """

@@ -33,7 +33,7 @@ from making import edit, numbers
 from fdi.cli import status, table
 from fdi.config.identity import NUMERICS
 from fdi.track import record
-from fdi.track.files import CHECKPOINT, METRICS, RUN, read_json
+from fdi.track.files import CHECKPOINT, METRICS, RUN, parse_json
 
 SMALL = (
     *("dataset=arrays", "dataset.file=data.npz", "model.hidden=4", "engine=reference"),
@@ -420,7 +420,7 @@ def _is_at_home(cell: Cell, place: str) -> bool:
 
 def result(directory: Path) -> dict[str, Any]:
     """Of a record, whole or edited; empty without one."""
-    content = read_json(directory / RUN)
+    content = parse_json(directory / RUN)
     return (content or {}).get("result") or {}
 
 

@@ -24,7 +24,7 @@ import fdi.data.arrays
 import fdi.engine.reference.simulation
 import fdi.engine.smorms3
 import fdi.runner.story
-from fdi.cli.compose import parse
+from fdi.cli.run import parse
 from fdi.train.optimizers import SMORMS3
 
 

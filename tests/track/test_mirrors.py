@@ -20,6 +20,7 @@ from fdi.track import mlflow_mirror, tensorboard_mirror, wandb_mirror
 CONFIG = {
     "name": {"dataset": "randman", "model": "dense", "init": "fluct", "experiment": "depth"},
     "seed": 3,
+    "engine": {},
     "identity": {"exclude": ["name", "identity", "threads"]},
 }
 PROBE = {

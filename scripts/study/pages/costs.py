@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.compose import parse
 from fdi.cli.cost import measured
+from fdi.cli.run import parse
 from fdi.cli.terminal import duration
 
 EXPERIMENTS = Path("conf/experiment")
