@@ -266,16 +266,19 @@ def follow_gradients(
     weights: Mapping[str, Iterable[Tensor]] | None = None,
 ) -> None:
     """Add to the rows of a probe what `optimizer` makes of their gradients: its `floor_steady` and
-    `floor_noisy`, and `step`, by how much it moves a weight with the largest gradient in one step.
-    `weights` of a population may have `factor` times its step size, if their group says so.
+    `floor_noisy`, `step`, by how much it moves a weight with the largest gradient in one step, and
+    `frozen`, whether it has none of the `weights` of a population. They may have `factor` times its
+    step size, if their group says so.
     """
     known = floor(optimizer)
     factors = {
         id(p): group.get("factor", 1.0) for group in optimizer.param_groups for p in group["params"]
     }
     for row in rows:
-        own = [factors[id(p)] for p in (weights or {}).get(row["population"], ())]
+        given = [id(p) for p in (weights or {}).get(row["population"], ())]
+        own = [factors[p] for p in given if p in factors]
         row |= {
+            "frozen": bool(given) and not own,
             "floor_steady": known.steady,
             "floor_noisy": known.noisy,
             "step": max(own, default=1.0) * known.step(row["grad_task_max"]),

@@ -111,8 +111,6 @@ def initialize(context: RunContext, initial: Network, measure: Measure) -> list[
     rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, measure)
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
-    for row in rows:
-        row["frozen"] = row["population"] in build.frozen(config, network)
     write_initial_state(context, rows)
     training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)

@@ -193,8 +193,10 @@ def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
         assert (run_id(after) == run_id(before)) is same
 
 
-def test_no_key_of_today_is_neutral():
-    assert prepared().identity.neutral == {}
+def test_neutral_keys_of_today_have_their_neutral_value():
+    neutral = prepared().identity.neutral
+    assert set(neutral) == {"homeostasis.fresh_optimizer", "trainer.frozen"}
+    assert all(OmegaConf.select(prepared(), key) == value for key, value in neutral.items())
     before = prepared("model=conv")
     assert run_id(before) != run_id(prepared("model=conv", "model.norm=tdbn"))
     neutral = prepared("model=conv", "model.norm=tdbn", "+identity.neutral={model.norm:tdbn}")
