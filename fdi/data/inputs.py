@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -134,6 +134,7 @@ class Events:
     shape: tuple[int, ...]
     steps: int
     counts: np.ndarray | None = None
+    analogue: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return (len(self.indptr) - 1) // self.steps
@@ -273,6 +274,11 @@ class Frames(Dense):
     currents: bool = False
 
     @property
+    def analogue(self) -> bool:
+        """Whether its own variance counts, and not that of Poisson spikes of its rate."""
+        return self.currents
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape[2:]
 
@@ -301,6 +307,7 @@ class Constant(Dense):
     steps: int
     scale: float = 1.0
     shift: float = 0.0
+    analogue: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, ...]:

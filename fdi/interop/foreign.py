@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from fdi.config import Mistake
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
-from fdi.interop.currents import Recording, free_potential, simulated, spread
+from fdi.interop.currents import Recording, free_potential, measured_spread, simulated
 from fdi.interop.neurons import Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     DATA,
@@ -155,8 +155,7 @@ def response_of(population: Population, dt: float) -> Response | Unmeasurable:
 @dataclass(eq=False)
 class _Driven:
     """A population whose spread can be set. `scaled`: by these, which reach no population before
-    it; `recurrent`: which of them. `fixed`: names of what else reaches it. `heard`: spikes of an
-    input in a step.
+    it; `recurrent`: which of them. `fixed`: names of what else reaches it.
     """
 
     population: Population
@@ -164,7 +163,6 @@ class _Driven:
     scaled: list[Part]
     recurrent: list[bool]
     fixed: list[str]
-    heard: float
 
     def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
         return self.spread(simulated([self.population], simulate), analogue)
@@ -172,8 +170,8 @@ class _Driven:
     def spread(self, recording: Recording, analogue: bool) -> float:
         potential = free_potential(recording.current(self.population), self.response)
         normalized = any(isinstance(part, Norm) for part in self.scaled)
-        heard, over_samples = (0.0 if analogue else self.heard), self.population.hears_data
-        return spread(potential, self.response, heard, normalized, analogue and over_samples)
+        analogue = analogue and self.population.hears_data
+        return measured_spread(potential, self.response, normalized, analogue)
 
 
 class _Plan:
@@ -257,11 +255,10 @@ class _Plan:
     ) -> None:
         """Scale what reaches a population until its spread is sigma_u within 2 %.
 
-            sqrt(mean_j,b Var_t(U_j)) = share sigma_u theta,   U = k * I free of reset
-
-        k is the measured response of the neuron, I its input current during `simulate()`; `share`:
-        see shown_in_trial. Raises Unreachable if nothing arrives, the part that is not scaled
-        exceeds it, or it does not settle within 12 simulations.
+        The spread is that of fdi.init.theory.spread, of U = k * I free of reset: k is the measured
+        response of the neuron, I its input current during `simulate()`. Raises Unreachable if
+        nothing arrives, the part that is not scaled exceeds it, or it does not settle within 12
+        simulations.
         """
         name, approach, fixed = driven.population.name, Approach(), 0.0
         if driven.fixed:
@@ -344,7 +341,6 @@ class _Plan:
                 scaled,
                 [all(order.get(s, -1) >= order[population] for s in part.heard) for part in scaled],
                 [s.name for s in population.sources if s not in scaled],
-                self.nu * self.dt,
             )
         )
 

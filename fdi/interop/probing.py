@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.init.probe import follow_gradients, norm
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
-from fdi.interop.currents import Recording, free_potential, spread
+from fdi.interop.currents import Recording, free_potential, measured_spread
 from fdi.interop.foreign import are_spikes, response_of
 from fdi.interop.neurons import NotSpiking, Response, Unmeasurable
 from fdi.interop.wiring import (
@@ -91,12 +91,11 @@ def probe(
     """What a batch of training data shows of a network of snnTorch, Norse, SpikingJelly or Sinabs;
     changes nothing in it but the state of its neurons.
 
-        U = k * I,   mu_U = mean U / theta,   sigma_U = sqrt(mean_j,b Var_t(U_jb)) / (share theta)
+        U = k * I / theta,   mu_U = mean U,   sigma_U: see fdi.init.theory.spread
 
-    k is the measured response of a neuron, I its input current, U free of reset; `share`: what a
-    trial from rest shows of the spread of the steady state, 1 behind a normalization.
-    `simulate(batch)` runs a whole trial from a fresh state and returns what `loss` takes. `batch`:
-    [T, B, *shape], a tensor or an array. `dt`: duration of a step in seconds.
+    k is the measured response of a neuron, I its input current, U free of reset. `simulate(batch)`
+    runs a whole trial from a fresh state and returns what `loss` takes. `batch`: [T, B, *shape], a
+    tensor or an array. `dt`: duration of a step in seconds.
 
     `loss(output)`: a number; its gradient is compared with what `optimizer` is measured to follow,
     and the length of its steps with the size of the weights. `sigma_u`: what the spread is compared
@@ -126,10 +125,7 @@ def probe(
     finally:
         before.restore(parameters=False)
     analogue = not are_spikes(data)
-    spikes = 0.0 if analogue else float(data.double().square().mean())
-    rows = [
-        _state(p, wiring, recording, responses[p], analogue, spikes, dt) for p in wiring.populations
-    ]
+    rows = [_state(p, wiring, recording, responses[p], analogue, dt) for p in wiring.populations]
     rows += [
         _readout(part.name, [part])
         for part in wiring.layers
@@ -168,7 +164,6 @@ def _state(
     recording: Recording,
     response: Response | Unmeasurable,
     analogue: bool,
-    heard: float,
     dt: float,
 ) -> dict[str, Any]:
     name = population.path
@@ -181,8 +176,8 @@ def _state(
         potential = free_potential(recording.current(population), response)
         mu_u = float(potential.mean())
         normalized = any(isinstance(part, Norm) for part in parts)
-        over_samples = analogue and population.hears_data
-        sigma_u = spread(potential, response, heard, normalized, over_samples)
+        heard = analogue and population.hears_data
+        sigma_u = measured_spread(potential, response, normalized, heard)
     rates = spikes.reshape(*spikes.shape[:2], -1).mean((0, 1)) / dt
     return {
         "population": name,
