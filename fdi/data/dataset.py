@@ -172,8 +172,9 @@ class Dataset:
     """Three splits of one classification task.
 
     `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees
-    them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `valid`
-    may be empty. Raises DataError if labels are outside 0..classes-1 or a class has no sample.
+    them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `said`:
+    what was guessed and done to the input, in one line. `valid` may be empty. Raises DataError if
+    labels are outside 0..classes-1 or a class has no sample.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Dataset:
     steps: int
     dt: float
     nu_paper: float | None = None
+    said: str = ""
 
     def __post_init__(self) -> None:
         if not (self.dt > 0 and self.steps > 0):

@@ -36,6 +36,7 @@ IN_PYTHON = {  # what verdicts call by the keys of a configuration
     "init.sigma_u": "sigma_u of fdi.interop.initialize",
     "optimizer.eps": "its eps",
     "optimizer.lr": "its lr",
+    " (dataset.standardize=true of arrays)": "",
 }
 
 
@@ -171,10 +172,10 @@ def _state(
     spikes = recording.spikes(population)
     if isinstance(response, NotSpiking) or not are_spikes(torch.from_numpy(spikes.round(3))):
         return _readout(name, parts)
-    mu_u = sigma_u = None
+    mu_u = sigma_u = apart = None
     if isinstance(response, Response) and not hasattr(population.module, "recurrent_weights"):
         potential = free_potential(recording.current(population), response)
-        mu_u = float(potential.mean())
+        mu_u, apart = float(potential.mean()), float(potential.mean((0, 1)).std())
         normalized = any(isinstance(part, Norm) for part in parts)
         heard = analogue and population.hears_data
         sigma_u = measured_spread(potential, response, normalized, heard)
@@ -187,6 +188,7 @@ def _state(
         "saturated": float((rates > 0.5 / dt).mean()),
         "free_mean": mu_u,
         "free_sigma": sigma_u,
+        "free_sigma_neurons": apart if population.hears_data else None,
         # 0 where there would be a closed form, None behind a normalization
         "theory_sigma_u": None if any(isinstance(part, Norm) for part in parts) else 0.0,
         "upper": 0.0,
