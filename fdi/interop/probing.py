@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.data.inputs import Kind
 from fdi.init.probe import follow_gradients, norm
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
 from fdi.interop.currents import Recording, free_potential, measured_spread
-from fdi.interop.foreign import are_spikes, response_of
+from fdi.interop.foreign import is_analogue, response_of
 from fdi.interop.neurons import NotSpiking, Response, Unmeasurable
 from fdi.interop.wiring import (
     Norm,
@@ -88,6 +89,7 @@ def probe(
     loss: Callable[[Any], Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     sigma_u: float | None = 1.0,
+    kind: Kind | None = None,
 ) -> Probe:
     """What a batch of training data shows of a network of snnTorch, Norse, SpikingJelly or Sinabs;
     changes nothing in it but the state of its neurons.
@@ -96,7 +98,8 @@ def probe(
 
     k is the measured response of a neuron, I its input current, U free of reset. `simulate(batch)`
     runs a whole trial from a fresh state and returns what `loss` takes. `batch`: [T, B, *shape], a
-    tensor or an array. `dt`: duration of a step in seconds.
+    tensor or an array, of this `kind`, see fdi.interop.initialize. `dt`: duration of a step in
+    seconds.
 
     `loss(output)`: a number; its gradient is compared with what `optimizer` is measured to follow,
     and the length of its steps with the size of the weights. `sigma_u`: what the spread is compared
@@ -110,6 +113,7 @@ def probe(
     if optimizer is not None and loss is None:
         raise Mistake("give loss(output), whose gradient the optimizer follows")
     data = torch.as_tensor(batch)
+    analogue = is_analogue(data, kind)
     before = Snapshot([module])
     cards = sorted({p.device.index or 0 for p in module.parameters() if p.is_cuda})
     try:
@@ -125,7 +129,6 @@ def probe(
             gradients = {} if loss is None else _gradients(module, loss(output))
     finally:
         before.restore(parameters=False)
-    analogue = not are_spikes(data)
     rows = [_state(p, wiring, recording, responses[p], analogue, dt) for p in wiring.populations]
     rows += [
         _readout(part.name, [part])
@@ -170,7 +173,7 @@ def _state(
     name = population.path
     parts = [*wiring.afferents(population), *own_weights(name, population.module)]
     spikes = recording.spikes(population)
-    if isinstance(response, NotSpiking) or not are_spikes(torch.from_numpy(spikes.round(3))):
+    if isinstance(response, NotSpiking) or not _are_spikes(spikes.round(3)):
         return _readout(name, parts)
     mu_u = sigma_u = apart = None
     if isinstance(response, Response) and not hasattr(population.module, "recurrent_weights"):
@@ -194,6 +197,10 @@ def _state(
         "upper": 0.0,
         "lower": 0.0,
     }
+
+
+def _are_spikes(values: np.ndarray) -> bool:
+    return bool(((values >= 0) & (values % 1 == 0)).all())
 
 
 def _readout(name: str, parts: Sequence[Weights | Norm | Other]) -> dict[str, Any]:

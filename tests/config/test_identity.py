@@ -193,8 +193,9 @@ def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
         assert (run_id(after) == run_id(before)) is same
 
 
-def test_no_key_of_today_is_neutral():
-    assert prepared().identity.neutral == {}
+def test_keys_that_came_later_alone_are_neutral():
+    keys = ("kind", "standardize", "coding", "threshold", "names")
+    assert set(prepared().identity.neutral) == {f"dataset.{key}" for key in keys}
     before = prepared("model=conv")
     assert run_id(before) != run_id(prepared("model=conv", "model.norm=tdbn"))
     neutral = prepared("model=conv", "model.norm=tdbn", "+identity.neutral={model.norm:tdbn}")

@@ -259,7 +259,7 @@ def test_batches_may_be_numpy_bfloat16_or_normalized_images():
     free = u.var(0, correction=0).mean().sqrt()
     assert float(free) == pytest.approx(0.8, rel=0.021)
     assert of(rows, "fc1").sigma_u == pytest.approx(float(free), rel=1e-4)
-    with pytest.raises(ValueError, match="other values than numbers of spikes; give simulate"):
+    with pytest.raises(ValueError, match="other values than spikes; give simulate"):
         initialize(nn.Sequential(nn.Linear(100, 5), LIF(0.9)), dt=DT, batch=images)
 
 
