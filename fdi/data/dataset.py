@@ -241,7 +241,7 @@ class Dataset:
         """
         spikes, samples = 0.0, 0
         for batch in self.blocks():
-            if batch.analogue:
+            if isinstance(batch, Constant) or batch.analogue:
                 return None
             spikes += batch.total()
             samples += len(batch)

@@ -249,13 +249,13 @@ def measured_spread(
     mean_c: of the part of the potential that arrives through another channel c, such as inhibition.
     """
     moments = activity.moments[population.name]
-    measured = tuple(
+    mean, temporal, across = (
         each.cpu().double()
         for each in (moments.free_mean, moments.free_temporal, moments.free_across)
     )
     if population.name in network.norms:
-        return spread(*measured, None, analogue)
-    mean, afferents, steps = measured[0], network.afferents(population.name), len(activity.readout)
+        return spread(mean, temporal, across, None, analogue)
+    afferents, steps = network.afferents(population.name), len(activity.readout)
 
     def shown(channel: int) -> Trial:
         taus = [(neuron.tau_mem, neuron.tau_syn[channel]) for neuron in population.neurons]
@@ -263,16 +263,17 @@ def measured_spread(
         values = (mean.new_tensor(np.array(column)) for column in columns)
         return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))
 
-    first = shown(min(projection.channel for projection in afferents))
+    channel, risen = min(projection.channel for projection in afferents), None
+    first = shown(channel)
     share = sum(shown(p.channel).share for p in afferents) / len(afferents)
-    course = mean[..., None] * first.course
-    for p in afferents:
-        if p.source != INPUT:
+    if others := [p for p in afferents if p.channel != channel and p.source != INPUT]:
+        course = mean[..., None] * first.course
+        for p in others:
             part = population.neuron.signs[p.channel] * _arriving(p, activity) / steps
             other = shown(p.channel)
             course = course + (part * other.mean)[..., None] * (other.course - first.course)
-    risen = course.var(-1, correction=0)
-    return spread(*measured, first._replace(share=share), analogue, risen)
+        risen = course.var(-1, correction=0)
+    return spread(mean, temporal, across, first._replace(share=share), analogue, risen)
 
 
 def _arriving(projection: Projection, activity: Activity) -> Any:

@@ -76,15 +76,15 @@ class Trial(NamedTuple):
         share = (<S> - <C^2> / T) / S[inf] the variance over it of what independent spikes cause,
                                            both in units of the steady state
 
-    `course`: [T]; `mean`: <C>. Exact for a constant and for independent spikes. Source: derived
-    here.
+    `course`: [T]; `mean`: <C>; numbers, or arrays over neurons. Exact for a constant and for
+    independent spikes. Source: derived here.
     """
 
-    course: np.ndarray
-    mean: float
-    rise: float
-    level: float
-    share: float
+    course: Any
+    mean: Any
+    rise: Any
+    level: Any
+    share: Any
 
 
 def trial(kernel: np.ndarray, steps: int) -> Trial:

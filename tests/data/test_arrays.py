@@ -101,7 +101,7 @@ def test_an_image_stands_for_the_whole_trial(tmp_path: Path):
     inputs = data.train.inputs
     assert isinstance(inputs, Constant)
     assert (data.shape, data.steps, data.nu) == ((3, 5, 5), 20, None)
-    both = np.concatenate([inputs.values, data.valid.inputs.values])  # type: ignore[union-attr]
+    both = np.concatenate([inputs.values, data.valid.inputs.values])
     np.testing.assert_allclose(both.mean((0, 2, 3)), 0, atol=1e-6)
     np.testing.assert_allclose(both.std((0, 2, 3)), 1, rtol=1e-5)
 
