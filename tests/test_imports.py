@@ -28,7 +28,7 @@ ALLOWED = {
     "init": {"config", "data", "snn"},
     "track": {"config", "data"},
     "train": {"config", "data", "engine", "snn", "track"},
-    "interop": {"config", "init", "snn"},
+    "interop": {"config", "data", "init", "snn"},
     "runner": {"config", "data", "engine", "init", "snn", "track", "train"},
     "analysis": {"config", "track", "train"},
     "figures": {"analysis", "config", "data", "track"},

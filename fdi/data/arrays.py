@@ -1,40 +1,48 @@
-"""Spikes or currents that lie in memory, with labels: arrays, lists of events, data sets of torch
-and tonic, in a file .npz.
+"""Spikes, counts, currents and images that lie in memory, with labels: arrays, lists of events,
+data sets of torch and tonic, in a file .npz or .csv.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from fdi.config.parts import Count, Duration, Fraction, Share, TimeStep
+from fdi.config.parts import Count, Duration, Fraction, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, apart, divide, drawn, keep, stream
 from fdi.data.inputs import (
+    CERTAIN,
     Constant,
     DataError,
     Events,
     Frames,
     Input,
+    Kind,
     bin_recordings,
     class_labels,
     intact,
+    kind_of,
     seconds,
     sparse,
+    steps_in,
     whole,
     within,
 )
+from fdi.data.series import by_number, delta_spikes
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
+IMAGES = "(samples, units) or (samples, C, H, W)"
 LISTS = ("samples", "times", "units")  # of events, an entry per spike; times in s
 PARTS = ("", "_test")
 LONGEST_TRIAL = 1e3  # s, as fdi.config.parts.Duration
 MOST_UNITS = 2**31  # of a sample in one step
 MOST_DENSE = 0.3  # share of non-zero numbers from which counts are kept as they are
+THRESHOLD = 0.25  # standard deviations
 
 Data = Mapping[str, Any] | Sequence[Any] | Any
 
@@ -45,12 +53,18 @@ class Given(NamedTuple):
     x: np.ndarray | None
     events: tuple[np.ndarray, ...] | None
     y: np.ndarray
+    kind: Kind
 
 
 def arrays(
     *,
     file: str | Path,
     dt: TimeStep,
+    kind: Kind | None = None,
+    standardize: bool = False,
+    coding: Literal["delta"] | None = None,
+    threshold: Positive | None = None,
+    names: Mapping[str, str] | None = None,
     duration: Duration | None = None,
     binning: Literal["binary", "counts"] = "binary",
     valid: Share = 0.1,
@@ -61,30 +75,82 @@ def arrays(
     seed: int = 0,
 ) -> Dataset:
     """The arrays of a `file` .npz: `x` (samples, T, units) or (samples, T, C, H, W), T steps of
-    `dt` seconds, and labels `y` 0, 1, ..; `x_test` and `y_test`, if there is a test set.
+    `dt` seconds, and labels `y`, numbers from 0 on or words; `x_test` and `y_test`, if there is a
+    test set. `names`: how the file calls them, where otherwise. A file .csv has a row for each
+    step, with `sample` and `label`, and a column for each unit.
 
-    Whole numbers that are not negative are counts of spikes; with any others in it, `x` holds
-    currents. In place of `x` events, an entry for each spike: `samples` (which it belongs to),
-    `times` (s) and `units`, and `shape`, that of a sample in one step, unless it is the largest
-    unit + 1; `duration` (s) is that of their trial, None until the last spike of training, and
-    `binning` what a step holds of several spikes of a unit. `test`: share of all samples, the same
-    in all runs, where there is no test set. `valid`: share of the training set, drawn with `seed`.
+    `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
+    C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
+    signs or fractions currents, and others must be declared. `standardize`: each unit of currents,
+    counts or images in units of its standard deviation around its mean, of the training set;
+    channels, of maps. `coding` "delta": spikes where a standardized value has moved by `threshold`
+    (None: 0.25), see fdi.data.series.delta_spikes.
+
+    In place of `x` events, an entry for each spike: `samples` (which it belongs to), `times` (s)
+    and `units`, and `shape`, that of a sample in one step, unless it is the largest unit + 1;
+    `duration` (s) is that of their trial, None until the last spike of training, and `binning` what
+    a step holds of several spikes of a unit. `test`: share of all samples, the same in all runs,
+    where there is no test set. `valid`: share of the training set, drawn with `seed`.
     """
-    train, tested, shape = read_npz(Path(file).expanduser())
+    path = Path(file).expanduser()
+    read = read_csv if path.suffix.lower() == ".csv" else read_npz
+    train, tested, shape = read(path, kind, tuple(sorted((names or {}).items())))
     if tested is None:
         share, tested = valid * (1 - test), train
         samples = divide(train.y, share, test, stream(0, "test"), seed, max_train)
     else:
         samples = apart(train.y, tested.y, valid, seed, max_train, max_test)
     steps = _steps(train, duration, dt)
+    if len({train.kind, tested.kind}) > 1:
+        raise DataError(f"{file}: x holds {train.kind} and x_test {tested.kind}; give dataset.kind")
+    if (standardize or coding) and train.kind == "spikes":
+        raise DataError(
+            f"{file}: spikes are neither standardized nor coded; is dataset.kind right?"
+        )
     parts = [train] if tested is train else [train, tested]
-    splits = [Split(_inputs(of, shape, steps, dt, binning), of.y) for of in parts]
-    if len({isinstance(of.inputs, Frames) and of.inputs.currents for of in splits}) > 1:
-        raise DataError(f"{file}: x and x_test, one holds currents and the other counts of spikes")
-    return drawn(name, splits[0], splits[-1], samples, int(train.y.max()) + 1, dt)
+    said = f"{name}: the input is {train.kind}"
+    if kind is None and train.x is not None:
+        said += f" ({CERTAIN[train.kind]})"
+    if standardize or coding:
+        parts = standardized(parts, np.concatenate(samples[:2]))
+        said += ", standardized by the training set"
+    inputs = [_inputs(of, shape, steps, dt, binning) for of in parts]
+    if coding:
+        if not all(isinstance(each, Frames) and len(each.shape) == 1 for each in inputs):
+            raise DataError(f"{file}: dataset.coding = {coding} is for x (samples, T, units)")
+        said += ", as spikes by delta coding"
+        inputs = [
+            delta_spikes(each.values, np.full(len(each), steps), threshold or THRESHOLD)
+            for each in inputs
+            if isinstance(each, Frames)
+        ]
+    splits = [Split(each, of.y) for each, of in zip(inputs, parts)]
+    data = drawn(name, splits[0], splits[-1], samples, int(train.y.max()) + 1, dt)
+    return replace(data, said=said)
+
+
+def standardized(parts: Sequence[Given], training: np.ndarray) -> list[Given]:
+    """In units of the standard deviation around the mean of the samples `training` of the first
+    part, of each unit, or of each channel of maps.
+    """
+    x = parts[0].x
+    assert x is not None
+    units = {5: 2, 4: 1}.get(x.ndim, x.ndim - 1)
+    axes = tuple(axis for axis in range(x.ndim) if axis != units)
+    learned = x[training].astype(np.float64)
+    mean, deviation = learned.mean(axes, keepdims=True), learned.std(axes, keepdims=True)
+    deviation[deviation == 0] = 1.0
+    kind: Kind = "images" if parts[0].kind == "images" else "currents"
+    return [
+        of._replace(x=((of.x - mean) / deviation).astype(np.float32), kind=kind) for of in parts
+    ]
 
 
 def _steps(given: Given, duration: float | None, dt: float) -> int:
+    if given.kind == "images":
+        if duration is None:
+            raise DataError("dataset.kind = images: give dataset.duration, how long each is shown")
+        return steps_in(duration, dt)
     if given.x is not None:
         if duration is not None:
             raise DataError(
@@ -104,14 +170,14 @@ def _steps(given: Given, duration: float | None, dt: float) -> int:
     return max(1, round(duration / dt))
 
 
-def _inputs(
-    given: Given, shape: tuple[int, ...], steps: int, dt: float, binning: str
-) -> Events | Frames:
+def _inputs(given: Given, shape: tuple[int, ...], steps: int, dt: float, binning: str) -> Input:
     if given.x is None:
         assert given.events is not None
         return bin_recordings(_recordings(given), steps, dt, shape, binning)
     x = given.x
-    if x.dtype.kind == "f" and ((x < 0).any() or (x != np.rint(x)).any()):
+    if given.kind == "images":
+        return Constant(x, steps)
+    if given.kind in ("counts", "currents"):
         return Frames(x, currents=True)
     if np.count_nonzero(x) > MOST_DENSE * x.size:
         return Frames(x)
@@ -128,8 +194,12 @@ def _recordings(given: Given) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield from zip(np.split(times[order], ends), np.split(units[order], ends))
 
 
+Read = tuple[Given, Given | None, tuple[int, ...]]
+Names = tuple[tuple[str, str], ...]
+
+
 @keep
-def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
+def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
     what does not fit the description in `arrays`.
     """
@@ -138,20 +208,57 @@ def read_npz(path: Path) -> tuple[Given, Given | None, tuple[int, ...]]:
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
-    return checked(content, str(path))
+    return checked(_renamed(content, names, path), str(path), kind)
 
 
-def checked(
-    content: Mapping[str, np.ndarray], where: str
-) -> tuple[Given, Given | None, tuple[int, ...]]:
+@keep
+def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
+    """As `read_npz`."""
+    import pandas as pd  # which takes time to load
+
+    with intact(path, "cannot be read as a table", "write it with pandas.DataFrame.to_csv"):
+        table = pd.read_csv(path)
+    columns = _renamed({str(key): table[key].to_numpy() for key in table}, names, path)
+    if lacking := {"sample", "label"} - columns.keys():
+        raise DataError(
+            f"{path}: no column {min(lacking)}; name it with dataset.names={{{min(lacking)}: ..}}"
+        )
+    owner, label = columns.pop("sample"), columns.pop("label")
+    if words := [key for key, column in columns.items() if column.dtype.kind not in "biuf"]:
+        raise DataError(f"{path}: column {words[0]} holds no numbers; leave it out")
+    starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    lengths = np.diff(np.append(starts, len(owner)))
+    if not columns or len(set(lengths.tolist())) != 1:
+        raise DataError(
+            f"{path}: {len(columns)} columns of input, samples of {lengths.min()} to "
+            f"{lengths.max()} rows; all must have equally many, one after the other"
+        )
+    x = np.stack([*columns.values()], axis=1).reshape(len(starts), lengths[0], -1)
+    if not np.isfinite(x.astype(np.float64)).all():
+        raise DataError(f"{path}: a value is missing; fill it in")
+    return checked({"x": x, "y": label[starts].astype(str)}, str(path), kind)
+
+
+def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:
+    """By our names; what a file that is named by others has besides them is left out."""
+    if missing := [theirs for _, theirs in names if theirs not in content]:
+        raise DataError(f"{path}: dataset.names has {missing[0]}; there is {', '.join(content)}")
+    given = {ours: content[theirs] for ours, theirs in names}
+    if path.suffix.lower() == ".csv":
+        return given | {k: v for k, v in content.items() if k not in dict(names).values()}
+    return given or content
+
+
+def checked(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
     """The arrays of a file, or for one, by the names that they have there."""
     known = {"shape", *(f"{key}{part}" for key in ("x", "y", *LISTS) for part in PARTS)}
     if unknown := content.keys() - known:
         raise DataError(f"{where}: no use for {min(unknown)}; give x and y, and x_test and y_test")
-    train = _part(content, "", where)
+    content = _numbered(content)
+    train = _part(content, "", where, kind)
     if train is None:
         raise DataError(f"{where}: no y; give the label of each sample")
-    tested = _part(content, "_test", where)
+    tested = _part(content, "_test", where, kind)
     parts = [part for part in (train, tested) if part]
     if len({part.x is None for part in parts}) > 1:
         raise DataError(f"{where}: give both training and test set as x, or both as events")
@@ -161,7 +268,7 @@ def checked(
             raise DataError(
                 f"{where}: samples of x {train.x.shape[1:]} differ from those of x_test"
             )
-        return train, tested, train.x.shape[2:]
+        return train, tested, train.x.shape[1 if train.kind == "images" else 2 :]
     units = [part.events[2] for part in parts if part.events]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
@@ -173,7 +280,18 @@ def checked(
     return train, tested, shape
 
 
-def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | None:
+def _numbered(content: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Labels that are words by their place in the order of the alphabet, or of their numbers."""
+    keys = [key for key in ("y", "y_test") if key in content and content[key].dtype.kind in "US"]
+    given = {key: content[key].astype(str).ravel().tolist() for key in keys}
+    words = {word for each in given.values() for word in each}
+    places = {word: i for i, word in enumerate(sorted(words, key=by_number))}
+    return {**content, **{k: np.array([places[w] for w in v]) for k, v in given.items()}}
+
+
+def _part(
+    content: Mapping[str, np.ndarray], part: str, where: str, kind: Kind | None
+) -> Given | None:
     """Training or test set, `part` is at the end of their names; None if there is no such y."""
     there = {
         key: content[f"{key}{part}"] for key in ("x", "y", *LISTS) if f"{key}{part}" in content
@@ -184,20 +302,31 @@ def _part(content: Mapping[str, np.ndarray], part: str, where: str) -> Given | N
         raise DataError(f"{where}: no y{part}; give the label of each sample")
     y = class_labels(f"{where}: y{part}", there.pop("y"))
     if there.keys() == {"x"}:
-        return Given(_dense(there["x"], len(y), f"{where}: x{part}"), None, y)
+        what = f"{where}: x{part}"
+        x = _dense(there["x"], len(y), what, kind)
+        kind = kind_of(x, kind, what, "kind")
+        numbers = x if kind in ("spikes", "counts") else x.astype(np.float32, copy=False)
+        return Given(numbers, None, y, kind)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
     samples, units = (whole(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
     times = seconds(f"{where}: times{part}", there["times"])
     if not samples.shape == times.shape == units.shape:
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
-    return Given(None, (within(f"{where}: samples{part}", samples, len(y)), times, units), y)
+    if kind not in (None, "spikes"):
+        raise DataError(f"{where}: kind = {kind}, and events are spikes")
+    events = within(f"{where}: samples{part}", samples, len(y)), times, units
+    return Given(None, events, y, "spikes")
 
 
-def _dense(x: np.ndarray, samples: int, what: str) -> np.ndarray:
+def _dense(x: np.ndarray, samples: int, what: str, kind: Kind | None) -> np.ndarray:
     """Counts as they are, currents as float32."""
-    if x.ndim not in (3, 5) or x.dtype.kind not in "biuf" or not x.size:
-        raise DataError(f"{what} must be {FORMS}, it is {x.dtype} {x.shape}")
+    images = kind == "images"
+    if x.ndim not in ((2, 4) if images else (3, 5)) or x.dtype.kind not in "biuf" or not x.size:
+        hint = "; images, declared by kind=images, are " + IMAGES if x.ndim in (2, 4) else ""
+        raise DataError(
+            f"{what} must be {IMAGES if images else FORMS}, it is {x.dtype} {x.shape}{hint}"
+        )
     if len(x) != samples:
         raise DataError(f"{what}: {len(x)} samples but {samples} labels")
     if x.dtype.kind == "b":
@@ -206,8 +335,8 @@ def _dense(x: np.ndarray, samples: int, what: str) -> np.ndarray:
     return x.astype(np.float32) if currents else x
 
 
-def content(data: Data) -> dict[str, np.ndarray]:
-    """`data` by the names that it has in a file, see `arrays`; checked.
+def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
+    """`data` of this `kind` by the names that it has in a file, see `arrays`; checked.
 
     `data`: x and y; x, y, x_test and y_test; a data set of torch or tonic, or two, for training and
     test, each with len() and [i] -> (sample, label); or a mapping with names as in `arrays`. Each x
@@ -229,7 +358,7 @@ def content(data: Data) -> dict[str, np.ndarray]:
             found |= _of_lists(value, key.removeprefix("x"))
         else:
             found[key] = np.asarray(value)
-    checked(found, "data")
+    checked(found, "data", kind)
     return found
 
 
@@ -250,7 +379,7 @@ def _labels_of(y: Any) -> bool:
         labels = np.asarray(y)
     except (ValueError, TypeError, RuntimeError):
         return False
-    return labels.ndim == 1 and labels.dtype.kind in "iuf"
+    return labels.ndim == 1 and labels.dtype.kind in "iufUS"
 
 
 def _of_lists(samples: Sequence[Any], part: str) -> dict[str, np.ndarray]:
@@ -277,7 +406,7 @@ def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
     try:
         pairs = [data[i] for i in range(len(data))]
         samples = [np.asarray(sample) for sample, _ in pairs]
-        labels = np.array([int(label) for _, label in pairs])
+        labels = np.array([y if isinstance(y, str) else int(y) for _, y in pairs])
     except (TypeError, ValueError, IndexError) as error:
         raise DataError(
             f"data = {type(data).__name__} must be (x, y), (x, y, x_test, y_test), or a data set "
@@ -321,6 +450,12 @@ def from_torch(
     1; times count from 0 and end with the trial. `valid`: share of `train` held out, stratified,
     drawn with `seed`. Raises DataError for what does not fit.
     """
+    if kind == "events" and np.asarray(train[0][0]).dtype.names is None:
+        form = np.asarray(train[0][0]).shape
+        raise DataError(
+            f"{name}: kind = events is for structured arrays of tonic, and a sample is an array "
+            f"{form}; use kind=frames for spikes [T, units]"
+        )
     if kind == "events" and len(sensor or ()) != 3:
         raise DataError(f"{name}: sensor = {sensor} must be width, height and polarities")
     labels, test_labels = (

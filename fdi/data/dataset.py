@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, partial, wraps
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -171,8 +172,9 @@ class Dataset:
     """Three splits of one classification task.
 
     `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees
-    them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `valid`
-    may be empty. Raises DataError if labels are outside 0..classes-1 or a class has no sample.
+    them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `said`:
+    what was guessed and done to the input, in one line. `valid` may be empty. Raises DataError if
+    labels are outside 0..classes-1 or a class has no sample.
     """
 
     name: str
@@ -184,6 +186,7 @@ class Dataset:
     steps: int
     dt: float
     nu_paper: float | None = None
+    said: str = ""
 
     def __post_init__(self) -> None:
         if not (self.dt > 0 and self.steps > 0):
@@ -236,39 +239,25 @@ class Dataset:
         """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if
         they are transformed); None for currents.
         """
-        spikes, seconds = 0.0, 0.0
-        for batch in self._sample_batches():
-            if isinstance(batch, Constant) or (isinstance(batch, Frames) and batch.currents):
+        spikes, samples = 0.0, 0
+        for batch in self.blocks():
+            if isinstance(batch, Constant) or batch.analogue:
                 return None
             spikes += batch.total()
-            seconds += len(batch) * self.steps * self.dt
-        return spikes / (seconds * int(np.prod(self.shape)))
+            samples += len(batch)
+        return spikes / (samples * self.steps * self.dt * prod(self.shape))
 
     @cached_property
     def mean_square(self) -> float | None:
-        """E[x^2] over the training images or currents as a network sees them, 1,024 of them if they
-        are transformed; None for spikes.
-        """
-        images = self.train.inputs
-        if isinstance(images, Frames) and images.currents:
-            return float(np.mean(np.square(images.values, dtype=np.float64)))
-        if not isinstance(images, Constant):
-            return None
-        if self.train.transform is not None:
-            pieces = []
-            for batch in self._sample_batches():
-                if not isinstance(batch, Constant):
-                    return None
-                pieces.append(batch.image(np.float64))
-            return float(np.mean(np.square(np.concatenate(pieces))))
-        return float(
-            np.mean(
-                [
-                    np.mean(np.square(images[i : i + 256].image(np.float64)))
-                    for i in range(0, len(images), 256)
-                ]
-            )
-        )
+        """E[x^2] over the training images or currents as a network sees them; None for spikes."""
+        total, samples = 0.0, 0
+        for batch in self.blocks():
+            if not batch.analogue:
+                return None
+            x = batch.image(np.float64) if isinstance(batch, Constant) else batch.dense(np.float64)
+            total += float(np.square(x).mean()) * len(batch)
+            samples += len(batch)
+        return total / samples
 
     @cached_property
     def checksum(self) -> str:
@@ -292,9 +281,13 @@ class Dataset:
                     digest.update(np.ascontiguousarray(piece).data)
         return digest.hexdigest()
 
-    def _sample_batches(self) -> Iterator[Input]:
-        if self.train.transform is None:
-            yield self.train.inputs
+    def blocks(self) -> Iterator[Input]:
+        """The training split as a network sees it, some samples after others; 1,024 samples of it
+        if they are transformed or currents.
+        """
+        inputs = self.train.inputs
+        if self.train.transform is None and not (isinstance(inputs, Frames) and inputs.currents):
+            yield from (inputs[start : start + 256] for start in range(0, len(inputs), 256))
             return
         rng = stream(0, "nu")
         chosen = np.linspace(0, len(self.train) - 1, min(len(self.train), 1024)).astype(np.int64)

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -134,6 +134,7 @@ class Events:
     shape: tuple[int, ...]
     steps: int
     counts: np.ndarray | None = None
+    analogue: ClassVar[bool] = False
 
     def __len__(self) -> int:
         return (len(self.indptr) - 1) // self.steps
@@ -273,6 +274,11 @@ class Frames(Dense):
     currents: bool = False
 
     @property
+    def analogue(self) -> bool:
+        """Whether its own variance counts, and not that of Poisson spikes of its rate."""
+        return self.currents
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return self.values.shape[2:]
 
@@ -301,6 +307,7 @@ class Constant(Dense):
     steps: int
     scale: float = 1.0
     shift: float = 0.0
+    analogue: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -321,6 +328,29 @@ class Constant(Dense):
 
 
 Input = Events | Frames | Constant
+Kind = Literal["spikes", "counts", "currents", "images"]
+CERTAIN = {"spikes": "0 and 1 alone", "currents": "signs or fractions"}
+
+
+def kind_of(values: np.ndarray, given: Kind | None, what: str, declare: str) -> Kind:
+    """What numbers are to a network: as `given`, or as is certain. Spikes are those of a Poisson
+    process, several in a step if there are larger numbers than 1; of counts, currents and images
+    the variance is measured. Raises DataError where it is not certain; `declare`: the option.
+    """
+    integer = values.dtype.kind in "bu" or bool((values >= 0).all() and (values % 1 == 0).all())
+    if given is None:
+        if not integer:
+            return "currents"
+        if values.max(initial=0) > 1:
+            raise DataError(
+                f"{what} holds whole numbers up to {values.max():g}; say what they are: "
+                f"{declare}=spikes (Poisson spikes, several in a step), counts or currents (of "
+                f"which the variance is measured)"
+            )
+        return "spikes"
+    if given in ("spikes", "counts") and not integer:
+        raise DataError(f"{declare} = {given}, and {what} holds signs or fractions; say currents")
+    return given
 
 
 BINNINGS = ("binary", "counts")

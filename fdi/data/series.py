@@ -98,7 +98,7 @@ def _dataset(
 ) -> Dataset:
     """`most`: samples of training, validation included, and of the test."""
     steps = steps_in(duration, dt)
-    classes = sorted({*train[1], *test[1]}, key=_by_number)
+    classes = sorted({*train[1], *test[1]}, key=by_number)
     labels, test_labels = (
         np.array([classes.index(label) for label in given], dtype=np.int64)
         for _, given in (train, test)
@@ -235,7 +235,7 @@ def _values(where: object, number: int, dimensions: Iterable[str]) -> np.ndarray
     return np.stack(columns, axis=1)
 
 
-def _by_number(label: str) -> tuple[float, str]:
+def by_number(label: str) -> tuple[float, str]:
     """Labels 1, 2, 10 in this order, and words in that of the alphabet behind them."""
     try:
         return float(label), label

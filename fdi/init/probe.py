@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdi.data.inputs import Constant, Input
-from fdi.init.strategy import Afferents, Measure, Strategy, measured_spread, seen, with_shares
+from fdi.data.inputs import Input
+from fdi.init.strategy import Afferents, Measure, Strategy, measured_spread, seen
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.neuron import INPUT
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from fdi.engine import Engine
-    from fdi.snn.network import Activity, Moments, Network
+    from fdi.snn.network import Activity, Network
     from fdi.snn.neuron import Population
     from fdi.snn.objective import LowerBound, Objective, UpperBound
 
@@ -46,10 +46,10 @@ def probe(
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
     sources as they see them, behind pooling; None behind normalization, where its closed form does
     not apply. `free_mean`, `free_sigma` (what the target speaks of:
-    over time, as a trial without end would show it; for a layer that hears images over the time of
-    a trial and samples; root mean square over neurons), what the trial shows of it,
-    `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each trial),
-    `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
+    over time, apart from the mean of each neuron, as a trial without end would show it; for a layer
+    that hears an analogue input over time and samples; root mean square over neurons), what the
+    trial shows of it, `free_sigma_time` and `free_sigma_samples` (of a neuron's means in each
+    trial), `free_sigma_neurons` (spread of the neurons' means): measured without reset, as the
     theory has it; `mean`, `sigma` (over time), `sigma_samples`, `sigma_neurons`: with reset. `rate`
     in Hz, `rate_passed` behind pooling; `silent`, `saturated`: shares of neurons without a spike,
     and with more than half of the highest possible rate; `upper`, `lower`: what the bounds of the
@@ -61,7 +61,6 @@ def probe(
     gradients of the readout.
     """
     activity = (measure or engine.measuring(inputs))(network)
-    activity = with_shares(network, activity, nu_input, network.hidden)
     whole = _gradients(network, engine, inputs, labels, objective)
     task = whole
     if objective.upper or objective.lower or objective.task_weight != 1:
@@ -78,7 +77,6 @@ def probe(
     heard = [projection.name for projection in network.projections if projection.source == INPUT]
     drive = rates | dict.fromkeys(heard, inputs.mean() / network.dt)
     noise = rates | dict.fromkeys(heard, nu_input)
-    analogue = isinstance(inputs, Constant)
     rows = []
     for population in network.hidden:
         afferents = network.afferents(population.name)
@@ -98,7 +96,7 @@ def probe(
                 "target_sigma_u": target_sigma,
                 "theory_mu_u": theory_mu,
                 "theory_sigma_u": theory_sigma,
-                **_potentials(activity.moments[population.name], analogue and hears_input),
+                **_potentials(network, population, activity, inputs.analogue and hears_input),
                 **_firing(population, activity, objective, inputs.steps, network.dt),
                 **_pulls(population, afferents, whole, task, exchanged),
             }
@@ -116,11 +114,14 @@ def probe(
     return rows
 
 
-def _potentials(moments: Moments, analogue: bool) -> dict[str, float]:
+def _potentials(
+    network: Network, population: Population, activity: Activity, analogue: bool
+) -> dict[str, float]:
     """Means and spreads without reset and with it."""
+    moments = activity.moments[population.name]
     return {
         "free_mean": float(moments.free_mean.mean()),
-        "free_sigma": measured_spread(moments, analogue),
+        "free_sigma": measured_spread(network, population, activity, analogue),
         "free_sigma_time": float(moments.free_temporal.mean().sqrt()),
         "free_sigma_samples": float(moments.free_across.mean().sqrt()),
         "free_sigma_neurons": float(moments.free_mean.std(correction=0)),
@@ -214,7 +215,7 @@ def predicted(
         mu_u = <sum sign n <W> drive eps_bar>,    sigma_u^2 = <sum n <W^2> noise eps_hat>
 
     `drive` and `noise` by the name of the projection. For spikes both are the rate of the source;
-    for images `drive` is their mean per time step, and `noise` the rate of equal spread.
+    for an analogue input `drive` is its mean per time step, and `noise` the rate of equal spread.
     """
     mu_u, variance = 0.0, 0.0
     for projection in afferents:

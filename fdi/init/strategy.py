@@ -7,20 +7,21 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fdi.config import Mistake
-from fdi.init.theory import trial_response
+from fdi.data.inputs import Constant, Input
+from fdi.init.theory import Trial, equal_rate, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
     from torch import Generator
 
-    from fdi.snn.network import Activity, Moments, Network, Projection
-    from fdi.snn.neuron import Population
+    from fdi.snn.network import Activity, Network, Projection
+    from fdi.snn.neuron import Neuron, Population
 
 
 Rates = dict[str, float]
@@ -115,13 +116,7 @@ class Approach:
 
 def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool) -> None:
     """Scale the afferent weights of each population of the last layer, or the gain of its
-    normalization, until its measured spread is sigma_u within 2 %.
-
-        sqrt(mean_j,b Var_t(U_jb)) = share sigma_u,   U free of reset
-
-    The spread is the theory's, over the time of a trial, of which a short trial shows a `share`
-    (see trial_share). A constant input has none: that of a layer that hears an `analogue` input is
-    over time and samples, Var_t,b.
+    normalization, until its spread, see `measured_spread`, is sigma_u within 2 %.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
     law). Raises Unreachable if a population gets no input or does not settle within 12 forward
@@ -130,25 +125,25 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     layer = network.layers[-1]
     approaches = {population.name: Approach() for population in layer}
     for _ in range(ROUNDS):
-        moments = measure(network).moments
+        activity = measure(network)
         spreads = {
-            population.name: measured_spread(moments[population.name], analogue)
+            population.name: measured_spread(network, population, activity, analogue)
             for population in layer
         }
-        for name, spread in spreads.items():
-            if not spread > 0:
+        for name, reached in spreads.items():
+            if not reached > 0:
                 raise Unreachable(
-                    f"{name} gets no input in the measured batch, so no scale of its weights makes "
-                    f"its spread sigma_u = {sigma_u}; raise init.sigma_u, so that the layer below "
-                    f"fires, or check the data"
+                    f"{name} gets no input in the measured batch, or a constant one, so no scale "
+                    f"of its weights makes its spread sigma_u = {sigma_u}; raise init.sigma_u, so "
+                    f"that the layer below fires, or check the data"
                 )
-        if all(abs(spread / sigma_u - 1) < TOLERANCE for spread in spreads.values()):
+        if all(abs(reached / sigma_u - 1) < TOLERANCE for reached in spreads.values()):
             return
-        for name, spread in spreads.items():
-            network.scale(name, approaches[name].factor(sigma_u / spread))
-    reached = ", ".join(f"{name} at {spread:.3g}" for name, spread in spreads.items())
+        for name, reached in spreads.items():
+            network.scale(name, approaches[name].factor(sigma_u / reached))
+    found = ", ".join(f"{name} at {reached:.3g}" for name, reached in spreads.items())
     raise Unreachable(
-        f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({reached}); raise init.alpha "
+        f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found}); raise init.alpha "
         f"or lower init.sigma_u"
     )
 
@@ -243,68 +238,82 @@ def equalize(network: Network, measure: Measure) -> None:
         )
 
 
-def measured_spread(moments: Moments, analogue: bool) -> float:
-    """The spread of a population's free potential that sigma_u stands for: over time, in units of
-    what a trial shows of it; with an `analogue` input over time and samples; root mean square over
-    neurons.
-    """
-    variance = moments.free_temporal + (moments.free_across if analogue else 0)
-    return float(variance.mean().sqrt()) / (1.0 if analogue else moments.share)
-
-
-def with_shares(
-    network: Network, activity: Activity, nu_input: float, of: Iterable[Population]
-) -> Activity:
-    """The activity with the `share` of the moments of each population `of` these that is not behind
-    a normalization; `nu_input`: rate of the input in Hz.
-    """
-    steps = len(activity.readout)
-    for population in of:
-        if population.name in network.norms:
-            continue
-        afferents = network.afferents(population.name)
-        rates = {
-            p.name: nu_input if p.source == INPUT else seen(activity, p, network.dt)
-            for p in afferents
-        }
-        share = trial_share(population, afferents, rates, network.dt, steps)
-        moments = activity.moments[population.name]
-        activity.moments[population.name] = replace(moments, share=share)
-    return activity
-
-
-def trial_share(
-    population: Population, afferents: Afferents, rates: Rates, dt: float, steps: int
+def measured_spread(
+    network: Network, population: Population, activity: Activity, analogue: bool
 ) -> float:
-    """The spread over the time of a trial that starts at rest, as a share of that of the steady
-    state, for independent Poisson spikes of these `rates` in Hz through the weights at hand.
+    """The spread of a population's free potential that sigma_u stands for, see
+    `fdi.init.theory.spread`; `analogue`: the population hears an analogue input.
 
-        share^2 = mean_j (sum_i W_ji^2 nu_i dt V + Var_m(sum_i W_ji nu_i dt C[m]))
-                  / mean_j sum_i W_ji^2 nu_i dt sum_t k[t]^2
+        risen = Var_m(mean_j course_0[m] + sum_c mean_cj (course_c[m] - course_0[m]))
 
-    with C and V of fdi.init.theory.trial_response; 0.85 for the default neuron in 0.2 s. 1 without
-    input.
+    mean_c: of the part of the potential that arrives through another channel c, such as inhibition.
     """
+    moments = activity.moments[population.name]
+    mean, temporal, across = (
+        each.cpu().double()
+        for each in (moments.free_mean, moments.free_temporal, moments.free_across)
+    )
+    if population.name in network.norms:
+        return spread(mean, temporal, across, None, analogue)
+    afferents, steps = network.afferents(population.name), len(activity.readout)
+
+    def shown(channel: int) -> Trial:
+        taus = [(neuron.tau_mem, neuron.tau_syn[channel]) for neuron in population.neurons]
+        columns = zip(*(trial_of(*tau, network.dt, steps) for tau in taus))
+        values = (mean.new_tensor(np.array(column)) for column in columns)
+        return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))
+
+    channel, risen = min(projection.channel for projection in afferents), None
+    first = shown(channel)
+    share = sum(shown(p.channel).share for p in afferents) / len(afferents)
+    if others := [p for p in afferents if p.channel != channel and p.source != INPUT]:
+        course = mean[..., None] * first.course
+        for p in others:
+            part = population.neuron.signs[p.channel] * _arriving(p, activity) / steps
+            other = shown(p.channel)
+            course = course + (part * other.mean)[..., None] * (other.course - first.course)
+        risen = course.var(-1, correction=0)
+    return spread(mean, temporal, across, first._replace(share=share), analogue, risen)
+
+
+def _arriving(projection: Projection, activity: Activity) -> Any:
+    """The input of a trial through a projection, mean over samples, [*shape]."""
     import torch
 
-    shown = steady = 0.0
-    mean: Any = 0.0
-    for projection in afferents:
-        rows = projection.weight.detach().cpu().double().flatten(1)
-        neurons = (
-            trial_response(neuron.tau_mem, neuron.tau_syn[projection.channel], dt, steps)
-            for neuron in population.neurons
+    counts = (activity.counts if projection.recurrent else activity.passed)[projection.source]
+    weight = projection.weight.detach()
+    with torch.no_grad():
+        return projection(counts.to(weight).mean(0, keepdim=True))[0].cpu().double()
+
+
+def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> float:
+    """The rate in Hz of spikes that spread the potential as much as these analogue `inputs` do, in
+    blocks of samples, through weights of mean 0: each unit's response through a weight of 1 is
+    measured as a potential is.
+    """
+    from scipy.signal import oaconvolve  # which takes time to load
+
+    kernel, samples, sums = response(neuron.tau_mem, neuron.tau_syn[0], dt), 0, [0.0, 0.0, 0.0]
+    for block in inputs:
+        steps = 1 if isinstance(block, Constant) else block.steps
+        if isinstance(block, Constant):
+            mean = block.image(np.float64) * kernel.sum()
+            variance = np.zeros_like(mean)
+        else:
+            rows = kernel[:steps].reshape(-1, *[1] * (len(block.shape) + 1))
+            u = oaconvolve(block.dense(np.float64), rows, axes=0)[:steps]
+            mean, variance = u.mean(0), u.var(0)
+        samples += len(block)
+        sums = [total + part.sum(0) for total, part in zip(sums, (mean, mean**2, variance))]
+    mean, square, temporal = (total / samples for total in sums)
+    of = None if isinstance(block, Constant) else trial(kernel, steps)
+    found = spread(mean, temporal, square - mean**2, of, analogue=True)
+    if not found > 0:
+        raise Mistake(
+            "the input is the same in all samples and steps, so no weights make a potential "
+            "fluctuate; check the data"
         )
-        course, variance, whole = (torch.as_tensor(np.array(part)) for part in zip(*neurons))
-        spikes = rates[projection.name] * dt
-        squares = rows.square().sum(1) * spikes / math.prod(projection.average)
-        shown += float((squares * variance).mean())
-        steady += float((squares * whole).mean())
-        sums = population.neuron.signs[projection.channel] * rows.sum(1) * spikes
-        mean = mean + sums[:, None] * course
-    if not steady > 0:
-        return 1.0
-    return math.sqrt((shown + float(mean.var(1, correction=0).mean())) / steady)
+    return equal_rate(found**2, neuron.tau_mem, neuron.tau_syn[0], dt)
 
 
 SETTLED = 0.02
@@ -336,20 +345,20 @@ def draw(
     The strategy's `nu` says which rate the sources are taken to fire at: "auto" the input's for all
     (as the authors), a number for all, a mapping from source names to numbers, or "propagate", the
     rate that each layer is measured to pass on, behind its pooling; "auto" is "propagate" behind an
-    analogue input, which has no rate to hand on. A recurrent layer's own rate depends on its
+    analogue input, which has no rate to hand on, and one of more than a spike in a step, which no
+    layer can hand on. A recurrent layer's own rate depends on its
     weights: they are drawn again from the same random numbers until they cause the rate they were
     drawn for within 2 %, at most 20 times.
     """
     import torch  # the type of a strategy is read without it
 
-    def measured_by(below: Network) -> Activity:
-        return with_shares(below, measure(below), nu_input, below.layers[-1])
-
     for_readout = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     rates = _assumed(strategy.nu, network, nu_input)
-    propagate = strategy.nu == "propagate" or (strategy.nu == "auto" and analogue)
+    propagate = strategy.nu == "propagate" or (
+        strategy.nu == "auto" and (analogue or nu_input * network.dt > 1)
+    )
     advice = SPIKES if analogue and obeys_dale(network.projections) else LARGER
-    asked = f"init.nu = {strategy.nu}{', for images' if strategy.nu == 'auto' else ''}"
+    asked = f"init.nu = {strategy.nu}{', for this input' if strategy.nu == 'auto' else ''}"
     for i, layer in enumerate(network.layers):
         afferents = [p for population in layer for p in network.afferents(population.name)]
         recurrent = [projection.name for projection in afferents if projection.recurrent]
@@ -363,7 +372,7 @@ def draw(
             for population in layer:
                 afferents_of = network.afferents(population.name)
                 strategy.draw(Drawing(population, afferents_of, rates, network.dt, generator))
-            strategy.correct(network.up_to(i + 1), measured_by, analogue and hears_input)
+            strategy.correct(network.up_to(i + 1), measure, analogue and hears_input)
             if not propagate:
                 break
             activity = measure(network.up_to(i + 1))

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,56 +66,82 @@ def _integrals(tau_mem: float, tau_syn: float, dt: float) -> tuple[float, float]
     return float(kernel.sum() * dt), float(np.square(kernel).sum() * dt)
 
 
+class Trial(NamedTuple):
+    """What a trial of T = `steps` time steps from rest shows of the potential of a neuron with the
+    response k to a spike, C[m] = sum_{j<=m} k[j] and S[m] = sum_{j<=m} k[j]^2.
+
+        course = C / <C>                   of a constant mean, in units of its mean over the trial
+        rise = <course^2> - 1              its variance over the trial
+        level = <C> / C[inf]               the mean over the trial of a constant potential, and
+        share = (<S> - <C^2> / T) / S[inf] the variance over it of what independent spikes cause,
+                                           both in units of the steady state
+
+    `course`: [T]; `mean`: <C>; numbers, or arrays over neurons. Exact for a constant and for
+    independent spikes. Source: derived here.
+    """
+
+    course: Any
+    mean: Any
+    rise: Any
+    level: Any
+    share: Any
+
+
+def trial(kernel: np.ndarray, steps: int) -> Trial:
+    """`kernel`: k from the step of a spike on."""
+    seen = np.pad(kernel, (0, max(0, steps - len(kernel))))[:steps]
+    rising = np.cumsum(seen)
+    mean, square = float(rising.mean()), float(np.square(rising).mean())
+    shown = float(np.cumsum(np.square(seen)).mean()) - square / steps
+    level, share = mean / float(kernel.sum()), shown / float(np.square(kernel).sum())
+    return Trial(rising / mean, mean, square / mean**2 - 1, level, share)
+
+
 @lru_cache(maxsize=1024)
-def trial_response(
-    tau_mem: float, tau_syn: float, dt: float, steps: int
-) -> tuple[np.ndarray, float, float]:
-    """What a trial of T = `steps` time steps from rest shows of the potential that Poisson spikes
-    cause, through a weight of 1 and per spike and step.
+def trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int) -> Trial:
+    """That of a neuron of these time constants."""
+    return trial(response(tau_mem, tau_syn, dt), steps)
 
-        C[m] = sum_{j=1..m} k[j]    the mean in step m, which rises from rest, [T];
-        V = mean_m sum_{j=1..m} k[j]^2 - mean_m C[m]^2 / T    its variance over the trial, less
-                                    than in the steady state, sum_j k[j]^2, the third result, since
-                                    it starts at rest and since the mean of the trial moves, too.
 
-    Source: derived here, exact for independent Poisson spikes.
+def response(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
+    """`psp_kernel` from the step on in which a source spikes: the spike arrives at the synapses in
+    the next one, and at the membrane another step later.
     """
-    kernel = psp_kernel(tau_mem, tau_syn, dt)
-    return *in_trial(kernel[1:], steps), float(np.square(kernel).sum())
+    return np.concatenate([[0.0], psp_kernel(tau_mem, tau_syn, dt)])
 
 
-def in_trial(kernel: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
-    """C and V of `trial_response`, for any response from the first step on that sees a spike."""
-    kernel = np.pad(kernel, (0, max(0, steps - len(kernel))))[:steps]
-    mean = np.cumsum(kernel)
-    variance = np.cumsum(np.square(kernel)).mean() - np.square(mean).mean() / steps
-    return mean, float(variance)
+def spread(
+    mean: Any, temporal: Any, across: Any, trial: Any, analogue: bool, risen: Any = None
+) -> float:
+    """The spread sigma_U of the potentials U of neurons j in samples b apart from the mean of each
+    neuron, which is constant but for its rise from rest; as a trial without end would show it.
 
+        spikes:    sigma_U^2 = mean_j ((<Var_t U_jb>_b - rise mean_j^2) / share)
+        analogue:  sigma_U^2 = mean_j (<Var_t U_jb>_b - rise <<U_jb>_t^2>_b + across_j / level^2)
 
-def shown_in_trial(kernel: np.ndarray, steps: int, spikes: float) -> float:
-    """What a trial of T = `steps` time steps from rest shows of the spread of the steady state, for
-    Poisson input of so many `spikes` in a step, through weights of mean 0.
-
-        share^2 = (V + spikes Var_m(C[m])) / sum_j k[j]^2
-
-    `kernel`, C and V: as in `in_trial`.
+    with mean_j = <U_jb>_tb and across_j = Var_b(<U_jb>_t). An `analogue` input may be constant in a
+    trial; its spread is over time and samples. `mean`, `temporal` and `across` are arrays of numpy
+    or torch over neurons, `trial` a Trial of numbers or of such arrays; None behind a
+    normalization, where all is shown. `risen`: in place of rise mean_j^2.
     """
-    mean, variance = in_trial(kernel, steps)
-    return math.sqrt((variance + spikes * float(mean.var())) / float(np.square(kernel).sum()))
+    if trial is None:
+        own = temporal + across if analogue else temporal
+    else:
+        own = temporal - (trial.rise * mean**2 if risen is None else risen)
+        if analogue:
+            own = own + across * (trial.level**-2 - trial.rise)
+        else:
+            own = own / trial.share
+    return math.sqrt(max(0.0, float(own.mean())))
 
 
-def constant_input_rate(mean_square: float, tau_mem: float, tau_syn: float, dt: float) -> float:
-    """Rate in Hz at which Poisson spikes would spread the potential as much as a constant analogue
-    input x does in its steady state.
+def equal_rate(variance: float, tau_mem: float, tau_syn: float, dt: float) -> float:
+    """Rate in Hz at which Poisson spikes would spread the potential as much as an analogue input
+    does, whose response through a weight of 1 has this `variance`, see `spread`.
 
-        Var(U) = n sigma_w^2 E[x^2] / (1 - beta_s)^2 = n sigma_w^2 nu eps_hat,   hence
-        nu = E[x^2] / ((1 - beta_s)^2 eps_hat)
-
-    The spread of a constant input is over neurons and images, not over time. Source: derived here.
+        Var(U) = n sigma_w^2 variance = n sigma_w^2 nu eps_hat
     """
-    return mean_square / (
-        math.expm1(-dt / tau_syn) ** 2 * psp_kernel_integrals(tau_mem, tau_syn, dt)[1]
-    )
+    return variance / psp_kernel_integrals(tau_mem, tau_syn, dt)[1]
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ STEEP = 2.0  # factor between the rates of the first and the last layer worth a 
 QUIET = 0.9  # share of silent neurons of a layer that counts as silent
 HALF = 0.5  # share of silent neurons of a layer that starves the one above
 SATURATED = 0.1  # share of saturated neurons worth a word
+HELD = 3.0  # thresholds, and times their spread, by which the means of neurons lie apart
 
 HEARD = 0.1  # ratio of the gradients of bounds and task worth a sentence
 ENOUGH = 0.03  # of the size of its weights: a layer that moves less in all updates hardly learns,
@@ -254,6 +255,12 @@ def off(row: Row) -> str:
     return ""
 
 
+def held(row: Row) -> bool:
+    """Whether it is their means, not fluctuations, that decide which neurons of a layer spike."""
+    apart, spread = row.get("free_sigma_neurons") or 0.0, row.get("free_sigma") or 0.0
+    return row["rate"] is not None and apart > HELD * max(1.0, spread)
+
+
 def verdict(row: Row) -> str:
     """`off`, or else the largest factor by which the spread may differ from its target. Nothing for
     the readout, which has no spread.
@@ -269,6 +276,13 @@ def sentence(rows: Sequence[Row], init: str) -> str:
     aimed = [row for row in hidden if row["target_sigma_u"] is not None]
     words = [off(row) for row in hidden]
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
+    if held(hidden[0]):
+        return (
+            f"the mean of the input holds the neurons of {hidden[0]['population']} apart, by "
+            f"{hidden[0]['free_sigma_neurons']:.2g} thresholds, and {hidden[0]['silent']:.0%} are "
+            f"silent, {hidden[0]['saturated']:.0%} saturated: standardize the input, so that each "
+            f"channel has mean 0 (dataset.standardize=true of arrays)"
+        )
     if "silent" in words:
         until = words.index("silent") + 1
         met = any(_meets_target(row) and row["silent"] >= HALF for row in hidden[:until])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from fdi.init.strategy import Unreachable
-from fdi.init.theory import shown_in_trial
+from fdi.init.theory import spread, trial
 from fdi.interop.neurons import Response, over_time
 from fdi.interop.wiring import Population
 
@@ -93,17 +93,14 @@ def free_potential(current: np.ndarray, response: Response) -> np.ndarray:
     return oaconvolve(current, kernel, axes=0)[: len(current)] / response.theta
 
 
-def spread(
-    potential: np.ndarray, response: Response, heard: float, normalized: bool, over_samples: bool
+def measured_spread(
+    potential: np.ndarray, response: Response, normalized: bool, analogue: bool
 ) -> float:
-    """sqrt(mean_j,b Var_t(U_jb)) in units of what a trial shows of the steady state, if not behind
-    a normalization; or sqrt(mean_j Var_t,b(U_jb)) for neurons that hear data other than spikes,
-    which may be constant in time. `heard`: spikes of an input in a step.
-    """
-    if over_samples and potential.ndim > 2:
-        return float(np.sqrt(potential.var((0, 1)).mean()))
-    share = 1.0 if normalized else shown_in_trial(response.kernel, len(potential), heard)
-    return float(np.sqrt(potential.var(0).mean())) / share
+    """See `fdi.init.theory.spread`. `analogue`: the neurons hear an analogue input."""
+    means = potential.mean(0)
+    of = None if normalized else trial(response.kernel, len(potential))
+    over_samples = analogue and potential.ndim > 2
+    return spread(means.mean(0), potential.var(0).mean(0), means.var(0), of, over_samples)
 
 
 def simulated(populations: Sequence[Population], simulate: Callable[[], object]) -> Recording:

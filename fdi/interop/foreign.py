@@ -14,9 +14,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from fdi.config import Mistake
+from fdi.data.inputs import Kind, kind_of
 from fdi.init.strategy import ROUNDS, TOLERANCE, Approach, Unreachable
 from fdi.init.theory import Afferent, normal_weights, variance_shares
-from fdi.interop.currents import Recording, free_potential, simulated, spread
+from fdi.interop.currents import Recording, free_potential, measured_spread, simulated
 from fdi.interop.neurons import Response, Unmeasurable, measure
 from fdi.interop.wiring import (
     DATA,
@@ -74,6 +75,7 @@ def initialize(
     alpha: float = 0.9,
     batch: Tensor | np.ndarray | None = None,
     simulate: Callable[[Tensor], object] | None = None,
+    kind: Kind | None = None,
     generator: Generator | None = None,
 ) -> list[LayerReport]:
     """Draw the weights of a spiking network so that the potential of its neurons has mean 0 and
@@ -89,15 +91,18 @@ def initialize(
     each neuron with an impulse, so every model counts with its own conventions; the state of the
     neurons is reset. Layers that reach no neuron, such as a readout, are not changed.
 
-    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: <x^2> / dt of `batch`, which
-    is the rate of spikes [T, B, *shape] of training data. `dt`: duration of one step in seconds.
+    `nu`: rate of the inputs in Hz; every layer is drawn for it. None: that of the spikes in `batch`
+    [T, B, *shape] of training data, <x> / dt, or else <x^2> / dt. `kind` of `batch`: spikes
+    (Poisson spikes), counts, currents or images; None: 0 and 1 alone are spikes, numbers with signs
+    or fractions currents, and others must be declared. `dt`: duration of one step in seconds.
 
     With `simulate`, what reaches each neuron is then scaled, from the input up, until the spread
     measured on the batch is sigma_u within 2 %, as `init=fluct_calibrated` does: weights, or the
     gain of a normalization (BatchNorm, LayerNorm, GroupNorm), which undoes a scaling of the weights
     in front of it. The spread is that over time, in units of what a trial from rest shows of the
-    steady state (not behind a normalization); for neurons that hear data other than spikes, over
-    time and samples. Without `simulate`, layers in front of a normalization are not changed.
+    steady state (not behind a normalization), apart from the mean of each neuron; for neurons that
+    hear data other than spikes, over time and samples. Without `simulate`, layers in front of a
+    normalization are not changed.
 
     New weights are written through parametrizations (weight_norm) and masks (pruning); layers that
     do not keep them (spectral_norm, orthogonal) are not changed, with a UserWarning. Returns one
@@ -109,15 +114,16 @@ def initialize(
     if not 0 < dt < math.inf:
         raise Mistake(f"dt = {dt} must be a positive, finite time in seconds")
     data = None if batch is None else torch.as_tensor(batch)
+    analogue = data is not None and is_analogue(data, kind)
     if nu is None and data is not None:
-        nu = float(data.double().square().mean()) / dt
+        x = data.double()
+        nu = float((x.square() if analogue else x).mean()) / dt
     if nu is None or (simulate is not None and data is None):
         raise Mistake("give nu in Hz, or a batch of spikes [T, B, ...] to measure it from")
-    analogue = data is not None and not are_spikes(data)
     if simulate is None and analogue:
         raise Mistake(
-            "the batch has other values than numbers of spikes; give simulate, so that the spread "
-            "that they cause is measured"
+            "the batch has other values than spikes; give simulate, so that the spread that they "
+            "cause is measured"
         )
     before = Snapshot([module])
     try:
@@ -137,9 +143,9 @@ def initialize(
     return plan.report()
 
 
-def are_spikes(data: Tensor) -> bool:
-    """Whether all values are numbers of spikes."""
-    return bool((data.ge(0) & data.eq(data.round())).all())
+def is_analogue(data: Tensor, kind: Kind | None) -> bool:
+    """Whether a batch of this kind, or of that which is certain, is none of spikes."""
+    return kind_of(data.detach().float().cpu().numpy(), kind, "the batch", "kind") != "spikes"
 
 
 def response_of(population: Population, dt: float) -> Response | Unmeasurable:
@@ -155,8 +161,7 @@ def response_of(population: Population, dt: float) -> Response | Unmeasurable:
 @dataclass(eq=False)
 class _Driven:
     """A population whose spread can be set. `scaled`: by these, which reach no population before
-    it; `recurrent`: which of them. `fixed`: names of what else reaches it. `heard`: spikes of an
-    input in a step.
+    it; `recurrent`: which of them. `fixed`: names of what else reaches it.
     """
 
     population: Population
@@ -164,7 +169,6 @@ class _Driven:
     scaled: list[Part]
     recurrent: list[bool]
     fixed: list[str]
-    heard: float
 
     def measured(self, simulate: Callable[[], object], analogue: bool) -> float:
         return self.spread(simulated([self.population], simulate), analogue)
@@ -172,8 +176,8 @@ class _Driven:
     def spread(self, recording: Recording, analogue: bool) -> float:
         potential = free_potential(recording.current(self.population), self.response)
         normalized = any(isinstance(part, Norm) for part in self.scaled)
-        heard, over_samples = (0.0 if analogue else self.heard), self.population.hears_data
-        return spread(potential, self.response, heard, normalized, analogue and over_samples)
+        analogue = analogue and self.population.hears_data
+        return measured_spread(potential, self.response, normalized, analogue)
 
 
 class _Plan:
@@ -257,11 +261,10 @@ class _Plan:
     ) -> None:
         """Scale what reaches a population until its spread is sigma_u within 2 %.
 
-            sqrt(mean_j,b Var_t(U_j)) = share sigma_u theta,   U = k * I free of reset
-
-        k is the measured response of the neuron, I its input current during `simulate()`; `share`:
-        see shown_in_trial. Raises Unreachable if nothing arrives, the part that is not scaled
-        exceeds it, or it does not settle within 12 simulations.
+        The spread is that of fdi.init.theory.spread, of U = k * I free of reset: k is the measured
+        response of the neuron, I its input current during `simulate()`. Raises Unreachable if
+        nothing arrives, the part that is not scaled exceeds it, or it does not settle within 12
+        simulations.
         """
         name, approach, fixed = driven.population.name, Approach(), 0.0
         if driven.fixed:
@@ -344,7 +347,6 @@ class _Plan:
                 scaled,
                 [all(order.get(s, -1) >= order[population] for s in part.heard) for part in scaled],
                 [s.name for s in population.sources if s not in scaled],
-                self.nu * self.dt,
             )
         )
 

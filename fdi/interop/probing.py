@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.data.inputs import Kind
 from fdi.init.probe import follow_gradients, norm
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
-from fdi.interop.currents import Recording, free_potential, spread
-from fdi.interop.foreign import are_spikes, response_of
+from fdi.interop.currents import Recording, free_potential, measured_spread
+from fdi.interop.foreign import is_analogue, response_of
 from fdi.interop.neurons import NotSpiking, Response, Unmeasurable
 from fdi.interop.wiring import (
     Norm,
@@ -36,6 +37,7 @@ IN_PYTHON = {  # what verdicts call by the keys of a configuration
     "init.sigma_u": "sigma_u of fdi.interop.initialize",
     "optimizer.eps": "its eps",
     "optimizer.lr": "its lr",
+    " (dataset.standardize=true of arrays)": "",
 }
 
 
@@ -87,16 +89,17 @@ def probe(
     loss: Callable[[Any], Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     sigma_u: float | None = 1.0,
+    kind: Kind | None = None,
 ) -> Probe:
     """What a batch of training data shows of a network of snnTorch, Norse, SpikingJelly or Sinabs;
     changes nothing in it but the state of its neurons.
 
-        U = k * I,   mu_U = mean U / theta,   sigma_U = sqrt(mean_j,b Var_t(U_jb)) / (share theta)
+        U = k * I / theta,   mu_U = mean U,   sigma_U: see fdi.init.theory.spread
 
-    k is the measured response of a neuron, I its input current, U free of reset; `share`: what a
-    trial from rest shows of the spread of the steady state, 1 behind a normalization.
-    `simulate(batch)` runs a whole trial from a fresh state and returns what `loss` takes. `batch`:
-    [T, B, *shape], a tensor or an array. `dt`: duration of a step in seconds.
+    k is the measured response of a neuron, I its input current, U free of reset. `simulate(batch)`
+    runs a whole trial from a fresh state and returns what `loss` takes. `batch`: [T, B, *shape], a
+    tensor or an array, of this `kind`, see fdi.interop.initialize. `dt`: duration of a step in
+    seconds.
 
     `loss(output)`: a number; its gradient is compared with what `optimizer` is measured to follow,
     and the length of its steps with the size of the weights. `sigma_u`: what the spread is compared
@@ -110,6 +113,7 @@ def probe(
     if optimizer is not None and loss is None:
         raise Mistake("give loss(output), whose gradient the optimizer follows")
     data = torch.as_tensor(batch)
+    analogue = is_analogue(data, kind)
     before = Snapshot([module])
     cards = sorted({p.device.index or 0 for p in module.parameters() if p.is_cuda})
     try:
@@ -125,11 +129,7 @@ def probe(
             gradients = {} if loss is None else _gradients(module, loss(output))
     finally:
         before.restore(parameters=False)
-    analogue = not are_spikes(data)
-    spikes = 0.0 if analogue else float(data.double().square().mean())
-    rows = [
-        _state(p, wiring, recording, responses[p], analogue, spikes, dt) for p in wiring.populations
-    ]
+    rows = [_state(p, wiring, recording, responses[p], analogue, dt) for p in wiring.populations]
     rows += [
         _readout(part.name, [part])
         for part in wiring.layers
@@ -168,21 +168,20 @@ def _state(
     recording: Recording,
     response: Response | Unmeasurable,
     analogue: bool,
-    heard: float,
     dt: float,
 ) -> dict[str, Any]:
     name = population.path
     parts = [*wiring.afferents(population), *own_weights(name, population.module)]
     spikes = recording.spikes(population)
-    if isinstance(response, NotSpiking) or not are_spikes(torch.from_numpy(spikes.round(3))):
+    if isinstance(response, NotSpiking) or not _are_spikes(spikes.round(3)):
         return _readout(name, parts)
-    mu_u = sigma_u = None
+    mu_u = sigma_u = apart = None
     if isinstance(response, Response) and not hasattr(population.module, "recurrent_weights"):
         potential = free_potential(recording.current(population), response)
-        mu_u = float(potential.mean())
+        mu_u, apart = float(potential.mean()), float(potential.mean((0, 1)).std())
         normalized = any(isinstance(part, Norm) for part in parts)
-        over_samples = analogue and population.hears_data
-        sigma_u = spread(potential, response, heard, normalized, over_samples)
+        heard = analogue and population.hears_data
+        sigma_u = measured_spread(potential, response, normalized, heard)
     rates = spikes.reshape(*spikes.shape[:2], -1).mean((0, 1)) / dt
     return {
         "population": name,
@@ -192,11 +191,16 @@ def _state(
         "saturated": float((rates > 0.5 / dt).mean()),
         "free_mean": mu_u,
         "free_sigma": sigma_u,
+        "free_sigma_neurons": apart if population.hears_data else None,
         # 0 where there would be a closed form, None behind a normalization
         "theory_sigma_u": None if any(isinstance(part, Norm) for part in parts) else 0.0,
         "upper": 0.0,
         "lower": 0.0,
     }
+
+
+def _are_spikes(values: np.ndarray) -> bool:
+    return bool(((values >= 0) & (values % 1 == 0)).all())
 
 
 def _readout(name: str, parts: Sequence[Weights | Norm | Other]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from fdi.cli.terminal import Terminal, console
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
+from fdi.data.inputs import Kind
 from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.files import atomic
 from fdi.track.process import INTERRUPTED
@@ -99,6 +100,7 @@ def run(
     results: Folder | None = None,
     config_dir: Folder | None = None,
     data: Data | None = None,
+    kind: Kind | None = None,
     **values: Any,
 ) -> Trained:
     """Train the run that these words describe, resume it if it was stopped, or load it if it is
@@ -107,13 +109,14 @@ def run(
         fdi.run("dataset=randman", "init=fluct", seed=3).result["test_accuracy_last"]
 
     `results`: the folder it is kept in, "results" unless given. `config_dir`: a folder with options
-    of your own; restart Python after a change of code in it. `data`: spikes or currents and labels,
-    (x, y) or (x, y, x_test, y_test), or one or two data sets of torch or tonic, see
-    fdi.data.arrays.content; they are kept below `results`. Raises fdi.Mistake,
-    fdi.train.trainer.Diverged where the loss is not finite, and fdi.track.process.Busy while
-    another process works on the run; Ctrl-C or a kernel's interrupt stops it after a batch.
+    of your own; restart Python after a change of code in it. `data`: inputs and labels, (x, y) or
+    (x, y, x_test, y_test), or one or two data sets of torch or tonic, see fdi.data.arrays.content;
+    they are kept below `results`. `kind` of x: spikes, counts, currents or images; None: what is
+    certain, see fdi.data.arrays.arrays. Raises fdi.Mistake, fdi.train.trainer.Diverged where the
+    loss is not finite, and fdi.track.process.Busy while another process works on the run; Ctrl-C or
+    a kernel's interrupt stops it after a batch.
     """
-    cell = _cell([*_stored(data, results), *overrides, *words(values)], results, config_dir)
+    cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
         raise Mistake("probe = only trains nothing; use fdi.probe")
     _run(cell, Terminal(console()))
@@ -127,6 +130,7 @@ def probe(
     results: Folder | None = None,
     config_dir: Folder | None = None,
     data: Data | None = None,
+    kind: Kind | None = None,
     **values: Any,
 ) -> pd.DataFrame:
     """The initial state of a network, a row per population and one for the readout: the columns of
@@ -135,9 +139,9 @@ def probe(
         fdi.probe("model.depth=3", init="kaiming")[["population", "free_sigma", "rate", "verdict"]]
 
     Potentials in units of theta, rates in Hz. Prints advice, as the command does. `results`,
-    `config_dir`, `data` and errors as in `fdi.run`.
+    `config_dir`, `data`, `kind` and errors as in `fdi.run`.
     """
-    given = [*_stored(data, results), *overrides, *words(values), "probe=only"]
+    given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
     _run(cell, _Quiet(console()))
     from fdi.runner.training import configured
@@ -153,6 +157,7 @@ def sweep(
     results: Folder | None = None,
     config_dir: Folder | None = None,
     data: Data | None = None,
+    kind: Kind | None = None,
     **values: Any,
 ) -> pd.DataFrame:
     """Run all combinations of the values; returns one row per run, as `fdi.results` does, in the
@@ -163,10 +168,10 @@ def sweep(
 
     A list, a range or an array holds several values; a list of lists several lists. A run that
     fails does not stop the others: its `state` is failed, and `error` says why. A run whose values
-    are refused is reported and has no row. `results`, `config_dir`, `data` and errors as in
+    are refused is reported and has no row. `results`, `config_dir`, `data`, `kind` and errors as in
     `fdi.run`.
     """
-    given = [*_stored(data, results), *overrides, *sweep_words(values)]
+    given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
         if is_search(arguments):
@@ -212,19 +217,20 @@ class _Quiet(Terminal):
         pass
 
 
-def _stored(data: Data | None, results: Folder | None) -> list[str]:
+def _stored(data: Data | None, kind: Kind | None, results: Folder | None) -> list[str]:
     """The words that name `data`, kept in a file of the folder of results that is called after its
     content.
     """
+    declared = [f"dataset.kind={kind}"] if kind else []
     if data is None:
-        return []
-    arrays = content(data)
+        return declared
+    arrays = content(data, kind)
     path = Path(results or "results") / "data" / f"{digest(arrays)}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type] # its own names are none
-    return ["dataset=arrays", f"dataset.file={text(path)}"]
+    return ["dataset=arrays", f"dataset.file={text(path)}", *declared]
 
 
 def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder | None) -> Cell:

@@ -21,8 +21,7 @@ from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.engine import Engine
-from fdi.init.strategy import Strategy
-from fdi.init.theory import constant_input_rate
+from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
@@ -161,19 +160,18 @@ def threads(config: DictConfig) -> int:
 
 
 def input_rate(data: Dataset, net: Network) -> float:
-    """nu of the input in Hz: measured on the training set; for images the rate that spreads the
-    potential as much as their pixels do.
+    """nu of the input in Hz: measured on the training set; for images, currents and counts the rate
+    that spreads the potential as much as they do.
     """
     if data.nu is not None:
         return data.nu
     first = net.hidden[0].neuron
     if first.tau_shape is not None:
         raise Mistake(
-            f"neuron.tau_shape = {first.tau_shape:g}: a constant image has another rate for each "
-            f"time constant; give it as spikes: dataset.encoding=poisson"
+            f"neuron.tau_shape = {first.tau_shape:g}: an analogue input has another rate for each "
+            f"time constant; give it as spikes: dataset.encoding=poisson, or dataset.coding=delta"
         )
-    assert data.mean_square is not None  # images, as they have no rate
-    return constant_input_rate(data.mean_square, first.tau_mem, first.tau_syn[0], data.dt)
+    return rate_of_equal_spread(data.blocks(), first, data.dt)
 
 
 def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:

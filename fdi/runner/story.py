@@ -292,6 +292,8 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
     )
     build.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
+    if data.said:
+        view.say(data.said)
     if remark := context.engine.remark(config):
         view.say(remark)
     return context

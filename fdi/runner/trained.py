@@ -104,6 +104,11 @@ class Trained:
             return test.batch(np.arange(len(test)), noise)
         if isinstance(inputs, Events | Frames | Constant | list):
             return inputs, None
+        if self.config.dataset.get("standardize"):
+            raise Mistake(
+                "this run standardized its input by its training set, and x is as it was measured; "
+                "give fdi.data.inputs.Frames(x), standardized in the same way"
+            )
         values = np.asarray(inputs)
         shape = self.network.input_shape
         if values.ndim < 3 or values.shape[2:] != shape:

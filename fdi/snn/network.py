@@ -220,9 +220,7 @@ class Moments:
     adaptation.
 
     `temporal`: variance over the time of a trial, mean over samples; `across`: variance over
-    samples of the mean over time. Together they are the variance over time and samples. The root of
-    the mean over neurons of `free_temporal` is `share` of the spread of the theory, sigma_u, which
-    that of the steady state is: a short trial shows less of it.
+    samples of the mean over time. Together they are the variance over time and samples.
     """
 
     mean: Tensor
@@ -231,7 +229,6 @@ class Moments:
     free_mean: Tensor
     free_temporal: Tensor
     free_across: Tensor
-    share: float = 1.0
 
 
 @dataclass

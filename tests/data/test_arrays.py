@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from fdi.data.arrays import arrays, content, digest
+from fdi.data.arrays import arrays, content, digest, from_torch
 from fdi.data.dataset import Dataset
 from fdi.data.inputs import Constant, DataError, Events, Frames
 
@@ -22,10 +22,10 @@ def spikes(seed: int = 0, share: float = 0.1, n: int = 20) -> np.ndarray:
     return (np.random.default_rng(seed).random((n, T, UNITS)) < share).astype(np.uint8)
 
 
-def made(tmp_path: Path, data: Any, **options: Any) -> Dataset:
+def made(tmp_path: Path, data: Any, kind: Any = None, **options: Any) -> Dataset:
     path = tmp_path / "toy.npz"
-    np.savez(path, **content(data))  # type: ignore[arg-type]
-    return arrays(file=path, **{"dt": DT, "valid": 0.2, **options})
+    np.savez(path, **content(data, kind))  # type: ignore[arg-type]
+    return arrays(file=path, kind=kind, **{"dt": DT, "valid": 0.2, **options})
 
 
 def dense(data: Dataset, part: str = "train") -> np.ndarray:
@@ -71,9 +71,92 @@ def test_values_with_a_sign_or_a_fraction_are_currents(tmp_path: Path, make):
 def test_counts_keep_their_number_and_maps_their_shape(tmp_path: Path):
     x = np.zeros((20, T, 2, 3, 3), np.int64)
     x[:, 4, 1, 2, 0] = 3
-    data = made(tmp_path, (x, Y))
+    data = made(tmp_path, (x, Y), "spikes")
     assert data.shape == (2, 3, 3)
     np.testing.assert_array_equal(dense(data), x[:13])
+
+
+def test_what_is_not_certain_is_declared(tmp_path: Path):
+    x = np.random.default_rng(0).poisson(10, (20, T, UNITS))
+    with pytest.raises(DataError, match=r"up to \d+; .*: kind=spikes .*, counts or currents"):
+        content((x, Y))
+    with pytest.raises(DataError, match="kind = counts, and data: x holds signs or fractions"):
+        content((x - 0.5, Y), "counts")
+    with pytest.raises(DataError, match="events are spikes"):
+        content(([(np.zeros(1), np.zeros(1, int))] * 20, Y), "counts")
+    assert made(tmp_path, (x, Y), "spikes").nu == pytest.approx(10 / DT, rel=0.1)
+    for kind in ("counts", "currents"):
+        data = made(tmp_path, (x, Y), kind)
+        assert (data.nu, data.said) == (None, f"arrays: the input is {kind}")
+    assert made(tmp_path, (spikes(), Y)).said == "arrays: the input is spikes (0 and 1 alone)"
+
+
+def test_an_image_stands_for_the_whole_trial(tmp_path: Path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 5, 5), np.uint8)
+    with pytest.raises(DataError, match=r"images, declared by kind=images, are \(samples, units\)"):
+        content((images, Y))
+    with pytest.raises(DataError, match=r"kind = images: give dataset\.duration"):
+        made(tmp_path, (images, Y), "images")
+    data = made(tmp_path, (images, Y), "images", duration=0.2, standardize=True)
+    inputs = data.train.inputs
+    assert isinstance(inputs, Constant)
+    assert (data.shape, data.steps, data.nu) == ((3, 5, 5), 20, None)
+    both = np.concatenate([inputs.values, data.valid.inputs.values])
+    np.testing.assert_allclose(both.mean((0, 2, 3)), 0, atol=1e-6)
+    np.testing.assert_allclose(both.std((0, 2, 3)), 1, rtol=1e-5)
+
+
+def test_currents_are_standardized_and_coded(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(20, T, UNITS)) * [1, 1, 0.1, 0] + [0, 0, 9.8, 3]
+    data = made(tmp_path, (x, Y), standardize=True)
+    assert data.said.endswith("currents (signs or fractions), standardized by the training set")
+    values = np.concatenate([dense(data), dense(data, "valid")])
+    np.testing.assert_allclose(values.mean((0, 1)), 0, atol=1e-6)
+    np.testing.assert_allclose(values.std((0, 1)), [1, 1, 1, 0], atol=1e-6)
+    coded = made(tmp_path, (x, Y), coding="delta", threshold=0.5)
+    assert isinstance(coded.train.inputs, Events)
+    assert (coded.shape, coded.nu is None) == ((2 * UNITS,), False)
+    assert coded.said.endswith("as spikes by delta coding")
+    with pytest.raises(DataError, match="spikes are neither standardized nor coded"):
+        made(tmp_path, (spikes(), Y), standardize=True)
+
+
+def test_labels_may_be_words_and_files_have_names_of_their_own(tmp_path: Path):
+    words = np.where(Y == 0, "walk", "run")
+    data = made(tmp_path, (spikes(), words))
+    np.testing.assert_array_equal(data.test.labels, made(tmp_path, (spikes(), 1 - Y)).test.labels)
+    path = tmp_path / "others.npz"
+    np.savez(path, X_train=spikes(), activity=words, more=np.zeros(3))
+    named = arrays(file=path, dt=DT, names={"x": "X_train", "y": "activity"})
+    assert (named.classes, named.shape) == (2, (UNITS,))
+    with pytest.raises(DataError, match=r"names has X; there is X_train, activity, more"):
+        arrays(file=path, dt=DT, names={"x": "X"})
+
+
+def test_a_table_has_a_row_for_each_step(tmp_path: Path):
+    rows = ["sample,label,ax,ay"]
+    rows += [
+        f"{i},{'up' if i % 2 else 'down'},{t + i / 7},9.8" for i in range(20) for t in range(5)
+    ]
+    path = tmp_path / "sensor.csv"
+    path.write_text("\n".join(rows))
+    data = arrays(file=path, dt=DT, valid=0.2)
+    assert (data.shape, data.steps, data.classes) == ((2,), 5, 2)
+    assert data.said.startswith("arrays: the input is currents")
+    first = dense(data)[0]
+    np.testing.assert_allclose(first[:, 0] - first[0, 0], range(5), rtol=1e-5)
+    np.testing.assert_allclose(first[:, 1], 9.8, rtol=1e-5)
+    path.write_text("\n".join(rows[:-1]))
+    with pytest.raises(DataError, match="samples of 4 to 5 rows"):
+        arrays(file=path, dt=DT)
+    path.write_text(rows[1])
+    with pytest.raises(DataError, match=r"no column label; name it with dataset\.names"):
+        arrays(file=path, dt=DT)
+
+
+def test_arrays_of_torch_that_are_no_events_are_frames():
+    with pytest.raises(DataError, match=r"a sample is an array \(10, 4\); use kind=frames"):
+        from_torch("mine", *[list(zip(spikes(), Y))] * 2, kind="events", steps=T, dt=DT, classes=2)
 
 
 def test_lists_of_events_are_binned(tmp_path: Path):

@@ -16,11 +16,13 @@ def calibrated(response, sigma_u=1.0):
     weight = torch.ones((), dtype=torch.float64)
     network: Any = SimpleNamespace(
         layers=[[SimpleNamespace(name="h1")]],
+        norms={"h1": "its spread is what is measured"},
         scale=lambda name, factor: weight.mul_(factor),
     )
 
     def measure(_):
-        moments = SimpleNamespace(free_temporal=response(weight) ** 2, share=1.0)
+        square, none = response(weight) ** 2, torch.zeros(())
+        moments = SimpleNamespace(free_temporal=square, free_mean=none, free_across=none)
         return SimpleNamespace(moments={"h1": moments})
 
     calibrate(network, measure, sigma_u, analogue=False)

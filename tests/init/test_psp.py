@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from fdi.init.theory import psp_kernel, psp_kernel_integrals, trial_response
+from fdi.init.theory import psp_kernel, psp_kernel_integrals, response, trial_of
+from fdi.snn.models import dense
 
 
 def limits(tau_mem, tau_syn):
@@ -65,13 +67,23 @@ def test_a_time_step_longer_than_the_response_is_refused():
 
 def test_what_a_trial_shows_of_the_potential_follows_from_its_kernel():
     """Against sums over all pairs of steps: spikes of variance 1 in each step, weight 1."""
-    steps = 37
-    mean, variance, steady = trial_response(20e-3, 10e-3, 2e-3, steps)
-    kernel = psp_kernel(20e-3, 10e-3, 2e-3)
-    response = np.array(
-        [[kernel[t + 1 - s] if s <= t else 0.0 for s in range(steps)] for t in range(steps)]
+    steps, kernel = 37, response(20e-3, 10e-3, 2e-3)
+    shown = trial_of(20e-3, 10e-3, 2e-3, steps)
+    whole = np.array(
+        [[kernel[t - s] if s <= t else 0.0 for s in range(steps)] for t in range(steps)]
     )
-    np.testing.assert_allclose(mean, response.sum(1), rtol=1e-12)
-    centred = response - response.mean(0)
-    assert variance == pytest.approx(np.square(centred).sum(1).mean(), rel=1e-12)
-    assert steady == pytest.approx(np.square(kernel).sum(), rel=1e-12)
+    mean = whole.sum(1)
+    np.testing.assert_allclose(shown.course, mean / mean.mean(), rtol=1e-12)
+    assert shown.rise == pytest.approx(mean.var() / mean.mean() ** 2, rel=1e-12)
+    assert shown.level == pytest.approx(mean.mean() / kernel.sum(), rel=1e-12)
+    variance = np.square(whole - whole.mean(0)).sum(1).mean()
+    assert shown.share == pytest.approx(variance / np.square(kernel).sum(), rel=1e-12)
+
+
+def test_a_spike_is_seen_when_the_simulator_shows_it():
+    network = dense((1,), 2, 40, 2e-3, hidden=1)
+    network.projections[0].weight.data.fill_(1.0)
+    x = torch.zeros(40, 1, 1)
+    x[0] = 1.0
+    seen = network.activity(x, ("free",)).free["h1"].flatten().detach()
+    np.testing.assert_allclose(seen, response(20e-3, 10e-3, 2e-3)[:40], atol=1e-6)

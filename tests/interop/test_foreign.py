@@ -395,9 +395,20 @@ def shown(beta: float, steps: int, rate: float = NU) -> float:
     return float((u.var(0, correction=0).mean() / steady).sqrt())
 
 
-@torch.no_grad()
 def free_spread(neuron: Any, run: Callable[[], object]) -> float:
-    """Spread of U = beta U + x, step by step, in units of theta."""
+    """Spread of U = beta U + x over the time of a trial, step by step, in units of theta."""
+    trace = free_trace(neuron, run)
+    return float(trace.var(0, correction=0).mean().sqrt())
+
+
+def steady_spread(neuron: Any, run: Callable[[], object]) -> float:
+    """That around the mean of each neuron, without the first third of a long trial."""
+    trace = free_trace(neuron, run)
+    return float(trace[len(trace) // 3 :].var((0, 1), correction=0).mean().sqrt())
+
+
+@torch.no_grad()
+def free_trace(neuron: Any, run: Callable[[], object]) -> torch.Tensor:
     currents: list[torch.Tensor] = []
     hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
     run()
@@ -406,7 +417,7 @@ def free_spread(neuron: Any, run: Callable[[], object]) -> float:
     for current in currents:
         u = neuron.beta * u + current
         trace.append(u)
-    return float(torch.stack(trace).var(0, correction=0).mean().sqrt() / neuron.threshold)
+    return torch.stack(trace) / neuron.threshold
 
 
 def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:

@@ -21,7 +21,7 @@ from test_wiring import Net, poisson, spread
 from fdi.interop import probe
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "why-not-learning.md"
-LABELS = torch.arange(8) % 5
+LABELS = torch.arange(64) % 5
 
 
 class Neuron(LIF):
@@ -56,6 +56,7 @@ def test_the_numbers_are_those_of_the_network():
         ("lif2", ("fc2",)),
         ("out", ("out",)),
     ]
+    spreads = [spread(net, neuron) for neuron in (net.lif1, net.lif2)]
     emitted: dict[str, list[torch.Tensor]] = {"lif1": [], "lif2": []}
     for name, each in emitted.items():
         getattr(net, name).register_forward_hook(lambda _, i, out, each=each: each.append(out))
@@ -64,12 +65,11 @@ def test_the_numbers_are_those_of_the_network():
     for row, layer in zip(found.layers, (net.fc1, net.fc2, net.out)):
         assert row.gradient == pytest.approx(float(layer.weight.grad.norm()), rel=1e-4)
         assert row.gradient_max == pytest.approx(float(layer.weight.grad.abs().max()), rel=1e-4)
-    for row in found.layers[:2]:
+    for row, wanted in zip(found.layers[:2], spreads):
         rates = torch.stack(emitted[row.neuron]).detach().mean((0, 1)) / DT
         assert row.rate == pytest.approx(float(rates.mean()), rel=1e-4)
         assert row.silent == pytest.approx(float((rates == 0).float().mean()))
-        neuron = getattr(net, row.neuron)
-        assert row.sigma_u == pytest.approx(spread(net, neuron), rel=0.02)
+        assert row.sigma_u == pytest.approx(wanted, rel=0.05)
 
 
 def test_nothing_is_changed():

@@ -13,14 +13,14 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, free_spread, shown
+from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, free_spread, steady_spread
 
 from fdi.interop import initialize
 
 
-def poisson() -> torch.Tensor:
+def poisson(steps: int = 150, samples: int = 64) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    return (torch.rand(150, 8, 100, generator=generator) < NU * DT).float()
+    return (torch.rand(steps, samples, 100, generator=generator) < NU * DT).float()
 
 
 class Net(nn.Module):
@@ -58,9 +58,8 @@ class Net(nn.Module):
 
 
 def spread(net: Any, neuron: Any) -> float:
-    """In units of what a trial shows."""
-    steps = len(poisson())
-    return free_spread(neuron, lambda: net(poisson())) / shown(float(neuron.beta), steps)
+    """Apart from the mean of each neuron, in a trial of 3 s."""
+    return steady_spread(neuron, lambda: net(poisson(3000, 8)))
 
 
 def of(rows, layer):
@@ -78,8 +77,8 @@ def test_the_neuron_of_a_layer_is_that_which_it_feeds():
     assert (of(rows, "fc1").neuron, of(rows, "fc2").neuron) == ("lif1 (LIF)", "lif2 (LIF)")
     for name, neuron in (("fc1", net.lif1), ("fc2", net.lif2)):
         found = spread(net, neuron)
-        assert found == pytest.approx(0.8, rel=0.03)
-        assert of(rows, name).sigma_u == pytest.approx(found, rel=0.02)
+        assert found == pytest.approx(0.8, rel=0.05)
+        assert of(rows, name).sigma_u == pytest.approx(0.8, rel=0.021)
         weight = getattr(net, name).weight.detach()
         assert float(weight.std()) == pytest.approx(of(rows, name).sigma_w, rel=0.03)
     assert of(rows, "out").note == "left alone: no neuron follows"
@@ -104,7 +103,7 @@ def test_skip_connections_and_recurrence_get_their_shares():
     assert {of(rows, name).neuron for name in SIZES} == {"lif2 (LIF)"}
     assert variance["fc2"] == pytest.approx(variance["skip"])
     assert variance["rec"] / sum(variance.values()) == pytest.approx(0.2)
-    assert spread(net, net.lif2) == pytest.approx(1, rel=0.06)
+    assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.05)
 
 
 SIZES = {"fc2": 80, "skip": 100, "rec": 60}
@@ -118,7 +117,7 @@ class Identity(Net):
 def test_what_reaches_a_neuron_without_weights_is_counted_or_named():
     net: Any = Identity()
     drawn(net, sigma_u=1.0)
-    assert spread(net, net.lif2) == pytest.approx(1, rel=0.03)
+    assert spread(net, net.lif2) == pytest.approx(1, rel=0.05)
     net.currents = lambda x, first, last: net.fc2(first) + first[:, :60]
     with pytest.raises(
         ValueError, match=r"lif2 \(LIF\): what is not scaled \(lif1 \(LIF\)\) makes"
@@ -256,22 +255,24 @@ def test_batches_may_be_numpy_bfloat16_or_normalized_images():
     rows = initialize(
         net, dt=DT, batch=images, simulate=lambda x: net(x.expand(50, *x.shape)), sigma_u=0.8
     )
-    weight, u, trace = net.fc1.weight.detach(), torch.zeros(()), []
-    for _ in range(50):  # of a constant current: over time and samples
-        u = 0.5 * u + images @ weight.T
-        trace.append(u)
-    free = torch.stack(trace).var((0, 1), correction=0).mean().sqrt()
+    u = images @ net.fc1.weight.detach().T / (1 - 0.5)  # of a constant current: over samples
+    free = u.var(0, correction=0).mean().sqrt()
     assert float(free) == pytest.approx(0.8, rel=0.021)
     assert of(rows, "fc1").sigma_u == pytest.approx(float(free), rel=1e-4)
-    with pytest.raises(ValueError, match="other values than numbers of spikes; give simulate"):
+    with pytest.raises(ValueError, match="other values than spikes; give simulate"):
         initialize(nn.Sequential(nn.Linear(100, 5), LIF(0.9)), dt=DT, batch=images)
 
 
 def test_a_neuron_with_one_state_in_two_places_is_refused():
     net: Any = Net(lif1=LIF(0.9))
-    net.forward = lambda spikes: [
-        net.lif2(net.out2(net.lif1(net.fc2(net.lif1(net.fc1(x)))))) for x in spikes
-    ]
+
+    def forward(spikes):
+        net.lif1.reset_mem()
+        net.lif2.reset_mem()
+        for x in spikes:
+            net.lif2(net.out2(net.lif1(net.fc2(net.lif1(net.fc1(x))))))
+
+    net.forward = forward
     net.fc1, net.fc2, net.out2 = nn.Linear(100, 60), nn.Linear(60, 60), nn.Linear(60, 60)
     rows = drawn(net)
     assert "lif1 (LIF) is used in 2 places with one state" in of(rows, "fc1").note

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from fdi.analysis.results import Results
 from fdi.init import fluctuation_driven_normal_
-from fdi.init.theory import psp_kernel, psp_kernel_integrals, shown_in_trial
+from fdi.init.theory import psp_kernel, psp_kernel_integrals, trial
+from fdi.init.theory import spread as spread_of
 from fdi.interop import initialize, probe
 from pages.tables import markdown
 
@@ -76,7 +77,7 @@ def assumed() -> dict[str, float]:
     weight = torch.empty(NEURONS, INPUTS)
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
 
-    share = shown_in_trial(psp_kernel(TAU_MEM, TAU_SYN, DT)[1:], STEPS, NU * DT)
+    shown = trial(psp_kernel(TAU_MEM, TAU_SYN, DT), STEPS)
 
     def spread() -> float:
         current = u = torch.zeros(BATCH, NEURONS)
@@ -84,7 +85,9 @@ def assumed() -> dict[str, float]:
         for arriving in spikes @ weight.T:
             u, current = beta_m * u + (1 - beta_m) * current, beta_s * current + arriving
             trace.append(u)
-        return float(torch.stack(trace).var(0, correction=0).mean().sqrt()) / share
+        u = torch.stack(trace)
+        means, temporal = u.mean(0), u.var(0, correction=0).mean(0)
+        return spread_of(means.mean(0), temporal, means.var(0, correction=0), shown, analogue=False)
 
     found = {}
     for mode, eps_hat in EPS_HAT.items():

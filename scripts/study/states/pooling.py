@@ -13,8 +13,7 @@ from torch.nn.functional import max_pool2d
 from fdi.data.images import digits
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
-from fdi.init.theory import constant_input_rate
+from fdi.init.strategy import draw, rate_of_equal_spread
 from fdi.snn.models import conv
 from states.tools import free_potential, generator
 
@@ -40,7 +39,7 @@ def _states(seed: int) -> list[dict[str, object]]:
     def measure(drawn):
         return engine.simulate(drawn, inputs, record=("moments",))
 
-    nu = constant_input_rate(data.mean_square, 20e-3, 10e-3, DT)
+    nu = rate_of_equal_spread(data.blocks(), network.hidden[0].neuron, DT)
     draw(
         network, strategy, strategy, nu_input=nu, measure=measure, generator=generator(seed),
         analogue=True,
