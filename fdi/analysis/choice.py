@@ -111,7 +111,7 @@ class Rule:
         yield from self._ask(self._first(), self.plan.short)
         for row in (rows := self._rows()):
             yield from self._values(row)
-            if finalists := self._finalists(row):
+            if finalists := self._finalists([e for e in self.known if e.beside == row]):
                 yield from self._ask(finalists, self.plan.epochs)
                 yield from self._refine(rows)
                 return self._decision(self._whole())
@@ -140,14 +140,17 @@ class Rule:
         values = [*self.plan.values]
         for _ in range(self.plan.extend + 1):
             every = [Candidate(value, row) for value in values]
-            yield from self._ask(every, self.plan.short)
-            slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
-            yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
+            yield from self._short(every)
             best = max(every, key=self._standing)
             beyond = [v for v in self._beside(best.value, values) if v not in values]
             if not self.last(best).learns or not beyond:
                 return
             values += beyond
+
+    def _short(self, every: Sequence[Candidate]) -> Trainings:
+        yield from self._ask(every, self.plan.short)
+        slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
+        yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
 
     def last(self, each: Candidate) -> Reached:
         """What the longest training of a candidate reached."""
@@ -163,28 +166,30 @@ class Rule:
         soon = self._soon(each)
         return soon, (self.known[each][self.plan.short] if soon else self.last(each)).score
 
-    def _finalists(self, row: int) -> list[Candidate]:
-        of = [each for each in self.known if each.beside == row and self.last(each).learns]
+    def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
+        of = [each for each in every if self.last(each).learns]
         of.sort(key=self._standing, reverse=True)
         groups = ([each for each in of if self._soon(each) is soon] for soon in (True, False))
         return [each for group in groups for each in group[: self.plan.keep]]
 
     def _whole(self) -> list[Candidate]:
-        return [each for each, known in self.known.items() if self.plan.epochs in known]
-
-    def _top(self) -> Candidate:
-        return max(self._whole(), key=lambda each: self.last(each).score)
+        """Those that are trained to the end, the best first."""
+        whole = [each for each, known in self.known.items() if self.plan.epochs in known]
+        return sorted(whole, key=lambda each: self.last(each).score, reverse=True)
 
     def _refine(self, rows: Sequence[int]) -> Trainings:
         for _ in range(self.plan.extend + 1):
             for _ in range(self.plan.extend):
-                top = self._top()
+                top = self._whole()[0]
                 values = [each.value for each in self.known if each.beside == top.beside]
                 around = [Candidate(v, top.beside) for v in self._around(top.value, values)]
                 yield from self._ask(around, self.plan.epochs)
-            top = self._top()
-            yield from self._ask([top._replace(beside=row) for row in rows], self.plan.epochs)
-            if self._top().beside == top.beside:
+            row = self._whole()[0].beside
+            steps = [each.value for each in self._whole() if each.beside == row][: self.plan.keep]
+            others = [Candidate(value, other) for other in rows if other != row for value in steps]
+            yield from self._short(others)
+            yield from self._ask(self._finalists(others), self.plan.epochs)
+            if self._whole()[0].beside == row:
                 return
 
     def _beside(self, value: float, values: Iterable[float]) -> tuple[float, float]:

@@ -48,6 +48,7 @@ EPS, PRECISION = "optimizer.eps", "optimizer.precision"
 DIVERGED = "Diverged: "  # how the error of such a run begins
 FAILS = Reached(0.0, math.inf, 2)
 REFUSED = FAILS._replace(classes=1)
+FOUND = ("chosen", "tied")
 Words = tuple[str, ...]
 
 
@@ -149,9 +150,9 @@ class Choice:
         self.names: dict[Path, str] | None = {} if self.zoo else None
         self.trained: dict[Path, Cell] = {}
         self.refused: set[Path] = set()
-        self.known: dict[tuple[Words, Question], list[Cell]] = {}
+        self.known: dict[tuple[int, Words, Words], list[Cell]] = {}
         self.sides = [self._side(place, words, beside) for place, words in composing(every)]
-        self.shared = [] if self.zoo else [*self._shared()]
+        self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
 
     def _refuse(self, sides: Sequence[Words], beside: Sequence[Words]) -> None:
@@ -201,12 +202,21 @@ class Choice:
             if EPS in lacks or PRECISION not in lacks or f"{PRECISION}=float64" not in row:
                 yield tuple(word for word in row if _key(word) not in lacks)
 
-    def _shared(self) -> Iterator[Side]:
-        """For each network with several sides, what suits them together."""
-        for place, words in enumerate(self.networks):
-            first, *others = parts = [side for side in self.sides if side.place == place]
-            if others:
-                yield Side(place, words, first.rows, first.default, first.plan, parts)
+    def _together(self, parts: list[Side]) -> Side:
+        """What suits several sides together: among the steps from the smallest to the largest that
+        was chosen for one of them, and the rows that were.
+        """
+        first = parts[0]
+        decided = [side.decision for side in parts if side.decision]
+        found = [each for each in decided if each.state in FOUND] or decided
+        chosen = [each.candidate for each in found if each.candidate]
+        own = {each.value for each in chosen}
+        values = own | {v for v in first.plan.values if min(own) < v < max(own)}
+        rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
+        plan = first.plan._replace(
+            values=sorted(values), beside=len(rows), extend=0, own=Candidate(first.plan.own.value)
+        )
+        return Side(first.place, _network(first.words), rows, first.default, plan, parts)
 
     @cached_property
     def path(self) -> Path:
@@ -235,39 +245,48 @@ class Choice:
         """How many trainings that is, about, since it depends on what they reach; and what they
         cost.
         """
-        trainings, left = 0, []
-        for side in (*self.sides, *self.shared):
+        trainings, left, plan = 0, [], self.sides[0].plan
+        compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
+        for side in self.sides:
             number, epochs = usual(side.plan)
-            parts = side.parts or [side]
-            trainings += number * len(self.tuning) * len(parts)
-            for part in parts:
-                self._cells(part, side.asked[0])  # raises for values that are refused
-                left += [part.default] * round(epochs * len(self.tuning) / part.plan.epochs)
-        compared = len(self.sides) * len(self.seeds) * (2 + bool(self.shared))
-        left = left + [self.sides[0].default] * compared
+            trainings += number * len(self.tuning)
+            left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
+            self._cells(side, side.asked[0])  # raises for values that are refused
+        cost = estimate(left + [self.sides[0].default] * compared, self.config.dry_run)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
-            f"{self.sides[0].plan.short} to {self.sides[0].plan.epochs} epochs, and {compared} "
-            f"that are compared; {estimate(left, self.config.dry_run)}"
+            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared; {cost}"
         )
 
     def choose(self) -> int:
-        """Decide for all sides; returns INTERRUPTED where that came between, else 0."""
-        every = [*self.sides, *self.shared]
-        while waiting := [side for side in every if not side.decision]:
-            asked = [(part, q) for s in waiting for part in s.able for q in s.asked]
-            cells = {c.directory: c for part, q in asked for c in self._cells(part, q)}
+        """Decide for all sides, and for those of each network together; returns INTERRUPTED where
+        that came between, else 0.
+        """
+        if self._decide(self.sides) == INTERRUPTED:
+            return INTERRUPTED
+        for place in range(len(self.networks) * (not self.zoo)):
+            parts = [side for side in self.sides if side.place == place]
+            known = all(side.decision and side.decision.candidate for side in parts)
+            self.shared += [self._together(parts)] if known and len(parts) > 1 else []
+        if self._decide(self.shared) == INTERRUPTED:
+            return INTERRUPTED
+        named = varied(side.words for side in self.sides)
+        for side in (*self.sides, *self.shared) if not self.zoo else ():
+            words = [word for word in side.words if _key(word) in named]
+            words += ["all together"] * bool(side.parts) + [*(self._words(side) or ())]
+            assert side.decision
+            print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
+        return 0
+
+    def _decide(self, sides: Sequence[Side]) -> int:
+        while waiting := [side for side in sides if not side.decision]:
+            every = [cell for s in waiting for q in s.asked for cell in self._cells(s, q)]
+            cells = {cell.directory: cell for cell in every}
             new = [cell for place, cell in cells.items() if place not in self.trained]
             if new and self._train(new) == INTERRUPTED:
                 return INTERRUPTED
             for side in waiting:
                 side.hear({question: self._answer(side, question) for question in side.asked})
-        named = varied(side.words for side in self.sides)
-        for side in every if not self.zoo else ():
-            words = [word for word in side.words if _key(word) in named]
-            words += ["all together"] * bool(side.parts) + [*(self._words(side) or ())]
-            assert side.decision
-            print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
         return 0
 
     def _train(self, cells: list[Cell]) -> int:
@@ -284,12 +303,8 @@ class Choice:
         return 0
 
     def _answer(self, side: Side, question: Question) -> Reached | None:
-        """What the trainings of a candidate reached; None where one of them cannot tell. Parts that
-        are refused as they are have no say in what suits all.
-        """
-        parts = [[*map(self._reached, self._cells(part, question))] for part in side.able]
-        able = [part for part in parts if any(each != REFUSED for each in part)] or parts
-        told = [each for part in able for each in part]
+        """What the trainings of a candidate reached; None where one of them cannot tell."""
+        told = [self._reached(cell) for cell in self._cells(side, question)]
         return mean([each for each in told if each]) if all(told) else None
 
     def _reached(self, cell: Cell) -> Reached | None:
@@ -309,15 +324,17 @@ class Choice:
         )
 
     def _cells(self, side: Side, question: Question) -> list[Cell]:
-        """The trainings of a candidate of one side."""
-        if (key := (side.words, question)) not in self.known:
-            candidate, epochs = question
-            own = [w for w in side.words if not w.startswith(("trainer.epochs=", TEST))]
-            words = (*own, *self._candidate(side, candidate), f"trainer.epochs={epochs}")
-            self.known[key] = [
-                self._cell(side.place, (*words, f"{TEST}false", seed)) for seed in self.tuning
-            ]
-        return self.known[key]
+        """The trainings of a candidate, of all parts of a side."""
+        candidate, epochs = question
+        last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
+        cells = []
+        for part in side.able:
+            if (key := (part.place, part.words, last)) not in self.known:
+                own = [w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]
+                every = [self._cell(part.place, (*own, *last, seed)) for seed in self.tuning]
+                self.known[key] = every
+            cells += self.known[key]
+        return cells
 
     def _candidate(self, side: Side, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
@@ -373,9 +390,9 @@ class Choice:
         return [*cells.values()]
 
     def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-        part, decision = (side.parts or [side])[0], side.decision
+        decision = side.decision
         assert decision
-        values = {question: _values(self._cells(part, question)[0]) for question in side.trials}
+        values = {question: _values(self._cells(side, question)[0]) for question in side.trials}
         chosen = [question for question in side.trials if question[0] == decision.candidate]
         longest = max(chosen, key=lambda question: question[1], default=None)
         reached = longest and side.trials[longest]

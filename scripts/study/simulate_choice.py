@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.best import STEP
-from fdi.analysis.choice import Candidate, Plan, Question, Reached, mean, play
+from fdi.analysis.choice import Candidate, Plan, Question, Reached, play
 from fdi.analysis.metrics import curves
 from fdi.analysis.results import Results, own
 
@@ -53,19 +53,14 @@ def grid(results: Results, init: str) -> tuple[list[float], dict[Question, Reach
 
 
 def simulate(results: Results) -> pd.DataFrame:
-    """A row for each initial state, and one for all together: what is chosen, the best of the grid,
-    what the choice loses in points, and what it costs in whole trainings.
+    """A row for each initial state: what is chosen, the best of the grid, what the choice loses in
+    points, and what it costs in whole trainings of a candidate.
     """
     epochs = int(results.runs["trainer.epochs"].max())
     short = max(1, epochs // 5)
-    grids = {init: grid(results, init) for init in results.runs["init"].unique()}
-    floors = next(iter(grids.values()))[0]
-    shared = {
-        key: mean([known[key] for _, known in grids.values()])
-        for key in next(iter(grids.values()))[1]
-    }
     rows = []
-    for init, known in [*((init, of[1]) for init, of in grids.items()), ("all", shared)]:
+    for init in results.runs["init"].unique():
+        floors, known = grid(results, init)
         plan = Plan(VALUES, len(floors), Candidate(5e-3, floors.index(1e-16)), epochs, short, 3, 2)
         decision, asked = play(plan, lambda each, of=known: of.get(each, OUTSIDE))
         whole = {each: reached for (each, at), reached in known.items() if at == epochs}

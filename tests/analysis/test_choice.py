@@ -53,7 +53,7 @@ def test_it_loses_at_most_a_point_against_the_best_of_the_grid(best, begins, flo
     near = [value for (value, _), epochs in asked if epochs == 15]
     there = max(reach((Candidate(value, 4), 15)).accuracy for value in {*near, *VALUES})
     assert reach((decision.candidate, 15)).accuracy >= there - 0.01
-    assert sum(longest(asked).values()) < 16 * 15, "of 45 that a whole grid would take, at least"
+    assert sum(longest(asked).values()) < 20 * 15, "a whole grid takes 55 at least"
 
 
 def test_what_has_not_moved_yet_is_not_dropped():
@@ -111,7 +111,8 @@ def test_a_floor_is_tried_only_where_gradients_stand_near_it():
     whole = {row for (_, row), epochs in asked if epochs == 15}
     assert whole == {0, 1}, "the first that does not matter stands for all below it"
     _, asked = play(FLOORS, grid(5e-3))
-    assert {row for (_, row), epochs in asked if epochs == 15} == {*range(5)}
+    values = [len({value for (value, of), _ in asked if of == row}) for row in range(5)]
+    assert min(values) == PLAN.keep, "where nobody measured, each is tried at the best values"
     decision, _ = play(FLOORS, grid(5e-3, floor=4, margins=(1e-9,) * 5))
     assert decision.candidate == Candidate(5e-3, 4)
 
@@ -129,7 +130,7 @@ def test_where_one_floor_finds_nothing_the_next_one_is_tried():
 def test_a_choice_costs_less_than_four_times_that_of_before():
     """Before: 12 short trainings of two seeds and 3 whole ones, and 10 compared ones."""
     _, epochs = usual(FLOORS)
-    assert 3 * epochs / 15 + 10 < 4 * (2 * 12 * 3 / 15 + 2 * 3 + 10)
+    assert 3 * epochs / 15 + 15 < 4 * (2 * 12 * 3 / 15 + 2 * 3 + 10)
 
 
 def test_means_keep_the_least_margin_and_what_failed():

@@ -154,9 +154,7 @@ def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path, da
     ("optimizer", "floors"),
     [("sgd", {None}), ("adam", {1e-8, 1e-16, 1e-24}), ("smorms3", {10**-e for e in (8, 16, 24)})],
 )
-def test_a_floor_is_chosen_where_the_optimizer_has_one(
-    fdi_run, tmp_path, data, optimizer, floors
-):
+def test_a_floor_is_chosen_where_the_optimizer_has_one(fdi_run, tmp_path, data, optimizer, floors):
     """One that has no float64 has none whose square is 0 in float32."""
     words = (*WORDS[:-1], f"optimizer={optimizer}", "tune.values=[5e-3]")
     assert fdi_run(*words).code == 0
