@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES
 from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
 from fdi.analysis.contrasts import STATISTICS, TESTED, compare
@@ -18,18 +19,10 @@ from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
-from fdi.config import Mistake
-from fdi.track.files import parse_json
 
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
-STEP = "optimizer.lr"
-TUNED = (STEP, "optimizer.eps", "optimizer.precision")
-"""Keys in which the sides of a comparison may differ, each having its own best value."""
-CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
-SETTINGS = {"common": "default step", "shared": "best common step", "best": "each at its best"}
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
-SAID = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
 DECIDED = ("better", "worse")
 
 
@@ -81,32 +74,6 @@ class Side(NamedTuple):
         return good_range(steps) if steps else (np.nan, np.nan)
 
 
-def choices(results: Results) -> list[dict[str, Any]]:
-    """What the decisions in the folder say of each initial state. Raises fdi.Mistake for a file
-    that is none.
-    """
-    found = []
-    for path in sorted((results.folder / CHOICES).glob(f"*/{CHOICE}")):
-        try:
-            sides: Any = parse_json(path)["sides"]  # type: ignore[index] # None is caught, too
-            found += [_checked(side) for side in sides if side["init"]]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise Mistake(
-                f"{path} is damaged; remove it, fdi-run -m experiment=best writes it again"
-            ) from None
-    return found
-
-
-def _checked(side: Any) -> dict[str, Any]:
-    """Raises KeyError or TypeError where it is not what a decision says."""
-    named = {key: side[key] for key in SAID}
-    for trial in side["trials"]:
-        _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
-    for setting, of in side["settings"].items():
-        _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
-    return named
-
-
 def networks(results: Results) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
     sizes. Of two decisions on one network and initial state, the later one counts.
@@ -115,7 +82,7 @@ def networks(results: Results) -> list[list[Side]]:
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     found = [
         Side(choice["init"], setting, of["values"], choice, runs.iloc[rows], {}, pd.Series())
-        for choice in choices(results)
+        for choice in decisions(results.folder)[0]
         for setting, of in choice["settings"].items()
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]
@@ -137,7 +104,7 @@ def _networks(parts: Sequence[pd.DataFrame]) -> list[dict[str, Any]]:
     every, told, sizes = pd.concat(parts), [], ["dataset", "model", "layers"]
     names = short_names(differing(every, *free))
     for first in (part.iloc[0] for part in parts):
-        apart = differing(where(every, first[sizes].to_dict()), *free)
+        apart = differing(where(every, dict(zip(sizes, first[sizes]))), *free)
         known = [f"{names[key]} = {shown(first[key])}" for key in apart if pd.notna(first[key])]
         size = (first["dataset"], first["model"], int(first["layers"]))
         told.append(dict(zip(NETWORK, (*size, int(first["trainer.epochs"]), ", ".join(known)))))
@@ -235,7 +202,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     return shown.dropna(axis=1, how="all").astype(object).fillna("-")
 
 
-def _reached(row: Mapping[str, Any]) -> str:
+def _reached(row: Mapping[Any, Any]) -> str:
     accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
     if pd.notna(row["difference"]):
         accuracy += f"\n{row['difference']:+.1f}"

@@ -1,13 +1,24 @@
 """How a value is chosen: a rule that asks for trainings and is told what they reached. It knows
-nothing of runs, so that it can be tried where a whole grid is trained already.
+nothing of runs, so that it can be tried where a whole grid is trained already. And the decisions
+that were written down.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from fdi.track.files import parse_json
+
+STEP = "optimizer.lr"
+TUNED = (STEP, "optimizer.eps", "optimizer.precision")
+"""Keys in which the sides of a comparison may differ, each having its own best value."""
+SETTINGS = {"common": "default step", "shared": "best common step", "best": "each at its best"}
+CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
+SAID = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
 LONGER = 3  # times the short training, after which a candidate at chance counts as not found
 NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
 FINE = 2.0  # largest factor between the best value and its neighbours
@@ -249,3 +260,26 @@ def _apart(one: float, other: float) -> float:
 
 def _short(value: float) -> float:
     return float(f"{value:.2g}")
+
+
+def decisions(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the decisions below `results` say of each initial state, SAID, the oldest first; and a
+    line for each file that is none.
+    """
+    found, broken = [], []
+    for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
+        try:
+            content: Any = parse_json(path)
+            found += [_checked(side) for side in content["sides"] if side["init"]]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            broken.append(f"{path}: not a decision; fdi-run -m experiment=best writes it again")
+    return found, broken
+
+
+def _checked(side: dict[str, Any]) -> dict[str, Any]:
+    """Raises KeyError or TypeError for what is no part of a decision."""
+    for trial in side["trials"]:
+        _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
+    for setting, of in side["settings"].items():
+        _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
+    return {key: side[key] for key in SAID}

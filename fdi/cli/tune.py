@@ -21,8 +21,19 @@ import numpy as np
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
-from fdi.analysis.best import CHOICE, CHOICES, TUNED
-from fdi.analysis.choice import Candidate, Decision, Plan, Question, Reached, Rule, mean, usual
+from fdi.analysis.choice import (
+    CHOICE,
+    CHOICES,
+    TUNED,
+    Candidate,
+    Decision,
+    Plan,
+    Question,
+    Reached,
+    Rule,
+    mean,
+    usual,
+)
 from fdi.cli.cells import (
     Cell,
     combinations,
@@ -49,6 +60,7 @@ DIVERGED = "Diverged: "  # how the error of such a run begins
 FAILS = Reached(0.0, math.inf, 2)
 REFUSED = FAILS._replace(classes=1)
 FOUND = ("chosen", "tied")
+FLOORS = ("floor_steady", "floor_noisy")
 Words = tuple[str, ...]
 
 
@@ -130,8 +142,8 @@ class Choice:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments, self.source = arguments, source(arguments)
         self.config: Any = compose_sweep(arguments)
-        self.tune: Any = OmegaConf.to_container(self.config.tune)
-        self.zoo: Any = OmegaConf.to_container(self.config.zoo) if self.config.zoo else None
+        nodes: Any = OmegaConf.to_container(self.config)
+        self.tune, self.zoo = nodes["tune"], nodes["zoo"]
         self.key = self.tune["key"]
         self.tuning = [f"seed={seed}" for seed in self.tune["seeds"]]
         words = [tuple(row) for row in combinations(arguments)]
@@ -446,10 +458,10 @@ def _trial(question: Question, reached: Reached | None) -> dict[str, Any]:
 
 def _margin(row: Mapping[str, Any]) -> float | None:
     """The largest gradient of a hidden layer over the floor of the optimizer."""
-    named = [row.get(key) for key in ("rate", "grad_task_max", "floor_steady", "floor_noisy")]
-    if any(value is None for value in named):
+    named: list[Any] = [row.get(k) for k in ("rate", "grad_task_max", *FLOORS)]
+    if None in named:
         return None
-    _, gradient, *floors = map(float, named)
+    _, gradient, *floors = named
     return gradient / max(floors) if max(floors) > 0 else math.inf
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import DECIDED, SETTINGS, Side, networks
+from fdi.analysis.best import DECIDED, Side, networks
+from fdi.analysis.choice import SETTINGS
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

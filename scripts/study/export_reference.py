@@ -29,7 +29,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import CHOICES
+from fdi.analysis.choice import CHOICES
 from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import Results, own
 from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference

@@ -22,8 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.best import STEP
-from fdi.analysis.choice import Candidate, Plan, Question, Reached, play
+from fdi.analysis.choice import STEP, Candidate, Plan, Question, Reached, play
 from fdi.analysis.metrics import curves
 from fdi.analysis.results import Results, own
 
