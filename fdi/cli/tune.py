@@ -59,7 +59,6 @@ EPS, PRECISION = "optimizer.eps", "optimizer.precision"
 DIVERGED = "Diverged: "  # how the error of such a run begins
 FAILS = Reached(0.0, math.inf, 2)
 REFUSED = FAILS._replace(classes=1)
-FOUND = ("chosen", "tied")
 FLOORS = ("floor_steady", "floor_noisy")
 Words = tuple[str, ...]
 
@@ -107,6 +106,7 @@ class Side:
     default: Cell
     plan: Plan
     parts: list[Side] = field(default_factory=list)
+    cells: dict[Question, list[Cell]] = field(default_factory=dict)
     trials: dict[Question, Reached | None] = field(default_factory=dict)
     decision: Decision | None = None
 
@@ -115,10 +115,9 @@ class Side:
         self.asked = next(self.asking)
 
     @property
-    def able(self) -> list[Side]:
-        """The parts that are not refused; itself where it has none."""
-        known = [part.decision and part.decision.state for part in self.parts]
-        return [p for p, state in zip(self.parts, known) if state != "refused"] or [self]
+    def state(self) -> str:
+        """That of the decision."""
+        return self.decision.state if self.decision else "open"
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
         """What came of all that it asked."""
@@ -162,7 +161,6 @@ class Choice:
         self.names: dict[Path, str] | None = {} if self.zoo else None
         self.trained: dict[Path, Cell] = {}
         self.refused: set[Path] = set()
-        self.known: dict[tuple[int, Words, Words], list[Cell]] = {}
         self.sides = [self._side(place, words, beside) for place, words in composing(every)]
         self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
@@ -219,9 +217,8 @@ class Choice:
         was chosen for one of them, and the rows that were.
         """
         first = parts[0]
-        decided = [side.decision for side in parts if side.decision]
-        found = [each for each in decided if each.state in FOUND] or decided
-        chosen = [each.candidate for each in found if each.candidate]
+        found = [side for side in parts if side.state != "not found"] or parts
+        chosen = [s.decision.candidate for s in found if s.decision and s.decision.candidate]
         own = {each.value for each in chosen}
         values = own | {v for v in first.plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
@@ -263,7 +260,7 @@ class Choice:
             number, epochs = usual(side.plan)
             trainings += number * len(self.tuning)
             left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
-            self._cells(side, side.asked[0])  # raises for values that are refused
+            self._asked(side)  # raises for values that are refused
         cost = estimate(left + [self.sides[0].default] * compared, self.config.dry_run)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
@@ -277,9 +274,9 @@ class Choice:
         if self._decide(self.sides) == INTERRUPTED:
             return INTERRUPTED
         for place in range(len(self.networks) * (not self.zoo)):
-            parts = [side for side in self.sides if side.place == place]
-            known = all(side.decision and side.decision.candidate for side in parts)
-            self.shared += [self._together(parts)] if known and len(parts) > 1 else []
+            parts = [s for s in self.sides if s.place == place and s.state != "refused"]
+            if len(parts) > 1 and all(side.state != "unknown" for side in parts):
+                self.shared.append(self._together(parts))
         if self._decide(self.shared) == INTERRUPTED:
             return INTERRUPTED
         named = varied(side.words for side in self.sides)
@@ -292,13 +289,12 @@ class Choice:
 
     def _decide(self, sides: Sequence[Side]) -> int:
         while waiting := [side for side in sides if not side.decision]:
-            every = [cell for s in waiting for q in s.asked for cell in self._cells(s, q)]
-            cells = {cell.directory: cell for cell in every}
-            new = [cell for place, cell in cells.items() if place not in self.trained]
-            if new and self._train(new) == INTERRUPTED:
+            every = [cell for side in waiting for cell in self._asked(side)]
+            new = {c.directory: c for c in every if c.directory not in self.trained}
+            if new and self._train([*new.values()]) == INTERRUPTED:
                 return INTERRUPTED
             for side in waiting:
-                side.hear({question: self._answer(side, question) for question in side.asked})
+                side.hear({question: self._answer(side.cells[question]) for question in side.asked})
         return 0
 
     def _train(self, cells: list[Cell]) -> int:
@@ -314,10 +310,10 @@ class Choice:
             wait_for(cells)
         return 0
 
-    def _answer(self, side: Side, question: Question) -> Reached | None:
+    def _answer(self, cells: Sequence[Cell]) -> Reached | None:
         """What the trainings of a candidate reached; None where one of them cannot tell."""
-        told = [self._reached(cell) for cell in self._cells(side, question)]
-        return mean([each for each in told if each]) if all(told) else None
+        told = [*map(self._reached, cells)]
+        return None if None in told else mean([each for each in told if each])
 
     def _reached(self, cell: Cell) -> Reached | None:
         run = look(cell.directory)
@@ -335,18 +331,18 @@ class Choice:
             min((margin for margin in margins if margin is not None), default=math.nan),
         )
 
-    def _cells(self, side: Side, question: Question) -> list[Cell]:
-        """The trainings of a candidate, of all parts of a side."""
-        candidate, epochs = question
-        last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
-        cells = []
-        for part in side.able:
-            if (key := (part.place, part.words, last)) not in self.known:
-                own = [w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]
-                every = [self._cell(part.place, (*own, *last, seed)) for seed in self.tuning]
-                self.known[key] = every
-            cells += self.known[key]
-        return cells
+    def _asked(self, side: Side) -> list[Cell]:
+        """The trainings of all candidates that a side, or all of its parts, are asked for."""
+        for question in side.asked:
+            candidate, epochs = question
+            last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
+            side.cells[question] = [
+                self._cell(part.place, (*own, *last, seed))
+                for part in side.parts or [side]
+                for own in [[w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]]
+                for seed in self.tuning
+            ]
+        return [cell for question in side.asked for cell in side.cells[question]]
 
     def _candidate(self, side: Side, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
@@ -404,7 +400,7 @@ class Choice:
     def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
         decision = side.decision
         assert decision
-        values = {question: _values(self._cells(side, question)[0]) for question in side.trials}
+        values = {question: _values(side.cells[question][0]) for question in side.trials}
         chosen = [question for question in side.trials if question[0] == decision.candidate]
         longest = max(chosen, key=lambda question: question[1], default=None)
         reached = longest and side.trials[longest]
