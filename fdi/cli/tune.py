@@ -294,7 +294,7 @@ class Choice:
             if new and self._train([*new.values()]) == INTERRUPTED:
                 return INTERRUPTED
             for side in waiting:
-                side.hear({question: self._answer(side.cells[question]) for question in side.asked})
+                side.hear({each: self._means(side.cells[each]) for each in side.asked})
         return 0
 
     def _train(self, cells: list[Cell]) -> int:
@@ -310,12 +310,13 @@ class Choice:
             wait_for(cells)
         return 0
 
-    def _answer(self, cells: Sequence[Cell]) -> Reached | None:
-        """What the trainings of a candidate reached; None where one of them cannot tell."""
+    def _means(self, cells: Sequence[Cell]) -> Reached | None:
         told = [*map(self._reached, cells)]
-        return None if None in told else mean([each for each in told if each])
+        known = [each for each in told if each]
+        return mean(known) if len(known) == len(told) else None
 
     def _reached(self, cell: Cell) -> Reached | None:
+        """What a training reached; None where it cannot tell."""
         run = look(cell.directory)
         if cell.directory in self.refused or run.refused:
             return REFUSED
@@ -363,33 +364,26 @@ class Choice:
         chosen = side.decision.candidate if side.decision else None
         return None if chosen is None else self._candidate(side, chosen)
 
-    @cached_property
-    def compared(self) -> list[dict[str, list[Cell]]]:
-        """The cells that are compared, of each side and setting."""
-        together = {side.place: self._words(side) for side in self.shared}
-        return [
-            {
-                setting: [self._cell(side.place, (*side.words, *own, seed)) for seed in self.seeds]
-                for setting, own in (
-                    ("common", ()),
-                    ("shared", together.get(side.place)),
-                    ("best", self._words(side)),
-                )
-                if own is not None
-            }
-            for side in self.sides
-        ]
+    def _compared(self, side: Side) -> dict[str, list[Cell]]:
+        """The cells that compare a side, by setting; none for several together."""
+        shared = {other.place: self._words(other) for other in self.shared}
+        chosen = {"common": (), "shared": shared.get(side.place), "best": self._words(side)}
+        return {
+            setting: [self._cell(side.place, (*side.words, *own, seed)) for seed in self.seeds]
+            for setting, own in chosen.items()
+            if own is not None and not side.parts
+        }
 
     def write(self) -> list[Cell]:
         """Write the decision: what each candidate reached, what was chosen and why, and which runs
         compare it. Returns these.
         """
-        cells = {c.directory: c for of in self.compared for each in of.values() for c in each}
-        sides = [self._told(side, of) for side, of in zip(self.sides, self.compared)]
+        sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
+        cells = {cell.directory: cell for _, of in sides for each in of.values() for cell in each}
         content = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.tune,
-            "sides": sides + [self._told(side, {}) for side in self.shared],
+            "sides": [self._told(*side) for side in sides],
         }
         if self.zoo:
             networks = [{"kind": member.kind, "words": member.words} for member in self.members]
@@ -413,7 +407,15 @@ class Choice:
             "candidate": values[longest] if longest else None,
             "accuracy": reached and reached.accuracy,
             "seeds": len(self.tuning),
-            "trials": [values[each] | _trial(each, told) for each, told in side.trials.items()],
+            "trials": [
+                {
+                    **values[each],
+                    "epochs": each[1],
+                    "accuracy": told and told.accuracy,
+                    "loss": told.loss if told and math.isfinite(told.loss) else None,
+                }
+                for each, told in side.trials.items()
+            ],
             "settings": {
                 setting: {
                     "values": _values(cells[0]),
@@ -442,14 +444,7 @@ def _key(word: str) -> str:
 
 def _values(cell: Cell) -> dict[str, Any]:
     """Those of what may be chosen."""
-    every = {key: _value(cell, key) for key in TUNED}
-    return {key: value for key, value in every.items() if value is not None}
-
-
-def _trial(question: Question, reached: Reached | None) -> dict[str, Any]:
-    """What is written of a candidate; an accuracy of None is not known."""
-    loss = reached.loss if reached and math.isfinite(reached.loss) else None
-    return {"epochs": question[1], "accuracy": reached and reached.accuracy, "loss": loss}
+    return {key: value for key in TUNED if (value := _value(cell, key)) is not None}
 
 
 def _margin(row: Mapping[str, Any]) -> float | None:
