@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from commands import REFERENCE, TINY, fail, process, records
 from fdi.analysis.best import each_at_its_best, good_range, networks
 from fdi.analysis.choice import decisions
 from fdi.analysis.results import own
+from fdi.study.measured import reference
 from fdi.track.process import lock
 
 FEW = ("tune.seeds=[1000]", "tune.short=2", "tune.keep=1", "tune.extend=0", "optimizer=sgd")
@@ -26,6 +28,7 @@ WORDS = (
     *(REFERENCE, "dataset.file=data.npz", "dataset.valid=0.3", "tune.values=[1e-6,1]", *FEW),
 )
 STEP = "optimizer.lr"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 
 
 @pytest.fixture
@@ -87,6 +90,10 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     best = table[table["setting"] == "best"]
     assert (best["validated"] > 90).all()
     assert (best["mean"] < 30).all(), "validation and test disagree"
+
+    runpy.run_path(str(SCRIPT))["export"](tmp_path / "results", tmp_path / "reference")
+    published = each_at_its_best(reference(tmp_path / "reference"))
+    assert published["mean"].tolist() == pytest.approx(table["mean"].tolist(), rel=1e-4)
 
     gone = next(path for path, run in runs.items() if run in tried)
     shutil.rmtree(gone)
