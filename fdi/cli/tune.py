@@ -7,13 +7,12 @@ a zoo each side is an initial state on one of the random networks that are drawn
 from __future__ import annotations
 
 import math
-import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,12 +191,9 @@ class Choice:
                 "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
             )
         rows = list(dict.fromkeys(self._rows(words, beside)))
-        same = [
-            row
-            for row, beside_it in enumerate(rows)
-            if self._cell(place, (*words, *beside_it, "seed=0")).directory == default.directory
-        ]
-        own = Candidate(_value(default, self.key), same[0] if same else 0)
+        places = [self._cell(place, (*words, *row, "seed=0")).directory for row in rows]
+        configured = places.index(default.directory) if default.directory in places else 0
+        own = Candidate(_value(default, self.key), configured)
         epochs, values = default.values["trainer"]["epochs"], sorted(self.tune["values"])
         short = max(1, epochs // self.tune["short"])
         plan = Plan(values, len(rows), own, epochs, short, self.tune["keep"], self.tune["extend"])
@@ -239,15 +235,13 @@ class Choice:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While no other process makes this choice; one that does is waited for."""
+        if holder(self.path.parent):
+            print("another process makes this choice; waiting for it", flush=True)
         with ExitStack() as stack:
-            for tries in count():
-                try:
+            while True:
+                with suppress(Busy):
                     stack.enter_context(lock(self.path.parent, self.config.take_over))
                     break
-                except Busy:
-                    if not tries:
-                        print("another process makes this choice; waiting for it", flush=True)
-                    time.sleep(1)
             yield
 
     def cost(self) -> str:
