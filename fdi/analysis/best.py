@@ -66,12 +66,17 @@ class Side(NamedTuple):
 
     @property
     def good(self) -> tuple[float, float]:
-        """`good_range` after the shortest training, with the other values as chosen."""
-        chosen = {k: v for k, v in (self.choice["candidate"] or {}).items() if k != STEP}
-        trials = [t for t in self.choice["trials"] if t["accuracy"] and chosen.items() <= t.items()]
-        shortest = min((trial["epochs"] for trial in trials), default=0)
-        steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == shortest}
-        return good_range(steps) if steps else (np.nan, np.nan)
+        """`good_range` with the other values as chosen, after the shortest training in which the
+        chosen step is a good one.
+        """
+        chosen = self.choice["candidate"] or {}
+        beside = {key: value for key, value in chosen.items() if key != STEP}
+        trials = [t for t in self.choice["trials"] if t["accuracy"] and beside.items() <= t.items()]
+        for epochs in sorted({trial["epochs"] for trial in trials}):
+            steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
+            if steps.get(chosen[STEP], 0.0) >= GOOD * max(steps.values()):
+                return good_range(steps)
+        return np.nan, np.nan
 
 
 def networks(results: Results) -> list[list[Side]]:
@@ -176,8 +181,9 @@ CAPTION = (
     "the difference to Kaiming over pairs of equal seed and its 95 % interval, by Holm's method "
     "over the table: at the step of the configuration, at one that suits all together, and at one "
     "that suits each, chosen on validation with other seeds; good steps: the range around the best "
-    "one within which validation reaches 90 % of it after the shortest training; epochs: until "
-    "validation reaches 90 % of the best of the network, mean over the seeds that get there"
+    "one within which validation reaches 90 % of it, after the shortest training that shows it; "
+    "epochs: until validation reaches 90 % of the best of the network, mean over the seeds that "
+    "get there"
 )
 
 
@@ -194,7 +200,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         said = row["choice"] if row["setting"] == "best" and row["choice"] != "chosen" else ""
         cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_reached(row), said]))
         if row["setting"] == "best":
-            cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
+            if pd.notna(row["good_low"]):
+                cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
             if row["reached"]:
                 cells["epochs"] = f"{row['epochs_to']:.1f} ({row['reached']} of {row['n']})"
     columns = ["network", "init", *SETTINGS.values(), "good steps", "epochs"]
