@@ -1,57 +1,29 @@
-"""Each initial state at its best: which value of what was tuned suits it, chosen on validation with
-seeds of their own, and how it compares there and at the values that all have in common.
+"""Each initial state at its best: what was chosen for it, by the decision that `experiment=best`
+wrote, and how it compares there, at the values of the configuration, and at those that suit all.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import ACCURACY, SAMPLES, VALID
+from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
+from fdi.analysis.collect import ACCURACY, SAMPLES
 from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
 from fdi.analysis.contrasts import STATISTICS, TESTED, compare
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, verdict
-from fdi.track.record import TRAINED, UNTESTED
+from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
 
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
-STEP = "optimizer.lr"
-TUNED = (STEP, "optimizer.eps", "optimizer.precision")
-"""Keys in which the sides of a comparison may differ, each having its own best value."""
-
-
-class Trial(NamedTuple):
-    """What one seed says of a candidate after `epochs`; `accuracy` on validation, None where the
-    run failed; `values`: those of TUNED that it has.
-    """
-
-    candidate: Hashable
-    values: tuple[Any, ...]
-    seed: int
-    epochs: int
-    accuracy: float | None
-
-
-def ranking(trials: Iterable[Trial]) -> list[tuple[Hashable, int, float]]:
-    """(candidate, epochs, mean validation accuracy over its seeds), the best first: those that were
-    trained longest before the others, a failed seed counting as 0. Equal ones are in the order of
-    their values, so that whoever asks later finds the same one first.
-    """
-    groups: dict[tuple[Hashable, int], list[Trial]] = defaultdict(list)
-    for trial in trials:
-        groups[trial.candidate, trial.epochs].append(trial)
-    means = [
-        (name, epochs, float(np.mean([trial.accuracy or 0.0 for trial in of])), of[0].values)
-        for (name, epochs), of in groups.items()
-    ]
-    return [row[:3] for row in sorted(means, key=lambda row: (-row[1], -row[2], row[3]))]
+NETWORK = ("dataset", "model", "layers", "epochs", "settings")
+"""What tells networks apart; `settings`: the other keys in which they differ, as text."""
+DECIDED = ("better", "worse")
 
 
 def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
@@ -69,68 +41,101 @@ def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
     return values[low], values[high]
 
 
-NETWORK = ("dataset", "model", "layers", "epochs", "settings")
-"""What tells networks apart; `settings`: the other keys in which they differ, as text."""
-
-
-DECIDED = ("better", "worse")
-
-
 class Side(NamedTuple):
-    """The tested runs of an initial state of a network in a `setting`, "common" (the values that
-    all of them were tested with) or "best".
+    """The tested runs of an initial state of a network in one of SETTINGS.
 
-    `values`: those of TUNED; `network`: those of NETWORK; `moments`: mean, sd, n, low, high of the
-    test accuracy in percent. Of the best `validated`, the validation accuracy in percent that its
-    values were chosen by with `tuned` seeds, and `good`, the range of steps that `good_range` finds
-    in the shortest training, which all of them had.
+    `values`: those of TUNED; `choice`: what the decision says of the initial state; `network`:
+    those of NETWORK; `moments`: mean, sd, n, low, high of the test accuracy in percent;
+    `difference` to the baseline in the same setting, whose own best values may be others, None
+    without pairs: its p and interval are those of Holm's method over all sides.
     """
 
     init: str
     setting: str
     values: dict[str, Any]
+    choice: dict[str, Any]
     runs: pd.DataFrame
     network: dict[str, Any]
     moments: pd.Series
-    validated: float = np.nan
-    tuned: int = 0
-    good: tuple[float, float] = (np.nan, np.nan)
+    difference: Comparison | None = None
+
+    @property
+    def verdict(self) -> str:
+        """better, worse, undecided, or "" where no p can be given."""
+        return verdict(self.difference.mean, self.difference.p) if self.difference else ""
+
+    @property
+    def good(self) -> tuple[float, float]:
+        """`good_range` with the other values as chosen, after the shortest training in which the
+        chosen step is a good one.
+        """
+        chosen = self.choice["candidate"] or {}
+        beside = {key: value for key, value in chosen.items() if key != STEP}
+        trials = [t for t in self.choice["trials"] if t["accuracy"] and beside.items() <= t.items()]
+        for epochs in sorted({trial["epochs"] for trial in trials}):
+            steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
+            if steps.get(chosen[STEP], 0.0) >= GOOD * max(steps.values()):
+                return good_range(steps)
+        return np.nan, np.nan
 
 
-def networks(results: Results) -> Iterator[list[Side]]:
+def networks(results: Results) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
-    sizes.
+    sizes. Of two decisions on one network and initial state, the later one counts.
     """
-    runs = with_layers(results.runs)
-    trained = runs[runs["state"].isin(TRAINED)]
-    tuned = trained[trained["state"] == UNTESTED]
-    chose = {title for titles in tuned["sweeps"].dropna() for title in titles.split(", ")}
-    trained = trained[[_is_of(titles, chose) for titles in trained["sweeps"]]]
-    sizes = ["dataset", "model", "layers"]
-    free = ("trainer.epochs", "trainer.test", "readout", "model.depth", "init.", *TUNED)
-    varied = differing(tuned, *free)
-    names, same = short_names(varied), [*sizes, *differing(trained, *free)]
-    for _, network in tuned.groupby([*sizes, *varied], dropna=False):
-        first = network.iloc[0]
-        tested = where(trained[trained["state"] == "done"], first[same].to_dict())
-        apart = differing(where(tuned, first[sizes].to_dict()), *free)
-        known = {key: first[key] for key in apart if pd.notna(first[key])}
-        told = ", ".join(f"{names[key]} = {shown(value)}" for key, value in known.items())
-        if sides := list(_sides(network, tested, told)):
-            yield sides
+    runs = with_layers(results.runs[results.runs["state"] == "done"])
+    place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
+    found = [
+        Side(choice["init"], setting, of["values"], choice, runs.iloc[rows], {}, pd.Series())
+        for choice in decisions(results.folder)[0]
+        for setting, of in choice["settings"].items()
+        if (rows := [place[path] for path in of["runs"] if path in place])
+    ]
+    groups: dict[tuple[Any, ...], dict[tuple[str, str], Side]] = {}
+    for side, network in zip(found, _networks([side.runs for side in found])):
+        (seeds,) = by_seed(side.runs, TESTED)
+        reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), PERCENT, PERCENT)
+        numbers = {name: getattr(reached, name) for name in STATISTICS}
+        whole = side._replace(network=network, moments=pd.Series(numbers, dtype=object))
+        groups.setdefault((*network.values(),), {})[side.init, side.setting] = whole
+    return _compared([groups[key] for key in sorted(groups)])
 
 
-def _is_of(titles: Any, chosen: set[str]) -> bool:
-    """Whether a run belongs to one of the sweeps in which something was chosen."""
-    return isinstance(titles, str) and not chosen.isdisjoint(titles.split(", "))
+def _networks(parts: Sequence[pd.DataFrame]) -> list[dict[str, Any]]:
+    """NETWORK of each of several parts of the runs that are compared."""
+    if not parts:
+        return []
+    free = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
+    every, told, sizes = pd.concat(parts), [], ["dataset", "model", "layers"]
+    names = short_names(differing(every, *free))
+    for first in (part.iloc[0] for part in parts):
+        apart = differing(where(every, dict(zip(sizes, first[sizes]))), *free)
+        known = [f"{names[key]} = {shown(first[key])}" for key in apart if pd.notna(first[key])]
+        size = (first["dataset"], first["model"], int(first["layers"]))
+        told.append(dict(zip(NETWORK, (*size, int(first["trainer.epochs"]), ", ".join(known)))))
+    return told
+
+
+def _compared(groups: Sequence[Mapping[tuple[str, str], Side]]) -> list[list[Side]]:
+    """The sides with their differences to the baseline."""
+    found: list[Comparison | None] = []
+    for sides in groups:
+        for side in sides.values():
+            base = sides.get((BASELINE, side.setting))
+            one = compare(side.runs, base.runs) if base and side.init != BASELINE else None
+            found.append(one.difference if one else None)
+    each = iter(correct(found, np.zeros(len(found))))
+    return [[side._replace(difference=next(each)) for side in of.values()] for of in groups]
 
 
 def each_at_its_best(results: Results) -> pd.DataFrame:
     """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
     sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
-    than guessing; what `difference` says; `epochs_to` GOOD times the best validation accuracy of
-    the network, as a mean over the seeds that get there, `reached`; and what `Side` says of the
-    choice. No columns without such runs.
+    than guessing; the `difference` to the baseline, its interval `from`, `to` over `pairs` and its
+    `verdict`, by Holm's method; `epochs_to` GOOD times the best validation accuracy of the network,
+    as a mean over the seeds that get there, `reached`; and of the decision `choice`, its state,
+    `why`, `validated`, the validation accuracy in percent with `tuned` seeds, and the range
+    `good_low`, `good_high` of steps. No columns without such runs.
     """
     rows = []
     for sides in networks(results):
@@ -140,6 +145,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
         for side, of in zip(sides, curves):
             firsts = [first_epoch(*curve, target) for curve in of]
             reached = [first for first in firsts if pd.notna(first)]
+            choice, (low, high) = side.choice, side.good
             rows.append(
                 {
                     **side.network,
@@ -148,26 +154,36 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                     **side.values,
                     **side.moments,
                     "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
-                    **difference(side, sides),
+                    **_difference(side),
                     "epochs_to": float(np.mean(reached)) if reached else np.nan,
                     "reached": len(reached),
-                    "validated": side.validated,
-                    "tuned": side.tuned,
-                    "good_low": side.good[0],
-                    "good_high": side.good[1],
+                    "choice": choice["state"],
+                    "why": choice["why"],
+                    "validated": PERCENT * (choice["accuracy"] or np.nan),
+                    "tuned": choice["seeds"],
+                    "good_low": low,
+                    "good_high": high,
                     "numerics": side.runs["numerics"].iloc[0],
                 }
             )
     return pd.DataFrame(rows)
 
 
+def _difference(side: Side) -> dict[str, Any]:
+    found = side.difference
+    values = (found.mean, found.low, found.high, found.n) if found else (np.nan,) * 4
+    named = dict(zip(("difference", "from", "to", "pairs"), values))
+    return named | {"verdict": side.verdict}
+
+
 CAPTION = (
     "test accuracy in percent after the last epoch, mean +- standard deviation over n seeds, with "
-    "the difference to Kaiming over pairs of equal seed and its 95 % interval: at the values that "
-    "all have in common, and at those that validation chose for each with other seeds; good steps: "
-    "the range around the best one within which validation reaches 90 % of it after the shortest "
-    "training; epochs: until validation reaches 90 % of the best of the network, mean over the "
-    "seeds that get there"
+    "the difference to Kaiming over pairs of equal seed and its 95 % interval, by Holm's method "
+    "over the table: at the step of the configuration, at one that suits all together, and at one "
+    "that suits each, chosen on validation with other seeds; good steps: the range around the best "
+    "one within which validation reaches 90 % of it, after the shortest training that shows it; "
+    "epochs: until validation reaches 90 % of the best of the network, mean over the seeds that "
+    "get there"
 )
 
 
@@ -179,94 +195,27 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         parts = [row["dataset"], row["model"], layers, f"{row['epochs']} epochs", row["settings"]]
         network = ", ".join(filter(None, parts))
         cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
-        accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
-        if pd.notna(row.get("difference")):
-            accuracy += f"\n{row['difference']:+.1f}"
-        if pd.notna(row.get("from")):
-            accuracy += f" ({row['from']:+.1f}..{row['to']:+.1f})"
-        if row["at_chance"]:
-            accuracy += f"\n{row['at_chance']} of {row['n']} at chance"
-        chosen = f"lr {row[STEP]:g}"
-        if pd.notna(row.get("optimizer.eps")):
-            chosen += f", eps {row['optimizer.eps']:g}"
-        best = row["setting"] == "best"
-        cells["at its best" if best else "in common"] = f"{accuracy}\n{chosen}"
-        if best:
-            cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
+        if row["choice"] != "chosen":
+            cells.setdefault(SETTINGS["best"], row["choice"])
+        said = row["choice"] if row["setting"] == "best" and row["choice"] != "chosen" else ""
+        cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_reached(row), said]))
+        if row["setting"] == "best":
+            if pd.notna(row["good_low"]):
+                cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
             if row["reached"]:
                 cells["epochs"] = f"{row['epochs_to']:.1f} ({row['reached']} of {row['n']})"
-    columns = ["network", "init", "in common", "at its best", "good steps", "epochs"]
-    return pd.DataFrame(rows.values()).reindex(columns=columns).astype(object).fillna("-")
+    columns = ["network", "init", *SETTINGS.values(), "good steps", "epochs"]
+    shown = pd.DataFrame(rows.values()).reindex(columns=columns)
+    return shown.dropna(axis=1, how="all").astype(object).fillna("-")
 
 
-def _sides(tuned: pd.DataFrame, tested: pd.DataFrame, settings: str) -> Iterator[Side]:
-    names = [key for key in TUNED if key in tuned and tuned[key].notna().any()]
-    inits = list(dict.fromkeys(tuned["init"]))
-    length = tuned["trainer.epochs"].max()
-    tested = tested[tested["trainer.epochs"] == length]
-    common = _common(tested, names, inits)
-    first = tuned.iloc[0]
-    known = (first["dataset"], first["model"], int(first["layers"]), int(length), settings)
-    network = dict(zip(NETWORK, known))
-    for init in inits:
-        of = tuned[tuned["init"] == init]
-        trials = [
-            Trial(candidate, candidate, seed, epochs, accuracy)
-            for *candidate, seed, epochs, accuracy in of[
-                [*names, "seed", "trainer.epochs", VALID]
-            ].itertuples(index=False)
-            for candidate in [tuple(candidate)]
-        ]
-        chosen, epochs, accuracy = ranking(trials)[0]
-        best = dict(zip(names, cast("tuple[Any, ...]", chosen)))
-        for setting, values in (("common", common), ("best", best)):
-            side = where(tested[tested["init"] == init], values or {})
-            if values is None or side.empty:
-                continue
-            (seeds,) = by_seed(side, TESTED)
-            reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), PERCENT, PERCENT)
-            numbers = {name: getattr(reached, name) for name in STATISTICS}
-            found = Side(init, setting, values, side, network, pd.Series(numbers, dtype=object))
-            if setting == "best":
-                chosen_by = {t.seed for t in trials if (t.candidate, t.epochs) == (chosen, epochs)}
-                found = found._replace(
-                    validated=PERCENT * accuracy, tuned=len(chosen_by), good=_good(of, best)
-                )
-            yield found
-
-
-def _common(
-    tested: pd.DataFrame, names: Sequence[str], inits: Sequence[str]
-) -> dict[str, Any] | None:
-    """The values of `names` that all of the initial states were tested with, the most seeds of all
-    if there are several.
-    """
-    shared = [
-        (group.groupby("init")["seed"].nunique().min(), values)
-        for values, group in tested.groupby(list(names), dropna=False)
-        if set(inits) <= set(group["init"])
-    ]
-    if not shared:
-        return None
-    return dict(zip(names, max(shared, key=lambda pair: pair[0])[1]))
-
-
-def _good(of: pd.DataFrame, best: Mapping[str, Any]) -> tuple[float, float]:
-    """Of the shortest training, with the other values as in the `best`."""
-    short = where(of, {key: value for key, value in best.items() if key != STEP})
-    short = short[short["trainer.epochs"] == of["trainer.epochs"].min()]
-    return good_range(short.groupby(STEP)[VALID].mean().to_dict())
-
-
-def difference(side: Side, sides: Sequence[Side]) -> dict[str, Any]:
-    """`difference` to the baseline in the same setting, whose own best values may be others, with
-    its interval `from`, `to` over `pairs` and its `verdict`; nothing without pairs.
-    """
-    for other in sides:
-        if (other.setting, other.init) != (side.setting, BASELINE) or side.init == BASELINE:
-            continue
-        if found := compare(side.runs, other.runs):
-            n, mean, _, low, high, p, *_ = found.difference
-            word = verdict(mean, p)
-            return {"difference": mean, "from": low, "to": high, "pairs": n, "verdict": word}
-    return {}
+def _reached(row: Mapping[Any, Any]) -> str:
+    accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
+    if pd.notna(row["difference"]):
+        accuracy += f"\n{row['difference']:+.1f}"
+    if pd.notna(row["from"]):
+        accuracy += f" ({row['from']:+.1f}..{row['to']:+.1f})"
+    if row["at_chance"]:
+        accuracy += f"\n{row['at_chance']} of {row['n']} at chance"
+    eps = f", eps {row['optimizer.eps']:g}" if pd.notna(row.get("optimizer.eps")) else ""
+    return f"{accuracy}\nlr {row[STEP]:g}{eps}"

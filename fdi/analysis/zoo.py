@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.best import STEP
+from fdi.analysis.choice import STEP
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.formats import number
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
-from fdi.track.files import ZOO, parse_json
+from fdi.track.files import RUNS, ZOO, parse_json
 from fdi.track.record import TRAINED
 
 ROWS = "zoo"  # .csv in a folder of measurements
@@ -60,11 +60,16 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return [
             {
                 "zoo": int(seed),
-                **{key: row[key] for key in ("network", "init", "setting", "validated", "run")},
-                **{key: networks[row["network"]][key] for key in ("kind", "words")},
-                STEP: row[STEP],
+                **{key: side[key] for key in ("network", "init")},
+                "setting": setting,
+                "validated": side["accuracy"],
+                "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
+                **{key: networks[side["network"]][key] for key in ("kind", "words")},
+                STEP: of["values"][STEP],
             }
-            for row in content["runs"]
+            for side in content["sides"]
+            for setting, of in side["settings"].items()
+            for run in of["runs"]
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake(

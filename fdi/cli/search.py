@@ -174,8 +174,7 @@ def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | No
     left = list({cell.directory: cell for cell in cells.values() if cell}.values())
     new = [cell for cell in left if not cell.directory.exists()]
     while left := [cell for cell in left if not finished(cell.directory, cell.values["probe"])]:
-        while any(holder(cell.directory) for cell in left):
-            time.sleep(1)
+        wait_for(left)
         launch(arguments, left, run_cell)
         left = [cell for cell in left if holder(cell.directory)]
     found = [_ended(label, cell) for label, cell in cells.items()]
@@ -183,6 +182,12 @@ def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | No
         if look(cell.directory).refused:
             leave_nothing(cell)
     return found
+
+
+def wait_for(cells: Sequence[Cell]) -> None:
+    """Wait until no process is at work on any of the cells."""
+    while any(holder(cell.directory) for cell in cells):
+        time.sleep(1)
 
 
 def _ended(label: str, cell: Cell | None) -> float | None:

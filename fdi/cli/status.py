@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from fdi.analysis.choice import decisions
 from fdi.cli.command import Parser, add_results, command_line
 from fdi.cli.terminal import console, print_table
 from fdi.config.identity import LABELS
@@ -147,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for plan in groups(results, known)
         if not arguments.experiments or plan.title in arguments.experiments
     ]
-    for line in broken:
+    for line in (*broken, *decisions(results)[1]):
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not wanted:
         what = " ".join(arguments.experiments) or "runs"

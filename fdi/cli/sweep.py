@@ -139,10 +139,11 @@ def run_sweep(
     cells: list[Cell],
     before: Sequence[Cell] = (),
     names: Names | None = None,
+    refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
     code. `before`: cells of an earlier sweep for the same purpose. `names`: of cells that differ in
-    too many keys to name them all; they have no common table.
+    too many keys to name them all; they have no common table. `refused` gets those that are.
     """
     beside = [cell.directory for cell in (*before, *cells)]
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
@@ -168,7 +169,9 @@ def run_sweep(
         raise
     unfinished = print_summary(cells, table=names is None)
     for cell in new:
-        if look(cell.directory).refused or (exit_code and abandoned(cell)):
+        if (is_refused := look(cell.directory).refused) and refused is not None:
+            refused.add(cell.directory)
+        if is_refused or (exit_code and abandoned(cell)):
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
 

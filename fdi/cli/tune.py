@@ -1,14 +1,17 @@
 """A comparison of each side at its best: first a value is chosen for each side on validation, with
-seeds of its own and by successive halving; then the sides are compared, at the common value and at
-their own, with other seeds. In a zoo each side is an initial state on one of the random networks
-that are drawn first.
+seeds of its own, by the rule of fdi.analysis.choice; then the sides are compared with other seeds:
+at the values of the configuration, at those that suit all of them together, and each at its own. In
+a zoo each side is an initial state on one of the random networks that are drawn first.
 """
 
 from __future__ import annotations
 
-import os
+import math
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +20,19 @@ import numpy as np
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import OmegaConf
 
-from fdi.analysis.best import TUNED, Trial, ranking
+from fdi.analysis.choice import (
+    CHOICE,
+    CHOICES,
+    TUNED,
+    Candidate,
+    Decision,
+    Plan,
+    Question,
+    Reached,
+    Rule,
+    mean,
+    usual,
+)
 from fdi.cli.cells import (
     Cell,
     combinations,
@@ -28,37 +43,23 @@ from fdi.cli.cells import (
     together,
     varied,
 )
-from fdi.cli.compose import fitting, parsed, source
+from fdi.cli.compose import fitting, lacking, parsed, source
 from fdi.cli.cost import estimate
+from fdi.cli.search import wait_for
 from fdi.cli.summary import print_best, print_zoo
-from fdi.cli.sweep import run_sweep
-from fdi.track.files import ZOO, write_json
-from fdi.track.process import INTERRUPTED
-from fdi.track.record import finished, look
+from fdi.cli.sweep import plan_of, run_sweep
+from fdi.cli.task import FAILED, complain
+from fdi.track.files import RUNS, ZOO, write_json
+from fdi.track.process import INTERRUPTED, Busy, holder, lock
+from fdi.track.record import digest, initial_state, look
 
 TEST = "trainer.test="
+EPS, PRECISION = "optimizer.eps", "optimizer.precision"
+DIVERGED = "Diverged: "  # how the error of such a run begins
+FAILS = Reached(0.0, math.inf, 2)
+REFUSED = FAILS._replace(classes=1)
+FLOORS = ("floor_steady", "floor_noisy")
 Words = tuple[str, ...]
-
-
-class Candidate(NamedTuple):
-    """A value of the key that is chosen, and the words for what is chosen beside it."""
-
-    value: float
-    beside: Words
-
-    def words(self, key: str) -> Words:
-        return (f"{key}={self.value:g}", *self.beside)
-
-
-class Round(NamedTuple):
-    """Trainings of candidates of each side, by the words of the side."""
-
-    title: str
-    cells: dict[tuple[Words, Candidate], list[Cell]]
-
-    @property
-    def all(self) -> list[Cell]:
-        return [cell for cells in self.cells.values() for cell in cells]
 
 
 def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
@@ -67,253 +68,386 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     would cost, and there are no cells.
     """
     choice = Choice(arguments)
-    first, compared = choice.round(choice.grid(), choice.short), choice.common()
-    print(f"{choice.key} for {len(choice.sides)} sides: {choice.cost(first, compared)}", flush=True)
-    if choice.dry:
+    print(choice.cost(), flush=True)
+    if choice.config.dry_run:
         return 0, []
-    best = choice.choose(first)
-    if isinstance(best, int):
-        return best, []
-    named = varied(choice.sides)
-    for side, candidate in best.items() if not choice.members else ():
-        words = [word for word in side if word.partition("=")[0] in named]
-        print(f"chosen: {' '.join([*words, *candidate.words(choice.key)])}", flush=True)
-    chosen = choice.chosen(best)
-    cells = list({cell.directory: cell for cell in (*compared, *chosen)}.values())
-    results = Path(cells[0].values["paths"]["results"])
-    code = run_sweep(arguments, cells, names=choice.names)
+    with choice.alone():
+        if code := choice.choose():
+            return code, []
+        cells = choice.write()
+        code = run_sweep(arguments, cells, (), choice.names, choice.refused)
     if choice.members and code != INTERRUPTED:
         from fdi.analysis.results import own
         from fdi.analysis.zoo import members
 
-        choice.write_zoo(results, {"common": compared, "best": chosen})
-        print_zoo(members(own(results)))
+        print_zoo(members(own(choice.results)))
     elif not code:
-        _show(results, [*choice.trained, *cells])
-    return code, cells
+        from fdi.analysis.best import each_at_its_best
+        from fdi.analysis.collect import table
+        from fdi.analysis.results import of_runs
+
+        paths = [str(cell.directory) for cell in cells]
+        print_best(each_at_its_best(of_runs(table(choice.results, paths), choice.results)))
+    return code or choice.say_unknown(), cells
 
 
-def _show(results: Path, cells: Sequence[Cell]) -> None:
-    """The table of what was chosen and compared."""
-    from fdi.analysis.best import each_at_its_best
-    from fdi.analysis.collect import table
-    from fdi.analysis.results import of_runs
+@dataclass
+class Side:
+    """What something is chosen for: an initial state on the network of this `place`, or several of
+    them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
+    `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
+    could tell.
+    """
 
-    paths = dict.fromkeys(str(cell.directory) for cell in cells)
-    print_best(each_at_its_best(of_runs(table(results, paths), results)))
+    place: int
+    words: Words
+    rows: list[Words]
+    default: Cell
+    plan: Plan
+    parts: list[Side] = field(default_factory=list)
+    cells: dict[Question, list[Cell]] = field(default_factory=dict)
+    trials: dict[Question, Reached | None] = field(default_factory=dict)
+    decision: Decision | None = None
+
+    def __post_init__(self) -> None:
+        self.asking = Rule(self.plan).decide()
+        self.asked = next(self.asking)
+
+    @property
+    def state(self) -> str:
+        """That of the decision."""
+        return self.decision.state if self.decision else "open"
+
+    def hear(self, answers: Mapping[Question, Reached | None]) -> None:
+        """What came of all that it asked."""
+        self.trials |= answers
+        known = {each: answer for each, answer in answers.items() if answer}
+        if missing := len(answers) - len(known):
+            why = f"{missing} of {len(answers)} candidates have a training that did not end"
+            self.decision = Decision("unknown", None, why)
+        elif all(answer == REFUSED for answer in known.values()):
+            self.decision = Decision("refused", self.plan.own, "it cannot be drawn")
+        else:
+            try:
+                self.asked = self.asking.send(known)
+            except StopIteration as end:
+                self.decision = end.value
 
 
 class Choice:
     """The choice that the command line `arguments` asks for."""
 
     def __init__(self, arguments: Namespace) -> None:
-        self.arguments = arguments
-        config = compose_sweep(arguments)
-        tune: Any = OmegaConf.to_container(config.tune)
-        self.key, self.values = tune["key"], sorted(tune["values"])
-        self.extend, self.short, self.keep = tune["extend"], tune["short"], tune["keep"]
-        self.beside = [*product(*(together(*item) for item in tune["beside"].items()))]
-        self.epochs, self.dry = config.trainer.epochs, config.dry_run
+        self.arguments, self.source = arguments, source(arguments)
+        self.config: Any = compose_sweep(arguments)
+        nodes: Any = OmegaConf.to_container(self.config)
+        self.tune, self.zoo = nodes["tune"], nodes["zoo"]
+        self.key = self.tune["key"]
+        self.tuning = [f"seed={seed}" for seed in self.tune["seeds"]]
         words = [tuple(row) for row in combinations(arguments)]
-        zoo: Any = OmegaConf.to_container(config.zoo) if config.zoo else None
-        self.zoo: dict[str, Any] = zoo or {}
-        self.trained: list[Cell] = []
         self.seeds = list(dict.fromkeys(w for row in words for w in row if w.startswith("seed=")))
-        self.tuning = [f"seed={seed}" for seed in tune["seeds"]]
-        self.members = drawn(self.zoo, arguments.overrides) if self.zoo else []
         states = dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in words)
-        networks: list[Member | None] = [*self.members] or [None]
-        self.sides = {
-            (*(member.words if member else ()), *state): member
-            for member in networks
-            for state in states
-        }
-        self.names: dict[Path, str] | None = {} if zoo else None
+        self.members = drawn(self.zoo, arguments.overrides) if self.zoo else []
+        self.networks = [*dict.fromkeys(map(_network, states))]
+        every = [(self.networks.index(_network(state)), state) for state in states]
+        if self.members:
+            every = [(m.place, (*m.words, *state)) for m in self.members for state in states]
+        beside = [
+            tuple(word for words in row for word in words)
+            for row in product(*(together(*item) for item in self.tune["beside"].items()))
+        ]
+        self._refuse([words for _, words in every], beside)
+        self.names: dict[Path, str] | None = {} if self.zoo else None
+        self.trained: dict[Path, Cell] = {}
+        self.refused: set[Path] = set()
+        self.sides = [self._side(place, words, beside) for place, words in composing(every)]
+        self.shared: list[Side] = []
+        self.results = Path(self.sides[0].default.values["paths"]["results"])
+
+    def _refuse(self, sides: Sequence[Words], beside: Sequence[Words]) -> None:
+        """Raises ValueError for what cannot be chosen."""
         if self.zoo and len(self.seeds) > 1:
             raise ValueError("seed: a zoo has one run of each; zoo.networks draws more networks")
-        if same := set(self.seeds) & set(self.tuning):
+        if same := {*self.seeds} & {*self.tuning}:
             raise ValueError(
                 f"{min(same)} is a seed of the choice (tune.seeds); compare with other seeds"
             )
-        refuse_unknown(arguments, [*self.sides])
-        given = {word.partition("=")[0] for side in self.sides for word in side}
-        chosen = {self.key, *(w.partition("=")[0] for row in self.beside for ws in row for w in ws)}
+        refuse_unknown(self.arguments, sides)
+        chosen = {self.key, *(_key(word) for row in beside for word in row)}
         if others := chosen - {*TUNED}:
             raise ValueError(
                 f"tune chooses {min(others)}; the comparison knows {', '.join(TUNED)} as what may "
                 f"differ between its sides"
             )
-        if given & chosen:
+        if given := chosen & {_key(word) for side in sides for word in side}:
             raise ValueError(
-                f"{min(given & chosen)} is what is chosen (tune): leave it out, or give tune.values"
+                f"{min(given)} is what is chosen (tune): leave it out, or give tune.values"
             )
 
-    def grid(self) -> dict[Words, list[Candidate]]:
-        """All values for each side, beside all others."""
-        every = [
-            Candidate(value, tuple(word for words in row for word in words))
-            for value, row in product(self.values, self.beside)
-        ]
-        return dict.fromkeys(self.sides, every)
-
-    def round(self, candidates: dict[Words, list[Candidate]], share: int) -> Round:
-        """Trainings for 1 / `share` of the epochs."""
-        epochs = max(1, self.epochs // share)
-        fixed = (f"trainer.epochs={epochs}", f"{TEST}false")
-        cells: dict[tuple[Words, Candidate], list[Cell]] = {}
-        known: set[Path] = set()
-        for side, of in composing([*candidates.items()]):
-            own = [word for word in side if not word.startswith(("trainer.epochs=", TEST))]
-            for candidate in of:
-                words = (*own, *candidate.words(self.key), *fixed)
-                these = [self._cell(side, (*words, seed)) for seed in self.tuning]
-                place = these[0].directory
-                if place not in known:  # keys that the optimizer lacks make no other run
-                    known.add(place)
-                    cells[side, candidate] = these
-        if any(of[0].values["dataset"].get("valid") == 0 for of in cells.values()):
+    def _side(self, place: int, words: Words, beside: Sequence[Words]) -> Side:
+        default = self._cell(place, (*words, "seed=0"))
+        if default.values["dataset"].get("valid") == 0:
             raise ValueError(
                 "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
             )
-        return Round(f"{epochs} epoch{'' if epochs == 1 else 's'}", cells)
+        rows = list(dict.fromkeys(self._rows(words, beside)))
+        places = [self._cell(place, (*words, *row, "seed=0")).directory for row in rows]
+        configured = places.index(default.directory) if default.directory in places else 0
+        own = Candidate(_value(default, self.key), configured)
+        epochs, values = default.values["trainer"]["epochs"], sorted(self.tune["values"])
+        short = max(1, epochs // self.tune["short"])
+        plan = Plan(values, len(rows), own, epochs, short, self.tune["keep"], self.tune["extend"])
+        return Side(place, words, rows, default, plan)
 
-    def common(self) -> list[Cell]:
-        """The comparison at the values that all sides have in common."""
-        return self._compared(dict.fromkeys(self.sides, ()))
-
-    def chosen(self, best: dict[Words, Candidate]) -> list[Cell]:
-        """The comparison of each side at its best."""
-        return self._compared({side: best[side].words(self.key) for side in best})
-
-    def _compared(self, words: dict[Words, Words]) -> list[Cell]:
-        return [
-            self._cell(side, (*side, *own, seed))
-            for side, own in composing([*words.items()])
-            for seed in self.seeds
-        ]
-
-    def _cell(self, side: Words, words: Words) -> Cell:
-        """A cell of a side, without the words for keys that its options lack, named after the
-        network that was drawn, if one was.
+    def _rows(self, words: Words, beside: Sequence[Words]) -> Iterator[Words]:
+        """The words beside a value, without those of keys that the options lack. An eps for float64
+        is none for an optimizer that computes in float32 only, where its square is 0.
         """
-        begin = source(self.arguments)
-        cell = compose_cell(begin, fitting(begin, words))
-        if (member := self.sides[side]) and self.names is not None:
-            value = _value(cell, self.key)
-            name = f"network {member.place} ({member.kind}) {cell.values['name']['init']}"
-            self.names[cell.directory] = f"{name} {self.key}={value:g} seed={cell.values['seed']}"
-        return cell
+        for row in beside:
+            lacks = lacking(self.source, (*words, *row))
+            if EPS in lacks or PRECISION not in lacks or f"{PRECISION}=float64" not in row:
+                yield tuple(word for word in row if _key(word) not in lacks)
 
-    def cost(self, first: Round, compared: list[Cell]) -> str:
-        """How many trainings that are, and what they cost."""
-        kept = len(self.sides) * self.keep * len(self.tuning) if self.short > 1 else 0
-        left = [
-            cell
-            for cell in (*first.all, *([compared[0]] * (kept + len(compared))), *compared)
-            if not finished(cell.directory, "before")
-        ]
+    def _together(self, parts: list[Side]) -> Side:
+        """What suits several sides together: among the steps from the smallest to the largest that
+        was chosen for one of them, and the rows that were.
+        """
+        first = parts[0]
+        found = [side for side in parts if side.state != "not found"] or parts
+        chosen = [s.decision.candidate for s in found if s.decision and s.decision.candidate]
+        own = {each.value for each in chosen}
+        values = own | {v for v in first.plan.values if min(own) < v < max(own)}
+        rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
+        plan = first.plan._replace(
+            values=sorted(values), beside=len(rows), extend=0, own=Candidate(first.plan.own.value)
+        )
+        return Side(first.place, _network(first.words), rows, first.default, plan, parts)
+
+    @cached_property
+    def path(self) -> Path:
+        """Where the decision is kept, the same whatever seeds it is compared with."""
+        if self.zoo:
+            return self.results / ZOO / f"seed={self.zoo['seed']}.json"
+        sides = sorted(str(side.default.directory) for side in self.sides)
+        name = self.sides[0].default.values["name"]["experiment"]
+        return self.results / CHOICES / f"{name}-{digest(' '.join(sides))[:8]}" / CHOICE
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other process makes this choice; one that does is waited for."""
+        if holder(self.path.parent):
+            print("another process makes this choice; waiting for it", flush=True)
+        with ExitStack() as stack:
+            while True:
+                with suppress(Busy):
+                    stack.enter_context(lock(self.path.parent, self.config.take_over))
+                    break
+            yield
+
+    def cost(self) -> str:
+        """How many trainings that is, about, since it depends on what they reach; and what they
+        cost.
+        """
+        trainings, left, plan = 0, [], self.sides[0].plan
+        compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
+        for side in self.sides:
+            number, epochs = usual(side.plan)
+            trainings += number * len(self.tuning)
+            left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
+            self._asked(side)  # raises for values that are refused
+        cost = estimate(left + [self.sides[0].default] * compared, self.config.dry_run)
         return (
-            f"{len(first.all)} trainings of {first.title}"
-            + (f", {kept} of {self.epochs}" if kept else "")
-            + f" and {2 * len(compared)} that are compared; "
-            + (estimate(left, self.dry) or "all done")
+            f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
+            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared; {cost}"
         )
 
-    def choose(self, first: Round) -> dict[Words, Candidate] | int:
-        """The best candidate of each side, or the exit code of a sweep that was interrupted."""
-        if code := self._train(rounds := [first], self.short):
-            return code
-        if self.short == 1:
-            return self._best(rounds)
-        kept = {
-            side: [candidate for candidate, *_ in self._ranking(rounds, side)[: self.keep]]
-            for side in self.sides
-        }
-        if code := self._train(rounds := [self.round(kept, 1)], 1):
-            return code
-        return self._best(rounds)
-
-    def _best(self, rounds: Sequence[Round]) -> dict[Words, Candidate]:
-        found = {side: self._ranking(rounds, side)[0] for side in self.sides}
-        self.validated = {side: accuracy for side, (_, _, accuracy) in found.items()}
-        return {side: candidate for side, (candidate, *_) in found.items()}
-
-    def _train(self, rounds: list[Round], share: int) -> int:
-        """Train the one round, and further ones, added to it, while the best values are at an end;
-        returns INTERRUPTED or 0.
+    def choose(self) -> int:
+        """Decide for all sides, and for those of each network together; returns INTERRUPTED where
+        that came between, else 0.
         """
-        for _ in range(self.extend + 1):
-            cells, title = rounds[-1].all, rounds[-1].title
-            print(f"choosing {self.key}: {len(cells)} trainings of {title}", flush=True)
-            if run_sweep(self.arguments, cells, self.trained, self.names) == INTERRUPTED:
-                return INTERRUPTED
-            self.trained += cells
-            if not (more := self._beyond(rounds)):
-                break
-            rounds.append(self.round(more, share))
+        if self._decide(self.sides) == INTERRUPTED:
+            return INTERRUPTED
+        for place in range(len(self.networks) * (not self.zoo)):
+            parts = [s for s in self.sides if s.place == place and s.state != "refused"]
+            if len(parts) > 1 and all(side.state != "unknown" for side in parts):
+                self.shared.append(self._together(parts))
+        if self._decide(self.shared) == INTERRUPTED:
+            return INTERRUPTED
+        named = varied(side.words for side in self.sides)
+        for side in (*self.sides, *self.shared) if not self.zoo else ():
+            words = [word for word in side.words if _key(word) in named]
+            words += ["all together"] * bool(side.parts) + [*(self._words(side) or ())]
+            assert side.decision
+            print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
         return 0
 
-    def _beyond(self, rounds: Sequence[Round]) -> dict[Words, list[Candidate]]:
-        """For each side whose best value is the first or the last of its values, the next one."""
-        more: dict[Words, list[Candidate]] = {}
-        for side in self.sides:
-            best, _, accuracy = self._ranking(rounds, side)[0]
-            if not accuracy:  # all failed, or were refused
-                continue
-            known = sorted(
-                {
-                    candidate.value
-                    for each in rounds
-                    for other, candidate in each.cells
-                    if other == side and candidate.beside == best.beside
-                }
-                | set(self.values)
-            )
-            factor = self.values[1] / self.values[0] if len(self.values) > 1 else 3.0
-            if best.value == known[0]:
-                more[side] = [best._replace(value=float(f"{best.value / factor:.2g}"))]
-            elif best.value == known[-1]:
-                more[side] = [best._replace(value=float(f"{best.value * factor:.2g}"))]
-        return more
+    def _decide(self, sides: Sequence[Side]) -> int:
+        while waiting := [side for side in sides if not side.decision]:
+            every = [cell for side in waiting for cell in self._asked(side)]
+            new = {c.directory: c for c in every if c.directory not in self.trained}
+            if new and self._train([*new.values()]) == INTERRUPTED:
+                return INTERRUPTED
+            for side in waiting:
+                side.hear({each: self._means(side.cells[each]) for each in side.asked})
+        return 0
 
-    def write_zoo(self, results: Path, compared: Mapping[str, Sequence[Cell]]) -> None:
-        """results/zoo/seed=<seed>.json: the networks, and which run belongs to which of them, to
-        which initial state and setting. A cell that was refused has no run.
-        """
-        rows = [
-            {
-                "network": member.place,
-                "init": cell.values["name"]["init"],
-                "setting": setting,
-                self.key: _value(cell, self.key),
-                "validated": self.validated[side],
-                "run": os.path.relpath(cell.directory, results)
-                if cell.directory.exists()
-                else None,
-            }
-            for setting, cells in compared.items()
-            for (side, member), cell in zip(self.sides.items(), cells)
-            if member
-        ]
-        path = results / ZOO / f"seed={self.zoo['seed']}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        networks = [{"kind": member.kind, "words": member.words} for member in self.members]
-        write_json(path, {"zoo": self.zoo, "networks": networks, "runs": rows})
+    def _train(self, cells: list[Cell]) -> int:
+        """Train what nobody has trained, and wait for what others are at."""
+        while cells:
+            print(f"choosing {self.key}: {len(cells)} trainings", flush=True)
+            before = [*self.trained.values()]
+            code = run_sweep(self.arguments, cells, before, self.names, self.refused)
+            self.trained |= {cell.directory: cell for cell in cells}
+            if code == INTERRUPTED:
+                return code
+            cells = [cell for cell in cells if holder(cell.directory)]
+            wait_for(cells)
+        return 0
 
-    def _ranking(self, rounds: Sequence[Round], side: Words) -> list[tuple[Any, int, float]]:
-        return ranking(
-            Trial(
-                candidate,
-                tuple(value for key in TUNED if (value := _value(cell, key)) is not None),
-                cell.values["seed"],
-                cell.values["trainer"]["epochs"],
-                (look(cell.directory).result or {}).get("valid_accuracy_last"),
-            )
-            for each in rounds
-            for (other, candidate), cells in each.cells.items()
-            if other == side
-            for cell in cells
+    def _means(self, cells: Sequence[Cell]) -> Reached | None:
+        told = [*map(self._reached, cells)]
+        known = [each for each in told if each]
+        return mean(known) if len(known) == len(told) else None
+
+    def _reached(self, cell: Cell) -> Reached | None:
+        """What a training reached; None where it cannot tell."""
+        run = look(cell.directory)
+        if cell.directory in self.refused or run.refused:
+            return REFUSED
+        if (run.error or "").startswith(DIVERGED):
+            return FAILS
+        if not (result := run.result):
+            return None
+        margins = map(_margin, initial_state(cell.directory, run))
+        return Reached(
+            result["valid_accuracy_last"],
+            result["train_loss_last"],
+            result["classes"],
+            min((margin for margin in margins if margin is not None), default=math.nan),
         )
+
+    def _asked(self, side: Side) -> list[Cell]:
+        """The trainings of all candidates that a side, or all of its parts, are asked for."""
+        for question in side.asked:
+            candidate, epochs = question
+            last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
+            side.cells[question] = [
+                self._cell(part.place, (*own, *last, seed))
+                for part in side.parts or [side]
+                for own in [[w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]]
+                for seed in self.tuning
+            ]
+        return [cell for question in side.asked for cell in side.cells[question]]
+
+    def _candidate(self, side: Side, candidate: Candidate) -> Words:
+        return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
+
+    def _cell(self, place: int, words: Words) -> Cell:
+        """A cell, without the words for keys that its options lack, named after the network that
+        was drawn, if one was.
+        """
+        cell = compose_cell(self.source, fitting(self.source, words))
+        if self.names is not None:
+            name = f"network {place} ({self.members[place].kind}) {cell.values['name']['init']}"
+            value = f"{self.key}={_value(cell, self.key):g}"
+            self.names[cell.directory] = f"{name} {value} seed={cell.values['seed']}"
+        return cell
+
+    def _words(self, side: Side) -> Words | None:
+        """Of what was chosen; None where nothing was."""
+        chosen = side.decision.candidate if side.decision else None
+        return None if chosen is None else self._candidate(side, chosen)
+
+    def _compared(self, side: Side) -> dict[str, list[Cell]]:
+        """The cells that compare a side, by setting; none for several together."""
+        shared = {other.place: self._words(other) for other in self.shared}
+        chosen = {"common": (), "shared": shared.get(side.place), "best": self._words(side)}
+        return {
+            setting: [self._cell(side.place, (*side.words, *own, seed)) for seed in self.seeds]
+            for setting, own in chosen.items()
+            if own is not None and not side.parts
+        }
+
+    def write(self) -> list[Cell]:
+        """Write the decision: what each candidate reached, what was chosen and why, and which runs
+        compare it. Returns these.
+        """
+        sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
+        cells = {cell.directory: cell for _, of in sides for each in of.values() for cell in each}
+        content = {
+            "command": plan_of(self.arguments, [*cells.values()]).command,
+            "tune": self.tune,
+            "sides": [self._told(*side) for side in sides],
+        }
+        if self.zoo:
+            networks = [{"kind": member.kind, "words": member.words} for member in self.members]
+            content |= {"zoo": self.zoo, "networks": networks}
+        write_json(self.path, content)
+        return [*cells.values()]
+
+    def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
+        decision = side.decision
+        assert decision
+        values = {question: _values(side.cells[question][0]) for question in side.trials}
+        chosen = [question for question in side.trials if question[0] == decision.candidate]
+        longest = max(chosen, key=lambda question: question[1], default=None)
+        reached = longest and side.trials[longest]
+        runs = self.results / RUNS
+        return {
+            "network": side.place,
+            "init": None if side.parts else side.default.values["name"]["init"],
+            "words": side.words,
+            **decision._asdict(),
+            "candidate": values[longest] if longest else None,
+            "accuracy": reached and reached.accuracy,
+            "seeds": len(self.tuning),
+            "trials": [
+                {
+                    **values[each],
+                    "epochs": each[1],
+                    "accuracy": told and told.accuracy,
+                    "loss": told.loss if told and math.isfinite(told.loss) else None,
+                }
+                for each, told in side.trials.items()
+            ],
+            "settings": {
+                setting: {
+                    "values": _values(cells[0]),
+                    "runs": [str(cell.directory.relative_to(runs)) for cell in cells],
+                }
+                for setting, cells in compared.items()
+            },
+        }
+
+    def say_unknown(self) -> int:
+        """Say where nothing was chosen; returns the exit code."""
+        decided = [side.decision for side in (*self.sides, *self.shared) if side.decision]
+        for why in {decision.why for decision in decided if not decision.candidate}:
+            return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
+        return 0
+
+
+def _network(words: Words) -> Words:
+    """Without the words of the initial state."""
+    return tuple(word for word in words if not word.startswith(("init=", "init.")))
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0]
+
+
+def _values(cell: Cell) -> dict[str, Any]:
+    """Those of what may be chosen."""
+    return {key: value for key in TUNED if (value := _value(cell, key)) is not None}
+
+
+def _margin(row: Mapping[str, Any]) -> float | None:
+    """The largest gradient of a hidden layer over the floor of the optimizer."""
+    named: list[Any] = [row.get(k) for k in ("rate", "grad_task_max", *FLOORS)]
+    if None in named:
+        return None
+    _, gradient, *floors = named
+    return gradient / max(floors) if max(floors) > 0 else math.inf
 
 
 def _value(cell: Cell, key: str) -> Any:

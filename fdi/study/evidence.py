@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.best import difference, networks
+from fdi.analysis.best import networks
 from fdi.analysis.collect import ACCURACY, Probe
 from fdi.analysis.conditions import where
 from fdi.analysis.contrasts import Contrast, best, compare, contrasts, setting
@@ -158,13 +158,13 @@ def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Ite
         if not {"fluct", "kaiming"} <= best.keys():
             continue
         one, other = best["fluct"], best["kaiming"]
-        if about(one.network["model"], one.network["layers"]) and (d := difference(one, sides)):
+        if about(one.network["model"], one.network["layers"]) and (d := one.difference):
             run: dict[Any, Any] = one.runs.iloc[0].to_dict()
-            known = f" ({d['from']:+.1f}..{d['to']:+.1f})" if pd.notna(d["from"]) else ""
+            known = f" ({d.low:+.1f}..{d.high:+.1f})" if pd.notna(d.low) else ""
             yield (
                 f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
-                f"{other.moments['mean']:.1f}, {d['difference']:+.1f}{known}, n = {d['pairs']}: "
-                f"{d['verdict'] or 'one pair, not counted'}"
+                f"{other.moments['mean']:.1f}, {d.mean:+.1f}{known}, n = {d.n}: "
+                f"{one.verdict or 'one pair, not counted'}"
             )
 
 

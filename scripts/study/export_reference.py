@@ -8,6 +8,7 @@ curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 e
 epochs
 probe.csv                         initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
+choices/<name>/choice.json        what experiment=best decided
 zoo.csv                           one row per random network, initial state and setting
 
 A folder of results with a zoo in it gives zoo.csv and nothing else: its runs are of networks that
@@ -19,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import zoo
+from fdi.analysis.choice import CHOICES
 from fdi.analysis.metrics import curves, probes
 from fdi.analysis.results import Results, own
 from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
@@ -34,6 +37,7 @@ from fdi.track.files import ZOO, atomic
 from fdi.track.record import look
 
 KEPT = ("done", "untested", "probed")
+HIDDEN = shutil.ignore_patterns(".*")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
 FOLDERS = re.compile(
@@ -63,6 +67,8 @@ def export(results: Path, folder: Path) -> int:
     if (known := folder / PROVENANCE).exists():
         provenance = pd.concat([pd.read_csv(known, dtype=str), provenance.astype(str)])
     write(_merged(reference(folder), _select(everything, chosen)), provenance, folder)
+    if (results / CHOICES).is_dir():
+        shutil.copytree(results / CHOICES, folder / CHOICES, dirs_exist_ok=True, ignore=HIDDEN)
     return len(reference(folder).runs)
 
 

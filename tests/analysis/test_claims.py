@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from making import write_plan
 
 from fdi.analysis.contrasts import accuracies, best, contrasts
 from fdi.analysis.results import own
@@ -245,24 +246,31 @@ def test_the_same_with_each_side_at_its_best_stands_beside_the_claims_about_it(
     write_run, tmp_path, layers
 ):
     best = {"fluct": 0.02, "kaiming": 0.1}  # step size
-    accuracy = {0.005: 0.3, 0.02: 0.9, 0.1: 0.8}
+    reached = {("fluct", 0.02): 0.9, ("kaiming", 0.1): 0.8}
+    sides = []
     for init, lr in best.items():
         common = SETTINGS | ALONE | {"model.hidden": [128] * layers, "optimizer.eps": 1e-60}
         common |= FLUCT_CONFIG if init == "fluct" else KAIMING
-        for step, reached in accuracy.items():
-            config = common | {"optimizer.lr": step}
+        settings = {}
+        for setting, step in (("common", 0.005), ("best", lr)):
             rates = {f"h{layer}": 8.0 for layer in range(1, layers + 1)}
-            name = {"config": config, "rates": rates}
-            good = reached if step != 0.02 or init == "fluct" else 0.4
-            untested = {"test_accuracy_last": None, "test_accuracy_best": None}
-            write_run(init, 1000, good, result=untested, **name)
-            for seed in range(3) if step in (0.005, lr) else ():
+            name = {"config": common | {"optimizer.lr": step}, "rates": rates}
+            good = reached.get((init, step), 0.3)
+            runs = [
                 write_run(init, seed, good + seed / (100 if init == "fluct" else 50), **name)
-    write_plan(tmp_path, "best")
+                for seed in range(3)
+            ]
+            paths = [str(run.relative_to(tmp_path / "runs")) for run in runs]
+            settings[setting] = {"values": {"optimizer.lr": step}, "runs": paths}
+        known = {"state": "chosen", "why": "", "accuracy": 0.9, "seeds": 1, "trials": []}
+        chosen = {"init": init, "candidate": {"optimizer.lr": lr}, "settings": settings}
+        sides.append(known | chosen)
+    (tmp_path / "choices" / "best-0").mkdir(parents=True)
+    (tmp_path / "choices" / "best-0" / "choice.json").write_text(json.dumps({"sides": sides}))
     table = claims(own(tmp_path)).set_index("claim")["best"]
     size = f"{layers} layer{'s' * (layers > 1)}"
     said = f"randman, dense, {size}, 200 epochs, no bounds: 91.0 against 82.0, +9.0"
-    assert {text for text in table if text} == {f"{said} (+6.5..+11.5), n = 3: better"}
+    assert {text for text in table if text} == {f"{said} (+5.4..+12.6), n = 3: better"}
     deep = "Deep networks learn better than from Kaiming weights"
     assert bool(table[ONE_LAYER]) == (layers == 1)
     assert bool(table[deep]) == (layers == 5)

@@ -2,147 +2,198 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 import shutil
-from collections import defaultdict
+import threading
+import time
 from pathlib import Path
-from statistics import mean
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
-from commands import INPUT, TINY, records
+from commands import REFERENCE, TINY, fail, process, records
 
-from fdi.analysis.best import Trial, each_at_its_best, good_range, ranking
+from fdi.analysis.best import each_at_its_best, good_range, networks
+from fdi.analysis.choice import decisions
 from fdi.analysis.results import own
-from fdi.track.record import Run
+from fdi.study.measured import reference
+from fdi.track.process import lock
 
-FEW = (
-    "tune.seeds=[1000]",
-    "tune.short=2",
-    "tune.keep=1",
-    "tune.extend=1",
-    "tune.values=[1e-3,1e-2]",
-)
+FEW = ("tune.seeds=[1000]", "tune.short=2", "tune.keep=1", "tune.extend=0", "optimizer=sgd")
 WORDS = (
-    *("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1"),
-    *(word for word in TINY if word not in INPUT[:2]),
-    *("dataset.samples=40", "dataset.steps=20", "trainer.epochs=4", "trainer.batch_size=10"),
-    *FEW,
+    *("-m", "experiment=best", "init=kaiming,fluct", "seed=0", "dataset=arrays"),
+    *("model.hidden=8", "trainer.epochs=4", "trainer.batch_size=4", "threads=1", "probe=none"),
+    *(REFERENCE, "dataset.file=data.npz", "dataset.valid=0.3", "tune.values=[1e-6,1]", *FEW),
 )
-Candidate = tuple[float, float]
+STEP = "optimizer.lr"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 
 
-def candidate(run: Run) -> Candidate:
-    return run.config["optimizer"]["lr"], run.config["optimizer"].get("eps", 0.0)
+@pytest.fixture
+def data(tmp_path) -> None:
+    """Two classes that are told apart by who spikes, and the other way round in the test set: what
+    learns best is worst there.
+    """
+    chance = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    rates = np.where(np.arange(6) // 3 == y[:, None], 0.4, 0.05)
+    x = (chance.random((60, 20, 6)) < rates[:, None]).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=1 - y[40:])
 
 
-def trials(runs: list[Run], init: str, epochs: int) -> dict[Candidate, float]:
-    """Candidate -> mean validation accuracy of the runs that saw no test set."""
-    found = defaultdict(list)
-    for run in runs:
-        if run.config["name"]["init"] == init and run.config["trainer"]["epochs"] == epochs:
-            assert run.result
-            assert run.result["test_accuracy_last"] is run.result["test_samples"] is None
-            found[candidate(run)].append(run.result["valid_accuracy_last"])
-    assert {len(values) for values in found.values()} == {1}
-    return {key: mean(values) for key, values in found.items()}
+def decision(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("results/choices/*/choice.json")
+    return json.loads(path.read_text())
 
 
-def chosen(out: str) -> dict[str, Candidate]:
-    """Init -> step and floor, as the command says."""
-    rows = [
-        dict(word.split("=") for word in line.split()[1:])
-        for line in out.splitlines()
-        if line.startswith("chosen: ")
-    ]
-    return {
-        row["init"]: (float(row["optimizer.lr"]), float(row.get("optimizer.eps", 0)))
-        for row in rows
-    }
-
-
-def seeds(runs: list[Run]) -> set[int]:
-    return {run.config["seed"] for run in runs}
+def chosen(content: dict[str, Any]) -> dict[str | None, float]:
+    """Initial state -> step; of what all have in common the name is None."""
+    return {side["init"]: side["candidate"][STEP] for side in content["sides"]}
 
 
 def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_seeds(
-    fdi_run, tmp_path
+    fdi_run, tmp_path, data
 ):
     said = fdi_run(*WORDS, "dry_run=true")
-    assert (said.code, list(tmp_path.iterdir())) == (0, [])
-    assert "optimizer.lr for 2 sides: 8 trainings of 2 epochs, 2 of 4" in said.out
+    assert (said.code, {path.name for path in tmp_path.iterdir()}) == (0, {"data.npz"})
+    assert "optimizer.lr for 2 sides: about " in said.out
     found = fdi_run(*WORDS)
     assert found.code == 0, found.err
-    assert said.out.partition(";")[0] in found.out
-    assert "at its best" in found.out
-    runs = [*records(tmp_path).values()]
-    tried = [run for run in runs if not run.config["trainer"]["test"]]
-    tested = [run for run in runs if run.config["trainer"]["test"]]
-    assert (seeds(tried), seeds(tested)) == ({1000}, {0, 1})
-    best = chosen(found.out)
-    for init in ("kaiming", "fluct"):
-        short, whole = trials(tried, init, 2), trials(tried, init, 4)
-        assert len(whole) < len(short), "only the best are trained to the end"
-        kept = [short[key] for key in whole if key in short]  # others are beyond an end
-        assert max(kept) == max(short.values())
-        assert whole[best[init]] == max(whole.values())
-        mine = {candidate(run) for run in tested if run.config["name"]["init"] == init}
-        assert mine == {(0.005, 1e-16), best[init]}
+    assert said.out.partition(" compared;")[0] in found.out
+    assert "each at its best" in found.out
+    runs = records(tmp_path / "results")
+    tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
+    tested = [run for run in runs.values() if run.config["trainer"]["test"]]
+    assert [{run.config["seed"] for run in of} for of in (tried, tested)] == [{1000}, {0}]
+    assert {run.result["test_accuracy_last"] for run in tried if run.result} == {None}
+    content = decision(tmp_path)
+    for side in content["sides"]:
+        whole = {t[STEP]: t["accuracy"] for t in side["trials"] if t["epochs"] == 4}
+        assert whole[side["candidate"][STEP]] == side["accuracy"] == max(whole.values())
+        inits = [side["init"]] if side["init"] else ["kaiming", "fluct"]
+        measured = [
+            run.result["valid_accuracy_last"]
+            for run in tried
+            if (run.config["name"]["init"] in inits and run.result)
+            and (run.config["trainer"]["epochs"], run.config["optimizer"]["lr"])
+            == (4, side["candidate"][STEP])
+        ]
+        assert side["accuracy"] == pytest.approx(np.mean(measured))
     table = each_at_its_best(own(tmp_path / "results"))
-    steps = table[table["setting"] == "best"].set_index("init")["optimizer.lr"]
-    assert steps.to_dict() == {init: step for init, (step, _) in best.items()}
+    assert table["setting"].tolist() == ["common", "shared", "best"] * 2
+    steps = table.set_index(["setting", "init"])[STEP]
+    assert steps["common"].tolist() == [0.01, 0.01]
+    assert set(steps["shared"]) == {chosen(content)[None]}
+    assert steps["best"].to_dict() == {k: v for k, v in chosen(content).items() if k}
+    best = table[table["setting"] == "best"]
+    assert (best["validated"] > 90).all()
+    assert (best["mean"] < 30).all(), "validation and test disagree"
 
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    gone = min(before).parent
+    runpy.run_path(str(SCRIPT))["export"](tmp_path / "results", tmp_path / "reference")
+    published = each_at_its_best(reference(tmp_path / "reference"))
+    assert published["mean"].tolist() == pytest.approx(table["mean"].tolist(), rel=1e-4)
+
+    gone = next(path for path, run in runs.items() if run in tried)
     shutil.rmtree(gone)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    holding = threading.Event()
+
+    def hold() -> None:
+        with lock(gone):
+            holding.set()
+            time.sleep(1)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    holding.wait()
     again = fdi_run(*WORDS)
-    assert chosen(again.out) == best
+    other.join()
+    assert again.code == 0
+    assert decision(tmp_path) == content, "a training that another process holds is waited for"
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    assert {path for path in before if after[path] != before[path]} == {gone / "run.json"}
+    assert {path for path in after if after[path] != before.get(path)} == {gone / "run.json"}
+
+
+def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(
+    fdi_run, tmp_path, data, monkeypatch
+):
+    """A full disk in the trainings of one side."""
+    words = (*WORDS, "tune.values=[1e-2]")
+    full = OSError(28, "No space left on device")
+    with monkeypatch.context() as disk:
+        fail(disk, "final_result", full, lambda c: c.name.init == "kaiming" and c.seed == 1000)
+        found = fdi_run(*words)
+    assert found.code == 1
+    assert "not all is chosen: 1 of 1 candidates have a training that did not end" in found.err
+    states = {side["init"]: side["state"] for side in decision(tmp_path)["sides"]}
+    assert states.keys() == {"kaiming", "fluct"}, "nothing suits both as far as one knows"
+    assert [states[init] == "unknown" for init in ("kaiming", "fluct")] == [True, False]
+    table = each_at_its_best(own(tmp_path / "results"))
+    assert table.groupby("init")["setting"].apply(list).to_dict() == {
+        "fluct": ["common", "best"],
+        "kaiming": ["common"],
+    }
+    assert fdi_run(*words).code == 0
+    assert {side["candidate"][STEP] for side in decision(tmp_path)["sides"]} == {0.01}
 
 
 @pytest.mark.slow
-def test_an_optimizer_without_eps_is_tried_once_for_each_step(fdi_run, tmp_path):
-    found = fdi_run(*WORDS, "optimizer=sgd", "tune.extend=0")
-    assert found.code == 0, found.err
-    short = [run for run in records(tmp_path).values() if run.config["trainer"]["epochs"] == 2]
-    assert len(short) == 2 * 2
+def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path, data):
+    first = process(*WORDS, cwd=tmp_path)
+    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
+        assert first.poll() is None, first.communicate()[1]
+        time.sleep(0.02)
+    second = fdi_run(*WORDS)
+    out, _ = first.communicate()
+    assert (first.returncode, second.code) == (0, 0)
+    assert "another process makes this choice; waiting for it" in second.out
+    content = decision(tmp_path)
+    end = out.rindex("network ")
+    assert out[end:].split() == second.out[second.out.rindex("network ") :].split()
+    shutil.rmtree(tmp_path / "results")
+    fdi_run(*WORDS)
+    assert decision(tmp_path) == content
 
 
 @pytest.mark.slow
-def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path):
+@pytest.mark.parametrize(
+    ("optimizer", "floors"),
+    [("sgd", {None}), ("adam", {1e-8, 1e-16, 1e-24}), ("smorms3", {10**-e for e in (8, 16, 24)})],
+)
+def test_a_floor_is_chosen_where_the_optimizer_has_one(fdi_run, tmp_path, data, optimizer, floors):
+    """One that has no float64 has none whose square is 0 in float32."""
+    words = (*WORDS[:-1], f"optimizer={optimizer}", "tune.values=[5e-3]")
+    assert fdi_run(*words).code == 0
+    tried = {t.get("optimizer.eps") for side in decision(tmp_path)["sides"] for t in side["trials"]}
+    assert tried >= floors
+    assert optimizer == "smorms3" or tried == floors
+
+
+@pytest.mark.slow
+def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, data):
     """Each is compared with the baseline of its own size, and named by it."""
     for hidden in (4, 9):
-        fdi_run(*WORDS, f"model.hidden={hidden}", "tune.extend=0", "tune.values=[5e-3]")
-    table = each_at_its_best(own(tmp_path / "results")).set_index(["settings", "init"])
+        fdi_run(*WORDS, f"model.hidden={hidden}", "tune.values=[5e-3]")
+    results = own(tmp_path / "results")
+    table = each_at_its_best(results).set_index(["settings", "init"])
     best = table[table["setting"] == "best"]
     for size in ("hidden = 4", "hidden = 9"):
         mine, other = (best.loc[(size, init)] for init in ("fluct", "kaiming"))
         assert mine["difference"] == pytest.approx(mine["mean"] - other["mean"])
+    assert [len(sides) for sides in networks(results)] == [6, 6]
 
 
-@pytest.mark.slow
-def test_where_all_candidates_are_equal_the_table_finds_the_one_that_was_chosen(fdi_run, tmp_path):
-    found = fdi_run(*WORDS, "tune.extend=0", "tune.values=[1e-12,1e-13]")  # which learn nothing
-    table = each_at_its_best(own(tmp_path / "results"))
-    assert sorted(table["setting"]) == ["best", "best", "common", "common"]
-    steps = table[table["setting"] == "best"].set_index("init")["optimizer.lr"]
-    assert steps.to_dict() == {init: step for init, (step, _) in chosen(found.out).items()}
-    assert "nan" not in found.out
-
-
-def test_candidates_are_ranked_by_those_trained_longest_and_a_failure_is_0():
-    trials = [
-        Trial("a", (1.0,), 0, 3, 0.99),
-        Trial("a", (1.0,), 1, 3, 0.99),
-        Trial("b", (2.0,), 0, 3, 0.5),
-        Trial("b", (2.0,), 1, 3, None),
-        Trial("b", (2.0,), 0, 15, 0.6),
-        Trial("c", (3.0,), 0, 15, 0.7),
+@pytest.mark.parametrize("text", ["", "[]", '{"sides": [{"init": "fluct", "trials": [{}]}]}'])
+def test_a_damaged_decision_is_one_line_and_counts_as_none(tmp_path, text):
+    path = tmp_path / "choices" / "best-0" / "choice.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert each_at_its_best(own(tmp_path)).empty
+    assert decisions(tmp_path)[1] == [
+        f"{path}: not a decision; fdi-run -m experiment=best writes it again"
     ]
-    assert [name for name, *_ in ranking(trials)] == ["c", "b", "a", "b"]
-    assert ranking(trials)[-1][2] == 0.25
-    equal = [Trial("large", (2.0,), 0, 3, 0.1), Trial("small", (1.0,), 0, 3, 0.1)]
-    assert [name for name, *_ in ranking(equal)] == ["small", "large"]
 
 
 def test_the_range_of_good_steps_ends_where_accuracy_falls():

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import DECIDED, NETWORK, STEP, each_at_its_best, readable
+from fdi.analysis.best import DECIDED, NETWORK, each_at_its_best, readable
+from fdi.analysis.choice import STEP
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import words

@@ -1,0 +1,285 @@
+"""How a value is chosen: a rule that asks for trainings and is told what they reached. It knows
+nothing of runs, so that it can be tried where a whole grid is trained already. And the decisions
+that were written down.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fdi.track.files import parse_json
+
+STEP = "optimizer.lr"
+TUNED = (STEP, "optimizer.eps", "optimizer.precision")
+"""Keys in which the sides of a comparison may differ, each having its own best value."""
+SETTINGS = {"common": "default step", "shared": "best common step", "best": "each at its best"}
+CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
+SAID = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
+LONGER = 3  # times the short training, after which a candidate at chance counts as not found
+NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
+FINE = 2.0  # largest factor between the best value and its neighbours
+LOSS = 0.98  # of that of guessing: below it, training learns something
+FACTOR = 3.0  # to the next value, where only one is given
+
+
+class Candidate(NamedTuple):
+    """A value, and the row of what is chosen `beside` it."""
+
+    value: float
+    beside: int = 0
+
+
+class Reached(NamedTuple):
+    """Means over the seeds of a candidate: accuracy on validation, and loss on the training set,
+    infinite where it diverged or was refused. `margin`: what NEAR is compared with, the least of
+    all layers; NaN where it was not measured.
+    """
+
+    accuracy: float
+    loss: float
+    classes: float
+    margin: float = math.nan
+
+    @property
+    def at_chance(self) -> bool:
+        chance = 1 / self.classes
+        return self.accuracy <= min(1.5 * chance, chance + (1 - chance) / 4)
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is past guessing, by one of the two."""
+        return not self.at_chance or self.loss < LOSS * math.log(self.classes)
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """The higher the better: accuracy, unless it is at chance, then the lower loss."""
+        return 0.0 if self.at_chance else round(self.accuracy, 9), -round(self.loss, 9)
+
+
+class Plan(NamedTuple):
+    """What may be chosen: `values`, in ascending order, and how many rows `beside` them; `own`:
+    what is configured. All are trained for `short` of `epochs`, the `keep` best to the end; each
+    stage adds values `extend` times at most.
+    """
+
+    values: Sequence[float]
+    beside: int
+    own: Candidate
+    epochs: int
+    short: int
+    keep: int
+    extend: int
+
+
+class Decision(NamedTuple):
+    """`state`: chosen; tied, where another is as good by every measure; not found, where none gets
+    past guessing; or unknown, where a training has not said what it reaches: then there is no
+    candidate.
+    """
+
+    state: str
+    candidate: Candidate | None
+    why: str
+
+
+Question = tuple[Candidate, int]
+"""A candidate, and for how many epochs it is to be trained."""
+Answers = Mapping[Question, Reached]
+Trainings = Generator[list[Question], Answers, None]
+
+
+def mean(of: Sequence[Reached]) -> Reached:
+    """Of several seeds or sides."""
+    accuracy, loss = (sum(each[i] for each in of) / len(of) for i in (0, 1))
+    classes, margin = max(each.classes for each in of), min(each.margin for each in of)
+    return Reached(accuracy, loss, classes, margin)
+
+
+class Rule:
+    """The choice of one side.
+
+    1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
+       one, the first, stands for all, and the search begins with it.
+    2. All values get a short training. What is at chance then is not yet known: it goes on, until
+       LONGER times as many epochs. Where the best is at an end, there is a next value.
+    3. The best of those that learned soon, and of those that were slow, are trained to the end;
+       then neighbours of the best, until there is one within a factor of FINE on both sides; then
+       the other rows that matter, at that value.
+
+    Where no value gets past guessing, step 2 is repeated with the next row.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.known: dict[Candidate, dict[int, Reached]] = {}
+
+    def decide(self) -> Generator[list[Question], Answers, Decision]:
+        """Yields what to train, is sent what it reached, and returns what that decides."""
+        yield from self._ask(self._first(), self.plan.short)
+        for row in (rows := self._rows()):
+            yield from self._values(row)
+            if finalists := self._finalists([e for e in self.known if e.beside == row]):
+                yield from self._ask(finalists, self.plan.epochs)
+                yield from self._refine(rows)
+                return self._decision(self._whole())
+        return self._decision([*self.known])
+
+    def _ask(self, candidates: Iterable[Candidate], epochs: int) -> Trainings:
+        new = [(each, epochs) for each in candidates if epochs not in self.known.get(each, {})]
+        answers = (yield new) if new else {}
+        for each, _ in new:
+            self.known.setdefault(each, {})[epochs] = answers[each, epochs]
+
+    def _first(self) -> list[Candidate]:
+        value = min(self.plan.values, key=lambda value: _apart(value, self.plan.own.value))
+        return [Candidate(value, row) for row in range(self.plan.beside)]
+
+    def _rows(self) -> list[int]:
+        """The row to begin with, then the others that matter."""
+        margins = [self.last(each).margin for each in self._first()]
+        clear = [row for row, margin in enumerate(margins) if margin >= NEAR]
+        start = clear[0] if clear else len(margins) - 1
+        if any(map(math.isnan, margins)):
+            start = self.plan.own.beside
+        return [start, *(row for row in range(len(margins)) if row not in (start, *clear))]
+
+    def _values(self, row: int) -> Trainings:
+        values = [*self.plan.values]
+        for _ in range(self.plan.extend + 1):
+            every = [Candidate(value, row) for value in values]
+            yield from self._short(every)
+            best = max(every, key=self._standing)
+            beyond = [v for v in self._beside(best.value, values) if v not in values]
+            if not self.last(best).learns or not beyond:
+                return
+            values += beyond
+
+    def _short(self, every: Sequence[Candidate]) -> Trainings:
+        yield from self._ask(every, self.plan.short)
+        slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
+        yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
+
+    def last(self, each: Candidate) -> Reached:
+        """What the longest training of a candidate reached."""
+        known = self.known[each]
+        return known[max(known)]
+
+    def _soon(self, each: Candidate) -> bool:
+        """Whether it learns in the short training."""
+        return self.known[each][self.plan.short].learns
+
+    def _standing(self, each: Candidate) -> tuple[bool, tuple[float, float]]:
+        """Those that learn soon before those that are slow."""
+        soon = self._soon(each)
+        return soon, (self.known[each][self.plan.short] if soon else self.last(each)).score
+
+    def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
+        of = [each for each in every if self.last(each).learns]
+        of.sort(key=self._standing, reverse=True)
+        groups = ([each for each in of if self._soon(each) is soon] for soon in (True, False))
+        return [each for group in groups for each in group[: self.plan.keep]]
+
+    def _whole(self) -> list[Candidate]:
+        """Those that are trained to the end, the best first."""
+        whole = [each for each, known in self.known.items() if self.plan.epochs in known]
+        return sorted(whole, key=lambda each: self.last(each).score, reverse=True)
+
+    def _refine(self, rows: Sequence[int]) -> Trainings:
+        for _ in range(self.plan.extend + 1):
+            for _ in range(self.plan.extend):
+                top = self._whole()[0]
+                values = [each.value for each in self.known if each.beside == top.beside]
+                around = [Candidate(v, top.beside) for v in self._around(top.value, values)]
+                yield from self._ask(around, self.plan.epochs)
+            row = self._whole()[0].beside
+            steps = [each.value for each in self._whole() if each.beside == row][: self.plan.keep]
+            others = [Candidate(value, other) for other in rows if other != row for value in steps]
+            yield from self._short(others)
+            yield from self._ask(self._finalists(others), self.plan.epochs)
+            if self._whole()[0].beside == row:
+                return
+
+    def _beside(self, value: float, values: Iterable[float]) -> tuple[float, float]:
+        """The nearest of the values below and above; the next ones beyond their ends."""
+        given = self.plan.values
+        factor = given[1] / given[0] if len(given) > 1 else FACTOR
+        below = max((v for v in values if v < value), default=_short(value / factor))
+        return below, min((v for v in values if v > value), default=_short(value * factor))
+
+    def _around(self, value: float, values: Sequence[float]) -> list[float]:
+        """The nearest ones, and those halfway to what is further than FINE."""
+        near = self._beside(value, values)
+        far = [v for v in near if _apart(v, value) > math.log(FINE)]
+        return [*near, *(_short(math.sqrt(value * v)) for v in far)]
+
+    def _decision(self, candidates: Sequence[Candidate]) -> Decision:
+        """Of those that are equal, the one that is nearest to what is configured."""
+        own = self.plan.own
+        ranked = sorted(candidates, key=lambda each: self.last(each).score, reverse=True)
+        top = self.last(ranked[0])
+        equal = [each for each in ranked if self.last(each).score == top.score]
+        equal.sort(key=lambda each: (each.beside != own.beside, _apart(each.value, own.value)))
+        said = f"{100 * top.accuracy:.1f} % on validation"
+        if not top.learns:
+            return Decision("not found", equal[0], f"all at chance: {said} at most")
+        if len(equal) > 1:
+            return Decision("tied", equal[0], f"{said}, as {len(equal) - 1} more")
+        others = [self.last(each).accuracy for each in ranked[1:]]
+        beside = f", the next {100 * others[0]:.1f} %" if others else ""
+        return Decision("chosen", equal[0], said + beside)
+
+
+def play(plan: Plan, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
+    """What the rule decides, and all that it asks, where it is known what a training will reach."""
+    asking, every = Rule(plan).decide(), []
+    asked = next(asking)
+    while True:
+        every += asked
+        try:
+            asked = asking.send({each: reach(each) for each in asked})
+        except StopIteration as end:
+            return end.value, every
+
+
+def usual(plan: Plan) -> tuple[int, int]:
+    """How many trainings, of how many epochs in all, the rule asks for where what is configured is
+    best.
+    """
+    _, asked = play(plan, lambda q: Reached(math.exp(-_apart(q[0].value, plan.own.value)), 0, 10))
+    longest = dict(sorted(asked, key=lambda question: question[1]))
+    return len(asked), sum(longest.values())
+
+
+def _apart(one: float, other: float) -> float:
+    return abs(math.log(one / other))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+def decisions(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the decisions below `results` say of each initial state, SAID, the oldest first; and a
+    line for each file that is none.
+    """
+    found, broken = [], []
+    for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
+        try:
+            content: Any = parse_json(path)
+            found += [_checked(side) for side in content["sides"] if side["init"]]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            broken.append(f"{path}: not a decision; fdi-run -m experiment=best writes it again")
+    return found, broken
+
+
+def _checked(side: dict[str, Any]) -> dict[str, Any]:
+    """Raises KeyError or TypeError for what is no part of a decision."""
+    for trial in side["trials"]:
+        _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
+    for setting, of in side["settings"].items():
+        _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
+    return {key: side[key] for key in SAID}
