@@ -242,6 +242,16 @@ def absolute(typing_context, a):
 
 
 @intrinsic
+def square_root(typing_context, a):
+    """The square root of a."""
+
+    def codegen(context, builder, signature, args):
+        return call_llvm(context, builder, "sqrt", a, args)
+
+    return a(a), codegen
+
+
+@intrinsic
 def exp(typing_context, a):
     """e^a."""
 
