@@ -94,6 +94,7 @@ def test_the_optimizer_and_its_weights_stay_as_they_are():
 def test_equal_settings_are_measured_once():
     class Own(Lion):
         steps = 0
+        held: Any = None
 
         def step(self, closure=None):
             Own.steps += 1
