@@ -1,4 +1,4 @@
-"""The running means of the optimizer SMORMS3 in one pass over the memory of a weight."""
+"""A step of the optimizer SMORMS3 in one pass over the memory of a weight."""
 
 from __future__ import annotations
 
@@ -6,64 +6,59 @@ import numpy as np
 from torch import Tensor
 
 from fdi.engine.cpu.kernels.jit import inlined, kernel
-from fdi.engine.cpu.kernels.simd import fill, fused, lanes, like, load, select, store, times
+from fdi.engine.cpu.kernels.simd import (
+    fill,
+    fused,
+    lanes,
+    like,
+    load,
+    select,
+    square_root,
+    store,
+    times,
+)
 
 _MOST = 16  # numbers of a vector, at most
 
 
 def update(p: Tensor, mem: Tensor, g: Tensor, g2: Tensor, lr: float, eps: float) -> None:
     """One step of fdi.train.rules for a weight with its gradient and running means, all of one
-    precision and in order in memory; to the last bit what the functions of torch give, whose square
-    root is not rounded as that of the processor is.
+    precision and in order in memory; what the functions of torch give, but for the square root,
+    which is rounded correctly here.
     """
     assert p.grad is not None
-    step = p.grad.detach().clone()
-    flat = [part.view(-1).numpy() for part in (step, mem, g, g2)]
+    flat = [part.detach().numpy().reshape(-1) for part in (p, p.grad, mem, g, g2)]
     number = flat[0].dtype.type
-    _means(*flat, number(lr), number(eps), np.zeros((len(flat), _MOST), flat[0].dtype))
-    p.sub_(step.div_(g2.sqrt().add_(eps)))
+    _step(*flat, number(lr), number(eps), np.zeros((len(flat), _MOST), flat[0].dtype))
 
 
 @kernel
-def _means(step, mem, g, g2, lr, eps, rest):
-    """The gradient `step` becomes that times min(lr, g^2 / (g2 + eps)); all arrays are flat, and
-    `rest` is memory for what is behind the last whole vector.
-    """
+def _step(p, grad, mem, g, g2, lr, eps, rest):
+    """All arrays are flat, and `rest` is memory for what is behind the last whole vector."""
     n, i = lanes(g), 0
     while i + n <= g.size:
-        new = _updated(load(step, (i,)), load(mem, (i,)), load(g, (i,)), load(g2, (i,)), lr, eps)
-        store(step, (i,), new[0]), store(mem, (i,), new[1])
-        store(g, (i,), new[2]), store(g2, (i,), new[3])
+        _update(p, grad, mem, g, g2, lr, eps, i)
         i += n
     for k in range(g.size - i):
-        rest[0, k], rest[1, k], rest[2, k], rest[3, k] = (
-            step[i + k],
-            mem[i + k],
-            g[i + k],
-            g2[i + k],
-        )
-    new = _updated(
-        load(rest, (0, 0)), load(rest, (1, 0)), load(rest, (2, 0)), load(rest, (3, 0)), lr, eps
-    )
-    store(rest, (0, 0), new[0]), store(rest, (1, 0), new[1])
-    store(rest, (2, 0), new[2]), store(rest, (3, 0), new[3])
+        rest[0, k], rest[1, k], rest[2, k] = p[i + k], grad[i + k], mem[i + k]
+        rest[3, k], rest[4, k] = g[i + k], g2[i + k]
+    _update(rest[0], rest[1], rest[2], rest[3], rest[4], lr, eps, 0)
     for k in range(g.size - i):
-        step[i + k], mem[i + k], g[i + k], g2[i + k] = (
-            rest[0, k],
-            rest[1, k],
-            rest[2, k],
-            rest[3, k],
-        )
+        p[i + k], mem[i + k], g[i + k], g2[i + k] = rest[0, k], rest[2, k], rest[3, k], rest[4, k]
 
 
 @inlined
-def _updated(grad, mem, g, g2, lr, eps):
-    one, most = like(grad, 1), fill(lr)
-    r = one / (mem + one)
-    g, g2 = _towards(g, grad, r), _towards(g2, times(grad, grad), r)
-    ratio = g * g / (g2 + fill(eps))
-    step = select(ratio > most, most, ratio) * grad
-    return step, times(mem, one - ratio) + one, g, g2
+def _update(p, grad, mem, g, g2, lr, eps, i):
+    """The vector at i."""
+    x, gradient, memory = load(p, (i,)), load(grad, (i,)), load(mem, (i,))
+    one, most, least = like(x, 1), fill(lr), fill(eps)
+    r = one / (memory + one)
+    mean = _towards(load(g, (i,)), gradient, r)
+    square = _towards(load(g2, (i,)), times(gradient, gradient), r)
+    ratio = mean * mean / (square + least)
+    step = select(ratio > most, most, ratio) * gradient / (square_root(square) + least)
+    store(p, (i,), x - step), store(mem, (i,), times(memory, one - ratio) + one)
+    store(g, (i,), mean), store(g2, (i,), square)
 
 
 @inlined

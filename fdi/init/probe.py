@@ -5,6 +5,7 @@ batch of training data shows, and which of its gradients an optimizer follows.
 from __future__ import annotations
 
 import math
+import pickle
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -294,7 +295,23 @@ def floor(optimizer: Optimizer) -> Floor:
 
     A steady gradient is s in each step, a noisy one s times a standard normal number. Weights are
     at 0 before each step, so that no step is lost in rounding; weight decay does nothing there.
+    It depends on the class and the settings alone, for which a process measures it once.
     """
+    settings = vars(_copy(optimizer, []))
+    settings["param_groups"][0].pop("factor", None)
+    try:
+        key = type(optimizer), pickle.dumps(settings)
+    except Exception:  # a user's own optimizer may hold what cannot be pickled
+        return _measured(optimizer)
+    if key not in _floors:
+        _floors[key] = _measured(optimizer)
+    return _floors[key]
+
+
+_floors: dict[tuple[type, bytes], Floor] = {}
+
+
+def _measured(optimizer: Optimizer) -> Floor:
     steady, noisy = _steps(optimizer, SIZES)
     if steady[0] > 2 * steady[1]:
         return Floor(0.0, 0.0, steady)

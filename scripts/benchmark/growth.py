@@ -34,6 +34,11 @@ AXES: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict]]] = {
     "time steps": ("training step", (50, 100, 200, 400, 800), lambda n: dict(steps=n)),
     "batch": ("training step", (32, 64, 128, 256, 512), lambda n: dict(batch=n)),
     "width": ("training step", (64, 128, 256, 512, 1024), lambda n: dict(sizes=(n,))),
+    "width of two layers": (
+        "training step",
+        (64, 128, 256, 512, 1024),
+        lambda n: dict(sizes=(n, n)),
+    ),
     "depth": ("training step", (2, 4, 8, 16, 32), lambda n: dict(sizes=(128,) * n)),
     "inputs": ("training step", (350, 700, 1400, 2800, 5600), lambda n: dict(shape=(n,))),
     "recurrent units": (

@@ -130,7 +130,7 @@ def test_surrogates_have_their_published_shape(name):
 def test_kernels_have_the_slopes_of_the_formulas(name):
     @numba.njit(**OPTIONS)
     def slopes(kind, records, v, out):
-        n = constants(kind, records, 0)
+        n = constants(kind, records, 0, 1)
         for j in range(0, v.size, 8):
             store(out, (j,), slope(n, load(v, (j,))))
 

@@ -91,6 +91,25 @@ def test_the_optimizer_and_its_weights_stay_as_they_are():
     assert optimizer.state_dict() == state
 
 
+def test_equal_settings_are_measured_once():
+    class Own(Lion):
+        steps = 0
+        held: Any = None
+
+        def step(self, closure=None):
+            Own.steps += 1
+            super().step(closure)
+
+    counts = []
+    for lr, held in ((1e-3, None), (1e-3, None), (1e-2, None), (1e-3, lambda: None)):
+        optimizer = Own([torch.nn.Parameter(torch.zeros(2))], lr=lr)
+        optimizer.held = held  # a function without a name cannot be compared
+        before = Own.steps
+        assert floor(optimizer).step(1.0) == pytest.approx(lr)
+        counts.append(Own.steps - before > 0)
+    assert counts == [True, False, True, True]
+
+
 def test_a_step_is_that_of_the_group_of_the_weights():
     weights = [torch.nn.Parameter(torch.full((4,), value)) for value in (1.0, 1.0)]
     groups: list[dict] = [{"params": weights[:1]}, {"params": weights[1:], "factor": 3.0}]

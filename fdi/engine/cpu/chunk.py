@@ -80,14 +80,14 @@ def run_chunk(
             for s in range(n):
                 counts = results.counts[start + s]
                 run_forward(network, s, given, counts, work)
-                score(start + s, s, network.plan, labels, loss, results, work)
+                score(start + s, s, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss.mode, work, gradients)
         else:
             counts, seen = results.counts[start], pooled(maps, given, work)
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
             run_forward(network, 0, seen, counts, work)
-            score(start, 0, network.plan, labels, loss, results, work)
+            score(start, 0, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward_maps(network, maps, given, back, loss.mode, work, gradients)
 
@@ -121,10 +121,12 @@ def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
 
 @inlined
 def score(
-    b: int, s: int, plan: Plan, labels: np.ndarray, loss: Loss, results: Results, work: Work
-) -> None:
+    b: int, s: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
+    work: Work,
+) -> None:  # fmt: skip
     """The loss of sample b, the s-th of its block."""
-    said, classes = pull_of(plan, loss.mode, work), plan.layers[plan.layers.size - 1].units
+    plan, said = network.plan, pull_of(network, loss.mode, work)
+    classes = plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
     results.task[b], results.prediction[b] = task(
         u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
@@ -147,7 +149,7 @@ def _backward(
     last are computed again.
     """
     add_readout(network, n, mode, back, gradients, work)
-    start_backward(network.plan, work)
+    start_backward(n, network, mode, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         for s in range(n if k < last else 0):
@@ -161,10 +163,9 @@ def _backward_maps(
     gradients: Gradients,
 ) -> None:  # fmt: skip
     """The same for one sample of a network with maps."""
-    plan, neurons = network.plan, network.map_neurons
-    seen = pooled(maps, given, work)
+    neurons, seen = network.map_neurons, pooled(maps, given, work)
     add_readout(network, 1, mode, seen, gradients, work)
-    start_backward(plan, work)
+    start_backward(1, network, mode, work)
     start_maps_backward(maps, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
@@ -173,5 +174,5 @@ def _backward_maps(
             run_window(network, 0, k, seen, work)
         backward_window(network, 1, k, mode, seen, gradients, work)
         clear_above(k, maps, work)
-        from_rows(k, maps, plan, neurons, network.natural, mode, work)
+        from_rows(k, maps, network, mode, work)
         maps_backward(k, maps, neurons, network.natural, gradients.tables, back, work)

@@ -15,7 +15,7 @@ from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.conv_winograd import tiles_to_source
 from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.rows import add_product, copy, part
+from fdi.engine.cpu.kernels.rows import add_product, copy
 from fdi.engine.cpu.kernels.simd import (
     Mask,
     Vector,
@@ -31,8 +31,8 @@ from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.neuron_equations import Kind, backward, slope
 
 if TYPE_CHECKING:
+    from fdi.engine.cpu.chunk import Parameters
     from fdi.engine.cpu.conv_plan import ConvPlan
-    from fdi.engine.cpu.dense_layout import Plan
     from fdi.engine.cpu.memory import Work
     from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
@@ -79,7 +79,7 @@ def _adjoint(
                 spike, steep = v > like(v, 0), slope(one.surrogate, v)
                 backward(
                     one, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
-                    guarded, 0, 0, at + i + size, tables, p.learned_at + j,
+                    guarded, (), at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _window(
                     gs = gs + load(u, (pulls + i,))
                 backward(
                     neuron, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
-                    p.guarded, 0, 0, at + i + size, tables, p.learned_at + j,
+                    p.guarded, (), at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def conv_backward(
     guarded], become those at t0. Links take those of `ring` steps together.
     """
     p, w, g = plan.layers[layer], work.at[0], work.numbers
-    neuron = constants(neurons.kind, neurons.constants, layer)
+    neuron = constants(neurons.kind, neurons.constants, layer, 1)
     u, adjoints = w.map_potentials + p.size_at * (w.span + 1), w.map_adjoints + p.adjoints_at
     ring, pace, top = p.ring, plan.channels * p.guarded, plan.layers[plan.layers.size - 1]
     far, gu = min(plan.states, 1) * (top.size_at + top.size), w.map_gu + p.size_at
@@ -292,14 +292,12 @@ def clear_above(k: int, plan: ConvPlan, work: Work) -> None:
 
 
 @inlined
-def from_rows(
-    k: int, plan: ConvPlan, rows: Plan, neurons: Neurons | DifferentNeurons, natural: np.ndarray,
-    mode: int, work: Work,
-) -> None:  # fmt: skip
-    """Adds what the dense layers, the plan `rows`, pull at the pooled spikes of the top layer in
+def from_rows(k: int, plan: ConvPlan, network: Parameters, mode: int, work: Work) -> None:
+    """Adds what the dense layers of the `network` pull at the pooled spikes of the top layer in
     window k: gI of the first of them, or the readout if it is the only one.
     """
-    w, top, layer = work.at[0], plan.layers[plan.layers.size - 1], rows.layers[0]
+    rows, natural, w = network.plan, network.natural, work.at[0]
+    top, layer = plan.layers[plan.layers.size - 1], rows.layers[0]
     t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
     at, out = rows.sources[layer.first_source].natural_at, w.above + top.pooled_at * (w.span + 2)
     if rows.layers.size > 1:
@@ -310,9 +308,10 @@ def from_rows(
             top.pooled, layer.units, top.pooled,
         )  # fmt: skip
     else:
-        weight = part(natural, at, (layer.units, top.pooled))
-        said, c = pull_of(rows, mode, work), neurons.readout[0]
-        readout_to_source(said, 0, t0, t1, c, weight, w.map_leak, work.numbers, out, top.pooled)
+        readout_to_source(
+            pull_of(network, mode, work), 0, t0, t1, natural, at, top.pooled, w.map_leak,
+            work.numbers, out, top.pooled,
+        )  # fmt: skip
 
 
 @inlined

@@ -67,7 +67,7 @@ def conv_forward(
     t1.
     """
     p, w, u, drive = plan.layers[layer], work.at[0], work.numbers, given.drive
-    neuron = constants(neurons.kind, neurons.constants, layer)
+    neuron = constants(neurons.kind, neurons.constants, layer, 1)
     n, m = lists.spike_indptr[layer, t0], lists.pooled_indptr[layer, t0]
     state = w.maps + plan.channels * p.guarded
     for t in range(t0, t1):

@@ -17,9 +17,35 @@ from fdi.engine.cpu.dense_forward import (
 from fdi.engine.cpu.dense_layout import BLOCK
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
-from fdi.engine.cpu.kernels.simd import constants, lanes, like, load, own, store
-from fdi.engine.cpu.loss import pull_back, pull_of, readout_gradients, readout_to_source
-from fdi.engine.cpu.neuron_equations import backward, slope, threshold
+from fdi.engine.cpu.kernels.simd import (
+    constants,
+    lanes,
+    like,
+    load,
+    load_as,
+    load_each,
+    own,
+    store,
+    store_each,
+)
+from fdi.engine.cpu.loss import (
+    list_pulls,
+    pull_back,
+    pull_of,
+    pulled,
+    readout_gradients,
+    readout_to_source,
+)
+from fdi.engine.cpu.neuron_equations import (
+    back,
+    backward,
+    learn,
+    remember,
+    rest,
+    silent,
+    slope,
+    threshold,
+)
 
 FAR = 1 << 20
 """So many gradients of a layer do not fit into the cache of a core. Spikes then add to a STRIP of
@@ -45,16 +71,10 @@ def _through_own(layer, g, now, pace, second, block, natural):
 
 
 @inlined
-def _from_readout(network, p, first, s, t, said, row, work):
-    """Sets the row of gS[t] of sample s to what the bounds and the readout say, of a layer that
-    only the readout hears.
-    """
-    plan, w, source = network.plan, work.at[0], network.plan.sources[p.heard]
-    classes = plan.layers[plan.layers.size - 1].units
-    weight = part(network.natural, source.natural_at, (classes, source.units))
-    leak, bounds = w.leak + 2 * (first + s * p.width), w.pull + s * plan.hidden + p.count_at
-    c = network.neurons.readout[0]
-    pull_back(said, s, t + 3, c, weight, leak, bounds, work.numbers, row, p.width)
+def _heard_at(network, p, s, work):
+    """Where the weights lie by which the readout hears a layer, and what the bounds say of it."""
+    plan = network.plan
+    return plan.sources[p.heard].natural_at, work.at[0].pull + s * plan.hidden + p.count_at
 
 
 @inlined
@@ -62,38 +82,84 @@ def adjoint(neuron, network, p, u, now, here, past, gu, second, far, deep, learn
     """gS[t] at u[now ...] becomes gI[t], that of the second channel `second` behind, for U[t] at
     u[here ...]; `gu`: gradients of the potential and, `far` apart, of the state.
     """
-    for j in range(0, p.width, lanes(u)):
+    for j in range(0, p.width, 2 * lanes(u)):
         one = own(neuron, network.neurons, p.state_at + j)
-        x, at, after = load(u, (here + j,)), now + j, here + p.width + j
-        v = x - threshold(one.dynamics, one.reset.theta, u, past + j, deep)
+        x, at, after = load_as(one.reset.theta, u, (here + j,)), now + j, here + p.width + j
+        was = load_each(remember(one.dynamics, rest(one.dynamics, x)), u, past + j, deep)
+        v = x - threshold(one.dynamics, one.reset.theta, was)
         steep, fired = slope(one.surrogate, v), v > like(v, 0)
         backward(
-            one, x, fired, load(u, (at,)), steep, u, gu + j, far, u, at, at + p.width, second,
-            past + j, deep, after, u, learned + j,
+            one, x, fired, load_as(x, u, (at,)), steep, u, gu + j, far, u, at, at + p.width,
+            second, was, after, u, learned + j,
         )  # fmt: skip
 
 
-@jit
-def hidden_backward(network, layer, samples, k, said, given, work):
-    """Window k of the first `samples` samples of a layer, in step with each other; `said` is what
-    the loss says of the readout.
+@inlined
+def _add_drive(drive, s, t, j, gradient):
+    """What a current gets of gI[t], a vector from the j-th neuron on."""
+    if t >= 2 and drive.shape[1] > 0:
+        to = (s, min(t - 2, drive.shape[1] - 1), j)
+        store(drive, to, load_as(gradient, drive, to) + gradient)
 
-    Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
-    gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
-    at t0. Adds to the gradient `given.drive`.
-    """
+
+@inlined
+def _columns_back(network, layer, s, j, k, said, drive, work):
+    """Window k of two vectors of neurons of sample s from the `j`-th neuron on, in registers."""
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    (t0, t1), first = window(k, work), start(plan, layer, s, w.block)
+    width, far, steps, heard = p.width, w.block * plan.total, w.steps, p.heard >= 0
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
+    one, zero = own(neuron, network.neurons, p.state_at + j), like(neuron.reset.theta, 0)
+    gu_at, learned, deep = w.gu + first + j, w.learned + first + j, far * w.span
+    second, rows = far * (w.span + 4), t1 - t0
+    now = w.adjoints + first * (w.span + 4) + (rows + 2) * width + j
+    here = w.potentials + first * (w.span + 1) + rows * width + j
+    past = w.past + first * w.span + rows * width + j
+    gu, state = load_as(zero, u, (gu_at,)), load_each(rest(one.dynamics, zero), u, gu_at + far, far)
+    gi = load_each(silent(one.synapses, zero), u, now, second)
+    leak, bound, weight = w.leak + 2 * first + j, zero, 0
+    pull_u, pull_i = load_as(zero, u, (leak,)), load_as(zero, u, (leak + width,))
+    if heard:
+        weight, bounds = _heard_at(network, p, s, work)
+        bound = load_as(zero, u, (bounds + j,))
+    for t in range(t1 - 1, t0 - 1, -1):
+        now, here, past = now - width, here - width, past - width
+        x, gs = load_as(zero, u, (here,)), bound
+        if not heard:
+            gs = load_as(zero, u, (now,))
+        elif t + 3 <= steps:
+            at = weight + j
+            pull_u, pull_i = pulled(said, s, t + 3, network.natural, at, width, pull_u, pull_i)
+            gs = bound + pull_i
+        was = load_each(remember(one.dynamics, state), u, past, deep)
+        v = x - threshold(one.dynamics, one.reset.theta, was)
+        steep, fired = slope(one.surrogate, v), v > zero
+        gd, gu, state, gi = back(one, x, fired, gs, steep, gu, state, gi, was)
+        learn(one, gd, x, fired, u, here + width, u, learned)
+        store_each(u, now, second, gi)
+        _add_drive(drive, s, t, j, gi[0])
+    store(u, (gu_at,), gu)
+    store_each(u, gu_at + far, far, state)
+    store(u, (leak,), pull_u)
+    store(u, (leak + width,), pull_i)
+
+
+@inlined
+def _rows_back(network, layer, samples, k, said, drive, work):
+    """Window k of a recurrent layer, step after step of all samples."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     (t0, t1), first = window(k, work), start(plan, layer, 0, w.block)
     width, pace, far = p.width, (w.span + 4) * p.width, w.block * plan.total
-    second, drive = far * (w.span + 4), arriving(plan, layer, given, work).drive
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    second, past_at, deep = far * (w.span + 4), w.past + first * w.span, far * w.span
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     gu, u_at, learned = w.gu + first, w.potentials + first * (w.span + 1), w.learned + first
-    past_at, deep = w.past + first * w.span, far * w.span
     for t in range(t1 - 1, t0 - 1, -1):
         row = w.adjoints + first * (w.span + 4) + (t - t0 + 2) * width
         for s in range(samples if p.heard >= 0 and t + 3 <= w.steps else 0):
-            _from_readout(network, p, first, s, t, said, row + s * pace, work)
-        if p.recurrent_from < p.units and t + 2 < w.steps:
+            weight, bounds = _heard_at(network, p, s, work)
+            leak, to = w.leak + 2 * (first + s * width), row + s * pace
+            pull_back(said, s, t + 3, network.natural, weight, width, leak, u, bounds, to, width)
+        if t + 2 < w.steps:
             _through_own(p, u, row, pace, second, w.block, network.natural)
         for s in range(samples):
             now, own_gu = row + s * pace, gu + s * width
@@ -101,11 +167,26 @@ def hidden_backward(network, layer, samples, k, said, given, work):
             past = past_at + (s * w.span + t - t0) * width
             sums = learned + s * width
             adjoint(neuron, network, p, u, now, here, past, own_gu, second, far, deep, sums)
-            if t >= 2 and drive.shape[1] > 0:
-                step = min(t - 2, drive.shape[1] - 1)
-                for j in range(0, width, lanes(u)):
-                    to = (s, step, j)
-                    store(drive, to, load(drive, to) + load(u, (now + j,)))
+            for j in range(0, width if drive.shape[1] > 0 else 0, 2 * lanes(u)):
+                _add_drive(drive, s, t, j, load_as(neuron.reset.theta, u, (now + j,)))
+
+
+@jit
+def hidden_backward(network, layer, samples, k, said, given, work):
+    """Window k of the first `samples` samples of a layer, in step with each other if it is
+    recurrent; `said` is what the loss says of the readout.
+
+    Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
+    gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
+    at t0. Adds to the gradient `given.drive`.
+    """
+    p, drive = network.plan.layers[layer], arriving(network.plan, layer, given, work).drive
+    if p.recurrent_from < p.units:
+        _rows_back(network, layer, samples, k, said, drive, work)
+        return
+    for s in range(samples):
+        for j in range(0, p.width, 2 * lanes(work.numbers)):
+            _columns_back(network, layer, s, j, k, said, drive, work)
 
 
 @jit
@@ -182,27 +263,28 @@ def _to_sources(n, layer, k, plan, natural, work):
                 here = start(plan, layer, s, w.block) * (w.span + 4) + (first + 2) * p.width
                 add_product(
                     g, w.adjoints + out, step, g, w.adjoints + here, p.width, t1 - t0 - first,
-                    natural, source.natural_at, source.units, p.units, source.units,
+                    natural, source.natural_at, source.pitch, p.units, source.units,
                 )  # fmt: skip
 
 
 @jit
 def backward_window(network, n, k, mode, given, gradients, work):
     """The dense layers of n samples back through window k; potentials are those of the window."""
-    plan, w, c = network.plan, work.at[0], network.neurons.readout[0]
-    top = plan.layers.size - 1
+    plan, w, top = network.plan, work.at[0], network.plan.layers.size - 1
     t0, t1 = window(k, work)
     _from_bounds(n, k, plan, work)
-    p, said = plan.layers[top], pull_of(plan, mode, work)
+    p, said = plan.layers[top], pull_of(network, mode, work)
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
         if source.layer >= 0 and plan.layers[source.layer].heard < 0:
             width = plan.layers[source.layer].width
-            weight = part(network.natural, source.natural_at, (p.units, source.units))
             for s in range(n):
                 first = start(plan, source.layer, s, w.block)
                 at, leak = w.adjoints + first * (w.span + 4), w.leak + 2 * first
-                readout_to_source(said, s, t0, t1, c, weight, leak, work.numbers, at, width)
+                readout_to_source(
+                    said, s, t0, t1, network.natural, source.natural_at, source.pitch, leak,
+                    work.numbers, at, width,
+                )  # fmt: skip
     for layer in range(top - 1, -1, -1):
         hidden_backward(network, layer, n, k, said, given, work)
         hidden_gradients(network, layer, n, k, given, gradients, work)
@@ -212,17 +294,21 @@ def backward_window(network, n, k, mode, given, gradients, work):
 @jit
 def add_readout(network, n, mode, given, gradients, work):
     """Adds the gradient of the readout's weights for n samples."""
-    plan, c, top = network.plan, network.neurons.readout[0], network.plan.layers.size - 1
-    said, below, p = pull_of(plan, mode, work), arriving(plan, top, given, work), plan.layers[top]
+    plan, top = network.plan, network.plan.layers.size - 1
+    said, below = pull_of(network, mode, work), arriving(plan, top, given, work)
+    p = plan.layers[top]
     table, some = weights(gradients.tables, p).below, columns(p.width, gradients)
     for s in range(n if some[0] < some[1] else 0):
-        readout_gradients(said, s, c, below, table, some, work)
+        readout_gradients(said, s, below, table, some)
 
 
 @inlined
-def start_backward(plan, work):
-    """Nothing pulls behind the last step."""
-    w, total = work.at[0], plan.total * work.at[0].block
+def start_backward(n, network, mode, work):
+    """Where the loss of n samples pulls; nothing does behind the last step."""
+    plan, w, said = network.plan, work.at[0], pull_of(network, mode, work)
+    total = plan.total * w.block
+    for s in range(n):
+        list_pulls(said, s)
     if plan.learns > 0:
         work.numbers[w.learned : w.learned + total] = 0
     work.numbers[w.leak : w.leak + 2 * total] = 0

@@ -14,8 +14,21 @@ import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import LANES, append, copy, gather, part
-from fdi.engine.cpu.kernels.simd import constants, fill, lanes, load, own, store
-from fdi.engine.cpu.neuron_equations import forward
+from fdi.engine.cpu.kernels.simd import (
+    bits,
+    constants,
+    entry,
+    fill_many,
+    lanes,
+    like,
+    load,
+    load_as,
+    load_each,
+    own,
+    store,
+    store_each,
+)
+from fdi.engine.cpu.neuron_equations import ahead, forward, remember, rest, silent
 
 
 class Arriving(NamedTuple):
@@ -113,7 +126,7 @@ def update(neuron, network, p, u, row, rows, past, deep, spikes, n):
     """
     width, far = p.width, network.plan.widest
     state = rows + network.plan.channels * far
-    for j in range(0, width, lanes(u)):
+    for j in range(0, width, 2 * lanes(u)):
         fired = forward(
             own(neuron, network.neurons, p.state_at + j), u, row + j, row + width + j, u,
             rows + j, far, u, state + j, far, past + j, deep,
@@ -122,17 +135,53 @@ def update(neuron, network, p, u, row, rows, past, deep, spikes, n):
     return n
 
 
-@jit
-def hidden_forward(network, layer, s, k, given, work):
-    """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
-    is given. The `rows` of currents and state at its beginning become those at its end.
+@inlined
+def _columns_ahead(network, layer, s, j, k, rows, given, work):
+    """Window k of two vectors of neurons of sample s from the `j`-th neuron on, in registers; bits
+    of their spikes to `fired`.
     """
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
-    spike_indptr = part(work.starts, begin, (w.steps + 1,))
-    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
-    table, rows, width, far = weights(network.tables, p), w.rows, p.width, plan.widest
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
+    one = own(neuron, network.neurons, p.state_at + j)
+    below, table, far = arriving(plan, layer, given, work), weights(network.tables, p), plan.widest
+    (t0, t1), first = window(k, work), start(plan, layer, s, w.block)
+    row, past = w.potentials + first * (w.span + 1) + j, w.past + first * w.span + j
+    words, deep = far // (2 * lanes(u)), w.block * plan.total * w.span
+    fired_at, state_at = w.fired + j // (2 * lanes(u)), rows + plan.channels * far + j
+    width = p.width
+    x = load_as(one.reset.theta, u, (row,))
+    currents = load_each(silent(one.synapses, x), u, rows + j, far)
+    state = load_each(rest(one.dynamics, x), u, state_at, far)
+    for t in range(t0, t1):
+        store_each(u, past, deep, remember(one.dynamics, state))
+        fired, x, currents, state = ahead(one, x, currents, state)
+        row += width
+        past += width
+        store(u, (row,), x)
+        work.starts[fired_at] = bits(fired)
+        fired_at += words
+        if t > 0:
+            i, first, last = currents[0], below.indptr[s, t - 1], below.indptr[s, t]
+            if below.counts.size == 0:
+                for e in range(first, last):
+                    i = i + load_as(i, table.below, (entry(below.units, e), j))
+            else:
+                for e in range(first, last):
+                    count = fill_many(below.counts[e], 2)
+                    i = i + count * load_as(i, table.below, (entry(below.units, e), j))
+            if below.drive.shape[1] > 0:
+                i = i + load_as(i, below.drive, (s, min(t - 1, below.drive.shape[1] - 1), j))
+            currents = (i,) + currents[1:]  # noqa: RUF005  # Numba knows no star
+    store_each(u, rows + j, far, currents)
+    store_each(u, state_at, far, state)
+
+
+@inlined
+def _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work):
+    """Window k of a recurrent layer of sample s, step after step; lists its spikes."""
+    plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
+    below, table, width = arriving(plan, layer, given, work), weights(network.tables, p), p.width
     (t0, t1), row = window(k, work), w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
     past, deep = w.past + start(plan, layer, s, w.block) * w.span, w.block * plan.total * w.span
     n, ones = spike_indptr[t0], given.counts[:0]
@@ -150,12 +199,33 @@ def hidden_forward(network, layer, s, k, given, work):
             for j in range(0, width, lanes(u)):
                 arrived = load(below.drive, (s, step, j))
                 store(u, (rows + j,), load(u, (rows + j,)) + arrived)
-        if p.recurrent_from < p.units:
-            last = spike_indptr[t]
-            first, border = split(p, spikes, spike_indptr[t - 1], last)
-            gather(u, rows, width, table.own, spikes, ones, first, border)
-            if border < last:
-                gather(u, rows + far, width, table.own, spikes, ones, border, last)
+        last = spike_indptr[t]
+        first, border = split(p, spikes, spike_indptr[t - 1], last)
+        gather(u, rows, width, table.own, spikes, ones, first, border)
+        if border < last:
+            gather(u, rows + plan.widest, width, table.own, spikes, ones, border, last)
+
+
+@jit
+def hidden_forward(network, layer, s, k, given, work):
+    """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
+    is given. The `rows` of currents and state at its beginning become those at its end.
+    """
+    plan, p, w = network.plan, network.plan.layers[layer], work.at[0]
+    begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
+    spike_indptr = part(work.starts, begin, (w.steps + 1,))
+    spikes, (t0, t1), rows = part(work.lists, w.spikes, (1,)), window(k, work), w.rows
+    if p.recurrent_from < p.units:
+        _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work)
+        return
+    both, n = 2 * lanes(work.numbers), spike_indptr[t0]
+    for j in range(0, p.width, both):
+        _columns_ahead(network, layer, s, j, k, rows, given, work)
+    for t in range(t0, t1):
+        fired = w.fired + (t - t0) * (plan.widest // both)
+        for i in range(p.width // both):
+            n = append(spikes, n, work.starts[fired + i], i * both)
+        spike_indptr[t + 1] = n
 
 
 @jit
@@ -168,21 +238,18 @@ def readout_forward(network, s, given, work):
     plan, c, w, u = network.plan, network.neurons.readout[0], work.at[0], work.numbers
     top = plan.layers.size - 1
     p, below = plan.layers[top], arriving(plan, top, given, work)
-    rows, width, ones = w.rows, p.width, given.counts[:0]
-    table = weights(network.tables, p).below
-    beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
-    row = w.readout + s * (w.steps + 1) * width
-    u[row : row + p.units] = c.u_init
-    u[rows : rows + width] = 0
-    for t in range(w.steps):
-        for j in range(0, width, lanes(u)):
-            i = load(u, (rows + j,))
-            store(u, (row + width + j,), beta_m * load(u, (row + j,)) + gain * i)
-            store(u, (rows + j,), beta_s * i)
-        row += width
-        if t > 0:
-            first, last = below.indptr[s, t - 1], below.indptr[s, t]
-            gather(u, rows, width, table, below.units, ones, first, last)
+    width, table = p.width, weights(network.tables, p).below
+    beta_m, gain, beta_s = fill_many(c.beta_m, 2), fill_many(c.gain, 2), fill_many(c.beta_s, 2)
+    first = w.readout + s * (w.steps + 1) * width
+    u[first : first + p.units] = c.u_init
+    for j in range(0, width, 2 * lanes(u)):
+        x, i = load_as(gain, u, (first + j,)), like(gain, 0)
+        for t in range(w.steps):
+            x, i = beta_m * x + gain * i, beta_s * i
+            store(u, (first + (t + 1) * width + j,), x)
+            if t > 0:
+                for e in range(below.indptr[s, t - 1], below.indptr[s, t]):
+                    i = i + load_as(i, table, (entry(below.units, e), j))
 
 
 @jit

@@ -50,9 +50,10 @@ LAYER = (
 )
 SOURCE = (
     "layer",  # -1: the input, or the maps below
-    "units",  # numbers of a row of `natural`
+    "units",
     "row",  # first row among the layer's afferent rows
     "natural_at",
+    "pitch",  # numbers from one row there to the next
 )
 
 
@@ -101,8 +102,10 @@ class Layout(NamedTuple):
     natural_size: int
 
 
-Starts = dict[str, tuple[int, int]]
-"""Of a source: its first row among the afferent ones, and its start in `natural`, or -1."""
+Starts = dict[str, tuple[int, int, int]]
+"""Of a source: its first row among the afferent ones, its start in `natural`, or -1, and the
+numbers from one row there to the next.
+"""
 
 
 def lay_out(network: Network, maps: ConvLayout | None) -> Layout:
@@ -132,7 +135,7 @@ class _Layout:
         }
         self.units = {p.name: p.units for layer in self.above for p in layer}
         self.records: list[dict[str, int]] = []
-        self.sources: list[tuple[int, int, int, int]] = []
+        self.sources: list[tuple[int, ...]] = []
         self.places: list[Place] = []
         self.tables, self.natural = (maps.table_size, maps.natural_size) if maps else (0, 0)
 
@@ -166,7 +169,7 @@ class _Layout:
             if p.name in own:
                 pitch = record[f"pitch_{channel}"] = _pitch(p.units)
                 record[f"own_{channel}"] = self.natural
-                starts[p.name] = self.home[p.name][1], self.natural
+                starts[p.name] = self.home[p.name][1], self.natural, pitch
                 self.natural += size * pitch
         self.records.append(record)
         self.places += [self._place(projection, record, starts) for projection in afferents]
@@ -176,26 +179,24 @@ class _Layout:
 
     def _add_source(self, source: str, row: int, size: int, starts: Starts) -> int:
         """Its rows; `size`: units of the layer that hears it."""
-        maps, kept = self.maps, True
+        maps, layer, at = self.maps, self.home.get(source, (-1, 0))[0], self.natural
         if source != self.foot:
             rows = units = self.units[source]
+            pitch = self.records[layer]["width"]
         elif maps:
-            rows, units = maps.out.codes, maps.out.size
+            rows, units, pitch = maps.out.codes, maps.out.size, maps.out.size
         else:
             rows = units = math.prod(self.network.input_shape)
-            kept = False
-        starts[source] = row, self.natural if kept else -1
-        self.sources.append((self.home.get(source, (-1, 0))[0], units, row, starts[source][1]))
-        self.natural += size * units if kept else 0
+            at, pitch = -1, 0
+        starts[source] = row, at, pitch
+        self.sources.append((layer, units, row, at, pitch))
+        self.natural += size * pitch
         return rows
 
     def _place(self, projection: Projection, record: dict[str, int], starts: Starts) -> Place:
-        column, (row, at) = self.home[projection.target][1], starts[projection.source]
+        column, (row, at, step) = self.home[projection.target][1], starts[projection.source]
         store = record["own_at"] if projection.recurrent else record["table_at"]
         seen = self.maps.out if self.maps and projection.source == self.foot else None
-        step = seen.size if seen else projection.weight.shape[1]
-        if projection.recurrent:
-            step = _pitch(step)
         at = at if at < 0 else at + column * step
         return Place(projection, store, record["width"], row, column, at, step, seen)
 
@@ -372,12 +373,15 @@ def shapes(
         readout=(n, steps + 1, classes),
         spike_indptr=(len(layers) - 1, n, steps + 1),  # ranges of `spikes`
         spikes=(n * (hidden * most + (len(layers) - 1) * LANES),),
+        fired=(span, plan.widest // LANES),  # bits of the spikes of a layer
         # what arrives, ranges of `arrived`; layer 0: of the input
         indptr=(len(layers), n, steps + 1),
         arrived=(n * int(collected) * most,),
         # currents and state
-        rows=(max(2, plan.channels) + plan.states, plan.widest),
+        rows=(plan.channels + plan.states, plan.widest),
         peak=(n, classes),
         slope=(n, classes),
+        pull_indptr=(n, steps + 2),  # ranges of `pulled`, classes that pull in a row of `readout`
+        pulled=(n * ((steps + 1) * classes + LANES),),
         pull=(n, plan.hidden),  # gradient of the bounds
     )

@@ -5,8 +5,9 @@ thread does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -63,7 +64,7 @@ class CpuEngine(Engine):
             np.finfo(kind)
         self._pool = ThreadPoolExecutor(
             self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,)
-        )
+        )  # starts none before it is asked for one
         self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
     @classmethod
@@ -135,8 +136,11 @@ class CpuEngine(Engine):
             train=train,
             readout=readout,
         )
-        for calls in batch.rounds(self.threads):
-            for future in [self._pool.submit(*call) for call in calls]:
+        for (function, *arguments), *others in batch.rounds(self.threads):
+            futures = [self._pool.submit(*call) for call in others]
+            with _without_denormals():
+                function(*arguments)
+            for future in futures:
                 future.result()
         return batch
 
@@ -146,3 +150,19 @@ class CpuEngine(Engine):
         if network not in self._memories:
             self._memories[network] = Memory(network)
         return self._memories[network]
+
+
+@contextmanager
+def _without_denormals() -> Iterator[None]:
+    """This thread computes as those of the pool; then again as before."""
+    import torch
+
+    kept = bool(_DENORMAL * np.float32(1))
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(not kept)
+
+
+_DENORMAL = np.float32(1e-40)

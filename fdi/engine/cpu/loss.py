@@ -14,15 +14,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.rows import part, scatter
-from fdi.engine.cpu.kernels.simd import bits, fill, lanes, like, load, select, store, times
+from fdi.engine.cpu.kernels.jit import inlined, jit
+from fdi.engine.cpu.kernels.rows import LANES, append, part
+from fdi.engine.cpu.kernels.simd import (
+    Vector,
+    entry,
+    fill,
+    fill_as,
+    fill_many,
+    lanes,
+    like,
+    load,
+    load_as,
+    load_many,
+    select,
+    store,
+    times,
+)
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
 if TYPE_CHECKING:
+    from fdi.engine.cpu.chunk import Parameters
     from fdi.engine.cpu.dense_forward import Arriving
-    from fdi.engine.cpu.dense_layout import Plan
     from fdi.engine.cpu.memory import Work
 
 MAX, MEAN, LAST = 0, 1, 2
@@ -136,6 +150,9 @@ def bounds(
     upper, above, lower, below = strengths[0], strengths[1], strengths[2], strengths[3]
     two, zero = count.dtype.type(2), count.dtype.type(0)
     total = zero
+    if upper == 0 and lower == 0:
+        gradient[:] = 0
+        return total
     for p in range(group.size):
         first, last = population_at[p], population_at[p + 1]
         units, groups = count.dtype.type(last - first), count.dtype.type((last - first) // group[p])
@@ -157,109 +174,127 @@ def bounds(
 class Pull(NamedTuple):
     """The loss pulls at potentials `u` [S, T + 1, width] with `slope` [S, width] at every step that
     counts by `mode`: where the readout is at its `peak` [S, width], at the last step, or
-    everywhere.
+    everywhere. In row t these are the `classes` from indptr[s, t] to indptr[s, t + 1] - 1. The
+    others are constants of the readout.
     """
 
     mode: int
     u: np.ndarray
     peak: np.ndarray
     slope: np.ndarray
+    indptr: np.ndarray
+    classes: np.ndarray
+    beta_m: float
+    gain: float
+    beta_s: float
 
 
 @inlined
-def pull_of(plan: Plan, mode: int, work: Work) -> Pull:
+def pull_of(network: Parameters, mode: int, work: Work) -> Pull:
     """What the loss says of the readout."""
-    w, width = work.at[0], plan.layers[plan.layers.size - 1].width
+    plan, c, w = network.plan, network.neurons.readout[0], work.at[0]
+    width = plan.layers[plan.layers.size - 1].width
     return Pull(
         mode,
         part(work.numbers, w.readout, (w.block, w.steps + 1, width)),
         part(work.numbers, w.peak, (w.block, width)),
         part(work.numbers, w.slope, (w.block, width)),
+        part(work.starts, w.pull_indptr, (w.block, w.steps + 2)),
+        part(work.lists, w.pulled, (1,)),
+        c.beta_m,
+        c.gain,
+        c.beta_s,
     )
+
+
+@inlined
+def _slopes(pull: Pull, s: int, t: int, j: int) -> Vector:
+    """The slopes of two vectors of classes from the j-th on, 0 where nothing pulls in row t."""
+    x = load_many(pull.slope, (s, j), 2)
+    zero = like(x, 0)
+    if pull.mode == MAX:
+        u, peak = load_as(x, pull.u, (s, t, j)), load_as(x, pull.peak, (s, j))
+        return select(u == peak, x, zero)
+    if pull.mode == LAST and t < pull.u.shape[1] - 1:
+        return zero
+    return x
+
+
+@jit
+def list_pulls(pull: Pull, s: int) -> None:
+    """Lists what pulls at sample s."""
+    rows, width = pull.u.shape[1], pull.u.shape[2]
+    n = s * (rows * width + LANES)
+    for t in range(rows):
+        pull.indptr[s, t] = n
+        for j in range(0, width if t > 2 else 0, 2 * lanes(pull.u)):
+            x = _slopes(pull, s, t, j)
+            n = append(pull.classes, n, ~(x == like(x, 0)), j)
+    pull.indptr[s, rows] = n
 
 
 @jit
 def readout_gradients(
-    pull: Pull, s: int, c: Record, arriving: Arriving, d_table: np.ndarray,
-    columns: tuple[int, int], work: Work,
-) -> None:  # fmt: skip
+    pull: Pull, s: int, arriving: Arriving, d_table: np.ndarray, columns: tuple[int, int]
+) -> None:
     """Adds the gradient of the `columns` (first, behind the last) of the readout's weight rows for
     sample s.
     """
-    u, rows, gu_at = pull.u, work.numbers, work.at[0].rows
-    last, width, none = u.shape[1] - 1, u.shape[2], arriving.counts[:0]
-    gi_at, indptr = gu_at + width, arriving.indptr
-    beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
-    zero = fill(c.beta_m - c.beta_m)
-    first, behind = columns
-    rows[gu_at + first : gu_at + behind] = 0
-    rows[gi_at + first : gi_at + behind] = 0
-    for t in range(last, 2, -1):
-        for j in range(first, behind, lanes(u)):
-            x = load(pull.slope, (s, j))
-            if pull.mode == MAX:
-                x = select(load(u, (s, t, j)) == load(pull.peak, (s, j)), x, zero)
-            elif pull.mode == LAST and t < last:
-                x = zero
-            gu = beta_m * load(rows, (gu_at + j,)) + x
-            store(rows, (gu_at + j,), gu)
-            store(rows, (gi_at + j,), beta_s * load(rows, (gi_at + j,)) + gain * gu)
-        start, stop = indptr[s, t - 3], indptr[s, t - 2]
-        scatter(d_table, arriving.units, none, start, stop, rows, gi_at, columns)
+    indptr = arriving.indptr
+    for j in range(columns[0], columns[1], 2 * lanes(d_table)):
+        beta_m, gain = fill_many(pull.beta_m, 2), fill_many(pull.gain, 2)
+        beta_s = fill_many(pull.beta_s, 2)
+        gu = gi = like(gain, 0)
+        for t in range(pull.u.shape[1] - 1, 2, -1):
+            gu = beta_m * gu + _slopes(pull, s, t, j)
+            gi = beta_s * gi + gain * gu
+            for e in range(indptr[s, t - 3], indptr[s, t - 2]):
+                place = (entry(arriving.units, e), j)
+                store(d_table, place, gi + load_as(gi, d_table, place))
 
 
 @inlined
-def _add_row(out: np.ndarray, at: int, slope: float, weight: np.ndarray, k: int) -> None:
-    """out[at:] += slope weight[k], each product rounded."""
-    units, n, steep, j = weight.shape[1], lanes(out), fill(slope), 0
-    while j + n <= units:
-        store(out, (at + j,), load(out, (at + j,)) + times(steep, load(weight, (k, j))))
-        j += n
-    for i in range(j, units):
-        out[at + i] += slope * weight[k, i]
+def pulled(
+    pull: Pull, s: int, t: int, weights: np.ndarray, at: int, pitch: int, gu: Vector, gi: Vector
+) -> tuple[Vector, Vector]:
+    """beta_m gU and gI of row t behind W^T, of some units whose columns of W [classes, `pitch`]
+    begin at weights[at], from those of the row behind it.
+
+    The readout is linear and all its units have the same constants, so W^T is taken before the
+    recursion in time: the loss pulls at few steps, and a row of weights is added there instead of a
+    product in every step.
+    """
+    for e in range(pull.indptr[s, t], pull.indptr[s, t + 1]):
+        k = entry(pull.classes, e)
+        row = load_as(gu, weights, (at + k * pitch,))
+        gu = gu + times(fill_as(gu, pull.slope[s, k]), row)
+    gi = fill_as(gi, pull.beta_s) * gi + fill_as(gu, pull.gain) * gu
+    return fill_as(gu, pull.beta_m) * gu, gi
 
 
 @inlined
 def pull_back(
-    pull: Pull, s: int, t: int, c: Record, weight: np.ndarray, leak: int, before: int,
-    g: np.ndarray, row: int, width: int,
+    pull: Pull, s: int, t: int, weights: np.ndarray, at: int, pitch: int, leak: int, g: np.ndarray,
+    before: int, row: int, width: int,
 ) -> None:  # fmt: skip
-    """Puts W^T gI[t], the gS[t - 3] of one source, and what is at g[before:] into g[row:] [width];
-    `weight` [classes, source units].
-
-    The readout is linear and all its units have the same constants, so W^T is taken before the
-    recursion in time: the loss pulls at few steps, and a row of weights is added there instead of a
-    product in every step. g[leak:] [2, width]: gU and gI behind W^T, of t + 1 (0 at the end of the
-    trial), become those of t.
+    """Puts W^T gI[t], the gS[t - 3] of one source, and what is at g[before:] into g[row:] [width].
+    g[leak:] [2, width]: beta_m gU and gI behind W^T, of t + 1 (0 at the end of the trial), become
+    those of t.
     """
-    u, slope, n = pull.u, pull.slope, lanes(g)
-    counts = pull.mode != LAST or t == u.shape[1] - 1
-    beta_m, gain, beta_s = fill(c.beta_m), fill(c.gain), fill(c.beta_s)
-    for first in range(0, weight.shape[0] if counts else 0, n):
-        steep = load(slope, (s, first))
-        pulls = ~(steep == like(steep, 0))
-        if pull.mode == MAX:
-            pulls = pulls & (load(u, (s, t, first)) == load(pull.peak, (s, first)))
-        some, k = bits(pulls), first
-        while some != 0:
-            if some & 1 != 0:
-                _add_row(g, leak, slope[s, k], weight, k)
-            some >>= 1
-            k += 1
-    for j in range(0, width, n):
-        gu = load(g, (leak + j,))
-        gi = beta_s * load(g, (leak + width + j,)) + gain * gu
+    for j in range(0, width, lanes(g)):
+        gu, gi = load(g, (leak + j,)), load(g, (leak + width + j,))
+        gu, gi = pulled(pull, s, t, weights, at + j, pitch, gu, gi)
+        store(g, (leak + j,), gu)
         store(g, (leak + width + j,), gi)
-        store(g, (leak + j,), beta_m * gu)
         store(g, (row + j,), load(g, (before + j,)) + gi)
 
 
 @jit
 def readout_to_source(
-    pull: Pull, s: int, t0: int, t1: int, c: Record, weight: np.ndarray, leak: int, g: np.ndarray,
-    g_at: int, width: int,
+    pull: Pull, s: int, t0: int, t1: int, weights: np.ndarray, at: int, pitch: int, leak: int,
+    g: np.ndarray, g_at: int, width: int,
 ) -> None:  # fmt: skip
     """Adds gS[t - 2] to row t - t0 of g[g_at:] [:, width] for t = t1 - 1 .. t0, see `pull_back`."""
     for t in range(t1, max(t0, 2), -1):
         row = g_at + (t - 1 - t0) * width
-        pull_back(pull, s, t, c, weight, leak, row, g, row, width)
+        pull_back(pull, s, t, weights, at, pitch, leak, g, row, row, width)

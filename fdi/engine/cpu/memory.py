@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-_LISTS = ("spikes", "arrived", "map_spikes", "pooled")
+_LISTS = ("spikes", "arrived", "map_spikes", "pooled", "pulled")
 _STARTS = (
     "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
-    "sorted_number", "sorted",
+    "sorted_number", "sorted", "fired", "pull_indptr",
 )  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors
 KEPT = (
     "spike_indptr", "spikes", "indptr", "arrived", "readout", "peak", "slope", "pull",
+    "pull_indptr", "pulled",
     "map_spike_indptr", "map_spikes", "pooled_indptr", "pooled", "received", "spread", "back",
 )  # fmt: skip
 """What a sample leaves from the turn of one layer to that of the next, see batch.Turns."""

@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import by_type, inlined
-from fdi.engine.cpu.kernels.simd import Mask, Vector, absolute, exp, like, load, select, store
+from fdi.engine.cpu.kernels.simd import (
+    Mask,
+    Vector,
+    absolute,
+    exp,
+    like,
+    load_as,
+    load_each,
+    select,
+    store,
+    store_each,
+)
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 
 
@@ -36,39 +47,44 @@ class Learning(Kind):
     __slots__ = ()
 
 
+def rest(dynamics: tuple, zero: Vector) -> tuple:
+    """A `zero` for each variable of the state."""
+
+
+def silent(synapses: tuple, zero: Vector) -> tuple:
+    """A `zero` for the current of each channel."""
+
+
 def advance(
-    dynamics: tuple, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
-) -> Vector:
-    """beta_m U[t] + D[t] for the `current` (1 - beta_m) sum_c sign_c I_c[t]; takes the state behind
-    state[at], at + pace ... a step further.
+    dynamics: tuple, u: Vector, fired: Mask, current: Vector, state: tuple
+) -> tuple[Vector, tuple]:
+    """beta_m U[t] + D[t] for the `current` (1 - beta_m) sum_c sign_c I_c[t], and the state a step
+    further.
     """
 
 
-def threshold(dynamics: tuple, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
-    """What U[t] must exceed for a spike, by the state before step t."""
+def threshold(dynamics: tuple, theta: Vector, state: tuple) -> Vector:
+    """What U[t] must exceed for a spike, by what is remembered of the state before step t."""
 
 
-def remember(dynamics: tuple, state: np.ndarray, at: int, pace: int, past: int, deep: int) -> None:
-    """Keeps at past, past + deep ... what `threshold` and `retreat` want to see of the state before
-    step t.
-    """
+def remember(dynamics: tuple, state: tuple) -> tuple:
+    """What `threshold` and `retreat` want to see of the state before step t."""
 
 
 def retreat(
-    dynamics: tuple, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
-    u: Vector, past: int, deep: int,
-) -> Vector:  # fmt: skip
-    """gU[t] for gD[t], gS[t] and dS/dU; takes the gradient of the state, state[at] ..., a step
-    back. It sees U[t], and at state[past] ... what is remembered of the state.
+    dynamics: tuple, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+) -> tuple[Vector, tuple]:
+    """gU[t] for gD[t], gS[t] and dS/dU, and the gradient of the state a step back; `past` is
+    remembered of the state.
     """
 
 
-def receive(synapses: tuple, currents: np.ndarray, at: int, pace: int) -> Vector:
-    """(1 - beta_m) sum_c sign_c I_c[t]; the currents at `at` and at + pace decay."""
+def receive(synapses: tuple, currents: tuple) -> tuple[Vector, tuple]:
+    """(1 - beta_m) sum_c sign_c I_c[t], and the currents, decayed."""
 
 
-def send_back(synapses: tuple, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
-    """gI_c[t] at g[now] and now + pace for gD[t] and gI_c[t + 1] at `later` and later + pace."""
+def send_back(synapses: tuple, gd: Vector, later: tuple) -> tuple:
+    """gI_c[t] for gD[t] and gI_c[t + 1]."""
 
 
 def reset(kind: tuple, u: Vector, fired: Mask) -> Vector:
@@ -99,12 +115,16 @@ def learn(
     """
 
 
-def _constant(dynamics: tuple, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
+def _stateless(dynamics: tuple, zero: Vector) -> tuple:
+    return ()
+
+
+def _constant(dynamics: tuple, theta: Vector, state: tuple) -> Vector:
     return theta
 
 
-def _nothing(dynamics: tuple, state: np.ndarray, at: int, pace: int, past: int, deep: int) -> None:
-    pass
+def _nothing(dynamics: tuple, state: tuple) -> tuple:
+    return ()
 
 
 def _nothing_learned(
@@ -114,6 +134,7 @@ def _nothing_learned(
     pass
 
 
+rests, silences = by_type(rest, _stateless), by_type(silent)
 advances, retreats = by_type(advance), by_type(retreat)
 thresholds, remembers = by_type(threshold, _constant), by_type(remember, _nothing)
 receives, sends_back = by_type(receive), by_type(send_back)
@@ -123,37 +144,64 @@ learns = by_type(learn, _nothing_learned)
 
 
 @inlined
+def ahead(n: Kind, x: Vector, currents: tuple, state: tuple) -> tuple[Mask, Vector, tuple, tuple]:
+    """S[t] for U[t] = x, and U, currents and state a step further."""
+    fired = x > threshold(n.dynamics, n.reset.theta, remember(n.dynamics, state))
+    current, currents = receive(n.synapses, currents)
+    x, state = advance(n.dynamics, x, fired, current, state)
+    return fired, reset(n.reset, x, fired), currents, state
+
+
+@inlined
+def back(
+    n: Kind, x: Vector, fired: Mask, gs: Vector, steep: Vector, gu: Vector, state: tuple,
+    later: tuple, past: tuple,
+) -> tuple[Vector, Vector, tuple, tuple]:  # fmt: skip
+    """gD[t], gU[t], the gradient of the state and gI[t] for U[t] = x, S[t], gS[t] and dS/dU, from
+    gU[t+1], the gradient of the state behind it and gI[t+1].
+    """
+    gd = through_reset(n.reset, gu, fired)
+    gu, state = retreat(n.dynamics, gd, gs, steep, state, past)
+    return gd, gu, state, send_back(n.synapses, gd, later)
+
+
+@inlined
 def forward(
     n: Kind, u: np.ndarray, before: int, after: int, currents: np.ndarray, here: int, pace: int,
     state: np.ndarray, at: int, far: int, past: int, deep: int,
 ) -> Mask:  # fmt: skip
-    """U[t] at u[before] becomes U[t+1] at u[after]; returns S[t]. Currents of the channels are
-    `pace` apart, variables of the state `far`; what is remembered of it, from `past` on, `deep`.
+    """`ahead` in memory: U[t] at u[before] becomes U[t+1] at u[after]; returns S[t]. Currents of
+    the channels are `pace` apart, variables of the state `far`; what is remembered of it, from
+    `past` on, `deep`.
     """
-    x = load(u, (before,))
-    remember(n.dynamics, state, at, far, past, deep)
-    fired = x > threshold(n.dynamics, n.reset.theta, state, at, far)
-    current = receive(n.synapses, currents, here, pace)
-    store(
-        u, (after,), reset(n.reset, advance(n.dynamics, x, fired, current, state, at, far), fired)
-    )
+    x = load_as(n.reset.theta, u, (before,))
+    arrived = load_each(silent(n.synapses, x), currents, here, pace)
+    rested = load_each(rest(n.dynamics, x), state, at, far)
+    store_each(state, past, deep, remember(n.dynamics, rested))
+    fired, x, arrived, rested = ahead(n, x, arrived, rested)
+    store_each(state, at, far, rested)
+    store_each(currents, here, pace, arrived)
+    store(u, (after,), x)
     return fired
 
 
 @inlined
 def backward(
     n: Kind, x: Vector, fired: Mask, gs: Vector, steep: Vector, gu: np.ndarray, at: int, far: int,
-    g: np.ndarray, now: int, later: int, pace: int, past: int, deep: int, after: int,
-    sums: np.ndarray, learned: int,
+    g: np.ndarray, now: int, later: int, pace: int, past: tuple, after: int, sums: np.ndarray,
+    learned: int,
 ) -> None:  # fmt: skip
-    """gU[t+1] at gu[at], with the gradient of the state behind it, `far` apart, becomes gU[t], for
-    U[t], S[t], gS[t] and dS/dU; gI[t] at g[now] follows from gI[t+1] at g[later]. What is
-    remembered of the state begins at gu[past], U[t+1] is at gu[after]; what the neurons learn of
-    tau_mem is added to sums[learned].
+    """`back` in memory: gU[t+1] at gu[at], with the gradient of the state behind it, `far` apart,
+    becomes gU[t]; gI[t] at g[now] follows from gI[t+1] at g[later]. U[t+1] is at gu[after]; what
+    the neurons learn of tau_mem is added to sums[learned].
     """
-    gd = through_reset(n.reset, load(gu, (at,)), fired)
-    store(gu, (at,), retreat(n.dynamics, gd, gs, steep, gu, at + far, far, x, past, deep))
-    send_back(n.synapses, gd, g, now, later, pace)
+    state = load_each(rest(n.dynamics, x), gu, at + far, far)
+    behind = load_each(silent(n.synapses, x), g, later, pace)
+    was = load_as(x, gu, (at,))
+    gd, was, state, behind = back(n, x, fired, gs, steep, was, state, behind, past)
+    store(gu, (at,), was)
+    store_each(gu, at + far, far, state)
+    store_each(g, now, pace, behind)
     learn(n, gd, x, fired, gu, after, sums, learned)
 
 
@@ -162,8 +210,8 @@ def learn_tau(
     n: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
     at: int,
 ) -> None:  # fmt: skip
-    moved = load(u, (after,)) - left(n.reset, x, fired)
-    store(sums, (at,), load(sums, (at,)) + gd * moved)
+    moved = load_as(x, u, (after,)) - left(n.reset, x, fired)
+    store(sums, (at,), load_as(x, sums, (at,)) + gd * moved)
 
 
 class Lif(NamedTuple):
@@ -176,17 +224,16 @@ def lif_constants(n: Neuron, dt: float) -> Lif:
 
 @advances(Lif)
 def advance_lif(
-    n: Lif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
-) -> Vector:
-    return n.beta_m * u + current
+    n: Lif, u: Vector, fired: Mask, current: Vector, state: tuple
+) -> tuple[Vector, tuple]:
+    return n.beta_m * u + current, state
 
 
 @retreats(Lif)
 def retreat_lif(
-    n: Lif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int, u: Vector,
-    past: int, deep: int,
-) -> Vector:  # fmt: skip
-    return n.beta_m * gd + gs * slope
+    n: Lif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+) -> tuple[Vector, tuple]:
+    return n.beta_m * gd + gs * slope, state
 
 
 class Alif(NamedTuple):
@@ -202,26 +249,26 @@ def alif_constants(n: ALIF, dt: float) -> Alif:
     return Alif(beta_m, math.exp(-dt / n.tau_ada), (1 - beta_m) * n.a)
 
 
+@rests(Alif)
+def rest_alif(n: Alif, zero: Vector) -> tuple:
+    return zero, zero
+
+
 @advances(Alif)
 def advance_alif(
-    n: Alif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
-) -> Vector:
-    a = load(state, (at,))
-    store(state, (at,), n.beta_a * a + load(state, (at + pace,)))
-    store(state, (at + pace,), select(fired, like(u, 1), like(u, 0)))
-    return n.beta_m * u + (current - n.pull * a)
+    n: Alif, u: Vector, fired: Mask, current: Vector, state: tuple
+) -> tuple[Vector, tuple]:
+    a, spike = state
+    state = n.beta_a * a + spike, select(fired, like(u, 1), like(u, 0))
+    return n.beta_m * u + (current - n.pull * a), state
 
 
 @retreats(Alif)
 def retreat_alif(
-    n: Alif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
-    u: Vector, past: int, deep: int,
-) -> Vector:  # fmt: skip
-    ga = load(state, (at,))
-    gs = gs + load(state, (at + pace,))
-    store(state, (at,), n.beta_a * ga - n.pull * gd)
-    store(state, (at + pace,), ga)
-    return n.beta_m * gd + gs * slope
+    n: Alif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+) -> tuple[Vector, tuple]:
+    ga, spike = state
+    return n.beta_m * gd + (gs + spike) * slope, (n.beta_a * ga - n.pull * gd, ga)
 
 
 class AdLif(NamedTuple):
@@ -239,25 +286,28 @@ def adlif_constants(n: AdLIF, dt: float) -> AdLif:
     return AdLif(beta_m, beta_w, 1 - beta_m, (1 - beta_w) * n.a, n.b)
 
 
+@rests(AdLif)
+def rest_adlif(n: AdLif, zero: Vector) -> tuple:
+    return (zero,)
+
+
 @advances(AdLif)
 def advance_adlif(
-    n: AdLif, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
-) -> Vector:
-    a = load(state, (at,))
+    n: AdLif, u: Vector, fired: Mask, current: Vector, state: tuple
+) -> tuple[Vector, tuple]:
+    (a,) = state
     jump = select(fired, n.jump, like(u, 0))
-    store(state, (at,), n.beta_w * a + (n.coupling * u + jump))
-    return n.beta_m * u + (current - n.pull * a)
+    state = (n.beta_w * a + (n.coupling * u + jump),)
+    return n.beta_m * u + (current - n.pull * a), state
 
 
 @retreats(AdLif)
 def retreat_adlif(
-    n: AdLif, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
-    u: Vector, past: int, deep: int,
-) -> Vector:  # fmt: skip
-    ga = load(state, (at,))
+    n: AdLif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+) -> tuple[Vector, tuple]:
+    (ga,) = state
     gs = gs + n.jump * ga
-    store(state, (at,), n.beta_w * ga - n.pull * gd)
-    return n.beta_m * gd + (n.coupling * ga + gs * slope)
+    return n.beta_m * gd + (n.coupling * ga + gs * slope), (n.beta_w * ga - n.pull * gd,)
 
 
 NEVER = 1_000_000
@@ -277,42 +327,39 @@ def adaptive_constants(n: AdaptiveThreshold, dt: float) -> Adaptive:
     return Adaptive(n.decays(dt)[0], math.exp(-dt / n.tau_ada), n.b, float(n.rest(dt)))
 
 
+@rests(Adaptive)
+def rest_adaptive(n: Adaptive, zero: Vector) -> tuple:
+    return zero, zero
+
+
 @thresholds(Adaptive)
-def adaptive_threshold(n: Adaptive, theta: Vector, state: np.ndarray, at: int, pace: int) -> Vector:
-    a, rest = load(state, (at,)), load(state, (at + pace,))
+def adaptive_threshold(n: Adaptive, theta: Vector, state: tuple) -> Vector:
+    a, rest = state
     return select(rest > like(theta, 0), like(theta, NEVER), theta + n.lift * a)
 
 
 @remembers(Adaptive)
-def remember_adaptive(
-    n: Adaptive, state: np.ndarray, at: int, pace: int, past: int, deep: int
-) -> None:
-    store(state, (past,), load(state, (at,)))
-    store(state, (past + deep,), load(state, (at + pace,)))
+def remember_adaptive(n: Adaptive, state: tuple) -> tuple:
+    return state
 
 
 @advances(Adaptive)
 def advance_adaptive(
-    n: Adaptive, u: Vector, fired: Mask, current: Vector, state: np.ndarray, at: int, pace: int
-) -> Vector:
-    zero, rest = like(u, 0), load(state, (at + pace,))
-    a = n.beta_a * load(state, (at,)) + select(fired, like(u, 1), zero)
-    store(state, (at,), a)
+    n: Adaptive, u: Vector, fired: Mask, current: Vector, state: tuple
+) -> tuple[Vector, tuple]:
+    zero, (a, rest) = like(u, 0), state
+    a = n.beta_a * a + select(fired, like(u, 1), zero)
     fewer = select(rest > zero, rest - like(u, 1), zero)
-    store(state, (at + pace,), select(fired, n.rest, fewer))
-    return n.beta_m * u + current
+    return n.beta_m * u + current, (a, select(fired, n.rest, fewer))
 
 
 @retreats(Adaptive)
 def retreat_adaptive(
-    n: Adaptive, gd: Vector, gs: Vector, slope: Vector, state: np.ndarray, at: int, pace: int,
-    u: Vector, past: int, deep: int,
-) -> Vector:  # fmt: skip
-    zero, ga = like(gd, 0), load(state, (at,))
-    pull = (gs + ga) * slope
-    pull = select(load(state, (past + deep,)) > zero, zero, pull)
-    store(state, (at,), n.beta_a * ga - n.lift * pull)
-    return n.beta_m * gd + pull
+    n: Adaptive, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+) -> tuple[Vector, tuple]:
+    zero, (ga, rest) = like(gd, 0), state
+    pull = select(past[1] > zero, zero, (gs + ga) * slope)
+    return n.beta_m * gd + pull, (n.beta_a * ga - n.lift * pull, rest)
 
 
 class One(NamedTuple):
@@ -335,30 +382,37 @@ def synapse_constants(n: Neuron, dt: float) -> One | Two:
     return (One if len(betas) == 1 else Two)(*gains, *betas)
 
 
+@silences(One)
+def silent_one(n: One, zero: Vector) -> tuple:
+    return (zero,)
+
+
 @receives(One)
-def receive_one(n: One, currents: np.ndarray, at: int, pace: int) -> Vector:
-    i = load(currents, (at,))
-    store(currents, (at,), n.beta_s * i)
-    return n.gain * i
+def receive_one(n: One, currents: tuple) -> tuple[Vector, tuple]:
+    (i,) = currents
+    return n.gain * i, (n.beta_s * i,)
 
 
 @sends_back(One)
-def send_back_one(n: One, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
-    store(g, (now,), n.beta_s * load(g, (later,)) + n.gain * gd)
+def send_back_one(n: One, gd: Vector, later: tuple) -> tuple:
+    return (n.beta_s * later[0] + n.gain * gd,)
+
+
+@silences(Two)
+def silent_two(n: Two, zero: Vector) -> tuple:
+    return zero, zero
 
 
 @receives(Two)
-def receive_two(n: Two, currents: np.ndarray, at: int, pace: int) -> Vector:
-    i_0, i_1 = load(currents, (at,)), load(currents, (at + pace,))
-    store(currents, (at,), n.beta_0 * i_0)
-    store(currents, (at + pace,), n.beta_1 * i_1)
-    return n.gain_0 * i_0 + n.gain_1 * i_1
+def receive_two(n: Two, currents: tuple) -> tuple[Vector, tuple]:
+    i_0, i_1 = currents
+    return n.gain_0 * i_0 + n.gain_1 * i_1, (n.beta_0 * i_0, n.beta_1 * i_1)
 
 
 @sends_back(Two)
-def send_back_two(n: Two, gd: Vector, g: np.ndarray, now: int, later: int, pace: int) -> None:
-    store(g, (now,), n.beta_0 * load(g, (later,)) + n.gain_0 * gd)
-    store(g, (now + pace,), n.beta_1 * load(g, (later + pace,)) + n.gain_1 * gd)
+def send_back_two(n: Two, gd: Vector, later: tuple) -> tuple:
+    g_0, g_1 = later
+    return n.beta_0 * g_0 + n.gain_0 * gd, n.beta_1 * g_1 + n.gain_1 * gd
 
 
 class Zero(NamedTuple):

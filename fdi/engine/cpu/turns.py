@@ -25,7 +25,7 @@ from fdi.engine.cpu.dense_forward import (
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.rows import LANES, add_product, copy, gather, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, load, store
-from fdi.engine.cpu.loss import pull_of, readout_to_source
+from fdi.engine.cpu.loss import list_pulls, pull_of, readout_to_source
 from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.norm import add_normalized, note, note_back, through_norm
 
@@ -75,7 +75,7 @@ def _rows_receive(network, layer, normal, chunk, before, given, work):
 def _rows_fire(network, layer, normal, work):
     """Potentials and spikes of a dense layer from X."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     spike_indptr = part(work.starts, w.spike_indptr + layer * (w.steps + 1), (w.steps + 1,))
     spikes, x, rows = part(work.lists, w.spikes, (1,)), _received(normal, work), w.rows
     row, past = w.potentials + p.state_at * (w.steps + 1), w.past + p.state_at * w.steps
@@ -115,7 +115,7 @@ def _maps_receive(plan, layer, normal, chunk, before, tables, given, work):
 def _maps_fire(neurons, layer, plan, normal, work):
     """Potentials and spikes of a layer of maps from X."""
     p, w, u, lists = plan.layers[layer], work.at[0], work.numbers, lists_of(plan, work)
-    neuron = constants(neurons.kind, neurons.constants, layer)
+    neuron = constants(neurons.kind, neurons.constants, layer, 1)
     inside, line, x = w.maps + p.inside, p.width * p.padded, _received(normal, work)
     state, most = w.maps + p.guarded, -(-w.steps // plan.gap)
     n = m = p.spikes_at * most + layer * LANES
@@ -205,7 +205,7 @@ def forward_turn(
             _receive(network, maps, layer, here, chunk, before, given, own)
         else:
             _read_out(network, maps, given, results.counts[b], own)
-            score(b, 0, network.plan, labels, loss, results, own)
+            score(b, 0, network, labels, loss, results, own)
 
 
 @jit
@@ -234,7 +234,7 @@ def _rows_send_back(network, layer, x, to, out, width, work):
         if source.layer == to and source.natural_at >= 0:
             add_product(
                 u, out, width, u, x, p.width, w.steps - 2, network.natural, source.natural_at,
-                source.units, p.units, source.units,
+                source.pitch, p.units, source.units,
             )  # fmt: skip
 
 
@@ -242,16 +242,16 @@ def _rows_send_back(network, layer, x, to, out, width, work):
 def _readout_sends_back(network, mode, to, out, width, leak, work):
     """The same of the readout, for the loss."""
     plan, w, u = network.plan, work.at[0], work.numbers
-    p, c = plan.layers[plan.layers.size - 1], network.neurons.readout[0]
-    said = pull_of(plan, mode, work)
+    p, said = plan.layers[plan.layers.size - 1], pull_of(network, mode, work)
     for q in range(p.first_source, p.last_source):
         source = plan.sources[q]
         if source.layer == to and source.natural_at >= 0:
             u[leak : leak + 2 * width] = 0
-            weight = part(network.natural, source.natural_at, (p.units, source.units))
             # its rows begin two steps before those of the window, see backward_window
-            at = out - 2 * width
-            readout_to_source(said, 0, 0, w.steps, c, weight, leak, u, at, width)
+            readout_to_source(
+                said, 0, 0, w.steps, network.natural, source.natural_at, source.pitch, leak, u,
+                out - 2 * width, width,
+            )  # fmt: skip
 
 
 @jit
@@ -284,7 +284,7 @@ def _maps_send_back(plan, layer, to, x, learn, natural, given, gradients, work):
 def _rows_fire_back(network, layer, gradients, work):
     """gS in the rows from `back` on becomes gI, by the potentials of _rows_fire."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer)
+    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     width, gu, learned = p.width, w.gu + p.state_at, w.learned + p.state_at
     potentials, past = w.potentials + p.state_at * (w.steps + 1), w.past + p.state_at * w.steps
     for k in range(1 + plan.states):
@@ -309,7 +309,7 @@ def _maps_fire_back(neurons, layer, plan, gradients, work):
     _maps_fire.
     """
     p, w, g = plan.layers[layer], work.at[0], work.numbers
-    neuron = constants(neurons.kind, neurons.constants, layer)
+    neuron = constants(neurons.kind, neurons.constants, layer, 1)
     bounds, line, far = pull_at_maps(p, work), p.width * p.padded, p.size * min(plan.states, 1)
     g[w.map_gu : w.map_gu + (1 + plan.states) * p.size] = 0
     g[w.map_adjoints : w.map_adjoints + 2 * p.guarded] = 0
@@ -340,6 +340,7 @@ def _layer_above(network, maps, layer, hidden, above, given, gradients, work):
 
 @inlined
 def _readout_gradients(network, maps, mode, given, gradients, work):
+    list_pulls(pull_of(network, mode, work), 0)
     if maps is None:
         add_readout(network, 1, mode, given, gradients, work)
     else:

@@ -16,8 +16,10 @@ from numba.np.arrayobj import populate_array
 
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.simd import (
+    REGISTERS,
     Mask,
     Vector,
+    add_multiples,
     entry,
     fill,
     fill_many,
@@ -26,14 +28,19 @@ from fdi.engine.cpu.kernels.simd import (
     load,
     load_as,
     load_at,
+    load_each,
     load_many,
-    spread,
+    repeated,
     store,
     store_at,
+    store_each,
     store_true,
 )
 
 LANES = 16  # numbers of a vector, at most
+TALL, WIDE = (8, 2) if REGISTERS == 32 else (6, 1)
+"""Rows, and vectors of columns, of a tile of a product, whose sums stay in registers."""
+DEEP = 256  # so many rows of a matrix are multiplied at a time, of which a strip stays in a cache
 
 
 @inlined
@@ -111,9 +118,9 @@ def repeat(
 
 
 @inlined
-def append(units: np.ndarray, n: int, mask: Mask, first: int) -> int:
-    """Append first + lane, for every lane where the mask is true, to units[n:]; return the new
-    n. What lies up to LANES behind it is lost.
+def append(units: np.ndarray, n: int, mask: Mask | int, first: int) -> int:
+    """Append first + lane, for every lane where the mask, or the lowest 32 bits of a number, are
+    true, to units[n:]; return the new n. What lies up to LANES behind it is lost.
     """
     return n + store_true(units, n, first, mask)
 
@@ -139,97 +146,55 @@ def part(typing_context, array, start, shape):
 
 
 @inlined
-def _four_rows(
-    none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
+def _tile(
+    sums: tuple, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
     a_step: int, w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
-    """Four rows of `product`, of as many columns as `none`, which is zero, has."""
-    o1, o2, o3 = o + step, o + 2 * step, o + 3 * step
-    p1, p2, p3 = p + a_step, p + 2 * a_step, p + 3 * a_step
-    x0, x1, x2, x3 = none, none, none, none
+    """As many rows and columns of a product as `sums`, a tuple of zeros, has."""
     if not fresh:
-        x0, x1 = load_as(none, out, (o,)), load_as(none, out, (o1,))
-        x2, x3 = load_as(none, out, (o2,)), load_as(none, out, (o3,))
+        sums = load_each(sums, out, o, step)
     for k in range(inner):
-        row = load_as(none, w, (q + k * w_step,))
-        x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
-        x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
-    store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
-
-
-@inlined
-def _eight_rows(
-    none: Vector, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int,
-    w: np.ndarray, q: int, inner: int, w_step: int,
-) -> None:  # fmt: skip
-    """The same of eight rows, out = a w."""
-    o1, o2, o3, o4 = o + step, o + 2 * step, o + 3 * step, o + 4 * step
-    o5, o6, o7 = o + 5 * step, o + 6 * step, o + 7 * step
-    p1, p2, p3, p4 = p + a_step, p + 2 * a_step, p + 3 * a_step, p + 4 * a_step
-    p5, p6, p7 = p + 5 * a_step, p + 6 * a_step, p + 7 * a_step
-    x0, x1, x2, x3, x4, x5, x6, x7 = none, none, none, none, none, none, none, none
-    for k in range(inner):
-        row = load_as(none, w, (q + k * w_step,))
-        x0, x1 = x0 + spread(none, a, (p + k,)) * row, x1 + spread(none, a, (p1 + k,)) * row
-        x2, x3 = x2 + spread(none, a, (p2 + k,)) * row, x3 + spread(none, a, (p3 + k,)) * row
-        x4, x5 = x4 + spread(none, a, (p4 + k,)) * row, x5 + spread(none, a, (p5 + k,)) * row
-        x6, x7 = x6 + spread(none, a, (p6 + k,)) * row, x7 + spread(none, a, (p7 + k,)) * row
-    store(out, (o,), x0), store(out, (o1,), x1), store(out, (o2,), x2), store(out, (o3,), x3)
-    store(out, (o4,), x4), store(out, (o5,), x5), store(out, (o6,), x6), store(out, (o7,), x7)
-
-
-@inlined
-def _row(
-    none: Vector, fresh: bool, out: np.ndarray, o: int, a: np.ndarray, p: int, w: np.ndarray,
-    q: int, inner: int, w_step: int,
-) -> None:  # fmt: skip
-    """One row."""
-    x = none
-    if not fresh:
-        x = load_as(none, out, (o,))
-    for k in range(inner):
-        x = x + spread(none, a, (p + k,)) * load_as(none, w, (q + k * w_step,))
-    store(out, (o,), x)
+        sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
+    store_each(out, o, step, sums)
 
 
 @inlined
 def _strip(
     none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, first: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int,
+    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
-    """The rows from the `first` on."""
-    while first + 4 <= rows:
-        at, b = o + first * step, p + first * a_step
-        _four_rows(none, fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
-        first += 4
-    for r in range(first, rows):
-        _row(none, fresh, out, o + r * step, a, p + r * a_step, w, q, inner, w_step)
+    """As many columns of a product as `none`, which is zero, has."""
+    r = 0
+    while r + TALL <= rows:
+        at, b = o + r * step, p + r * a_step
+        _tile(repeated(none, TALL), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        r += TALL
+    if r + 4 <= rows:
+        at, b = o + r * step, p + r * a_step
+        _tile(repeated(none, 4), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        r += 4
+    if r + 2 <= rows:
+        at, b = o + r * step, p + r * a_step
+        _tile(repeated(none, 2), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        r += 2
+    for r in range(r, rows):  # noqa: B020  # goes on
+        at, b = o + r * step, p + r * a_step
+        _tile(repeated(none, 1), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
 
 
 @inlined
-def _product(
+def _block(
     fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
     w: np.ndarray, q: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """out = a w, or out += a w if it is not `fresh`."""
+    """`_product`, of which a strip of w stays in the first cache."""
     n, zero = lanes(out), out.dtype.type(0)
-    four, two, one = fill_many(zero, 4), fill_many(zero, 2), fill(zero)
-    j = 0
-    while j + 4 * n <= columns:
-        _strip(four, fresh, out, o + j, step, a, p, a_step, 0, rows, w, q + j, inner, w_step)
-        j += 4 * n
-    while j + 2 * n <= columns:
-        r = 0
-        while fresh and r + 8 <= rows:
-            at, b = o + r * step + j, p + r * a_step
-            _eight_rows(two, out, at, step, a, b, a_step, w, q + j, inner, w_step)
-            r += 8
-        _strip(two, fresh, out, o + j, step, a, p, a_step, r, rows, w, q + j, inner, w_step)
-        j += 2 * n
-    while j + n <= columns:
-        for r in range(rows):
-            at, b = o + r * step + j, p + r * a_step
-            _row(one, fresh, out, at, a, b, w, q + j, inner, w_step)
+    wide, one, j = fill_many(zero, WIDE), fill(zero), 0
+    while j + WIDE * n <= columns:
+        _strip(wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
+        j += WIDE * n
+    while WIDE > 1 and j + n <= columns:
+        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
         j += n
     for r in range(rows if j < columns else 0):
         for i in range(j, columns):
@@ -238,6 +203,19 @@ def _product(
                 out[at] = 0
             for k in range(inner):
                 out[at] += a[p + r * a_step + k] * w[q + k * w_step + i]
+
+
+@inlined
+def _product(
+    fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
+    w: np.ndarray, q: int, w_step: int, inner: int, columns: int,
+) -> None:  # fmt: skip
+    """out = a w, or out += a w if it is not `fresh`."""
+    some = min(inner, DEEP)
+    _block(fresh, out, o, step, a, p, a_step, rows, w, q, w_step, some, columns)
+    for k in range(DEEP, inner, DEEP):
+        some, at = min(inner - k, DEEP), q + k * w_step
+        _block(False, out, o, step, a, p + k, a_step, rows, w, at, w_step, some, columns)
 
 
 @jit

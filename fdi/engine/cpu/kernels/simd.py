@@ -1,5 +1,5 @@
-"""Vectors of 64 bytes as values in Numba code: load, store, fill, spread, select, absolute, exp and
-the operators + - * / > == & | ~.
+"""Vectors of 64 bytes as values in Numba code: load, store, fill, select, absolute, exp and the
+operators + - * / > == & | ~.
 
 LLVM vectorizes loops over several rows only behind checks that the rows do not overlap, and keeps
 no tile of sums in registers; with explicit vectors it need not guess. On machines with shorter
@@ -14,6 +14,7 @@ import operator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import llvmlite.binding
 from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils, typing
@@ -24,6 +25,8 @@ from numba.extending import lower_builtin, models, register_model
 intrinsic: Any = extending.intrinsic
 NamedTuple: Any = types.BaseNamedTuple
 BYTES = 64
+REGISTERS = 32 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 16
+"""Of 64 bytes in an AVX-512 processor, of 32 bytes in another."""
 _FLAGS = ("contract",)
 
 
@@ -35,6 +38,7 @@ class Vector(types.Type):
         __sub__: Any
         __mul__: Any
         __rmul__: Any
+        __gt__: Any
 
     def __init__(self, dtype: types.Float, count: int = 1) -> None:
         self.dtype, self.lanes = dtype, count * BYTES * 8 // dtype.bitwidth
@@ -149,6 +153,16 @@ def fill(typing_context, number):
     return kind(number), codegen
 
 
+@intrinsic
+def fill_as(typing_context, vector, number):
+    """`number` as many times as `vector` has numbers."""
+
+    def codegen(context, builder, signature, args):
+        return everywhere(context, builder, vector, args[1])
+
+    return vector(vector, vector.dtype), codegen
+
+
 @intrinsic(prefer_literal=True)
 def fill_many(typing_context, number, count):
     """The same for a literal number of vectors, as one."""
@@ -242,6 +256,16 @@ def absolute(typing_context, a):
 
 
 @intrinsic
+def square_root(typing_context, a):
+    """The square root of a."""
+
+    def codegen(context, builder, signature, args):
+        return call_llvm(context, builder, "sqrt", a, args)
+
+    return a(a), codegen
+
+
+@intrinsic
 def exp(typing_context, a):
     """e^a."""
 
@@ -312,6 +336,34 @@ def load_as(typing_context, vector, array, indices):
 
 
 @intrinsic
+def load_each(typing_context, vectors, array, at, pace):
+    """A tuple of vectors like `vectors` from array[at], array[at + pace] ..."""
+
+    def codegen(context, builder, signature, args):
+        place, found = args[2], []
+        for kind in vectors:
+            found.append(load_at(context, builder, array, args[1], [place], kind))
+            place = builder.add(place, args[3])
+        return context.make_tuple(builder, vectors, found)
+
+    return vectors(vectors, array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_each(typing_context, array, at, pace, vectors):
+    """array[at ...], array[at + pace ...] ... = vectors, a tuple."""
+
+    def codegen(context, builder, signature, args):
+        place = args[1]
+        for vector in cgutils.unpack_tuple(builder, args[3], len(vectors)):
+            store_at(context, builder, array, args[0], [place], vector)
+            place = builder.add(place, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors), codegen
+
+
+@intrinsic
 def store(typing_context, array, indices, vector):
     """array[indices ...] = vector."""
 
@@ -338,17 +390,33 @@ def prefetch(typing_context, array, indices):
     return types.void(array, types.UniTuple(types.intp, len(indices))), codegen
 
 
-@intrinsic
-def spread(typing_context, vector, array, indices):
-    """array[indices] as many times as `vector` has numbers."""
+@intrinsic(prefer_literal=True)
+def repeated(typing_context, vector, count):
+    """A tuple of a literal number of times the same vector."""
+    kind = types.UniTuple(vector, count.literal_value)
 
     def codegen(context, builder, signature, args):
-        places = cgutils.unpack_tuple(builder, args[2])
-        number = context.get_value_type(array.dtype)
-        at = pointer_to(context, builder, array, args[1], places, number)
-        return everywhere(context, builder, vector, builder.load(at))
+        return context.make_tuple(builder, kind, [args[0]] * len(kind))
 
-    return vector(vector, array, types.UniTuple(types.intp, len(indices))), codegen
+    return kind(vector, count), codegen
+
+
+@intrinsic
+def add_multiples(typing_context, sums, array, at, pace, vector):
+    """The tuple `sums` with array[at], array[at + pace] ... times the vector added to each."""
+
+    def codegen(context, builder, signature, args):
+        place, found = args[2], []
+        number = context.get_value_type(array.dtype)
+        for x in cgutils.unpack_tuple(builder, args[0], len(sums)):
+            factor = builder.load(pointer_to(context, builder, array, args[1], [place], number))
+            many = everywhere(context, builder, vector, factor)
+            product = builder.fmul(many, args[4], flags=_FLAGS)
+            found.append(builder.fadd(x, product, flags=_FLAGS))
+            place = builder.add(place, args[3])
+        return context.make_tuple(builder, sums, found)
+
+    return sums(sums, array, types.intp, types.intp, vector), codegen
 
 
 @intrinsic
@@ -362,45 +430,60 @@ def entry(typing_context, array, index):
     return array.dtype(array, types.intp), codegen
 
 
+_EIGHT = bytes(i for byte in range(256) for i in sorted(range(8), key=lambda j: not byte >> j & 1))
+"""For each byte the numbers of its bits that are 1, then of the others."""
+
+
 @intrinsic
 def store_true(typing_context, array, index, first, mask):
-    """array[index ...] = first + lane for each lane where the mask is true, one after another; the
-    rest of a vector behind them is lost. Returns how many they are.
+    """array[index ...] = first + lane for each lane where the mask, or one of the lowest 32 bits of
+    a number, is true, one after another; the next eight numbers behind them are lost. Returns how
+    many they are.
     """
-    lanes = mask.lanes
+    lanes = mask.lanes if isinstance(mask, Mask) else 32
 
     def codegen(context, builder, signature, args):
-        kind = ir.VectorType(ir.IntType(32), lanes)
-        undefined = ir.Constant(kind, ir.Undefined)
-        start = builder.trunc(args[2], ir.IntType(32))
-        start = builder.insert_element(undefined, start, ir.IntType(32)(0))
-        start = builder.shuffle_vector(start, undefined, ir.Constant(kind, [0] * lanes))
-        numbers = builder.add(start, ir.Constant(kind, list(range(lanes))))
-        compress = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(kind, [kind, args[3].type, kind]),
-            f"llvm.experimental.vector.compress.v{lanes}i32",
+        byte, number, wide = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+        eight = ir.VectorType(number, 8)
+        table = cgutils.global_constant(
+            builder, "numbers_of_bits", ir.Constant(ir.ArrayType(byte, 2048), bytearray(_EIGHT))
         )
-        compressed = builder.call(compress, [numbers, args[3], undefined])
-        pointer = pointer_to(context, builder, array, args[0], [args[1]], kind)
-        builder.store(compressed, pointer).align = 4
-        word = builder.bitcast(args[3], ir.IntType(lanes))
-        return builder.zext(builder.ctpop(word), ir.IntType(64))
+        start, n = builder.trunc(args[2], number), args[1]
+        word = args[3] if mask is types.int64 else builder.bitcast(args[3], ir.IntType(lanes))
+        for lane in range(0, lanes, 8):
+            part = builder.trunc(builder.lshr(word, word.type(lane)), byte)
+            row = builder.gep(
+                builder.bitcast(table, byte.as_pointer()),
+                [builder.shl(builder.zext(part, wide), wide(3))],
+            )
+            row = builder.load(builder.bitcast(row, ir.VectorType(byte, 8).as_pointer()))
+            row.align = 1
+            places = builder.zext(row, eight)
+            at = builder.insert_element(
+                ir.Constant(eight, ir.Undefined), builder.add(start, number(lane)), number(0)
+            )
+            at = builder.shuffle_vector(
+                at, ir.Constant(eight, ir.Undefined), ir.Constant(eight, [0] * 8)
+            )
+            pointer = pointer_to(context, builder, array, args[0], [n], eight)
+            builder.store(builder.add(places, at), pointer).align = 4
+            n = builder.add(n, builder.zext(builder.ctpop(part), wide))
+        return builder.sub(n, args[1])
 
     return types.int64(array, types.intp, types.int64, mask), codegen
 
 
 @intrinsic(prefer_literal=True)
-def constants(typing_context, names, records, row):
+def constants(typing_context, names, records, row, count):
     """`names`, a nested named tuple, with the vector that holds the field of that name of
-    records[row] everywhere in place of each number.
+    records[row] everywhere in place of each number; as long as a literal number of them.
     """
 
     def filled(kind):
         if isinstance(kind, NamedTuple):
             parts = [filled(part) for part in kind.types]
             return types.BaseTuple.from_types(parts, kind.instance_class)
-        return Vector(kind)
+        return Vector(kind, count.literal_value)
 
     def codegen(context, builder, signature, args):
         view = context.make_array(records)(context, builder, args[1])
@@ -413,11 +496,11 @@ def constants(typing_context, names, records, row):
                 return context.make_tuple(builder, filled(kind), parts)
             place = builder.gep(start, [ir.IntType(64)(records.dtype.offset(name))])
             pointer = builder.bitcast(place, context.get_value_type(kind).as_pointer())
-            return everywhere(context, builder, Vector(kind), builder.load(pointer))
+            return everywhere(context, builder, filled(kind), builder.load(pointer))
 
         return field("", names)
 
-    return filled(names)(names, records, types.intp), codegen
+    return filled(names)(names, records, types.intp, count), codegen
 
 
 @intrinsic
