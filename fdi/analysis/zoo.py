@@ -21,7 +21,6 @@ from fdi.track.files import RUNS, ZOO, parse_json
 from fdi.track.record import TRAINED
 
 ROWS = "zoo"  # .csv in a folder of measurements
-GUESSES = 0.01  # probability of an accuracy by guessing, below which a network learns
 SETTINGS = {"common": "default step", "best": "each at its best"}
 SCORES = {"no": 0, "doubtful": 1, "yes": 2}
 """What the probe expects, in the order of the hope that it leaves."""
@@ -30,12 +29,13 @@ SCORES = {"no": 0, "doubtful": 1, "yes": 2}
 def members(results: Results) -> pd.DataFrame:
     """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
     size `optimizer.lr`, `validated` (validation accuracy that chose the best one), state (that of
-    the run, or "refused"), accuracy (on the test set, a share), `learns` (better than guessing at
-    1 %; what failed or was refused does not) and `expected`, what the probe said before training.
-    No columns where nothing was drawn.
+    the run, or "refused"), accuracy (on the test set, a share), `learns` (at least 3 times chance,
+    or half way from chance to 1; what failed or was refused does not) and `expected`, what the
+    probe said before training. No columns where nothing was drawn.
     """
     if not (table := results.csv(ROWS)).empty:
-        return table.assign(words=table["words"].str.split(), expected=table["expected"].fillna(""))
+        words = table["words"].str.split()
+        return _judged(table.assign(words=words, expected=table["expected"].fillna("")))
     rows = [row for path in sorted((results.folder / ZOO).glob("*.json")) for row in _rows(path)]
     if not rows:
         return pd.DataFrame()
@@ -48,8 +48,7 @@ def members(results: Results) -> pd.DataFrame:
     probe = results.probe_of(runs[runs["run"].isin(table["run"])])
     says = probe.reindex(columns=["path", "expected"]).drop_duplicates("path").set_index("path")
     table["expected"] = table["path"].map(says["expected"]).fillna("")
-    table["learns"] = [_learns(*row) for row in table[[ACCURACY, "classes", "test_samples"]].values]
-    return table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
+    return _judged(table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"]))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -77,20 +76,19 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         ) from None
 
 
-def _learns(accuracy: float, classes: float, samples: float) -> bool:
-    if not np.isfinite([accuracy, classes, samples]).all():
-        return False
-    from scipy.stats import binomtest
-
-    right = round(accuracy * samples)
-    return bool(binomtest(right, int(samples), 1 / classes, "greater").pvalue < GUESSES)
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """With `learns`, and without pairs that cannot be: Dale's law forbids weights of both signs."""
+    chance = 1 / table["classes"]
+    bar = np.minimum(3 * chance, (1 + chance) / 2)
+    forbidden = (table["state"] == "refused") & table["kind"].str.startswith("dale")
+    return table.assign(learns=table["accuracy"] >= bar)[~forbidden].reset_index(drop=True)
 
 
 def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Title -> table for people: what learns by initial state, the same by kind of network, and
     what became of the probe's verdicts.
     """
-    inits = list(dict.fromkeys(members["init"]))
+    inits = _inits(members)
     whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
     kinds = [
         {"kind": f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"}
@@ -102,6 +100,11 @@ def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
         "The same by kind of network (default step, at its best)": pd.DataFrame(kinds),
         "What the probe expected before training, and what was learned": _verdicts(members),
     }
+
+
+def _inits(members: pd.DataFrame) -> list[str]:
+    """The baseline first."""
+    return sorted(dict.fromkeys(members["init"]), key=lambda init: init != BASELINE)
 
 
 def _whole(members: pd.DataFrame, of_init: pd.Series) -> dict[str, str]:
@@ -135,6 +138,8 @@ def share(learns: pd.Series) -> str:
 
 
 def _shares(of: pd.DataFrame) -> str:
+    if of.empty:
+        return "-"
     counts = [of[of["setting"] == setting]["learns"] for setting in SETTINGS]
     return ", ".join(f"{learns.sum()}" for learns in counts)
 
@@ -151,13 +156,15 @@ def ranked(members: pd.DataFrame) -> pd.Series:
 
 
 def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
-    """For each kind and verdict how many learn at the default step and at the best, and the area
-    under the curve: the probability that of two runs of which one learns the verdict prefers it.
+    """For each initial state, kind and verdict how many learn at the default step and at the best,
+    and the area under the curve: the probability that of two runs of which one learns the verdict
+    prefers it.
     """
     rows = []
     known = judged(members)
-    for kind, of in [("all", known), *known.groupby("kind")]:
-        row = {"kind": kind}
+    states = [(f"from {init}", known[known["init"] == init]) for init in _inits(known)]
+    for kind, of in [("all", known), *states, *known.groupby("kind")]:
+        row = {"networks": kind}
         for word in reversed(SCORES):
             those = of[of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
@@ -188,12 +195,18 @@ def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, floa
     from scipy.stats import binomtest
 
     of = members[members["setting"] == setting]
-    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns").fillna(False)
-    own, base = (wide[name].astype(bool) for name in (init, BASELINE))
+    own, base = paired(of, init)
     only_own, only_base = int((own & ~base).sum()), int((base & ~own).sum())
     differ = only_own + only_base
     p = binomtest(only_own, differ).pvalue if differ else 1.0
     return only_own, only_base, float(p)
+
+
+def paired(of: pd.DataFrame, init: str) -> tuple[pd.Series, pd.Series]:
+    """Whether `init` learns, and the baseline, in each network that has both."""
+    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns")
+    both = wide[[init, BASELINE]].dropna().astype(bool)
+    return both[init], both[BASELINE]
 
 
 def said(members: pd.DataFrame) -> list[str]:
@@ -201,7 +214,7 @@ def said(members: pd.DataFrame) -> list[str]:
     them.
     """
     lines = []
-    inits = list(dict.fromkeys(members["init"]))
+    inits = _inits(members)
     others = [init for init in inits if init != BASELINE]
     for setting, title in SETTINGS.items():
         parts = []
@@ -213,8 +226,9 @@ def said(members: pd.DataFrame) -> list[str]:
                 f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"
             )
     lines.append(
-        "learns: test accuracy better than guessing at 1 %, one run each; what is refused or fails "
-        "does not learn; rank: mean rank of the test accuracy among the initial states; in "
-        "parentheses 95 % intervals; p: sign test over networks"
+        "learns: a test accuracy of at least 3 times chance, or half way from chance to 1, one run "
+        "each; what is refused or fails does not learn, but that networks under Dale's law have no "
+        "weights of both signs counts nowhere; rank: mean rank of the test accuracy among the "
+        "initial states; in parentheses 95 % intervals; p: sign test over networks"
     )
     return lines

@@ -12,7 +12,7 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import area, members, only, ranked, share
+from fdi.analysis.zoo import area, members, only, paired, ranked, share
 from fdi.cli.tune import drawn
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
@@ -138,3 +138,23 @@ def test_a_damaged_list_of_networks_is_one_line(tmp_path, text):
     (tmp_path / "zoo" / "seed=0.json").write_text(text)
     with pytest.raises(ValueError, match=r"seed=0.json is damaged; remove it"):
         members(own(tmp_path))
+
+
+def test_learns_is_three_times_chance_and_what_dale_forbids_counts_nowhere(tmp_path):
+    rows = [
+        ("dense", "kaiming", "done", 0.29, 10),
+        ("dense", "fluct", "done", 0.31, 10),
+        ("dense", "lsuv", "refused", None, None),
+        ("dale", "kaiming", "refused", None, None),
+        ("dale", "fluct", "done", 0.76, 2),
+        ("dense", "kaiming", "done", 0.74, 2),
+    ]
+    columns = ["kind", "init", "state", "accuracy", "classes"]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        zoo=0, network=[0, 0, 0, 1, 1, 2], setting="best", words="a b", expected="yes"
+    )
+    table.to_csv(tmp_path / "zoo.csv", index=False)
+    found = members(Results(pd.DataFrame(), None, None, tmp_path))
+    assert found["learns"].tolist() == [False, True, False, True, False]
+    assert only(found, "fluct", "best")[:2] == (1, 0)
+    assert [len(of) for of in paired(found, "fluct")] == [1, 1]
