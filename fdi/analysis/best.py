@@ -87,7 +87,7 @@ def networks(results: Results) -> list[list[Side]]:
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     found = [
         Side(choice["init"], setting, of["values"], choice, runs.iloc[rows], {}, pd.Series())
-        for choice in decisions(results.folder)[0]
+        for choice in decisions(results.folder)
         for setting, of in choice["settings"].items()
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]

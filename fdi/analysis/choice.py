@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fdi.track.files import parse_json
+from fdi.track.told import tell
 
 STEP = "optimizer.lr"
 TUNED = (STEP, "optimizer.eps", "optimizer.precision")
@@ -262,18 +263,18 @@ def _short(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def decisions(results: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """What the decisions below `results` say of each initial state, SAID, the oldest first; and a
-    line for each file that is none.
+def decisions(results: Path) -> list[dict[str, Any]]:
+    """What the decisions below `results` say of each initial state, SAID, the oldest first; a line
+    for each file that is none.
     """
-    found, broken = [], []
+    found = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
         try:
             content: Any = parse_json(path)
             found += [_checked(side) for side in content["sides"] if side["init"]]
         except (ValueError, TypeError, KeyError, AttributeError):
-            broken.append(f"{path}: not a decision; fdi-run -m experiment=best writes it again")
-    return found, broken
+            tell(f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again")
+    return found
 
 
 def _checked(side: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from fdi.track import plans
 from fdi.track.evidence import SHARED
 from fdi.track.files import directories
 from fdi.track.record import Run, look
+from fdi.track.told import tell
 
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 SAMPLES = "test_samples"
@@ -99,14 +100,21 @@ def checked(table: Runs, what: str = "the table of runs") -> Runs:
 
 def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs. One whose record is not whole is among them, with the state
-    broken.
+    broken, and a line says why.
     """
-    return table(results, [path for path, *_ in directories(results)])
+    found = table(results, [path for path, *_ in directories(results)])
+    broken = found[found["state"] == "broken"]
+    for path, error in zip(broken["path"], broken["error"]):
+        tell(f"{path} is left out: {error}")
+    return found
 
 
 def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
-    """The runs in these folders below `results`."""
-    sweeps, root = plans.titles(plans.read(results)[0]), f"{results}/"
+    """The runs in these folders below `results`. A plan that cannot be read is a line."""
+    planned, broken = plans.read(results)
+    for line in broken:
+        tell(f"{line}; this sweep is left out")
+    sweeps, root = plans.titles(planned), f"{results}/"
     shared: dict[str, dict[str, Any]] = {}  # the seeds of a condition share their configuration
     rows, configs = [], []
     for path in paths:

@@ -8,20 +8,18 @@ Columns: path, dataset, model, init, seed, id, state, then those of the file as 
 from __future__ import annotations
 
 import io
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
-from fdi.track.files import METRICS, PROBE, printable, read
+from fdi.track.files import METRICS, PROBE, read
 from fdi.track.record import TRAINED, digest, initial_state, look
+from fdi.track.told import tell
 
-log = logging.getLogger("fdi.analysis")
 CSV_COLUMNS = ("epoch", "phase")
 VALID = "valid/accuracy"
 TEXTS = ("population", "expected")
@@ -45,7 +43,7 @@ def curves(
         for place, (path, epochs) in enumerate(zip(paths[batch], finished[batch]), start):
             content = _metrics(path, epochs)
             if content is None:
-                tell(path)
+                _left_out(path)
             elif content[1]:
                 header, body = content
                 files[header][place] = body
@@ -63,10 +61,8 @@ def curves(
     return rows
 
 
-@cache
-def tell(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
-    """Say, once, that what a file of a run holds is left out."""
-    log.warning("%s: %s is damaged; this %s is left out", printable(path), file, holds)
+def _left_out(path: str, file: str = METRICS, holds: str = "learning curve") -> None:
+    tell(f"{path}: {file} is damaged; this {holds} is left out")
 
 
 def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
@@ -111,7 +107,7 @@ def _parse(
         )
     except (ValueError, OverflowError):
         if len(bodies) == 1:
-            tell(paths[next(iter(bodies))])
+            _left_out(paths[next(iter(bodies))])
             return
         for place, body in bodies.items():
             yield from _parse(header, {place: body}, wanted, paths)
@@ -130,7 +126,7 @@ def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.Dat
         run = look(directory)
         found = initial_state(directory, run)
         if PROBE in run.files and not found:
-            tell(path, PROBE, "initial state")
+            _left_out(path, PROBE, "initial state")
         for row in found:
             rows.append({key: row[key] for key in row if wanted is None or key in wanted})
             places.append(place)

@@ -26,37 +26,38 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from fdi.analysis.collect import Runs
+from fdi.analysis.collect import Runs, checked
 from fdi.analysis.derived import architecture, depth
 from fdi.analysis.results import OWN, Results, own
 from fdi.config import Mistake
+from fdi.track.told import spared
 
 GROUP = "fdi.studies"
 
 
 @cache
 def studies() -> tuple[ModuleType, ...]:
-    """The packages of the studies that are installed. Raises ValueError for one that cannot be
-    imported; one that is not there is left out.
-    """
+    """The packages of the studies that are installed; a line for one that cannot be imported."""
     found = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        try:
-            found.append(entry.load())
-        except ImportError as error:
-            there = not isinstance(error, ModuleNotFoundError)
-            if there or not f"{entry.module}.".startswith(f"{error.name}."):
-                raise Mistake(
-                    f"the study {entry.module} cannot be imported: {error}; repair or uninstall it"
-                ) from None
+        with spared(f"the study {entry.module}"):
+            try:
+                found.append(entry.load())
+            except ModuleNotFoundError as error:  # uninstalled in parts
+                if not f"{entry.module}.".startswith(f"{error.name}."):
+                    raise
     return tuple(found)
 
 
 def of_folder(folder: Path) -> Results:
     """The measurements that a study keeps in `folder`, or the runs below `folder`/runs."""
-    readers = [study.reference for study in studies() if hasattr(study, "reference")]
-    found = (read(folder) for read in readers)
-    return next((results for results in found if results is not None), None) or own(folder)
+    for study in studies():
+        with spared(f"the reference of {study.__name__}"):
+            found = study.reference(folder) if hasattr(study, "reference") else None
+            if found is not None:
+                checked(found.runs)
+                return found
+    return own(folder)
 
 
 def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
@@ -66,10 +67,11 @@ def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     """
     shipped = runs["source"] != OWN
     for study in studies():
-        for key, value in getattr(study, "PLAIN", {}).items():
-            if key not in varied and key in runs:
-                other = shipped & runs[key].notna() & (runs[key] != value)
-                runs, shipped = runs[~other], shipped[~other]
+        with spared(f"PLAIN of {study.__name__}"):
+            for key, value in getattr(study, "PLAIN", {}).items():
+                if key not in varied and key in runs:
+                    other = shipped & runs[key].notna() & (runs[key] != value)
+                    runs, shipped = runs[~other], shipped[~other]
     return runs
 
 
@@ -99,28 +101,37 @@ class Published:
 
 @cache
 def quotes() -> tuple[tuple[Published, ...], dict[str, str]]:
-    """What the studies quote, and the meaning of each tag of a source. Raises ValueError for a file
-    that does not say it, and for a tag with two meanings.
+    """What the studies quote, and the meaning of each tag of a source; a line for a file that does
+    not say it, and for a tag with two meanings.
     """
     values: list[Published] = []
     sources: dict[str, str] = {}
     for study in studies():
         file = files(study) / "published.yaml"
-        if not file.is_file():
-            continue
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        try:
-            several = [Published(**entry) for entry in content["values"]]
-            tags = {str(tag): str(meaning) for tag, meaning in content["sources"].items()}
-        except (AttributeError, KeyError, TypeError) as error:
-            raise Mistake(f"{file} needs sources and values, see {__name__}: {error}") from None
-        if unknown := {entry.source for entry in several} - {*tags}:
-            raise Mistake(f"{file}: no source {min(unknown)}; add it to sources")
-        if twice := [tag for tag in tags if sources.get(tag, tags[tag]) != tags[tag]]:
-            raise Mistake(f"{file}: another study calls its source {twice[0]}, too; rename it")
-        values += several
-        sources |= tags
+        with spared(str(file)):
+            if file.is_file():
+                several, tags = _quoted(yaml.safe_load(file.read_text(encoding="utf-8")), sources)
+                values += several
+                sources |= tags
     return tuple(values), sources
+
+
+def _quoted(content: Any, known: Mapping[str, str]) -> tuple[list[Published], dict[str, str]]:
+    """What one file says. Raises fdi.Mistake for one that does not say it, and for a tag that has
+    another meaning among the `known` sources.
+    """
+    try:
+        several = [Published(**entry) for entry in content["values"]]
+        tags = {str(tag): str(meaning) for tag, meaning in content["sources"].items()}
+        unknown = {entry.source for entry in several} - {*tags}
+        [(f"{entry}", dict(entry.config)) for entry in several]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Mistake(f"it needs sources and values, see {__name__}: {error}") from None
+    if unknown:
+        raise Mistake(f"no source {min(unknown)}; add it to sources")
+    if twice := [tag for tag in tags if known.get(tag, tags[tag]) != tags[tag]]:
+        raise Mistake(f"another study calls its source {twice[0]}, too; rename it")
+    return several, tags
 
 
 def published(run: Mapping[str, Any]) -> list[Published]:

@@ -18,7 +18,8 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json
-from fdi.track.record import TRAINED
+from fdi.track.record import TRAINED, is_number
+from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {"common": "default step", "best": "each at its best"}
@@ -36,7 +37,10 @@ def members(results: Results) -> pd.DataFrame:
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
         return _judged(table.assign(words=words, expected=table["expected"].fillna("")))
-    rows = [row for path in sorted((results.folder / ZOO).glob("*.json")) for row in _rows(path)]
+    rows: list[dict[str, Any]] = []
+    for path in sorted((results.folder / ZOO).glob("*.json")):
+        with spared(str(path)):
+            rows += _rows(path)
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -56,7 +60,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     try:
         content: Any = parse_json(path)
         seed, networks = content["zoo"]["seed"], content["networks"]
-        return [
+        rows = [
             {
                 "zoo": int(seed),
                 **{key: side[key] for key in ("network", "init")},
@@ -70,10 +74,20 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             for setting, of in side["settings"].items()
             for run in of["runs"]
         ]
+        if not all(_fits(key, value) for row in rows for key, value in row.items()):
+            raise TypeError
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise Mistake(
-            f"{path} is damaged; remove it, fdi-run -m experiment=zoo writes it again"
-        ) from None
+        raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
+    return rows
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a row may have this value."""
+    if key == "words":
+        return isinstance(value, list) and all(isinstance(word, str) for word in value)
+    if key in ("validated", "run") and value is None:
+        return True
+    return is_number(value) if key in ("zoo", "network", "validated", STEP) else type(value) is str
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

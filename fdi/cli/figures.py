@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import Parser, add_results, command_line
 from fdi.track.files import printable
+from fdi.track.told import spared
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fdi.analysis.results import Results
 
 CHECKOUT = (
@@ -88,11 +91,10 @@ def _of_run(names: Sequence[str], directory: Path, modules: Sequence[Path], out:
         example = f"fdi-figures {able[0]} --run FOLDER" if able else "none is installed"
         raise ValueError(f"--run belongs to a figure of one run: {example}")
     name, module = names[0], FIGURES[names[0]]
-    for file in draw(
-        module, module.of_run(directory, modules), out / file_name(name, directory.name)
-    ):
+    files = draw(module, module.of_run(directory, modules), out / file_name(name, directory.name))
+    for file in files:
         print(file)
-    return 0
+    return int(not files)
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
@@ -110,7 +112,10 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     mine = replace(mine, runs=select(mine.runs, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
-    figures: dict[str, Any] = {name: there.get(name) or own_figure(name, modules) for name in names}
+    figures: dict[str, Any] = {}
+    for name in names:
+        with spared(f"the figure {name}"):
+            figures[name] = there.get(name) or own_figure(name, modules)
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")
@@ -140,12 +145,15 @@ def _drawn(
 
     missing = {}
     for name, module in figures.items():
-        contents = module.data(mine) if measured is None else pages(module, mine, measured)
-        if not contents:
-            missing[name] = module
+        contents: dict[str, pd.DataFrame] = {}
+        with spared(f"the figure {name}"):
+            contents |= module.data(mine) if measured is None else pages(module, mine, measured)
+        missing[name] = module
         for page, content in contents.items():
-            for file in draw(module, content, out / file_name(name, page)):
+            files = draw(module, content, out / file_name(name, page))
+            for file in files:
+                missing.pop(name, None)
                 print(printable(str(file)), flush=True)
-            if "left" in content and (left := content["left"].iloc[0]):
+            if files and "left" in content and (left := content["left"].iloc[0]):
                 print(printable(f"{name} leaves out {left}; column=value chooses"))
     return missing

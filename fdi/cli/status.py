@@ -148,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for plan in groups(results, known)
         if not arguments.experiments or plan.title in arguments.experiments
     ]
-    for line in (*broken, *decisions(results)[1]):
+    decisions(results)  # a line for what is none
+    for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not wanted:
         what = " ".join(arguments.experiments) or "runs"

@@ -217,8 +217,7 @@ def print_comparison(summary: pd.DataFrame) -> None:
 
 
 def print_counts(table: pd.DataFrame) -> None:
-    """How many runs of a table are in each state, and what is wrong with those that are broken."""
+    """How many runs of a table are in each state."""
     from fdi.analysis import render
 
-    for line in render.counted(table):
-        console().print(line)
+    console().print(render.counted(table)[0])

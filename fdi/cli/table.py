@@ -144,15 +144,12 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
 def _best(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis.best import CAPTION, each_at_its_best, readable
-    from fdi.analysis.choice import decisions
     from fdi.cli.summary import print_best
 
     table = each_at_its_best(results)
     if table.empty:
-        broken = "".join(f" ({line})" for line in decisions(results.folder)[1])
         raise ValueError(
-            f"nothing was chosen for any network of these runs{broken}; fdi-run -m experiment=best "
-            f"does it"
+            "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
     if not _written(arguments, table, readable(table), CAPTION, "tab:best"):
         print_best(table)

@@ -20,6 +20,8 @@ from fdi.analysis.studies import studies
 from fdi.config import Mistake
 from fdi.figures import sheet, style
 from fdi.figures.sweep import experiments, own_folders
+from fdi.track.record import is_number
+from fdi.track.told import spared
 
 OWN = "_own"
 DEFAULT = "randman_dense"  # page of the data set and model of the default config
@@ -38,11 +40,13 @@ def _figures() -> dict[str, Any]:
     found: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
     found |= experiments()
     for study in studies():
-        for name in getattr(study, "FIGURES", ()):
-            module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
-            if name in found:
-                raise Mistake(f"{study.__name__}: there is a figure {name} already; rename it")
-            found[name] = module
+        with spared(f"FIGURES of {study.__name__}"):
+            for name in getattr(study, "FIGURES", ()):
+                with spared(f"the figure {study.__name__}.{name}"):
+                    module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
+                    if name in found:
+                        raise Mistake(f"there is a figure {name} already; rename it")
+                    found[name] = module
     return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
 
 
@@ -58,6 +62,8 @@ def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
     """The module. Raises fdi.Mistake for one that describes no figure."""
     if lacks := ", ".join(word for word in said if not hasattr(module, word)):
         raise Mistake(f"{module.__file__} is no figure: it lacks {lacks}; see fdi/figures")
+    if "PLACE" in said and not is_number(module.PLACE):
+        raise Mistake(f"{module.__file__}: PLACE = {module.PLACE} must be a number")
     return module
 
 
@@ -111,9 +117,10 @@ def figure(module: Any, content: pd.DataFrame) -> sheet.Page:
 
 
 def draw(module: Any, content: pd.DataFrame, path: Path) -> list[Path]:
-    """Draw one page; returns the files written."""
-    with style.alone():
+    """Draw one page; returns the files written, none and a line where it raises."""
+    with spared(f"the figure {path.name}", but=OSError), style.alone():
         return sheet.save(figure(module, content), path)
+    return []
 
 
 def svg(module: Any, content: pd.DataFrame) -> bytes:

@@ -27,9 +27,10 @@ from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import OWN, READOUT, Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
-from fdi.figures.catalogue import about, pages, svg, with_own
+from fdi.figures.catalogue import about, file_name, pages, svg, with_own
 from fdi.track.files import printable
 from fdi.track.record import STATES, TRAINED, UNTESTED
+from fdi.track.told import spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
@@ -93,8 +94,7 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
         ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
         (TABLES, "".join(_tables(mine, measured))),
     ]
-    with_sections = [study for study in studies() if hasattr(study, "sections")]
-    asked = [section for study in with_sections for section in study.sections(mine, measured)]
+    asked = list(_asked(mine, measured))
     names = [ALL, *(one.TITLE for one in figures.values()), TABLES, *(name for name, _ in asked)]
     said = escape(" ".join(f"{sentence}." for sentence in _sentences(main)))
     parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_first(drawn, main)}{_contents(names)}"]
@@ -104,6 +104,16 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
         f"<body>{body}<script>{SCRIPT.read_text()}</script></body></html>\n"
     )
+
+
+def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
+    """The sections of the studies; those of one that raises end there."""
+    for study in studies():
+        found: list[tuple[str, str]] = []
+        with spared(f"a section of {study.__name__}"):
+            if hasattr(study, "sections"):
+                found += ((str(name), str(text)) for name, text in study.sections(mine, measured))
+        yield from found
 
 
 ALL, TABLES = "All runs", "Conditions"
@@ -152,13 +162,19 @@ def _figures(
     """The pages of each figure; where data are missing, the command that makes them."""
     for place, (name, module) in enumerate(figures.items(), 1):
         tell(f"figure {place} of {len(figures)}: {name}")
-        contents = pages(module, mine, measured)
-        images = [image(f"{name} {page}", svg(module, c)) for page, c in contents.items()]
+        contents: dict[str, pd.DataFrame] = {}
+        images: list[str] = []
+        own: list[bool] = []
+        with spared(f"the figure {name}"):
+            contents |= pages(module, mine, measured)
+        for page, content in contents.items():
+            with spared(f"the figure {file_name(name, page)}"):
+                images.append(image(f"{name} {page}", svg(module, content)))
+                own.append(content["source"].iloc[0].startswith(OWN))
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
         below = f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p>"
         head = f"{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>"
-        first = next(iter(contents.values()), pd.DataFrame({"source": [""]}))
-        yield name, Drawn(head, images, below, first["source"].iloc[0].startswith(OWN))
+        yield name, Drawn(head, images, below, own[:1] == [True])
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

@@ -29,6 +29,7 @@ from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
+from fdi.track.told import spared
 
 ANY = "*"  # in `only`: any value but null
 LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
@@ -449,11 +450,14 @@ def _setting(runs: Runs) -> str:
 
 def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     """The figures that experiments in these folders of configs describe, by name; those of fdi by
-    default. Raises ValueError, one line, for a node that is wrong.
+    default; a line for a node that is wrong.
     """
     found: dict[str, Sweep] = {}
     for file in (f for folder in folders for f in sorted(folder.glob("experiment/*.yaml"))):
-        if figure := of_file(file):
+        figure = None
+        with spared(f"the figure of {file}"):
+            figure = of_file(file)
+        if figure:
             folder = file.parents[1]
             where = "" if folder == CONF else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"

@@ -86,11 +86,11 @@ def open_file(path: Path) -> BinaryIO:
     """An open file. Raises OSError, and ValueError for what is none, such as a pipe, which would
     wait for its writer.
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise ValueError(f"{path}: not a file")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read(path: Path) -> str:

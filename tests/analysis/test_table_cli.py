@@ -11,6 +11,7 @@ import pytest
 from fdi.analysis.conditions import select
 from fdi.analysis.render import without_formulas
 from fdi.cli.table import main
+from fdi.track.told import tell
 
 
 @pytest.fixture
@@ -218,12 +219,15 @@ def test_whole_tables_go_to_files(table, write_run, tmp_path):
     assert str(tmp_path / "a.csv") in complaint
 
 
-def test_broken_runs_are_listed(write_run, tmp_path, table):
+def test_a_broken_run_is_a_line_whatever_is_asked(write_run, table, caplog):
     broken = write_run("fluct", 7)
     (broken / "run.json").write_text("{")
-    _, out, _ = table()
-    assert "4 runs: 3 done, 1 broken" in out
-    assert f"broken: {broken}: run.json" in out.replace("\n", "")
+    for words in ((), ("--csv",), ("--best",), ("--zoo",)):
+        tell.cache_clear()
+        caplog.clear()
+        _, out, _ = table(*words)
+        assert f"{broken} is left out: run.json" in caplog.text
+        assert ("4 runs: 3 done, 1 broken" in out) is (not words)
 
 
 EVIL = {"init.a": r"\input{a}^^5cx", "init.b": "<script>|`*x*`[y](javascript:z)", "init.c": "=1+1"}

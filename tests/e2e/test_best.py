@@ -16,7 +16,6 @@ import pytest
 from commands import REFERENCE, TINY, fail, process, records
 
 from fdi.analysis.best import each_at_its_best, good_range, networks
-from fdi.analysis.choice import decisions
 from fdi.analysis.results import own
 from fdi.study.measured import reference
 from fdi.track.process import lock
@@ -186,13 +185,13 @@ def test_networks_that_differ_in_another_key_are_not_mixed(fdi_run, tmp_path, da
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"sides": [{"init": "fluct", "trials": [{}]}]}'])
-def test_a_damaged_decision_is_one_line_and_counts_as_none(tmp_path, text):
+def test_a_damaged_decision_is_one_line_and_counts_as_none(tmp_path, caplog, text):
     path = tmp_path / "choices" / "best-0" / "choice.json"
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert each_at_its_best(own(tmp_path)).empty
-    assert decisions(tmp_path)[1] == [
-        f"{path}: not a decision; fdi-run -m experiment=best writes it again"
+    assert caplog.messages == [
+        f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again"
     ]
 
 

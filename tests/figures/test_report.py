@@ -13,12 +13,12 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from fdi.analysis.metrics import tell
 from fdi.analysis.results import own
 from fdi.cli import figures, report
 from fdi.figures import sheet
 from fdi.figures.report import html
 from fdi.track import record
+from fdi.track.told import tell
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def mine(tmp_path, monkeypatch):
     return file
 
 
-def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys):
+def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys, caplog):
     done = run("-m", "--config-dir", "mine", "experiment=steps", *TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     directory = next(tmp_path.glob("results/runs/*/*/fluct/*/run.json")).parent
@@ -67,9 +67,8 @@ def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys):
     assert not any("optimizer.lr" in name for name in names), "which are not drawn twice"
     mine.write_text(NODE.replace("x: optimizer.lr", "x: optimizer.lr\n  labell: step"))
     assert main(["--own", "steps"]) == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "steps.yaml: figure.labell: no such key; did you mean label?" in error
+    assert capsys.readouterr().err.startswith("fdi-figures: no figure steps")
+    assert "steps.yaml: figure.labell: no such key; did you mean label?" in caplog.text
 
 
 @pytest.mark.parametrize(

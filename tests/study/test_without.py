@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from making import write_run
 
 import fdi
 from fdi.analysis import studies
 from fdi.analysis.results import OWN, own
+from fdi.cli import report
+from fdi.figures import catalogue
 from fdi.study import claims
 from fdi.study.measured import REFERENCE, reference
+from fdi.track.told import tell
 
 PACKAGE = Path(fdi.__file__).parent
 ROOT = PACKAGE.parent
@@ -99,12 +103,14 @@ def installed(tmp_path, monkeypatch):
         (about / "entry_points.txt").write_text("\n".join(lines))
         sys.modules.pop("their_study", None)
         importlib.invalidate_caches()
+        tell.cache_clear()
         studies.studies.cache_clear()
         studies.quotes.cache_clear()
 
     yield install
     monkeypatch.undo()
-    sys.modules.pop("their_study", None)
+    for name in ("their_study", "their_study.ours", "their_study.depth"):
+        sys.modules.pop(name, None)
     studies.studies.cache_clear()
     studies.quotes.cache_clear()
 
@@ -119,18 +125,83 @@ def test_a_package_may_bring_what_it_quotes(installed):
     assert studies.published(RUN | {"rate/h2": 5.0}) == []
 
 
+FIGURE = """
+import pandas as pd
+
+ABOUT, NEEDS, COMMAND, SIZE, TITLE, PLACE = "a", "n", "c", (3, 2), "T", 1
+
+
+def data(results):
+    return {page: pd.DataFrame({"source": ["own runs"], "page": page}) for page in "pq"}
+
+
+def panels(page):
+    return [["a"]]
+
+
+def draw(page, axes):
+    if page["page"].iloc[0] == "p":
+        raise KeyError("p")
+"""
+NO_FIGURE = {
+    "1 / 0": "division by zero",
+    "ABOUT = 1": "lacks NEEDS",
+    FIGURE + "PLACE = 'z'": "PLACE = z must be a number",
+    FIGURE + "def data(results):\n    return 3": "no attribute 'items'",
+    FIGURE: "the figure ours_p is left out: KeyError: 'p' (",
+}
+
+
 @pytest.mark.parametrize(
-    ("code", "sources", "line"),
+    ("code", "line"),
     [
-        ("", "{}", "no source T; add it to sources"),
-        ("", "{T: theirs, K: theirs}", "another study calls its source K, too; rename it"),
-        ("import not_there", "{T: a}", "the study their_study cannot be imported: No module"),
+        ("import not_there", "the study their_study is left out: ModuleNotFoundError: No module"),
+        ("def (", "the study their_study is left out: SyntaxError"),
+        ("raise SystemExit", "the study their_study is left out: SystemExit"),
+        ("def reference(folder): raise KeyError", "the reference of their_study is left out"),
+        ("PLAIN = 3", "PLAIN of their_study is left out"),
+        ("FIGURES = 3", "FIGURES of their_study is left out"),
+        ("FIGURES = ('nope',)", "the figure their_study.nope is left out"),
+        ("FIGURES = ('depth',)", "there is a figure depth already; rename it"),
+        ("def sections(mine, measured): 1 / 0", "a section of their_study is left out"),
+        ("def sections(mine, measured):\n yield 'T', ''\n 1 / 0", "is left out: ZeroDivision"),
+        *(("FIGURES = ('ours',)", line) for line in NO_FIGURE.values()),
     ],
 )
-def test_a_package_that_says_it_wrong_is_one_line(installed, code, sources, line):
-    installed(code, f"sources: {sources}\nvalues: [{ENTRY}]\n")
-    with pytest.raises(ValueError, match=line):
-        studies.published(RUN)
+def test_a_study_that_fails_is_one_line_and_the_report_has_the_rest(
+    installed, monkeypatch, tmp_path, caplog, code, line
+):
+    write_run(tmp_path, "fluct", 0, curve=[0.1, 0.3])
+    installed(code, f"sources: {{T: theirs}}\nvalues: [{ENTRY}]\n")
+    figure = next((text for text, said in NO_FIGURE.items() if said == line), FIGURE)
+    for name in ("ours", "depth"):
+        (tmp_path / "their_study" / f"{name}.py").write_text(figure)
+    monkeypatch.setattr(catalogue, "FIGURES", catalogue._figures())
+    assert report.main(["--results", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "Learning curves" in page
+    (said,) = caplog.messages
+    assert line in said
+    assert ("ours q" in page) is (figure == FIGURE and "ours" in code)
+
+
+@pytest.mark.parametrize(
+    ("published", "line"),
+    [
+        ("a: [", "published.yaml is left out: ParserError"),
+        (f"sources: {{}}\nvalues: [{ENTRY}]", "no source T; add it to sources"),
+        (f"sources: {{T: t, K: t}}\nvalues: [{ENTRY}]", "calls its source K, too; rename it"),
+        (
+            f"sources: {{T: t}}\nvalues: [{ENTRY.replace('0.5', 'much')}]",
+            "needs sources and values",
+        ),
+    ],
+)
+def test_quotations_that_are_none_are_one_line(installed, caplog, published, line):
+    installed(published=published)
+    assert studies.published(RUN) == []
+    (said,) = caplog.messages
+    assert line in said
 
 
 @pytest.mark.slow  # it reads all measurements, as tests/scripts does

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import making
 import pytest
+from forks import Zygote
 
 from fdi.track.files import RUN
 
@@ -25,48 +22,11 @@ SMALL = (
 )
 
 
-class Zygote:
-    """Starts `fdi-run` in a process of its own, in milliseconds."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
-        script = Path(__file__).with_name("zygote.py")
-        self.process = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def home(self) -> Path:
-        """A new folder to run in, in one of its own."""
-        self.count += 1
-        home = self.folder / str(self.count) / "here"
-        home.mkdir(parents=True)
-        return home
-
-    def start(self, home: Path, *argv: str, **how) -> int:
-        """`how`: see zygote.py."""
-        return self._ask(argv=argv, folder=str(home), **how)
-
-    def end(self, home: Path, pid: int) -> SimpleNamespace:
-        code = self._ask(wait=pid)
-        out, err = ((home.parent / name).read_text() for name in ("stdout", "stderr"))
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    def run(self, home: Path, *argv: str, **how) -> SimpleNamespace:
-        return self.end(home, self.start(home, *argv, **how))
-
-    def _ask(self, **order) -> int:
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
 @pytest.fixture(scope="session")
 def zygote(tmp_path_factory):
     started = Zygote(tmp_path_factory.mktemp("zygote"))
     yield started
-    started.process.stdin.close()
-    started.process.wait()
-    started.process.stdout.close()
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,43 +1,53 @@
-"""Runs, kills, power cuts, edits, copies, upgrades and tables in any order: every number that a
-command prints is that of a fresh run, which nobody disturbed, of exactly its configuration, data,
-code and numerics, and no row and no pair mixes two of these.
+"""Commands in any order on one folder of results, as its user meets it: runs, sweeps, best and zoo,
+killed at any moment or cut off from power; records, tables and names edited, copied, deleted and
+put back; data, own code and fdi changed. After each step all numbers that commands show are those
+of runs that nobody disturbed, of the same configuration, data, code and fdi, in another folder; or
+a line names what is not.
 
-The long edition takes FDI_TEST_MINUTES, 10 unless given.
+The long games take FDI_TEST_MINUTES, 10 unless given, and begin with the seed FDI_TEST_SEED; each
+prints its seed and, where it fails, its steps.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
+import json
 import os
+import random
+import re
 import shutil
+import signal
 import time
 from collections import Counter, defaultdict
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from making import edit, numbers
+from forks import Zygote
 
-from fdi.cli import status, table
-from fdi.config.identity import NUMERICS
-from fdi.track import record
-from fdi.track.files import CHECKPOINT, METRICS, RUN, parse_json
+import fdi
+from fdi.track.files import CHECKPOINT, METRICS, RUN
 
 SMALL = (
     *("dataset=arrays", "dataset.file=data.npz", "model.hidden=4", "engine=reference"),
     *("threads=1", "trainer.batch_size=8", "probe=none", "homeostasis=none", "--config-dir=conf"),
+)
+CHOOSING = ("tune.seeds=[1000]", "tune.keep=1", "tune.extend=0", "tune.values=[1e-3,1e-1]")
+BEST = (
+    *("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1", "trainer.epochs=2"),
+    *(*SMALL[:-1], *CHOOSING, "tune.short=2", "tune.beside={}"),
+)
+ZOO = (
+    *("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct", "dataset=randman"),
+    *("dataset.samples=20", "dataset.steps=20", "dataset.units=5", "model=dense", "model.hidden=6"),
+    *("model.depth=2", "homeostasis=none", "optimizer=sgd", "zoo.networks=2", "threads=1"),
+    *("trainer.epochs=2", "engine=reference", "probe=none", *CHOOSING),
 )
 INITS = ("kaiming", "mine")
 OWN = """# {comment}
@@ -50,378 +60,605 @@ class Mine(Kaiming):
         for one in drawing.afferents:
             one.weight.data *= {gain}
 """
-SAYINGS: dict[float, tuple[tuple[str, ...], ...]] = {  # optimizer.eps -> words that say it
-    1e-16: (
-        (),
-        ("optimizer.eps=1e-16",),
-        ("~optimizer.eps",),
-        ("~optimizer.precision", "trainer.clip=null"),
-        ("~model.norm", "~neuron.learn_tau"),
-    ),
-    1e-8: (("optimizer.eps=1e-8",), ("optimizer.eps=1.0e-8", "optimizer.precision=float32")),
+SAYINGS: tuple[tuple[str, tuple[str, ...]], ...] = (  # optimizer.eps, and words that say it
+    ("1e-16", ()),
+    ("1e-16", ("optimizer.eps=1e-16",)),
+    ("1e-16", ("~optimizer.eps",)),
+    ("1e-16", ("~optimizer.precision", "trainer.clip=null")),
+    ("1e-16", ("~model.norm", "~neuron.learn_tau")),
+    ("1e-08", ("optimizer.eps=1e-8",)),
+    ("1e-08", ("optimizer.eps=1.0e-8", "optimizer.precision=float32")),
+)
+KEYS = {  # key -> its value where a run does not mention it
+    "seed": "",
+    "trainer.epochs": "",
+    "trainer.test": "True",
+    "optimizer.lr": "0.005",
+    "optimizer.eps": "1e-16",
+    "optimizer.precision": "float32",
 }
-FILES = (CHECKPOINT, METRICS, RUN)
-ENDS = st.none() | st.tuples(st.sampled_from(("kill", "cut")), st.integers(1, 60))
-STOPPED = {-9: "killed", 99: "cut"}
-COMPARED = ("accuracy", "accuracy_best", "valid", "rate/h1")
-
-End = tuple[str, int] | None
+APART = ("path", "init", "seconds", "sweeps", "tags", "note", "modules", "data_checksum", "id")
+"""Columns of the table of runs that two undisturbed runs of a configuration need not share."""
+NUMBERS = ("test_accuracy_last", "test_accuracy_best", "valid_accuracy_last", "rate/h1")
+SHOWN = ("accuracy", "accuracy_best", "valid", "rate/h1")
+ENDS = {-9: "killed", 99: "cut"}
+OFTEN = {"runner/training.py": (r"SAVE_EVERY = 2\.0", "SAVE_EVERY = 0.0")}
+"""File of fdi -> a pattern, and what takes its place: a checkpoint after each epoch, since those of
+the game are short.
+"""
+OTHER = OFTEN | {  # other numerics, and other numbers
+    "config/identity.py": (r"NUMERICS = (\d+)", r"NUMERICS = 1\1"),
+    "init/baselines.py": (r"_normal\(weight, self.gain, ", "_normal(weight, 1.1 * self.gain, "),
+}
 
 
 class Cell(NamedTuple):
-    """What a number belongs to; `code`: that of init=mine, None of others; `numerics`: as in its
-    record.
+    """What a number belongs to: the initialization, words, and versions of data, own code (None for
+    an initialization of fdi) and fdi.
     """
 
     init: str
-    epochs: int
-    eps: float
-    seed: int
+    words: tuple[str, ...]
     data: int
     code: int | None
-    numerics: int | str
+    version: int
 
 
-class AnyOrder(RuleBasedStateMachine):
-    zygote: Any = None
-    fresh: dict[Cell, dict[str, Any]] = {}
-    steps: Counter[str] = Counter()
+class Undisturbed:
+    """What fdi-table shows of runs in folders of their own."""
 
-    @initialize()
-    def start(self) -> None:
-        self.home = self.zygote.home()
+    def __init__(self, zygotes: list[Zygote]) -> None:
+        self.zygotes = zygotes
+        self.runs: dict[Cell, dict[str, str]] = {}
+        self.curves: dict[Cell, list[dict[str, str]]] = {}
+        self.folders: dict[Cell, Path] = {}
+        self.drawn: dict[int, tuple[dict[str, dict[str, str]], dict[tuple[str, ...], Any]]] = {}
+        usual = ("seed=0", "trainer.epochs=2")
+        known = [Cell("kaiming", usual, data, None, 0) for data in (0, 1)]
+        self.data = {self.row(cell)["data"]: cell.data for cell in known}
+        known = [Cell("mine", usual, 0, code, 0) for code in (0, 1)]
+        self.code = {self.row(cell)["init.own_code"]: cell.code for cell in known}
+        known = [Cell("kaiming", usual, 0, None, version) for version in range(len(zygotes))]
+        self.version = {self.row(cell)["numerics"]: cell.version for cell in known}
+        assert len(self.data) == len(self.code) == 2
+        assert len(self.version) == len(zygotes)
+
+    def cell(self, row: Mapping[str, str]) -> Cell | None:
+        """Of a row of the table of runs; None for one that went on with another fdi."""
+        if row["numerics"] not in self.version:
+            assert "after epoch" in row["numerics"], row["numerics"]
+            return None
+        name = row["init._target_"].rpartition(".")[2].lower()
+        words = tuple(f"{key}={value_of(row, key)}" for key in KEYS)
+        code = self.code[row["init.own_code"]] if name == "mine" else None
+        return Cell(name, words, self.data[row["data"]], code, self.version[row["numerics"]])
+
+    def row(self, cell: Cell) -> dict[str, str]:
+        if cell not in self.runs:
+            zygote = self.zygotes[cell.version]
+            home = zygote.home()
+            furnish(home, cell.data, cell.code or 0)
+            end = zygote.run(home, *SMALL, f"init={cell.init}", *cell.words)
+            assert end.code == 0, end.err
+            (self.runs[cell],), _ = table_of(zygote, home, "runs")
+            self.curves[cell], _ = table_of(zygote, home, "curves")
+            (self.folders[cell],) = home.glob("results/runs/*/*/*/seed=*")
+        return self.runs[cell]
+
+    def zoo(self, version: int) -> tuple[dict[str, dict[str, str]], dict[tuple[str, ...], Any]]:
+        """Its runs by id, and the rows of --zoo."""
+        if version not in self.drawn:
+            zygote = self.zygotes[version]
+            home = zygote.home()
+            end = zygote.run(home, *ZOO)
+            assert end.code == 0, end.err
+            runs, _ = table_of(zygote, home, "runs")
+            end = zygote.run(home, "--zoo", "--csv", command="table")
+            rows = {_member(row): row for row in records(end.out)}
+            self.drawn[version] = {run["id"]: run for run in runs}, rows
+            shutil.rmtree(home.parent)
+        return self.drawn[version]
+
+
+def _member(row: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(row[key] for key in ("zoo", "network", "init", "setting"))
+
+
+class Game:
+    """One folder, and what its user does there; `rng` decides."""
+
+    def __init__(self, zygotes: list[Zygote], alone: Undisturbed, seed: int) -> None:
+        self.zygotes, self.alone, self.rng = zygotes, alone, random.Random(seed)
+        self.home = zygotes[0].home()
         self.results = self.home / "results"
-        self.data = self.code = 0
-        self.last: tuple[Any, ...] = ()
-        self.cells: dict[str, Cell] = {}
-        self.whole: dict[str, bytes] = {}  # the records that were edited, as they were
-        self.ages = 0
+        self.data = self.code = self.version = self.ages = 0
+        self.done: dict[str, Cell] = {}  # places of finished runs that nobody has disturbed since
+        self.back: dict[Path, bytes] = {}  # files that were edited, as they were
+        self.last: tuple[Any, ...] | None = None
+        self.log: list[str] = []
+        self.steps: Counter[str] = Counter()
         furnish(self.home, 0, 0)
 
-    def teardown(self) -> None:
-        if hasattr(self, "home"):
-            shutil.rmtree(self.home.parent)
+    def play(self, steps: int) -> None:
+        """Raises AssertionError for a number that is wrong, or a thing that has no line."""
+        choices = {
+            self.run: 24,
+            self.again: 10,
+            self.sweep: 8,
+            self.best: 2,
+            self.zoo: 2,
+            self.change_data: 3,
+            self.change_code: 3,
+            self.plugin: 2,
+            self.upgrade: 4,
+            self.edit: 12,
+            self.put_back: 5,
+            self.note: 2,
+            self.copy: 3,
+            self.rename: 2,
+            self.delete_file: 3,
+            self.delete_folder: 2,
+            self.plan: 2,
+            self.backup: 1,
+        }
+        looks = {
+            self.table: 8,
+            self.curves: 4,
+            self.status: 2,
+            self.at_best: 3,
+            self.of_zoo: 3,
+            self.report: 1,
+            self.figures: 1,
+        }
+        for number in range(steps):
+            for among in (choices if number else {self.sweep: 1}, looks):
+                (step,) = self.rng.choices([*among], [*among.values()])
+                self.log.append(step.__name__)
+                self.steps[step.__name__] += 1
+                step()
+                if among is not looks:
+                    self.rows = self.checked()
+
+    def call(self, *words: str, **how: Any) -> SimpleNamespace:
+        end = self.zygotes[self.version].run(self.home, *words, **how)
+        self.log[-1] += f" {how.get('command', '')} {' '.join(words)} -> {end.code}"
+        told = f"\n{end.out}\n{end.err}"
+        assert "Traceback" not in told, told
+        assert end.code in (0, 1, 2, *ENDS), told
+        return end
 
     # what happens
 
-    @rule(
-        init=st.sampled_from(INITS),
-        epochs=st.sampled_from((2, 3)),
-        said=st.sampled_from([(eps, words) for eps in SAYINGS for words in SAYINGS[eps]]),
-        seed=st.integers(0, 1),
-        end=ENDS,
-    )
-    def run(self, init: str, epochs: int, said: Any, seed: int, end: End) -> None:
-        self.last = (init, epochs, said, seed)
-        self.command(*self.last, end)
-
-    @precondition(lambda self: self.last)
-    @rule(end=ENDS, later=st.sampled_from((0, 0, 1)))
-    def run_again(self, end: End, later: int) -> None:
-        init, _, said, seed = self.last
-        self.command(init, 2 + later, said, seed, end)
-
-    @precondition(lambda self: self.last)
-    @rule()
-    def run_the_other_init(self) -> None:
-        init, epochs, said, seed = self.last
-        self.command(INITS[1 - INITS.index(init)], epochs, said, seed, None)
-
-    @precondition(lambda self: self.last)
-    @rule()
-    def run_the_other_seed(self) -> None:
-        init, epochs, said, seed = self.last
-        self.command(init, epochs, said, 1 - seed, None)
-
-    def command(self, init: str, epochs: int, said: Any, seed: int, how: End) -> None:
-        eps, words = said
-        code = self.code if init == "mine" else None
-        cell = Cell(init, epochs, eps, seed, self.data, code, NUMERICS)
-        given = (f"init={init}", f"trainer.epochs={epochs}", f"seed={seed}", *words)
-        before = self.contents()
-        end = self.ended(how, *SMALL, *given)
-        after = self.contents()
-        told = f"{given}\n{end.out}\n{end.err}"
-        assert "Traceback" not in end.out + end.err, told
-        assert all(after[path] == before[path] for path in before), f"rewrote a result: {told}"
-        new = after.keys() - before.keys()
-        assert len(new) <= 1, told
-        for path in new:
-            self.made(path, cell, told)
-        if end.code == 0:
-            path = end.out.splitlines()[-1].removeprefix("results/")
-            assert path in after, told
-            self.belongs(path, cell, told)
-        elif end.code not in STOPPED:
-            assert not new, told
-            assert len(end.err.splitlines()) == 1, told
-            assert self.disturbed(cell), f"refused without a reason: {told}"
-        self.count({0: "run", **STOPPED}.get(end.code, "refused"))
-
-    def ended(self, how: End, *words: str) -> Any:
-        """Run a command that a kill or a power cut ends at a call of fsync or replace."""
-        kind, moment = how or (None, None)
-        if kind != "cut":
-            return self.zygote.run(self.home, *words, killed=moment)
-        left = self.home.with_name("left")
-        cut = {"target": str(left), "moment": moment, "seed": moment}
-        end = self.zygote.run(self.home, *words, cut=cut)
-        shutil.rmtree(self.home)
-        left.rename(self.home)
-        return end
-
-    def made(self, path: str, cell: Cell, told: str) -> None:
-        """A new result is that of a fresh run."""
-        numerics = (record.whole(self.results / path).evidence or {})["numerics"]
-        self.cells[path] = cell._replace(numerics=numerics)
-        found, alone = numbers(self.results / path), self.alone(cell)
-        assert found == alone, f"not that of a fresh run: {told}\n{found}\n{alone}"
-
-    def belongs(self, path: str, cell: Cell, told: str) -> None:
-        """What a command ends with is a run of `cell`, or it says that the numerics are others."""
-        known = self.cells[path]
-        assert known._replace(numerics=NUMERICS) == cell, f"{known}\n{told}"
-        assert known.numerics == cell.numerics or "numerics" in told, f"no word: {told}"
-        shown = result(self.results / path)["test_accuracy_last"]
-        assert f"{100 * shown:.1f}" in told, told
-
-    def disturbed(self, cell: Cell) -> bool:
-        """Whether a folder of this configuration is of other data or code, or has lost a file."""
-        return any(
-            known.init == cell.init and known.seed == cell.seed
-            for known in [*self.cells.values(), *self.begun()]
+    def run(self) -> None:
+        self.last = (
+            self.rng.choice(INITS),
+            self.rng.choice((2, 3)),
+            self.rng.choice(SAYINGS),
+            self.rng.randrange(2),
         )
+        self.command(*self.last)
 
-    def begun(self) -> list[Cell]:
-        found = []
-        for path in self.results.glob("runs/*/*/*/seed=*"):
-            seed = int(path.name.removeprefix("seed=").split("-")[0])
-            found.append(Cell(path.parent.name, 0, 0, seed, 0, None, NUMERICS))
-        return found
-
-    @rule(what=st.sampled_from(("data", "code", "comment")), in_place=st.booleans())
-    def change(self, what: str, in_place: bool) -> None:
-        """The data, own code or a comment in it are edited."""
-        if what == "data":
-            self.data = 1 - self.data
-            overwrite(self.home / "data.npz", packed(self.data), in_place)
-        else:
-            self.code = 1 - self.code if what == "code" else self.code
-            self.ages += 1
-            overwrite(self.home / "own_code.py", own(self.code, self.ages), in_place)
-        self.count(f"change {what}")
-
-    @precondition(lambda self: self.there())
-    @rule()
-    def upgrade(self) -> None:
-        """What is there becomes of a version with other numerics, as if fdi were a new one."""
-        for path in self.folders():
-            run = record.look(path)
-            if run.evidence and run.evidence["numerics"] == NUMERICS:
-                record.change(path, evidence=run.evidence | {"numerics": NUMERICS - 1})
-                if self.name(path) in self.cells:
-                    cell = self.cells[self.name(path)]
-                    self.cells[self.name(path)] = cell._replace(numerics=NUMERICS - 1)
-        self.count("upgrade")
-
-    @precondition(lambda self: set(self.there()) - self.whole.keys())
-    @rule(which=st.integers(0, 99), in_place=st.booleans())
-    def edit_a_record(self, which: int, in_place: bool) -> None:
-        """A digit of its accuracy."""
-        names = [name for name in self.there() if name not in self.whole]
-        name = names[which % len(names)]
-        text = (self.results / name / RUN).read_text()
-        at = text.index('"test_accuracy_last": ') + len('"test_accuracy_last": ')
-        other = "1" if text[at] == "0" else "0"
-        self.whole[name] = text.encode()
-        overwrite(self.results / name / RUN, text[:at] + other + text[at + 1 :], in_place)
-        self.count("edit a record")
-
-    @precondition(lambda self: self.whole)
-    @rule()
-    def put_the_edited_records_back(self) -> None:
-        for name, content in self.whole.items():
-            if (self.results / name / RUN).exists():
-                (self.results / name / RUN).write_bytes(content)
-        self.whole.clear()
-        self.count("put back")
-
-    @precondition(lambda self: self.there())
-    @rule(which=st.integers(0, 99), note=st.text("ab\n", max_size=4))
-    def write_a_note(self, which: int, note: str) -> None:
-        name = self.there()[which % len(self.there())]
-        edit(self.results / name, "note", note)
-        self.count("write a note")
-
-    @precondition(lambda self: self.folders())
-    @rule(which=st.integers(0, 99), name=st.sampled_from(FILES))
-    def delete_a_file(self, which: int, name: str) -> None:
-        path = self.folders()[which % len(self.folders())]
-        (path / name).unlink(missing_ok=True)
-        if name == RUN:
-            self.whole.pop(self.name(path), None)
-        self.count("delete a file")
-
-    @precondition(lambda self: self.folders())
-    @rule(which=st.integers(0, 99))
-    def delete_a_folder(self, which: int) -> None:
-        path = self.folders()[which % len(self.folders())]
-        shutil.rmtree(path)
-        self.cells.pop(self.name(path), None)
-        self.whole.pop(self.name(path), None)
-        self.count("delete a folder")
-
-    @precondition(lambda self: self.folders())
-    @rule()
-    def bring_all_back_from_a_backup(self) -> None:
-        shutil.copytree(self.results, self.home / "backup")
-        shutil.rmtree(self.results)
-        (self.home / "backup").rename(self.results)
-        self.count("copy all")
-
-    @precondition(lambda self: self.folders())
-    @rule(which=st.integers(0, 99), new=st.sampled_from(("kept", "seed", "init")))
-    def copy_a_run(self, which: int, new: str) -> None:
-        """Beside itself, or to the name of another seed, or of another initialization."""
-        path = self.folders()[which % len(self.folders())]
-        other = INITS[1 - INITS.index(path.parent.name)]
-        places = {
-            "kept": path.with_name(f"{path.name}_kept"),
-            "seed": path.with_name(f"seed=7-{path.name.rpartition('-')[2]}"),
-            "init": path.parents[1] / other / path.name,
-        }
-        if not places[new].exists():
-            shutil.copytree(path, places[new])
-            if self.name(path) in self.cells:
-                self.cells[self.name(places[new])] = self.cells[self.name(path)]
-            if self.name(path) in self.whole:
-                self.whole[self.name(places[new])] = self.whole[self.name(path)]
-        self.count("copy a run")
-
-    @precondition(lambda self: self.folders())
-    @rule(how=st.sampled_from(("csv", "full", "plain", "markdown", "runs", "status")))
-    def look(self, how: str) -> None:
-        getattr(self, f"look_at_{how}")()
-        self.count(how)
-
-    def look_at_csv(self, *more: str) -> None:
-        expected = self.rows()
-        code, out, err = said(table.main, *more, "--csv", "--results", str(self.results))
-        if not expected:
+    def again(self) -> None:
+        """The same, longer, from the other initialization, or the other seed."""
+        if self.last is None:
             return
-        assert code == 0, err
-        printed = pd.read_csv(io.StringIO(out))
-        printed = printed[printed["n"] > 0]
-        for name in ("versus", "versus_n"):
-            printed[name] = printed[name].fillna(0.0)
-        columns = ["init", "n", *COMPARED, "versus", "versus_n"]
-        found = sorted(printed.reindex(columns=columns).itertuples(index=False, name=None))
-        assert len(found) == len(expected), f"{out}\n{expected}"
-        for one, other in zip(found, expected):
-            assert one[0] == other[0], f"{out}\n{expected}"
-            assert np.allclose(one[1:], other[1:]), f"{out}\n{expected}"
+        init, epochs, said, seed = self.last
+        change = self.rng.randrange(4)
+        if change == 1:
+            epochs += 1
+        elif change == 2:
+            init = INITS[1 - INITS.index(init)]
+        elif change == 3:
+            seed = 1 - seed
+        self.command(init, epochs, said, seed)
 
-    def look_at_full(self) -> None:
-        self.look_at_csv("--full")
+    def sweep(self) -> None:
+        eps, words = self.rng.choice(SAYINGS)
+        epochs = self.rng.choice((2, 3))
+        given = ("-m", "init=kaiming,mine", "seed=0,1", f"trainer.epochs={epochs}", *words)
+        wanted = [(init, epochs, eps, seed) for init in INITS for seed in (0, 1)]
+        self.ended(wanted, *SMALL, *given)
 
-    def look_at_plain(self, *more: str) -> None:
-        expected = self.rows()
-        code, out, err = said(table.main, *more, "--results", str(self.results))
-        if expected:
-            assert code == 0, err
-        for _, _, accuracy, *_ in expected:
-            assert f"{100 * accuracy:.1f}" in out, f"{accuracy}\n{out}"
+    def command(self, init: str, epochs: int, said: tuple[str, Any], seed: int) -> None:
+        eps, words = said
+        given = (f"init={init}", f"trainer.epochs={epochs}", f"seed={seed}", *words)
+        self.ended([(init, epochs, eps, seed)], *SMALL, *given)
 
-    def look_at_markdown(self) -> None:
-        self.look_at_plain("--markdown")
+    def ended(self, wanted: list[tuple[Any, ...]], *words: str) -> None:
+        """A command that perhaps a kill or a power cut ends; what it finishes is done."""
+        before = {path: path.read_bytes() for path in self.folders(RUN) if path in self.whole()}
+        there = bool(self.folders())
+        end = self.disturbed(*words)
+        told = f"{end.out}\n{end.err}"
+        for path, content in before.items():
+            assert path.read_bytes() == content, f"rewrote {path}: {told}"
+        if end.code == 0:
+            rows, _ = table_of(self.zygotes[self.version], self.home, "runs")
+            for init, epochs, eps, seed in wanted:
+                mine = [r for r in rows if r["state"] == "done" and self.is_of(r, init)]
+                said = {"seed": str(seed), "trainer.epochs": str(epochs), "optimizer.eps": eps}
+                mine = [r for r in mine if all(value_of(r, key) == said[key] for key in said)]
+                now = [r for r in mine if self.alone.version.get(r["numerics"]) == self.version]
+                assert mine, f"{init} {said} is not done: {told}"
+                assert now or "numerics" in told, f"no word on numerics: {told}"
+                for row in mine:
+                    if cell := self.alone.cell(row):
+                        self.done[row["path"]] = cell
+        elif end.code not in ENDS:
+            lines = end.err.splitlines()
+            assert len(lines) == 1 or ("-m" in words and told.strip()), told
+            assert there or not self.has_plugin(), f"refused without a reason: {told}"
 
-    def look_at_runs(self) -> None:
-        file = self.home / "all.csv"
-        code, _, err = said(table.main, "--runs", str(file), "--results", str(self.results))
-        assert code == 0, err
-        written = pd.read_csv(file)
-        done = written[written["state"] == "done"]
-        paths = done["path"].astype(str).str.removeprefix(f"{self.results}/")
-        there = {p: result(self.results / p)["test_accuracy_last"] for p in self.shown()}
-        assert dict(zip(paths, done["test_accuracy_last"])) == pytest.approx(there)
+    def is_of(self, row: Mapping[str, str], init: str) -> bool:
+        """Whether a run has the data and the code that are there now."""
+        name = row["init._target_"].rpartition(".")[2].lower()
+        mine = init != "mine" or self.alone.code.get(row["init.own_code"]) == self.code
+        return name == init and mine and self.alone.data.get(row["data"]) == self.data
 
-    def look_at_status(self) -> None:
-        code, out, err = said(status.main, "--results", str(self.results))
-        assert code == 0, err
-        assert "Traceback" not in out + err
+    def disturbed(self, *words: str) -> SimpleNamespace:
+        """The end of a command that is killed at any moment or at a call of fsync, cut off from
+        power, or left alone.
+        """
+        how = self.rng.choice(("alone", "alone", "alone", "time", "fsync", "cut"))
+        if how == "time":
+            zygote, seconds = self.zygotes[self.version], self.rng.uniform(0, 1.5)
+            pid = zygote.start(self.home, *words)
+            time.sleep(seconds)
+            os.kill(pid, signal.SIGKILL)
+            end = zygote.end(self.home, pid)
+            self.log[-1] += f" {' '.join(words)} killed after {seconds:.3f} s -> {end.code}"
+            assert "Traceback" not in end.err, end.err
+            return end
+        moment = self.rng.randint(1, 80)
+        if how == "cut":
+            left = self.home.with_name("left")
+            cut = {"target": str(left), "moment": moment, "seed": moment}
+            end = self.call(*words, cut=cut)
+            shutil.rmtree(self.home)
+            left.rename(self.home)
+            return end
+        return self.call(*words, **({"killed": moment} if how == "fsync" else {}))
+
+    def best(self) -> None:
+        self.disturbed(*BEST)
+
+    def zoo(self) -> None:
+        self.disturbed(*ZOO)
+
+    def change_data(self) -> None:
+        self.data = 1 - self.data
+        overwrite(self.home / "data.npz", packed(self.data), self.rng.random() < 0.5)
+
+    def change_code(self) -> None:
+        """Its numbers, or a comment in it."""
+        if not self.has_plugin():
+            return
+        self.code = self.rng.randrange(2)
+        self.ages += 1
+        text = own(self.code, 0)
+        overwrite(self.home / "own_code.py", text.encode(), self.rng.random() < 0.5)
+
+    def plugin(self) -> None:
+        """The module of an own initialization is taken away, or brought again."""
+        files = furnished(self.home)
+        if self.has_plugin():
+            for file in files:
+                file.unlink()
+        else:
+            furnish(self.home, self.data, self.code)
+
+    def has_plugin(self) -> bool:
+        return (self.home / "own_code.py").exists()
+
+    def upgrade(self) -> None:
+        """Another fdi, whose numbers are others, is installed."""
+        self.version = (self.version + 1) % len(self.zygotes)
+
+    def edit(self) -> None:
+        """A digit of a result, a value of the configuration, or of a learning curve."""
+        files = self.folders(self.rng.choice((RUN, METRICS)))
+        if not files:
+            return
+        path = self.rng.choice(files)
+        content = path.read_bytes()
+        places = [found.start() for found in re.finditer(rb"\d", content)]
+        if path.name == RUN:  # its user may edit tags and note
+            end = content.rindex(b'"tags"')
+            start = max(0, content.rfind(b'"result"')) if self.rng.random() < 0.7 else 0
+            places = [place for place in places if start < place < end]
+        if not places:
+            return
+        self.back.setdefault(path, content)
+        at = self.rng.choice(places)
+        digit = b"1" if content[at : at + 1] != b"1" else b"2"
+        overwrite(path, content[:at] + digit + content[at + 1 :], self.rng.random() < 0.5)
+        self.forget(path.parent)
+        self.log[-1] += f" {path}: byte {at}"
+
+    def put_back(self) -> None:
+        for path, content in self.back.items():
+            if path.exists():
+                path.write_bytes(content)
+        self.back.clear()
+
+    def note(self) -> None:
+        if paths := self.folders(RUN):
+            path = self.rng.choice(paths)
+            text = path.read_text()
+            path.write_text(text.replace('"note": null', '"note": "mine"'))
+
+    def copy(self) -> None:
+        """A folder beside itself, or to the name of another seed or initialization."""
+        self.placed(shutil.copytree)
+
+    def rename(self) -> None:
+        self.placed(shutil.move)
+
+    def placed(self, how: Any) -> None:
+        if not (paths := self.folders()):
+            return
+        path = self.rng.choice(paths)
+        other = {"kaiming": "mine", "mine": "kaiming"}.get(path.parent.name, "fluct")
+        place = self.rng.choice(
+            (
+                path.with_name(f"{path.name}_kept"),
+                path.with_name(f"seed=7-{path.name.rpartition('-')[2]}"),
+                path.parents[1] / other / path.name,
+            )
+        )
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            how(path, place)
+            self.log[-1] += f" {path} to {place}"
+            if not path.exists():
+                self.forget(path)
+
+    def delete_file(self) -> None:
+        if paths := self.folders():
+            path = self.rng.choice(paths)
+            file = path / self.rng.choice((CHECKPOINT, METRICS, RUN))
+            file.unlink(missing_ok=True)
+            self.log[-1] += f" {file}"
+            if file.name == RUN:
+                self.forget(path)
+
+    def delete_folder(self) -> None:
+        if paths := self.folders():
+            path = self.rng.choice(paths)
+            shutil.rmtree(path)
+            self.log[-1] += f" {path}"
+            self.forget(path)
+
+    def plan(self) -> None:
+        """A plan, a decision or a list of random networks is damaged."""
+        kinds = ("sweeps/*.json", "zoo/*.json", "choices/*/choice.json")
+        files = [path for kind in kinds for path in self.results.glob(kind)]
+        if files:
+            path = self.rng.choice(sorted(files))
+            path.write_bytes(path.read_bytes()[: self.rng.randrange(20)])
+            self.log[-1] += f" {path}"
+
+    def backup(self) -> None:
+        """All of it, brought back from a copy."""
+        if self.results.exists():
+            shutil.copytree(self.results, self.home / "backup")
+            shutil.rmtree(self.results)
+            (self.home / "backup").rename(self.results)
+
+    def forget(self, folder: Path) -> None:
+        self.done.pop(self.place(folder), None)
 
     # what there is
 
-    def count(self, what: str) -> None:
-        self.steps[what] += 1
+    def place(self, folder: Path) -> str:
+        return folder.relative_to(self.home).as_posix()
 
-    def name(self, path: Path) -> str:
-        return path.relative_to(self.results).as_posix()
+    def folders(self, file: str = "") -> list[Path]:
+        """Those of runs, or the files of this name in them."""
+        return sorted(path for path in self.results.glob(f"runs/*/*/*/seed=*/{file}"))
 
-    def folders(self) -> list[Path]:
-        return sorted(self.results.glob("runs/*/*/*/seed=*"))
+    def whole(self) -> set[Path]:
+        return {self.home / place / RUN for place in self.done}
 
-    def there(self) -> list[str]:
-        """The folders with a result."""
-        return [self.name(path) for path in self.folders() if result(path)]
+    def checked(self) -> list[dict[str, str]]:
+        """The rows of fdi-table --runs: each finished one is that of an undisturbed run; each
+        folder has one, or is named.
+        """
+        rows, err = table_of(self.zygotes[self.version], self.home, "runs")
+        there = {self.place(folder) for folder in self.folders()}
+        assert {row["path"] for row in rows} == there, err
+        for row in rows:
+            if row["state"] == "broken":
+                assert row["path"] in err, f"no line on {row['path']}: {err}"
+            elif row["state"] in ("done", "untested"):
+                self.compare(row)
+            else:
+                assert not row["test_accuracy_last"], row
+        done = {row["path"]: row for row in rows if row["state"] == "done"}
+        for place, cell in self.done.items():
+            assert place in done, f"lost {place}: {err}"
+            assert self.alone.cell(done[place]) == cell, place
+        return [row for row in rows if row["state"] in ("done", "untested")]
 
-    def contents(self) -> dict[str, bytes]:
-        return {name: (self.results / name / RUN).read_bytes() for name in self.there()}
+    def compare(self, row: Mapping[str, str]) -> None:
+        if row["dataset"] == "randman":
+            version = self.alone.version.get(row["numerics"])
+            other = self.alone.zoo(version)[0].get(row["id"], row) if version is not None else row
+        elif cell := self.alone.cell(row):
+            other = self.alone.row(cell)
+        else:
+            return
+        assert row["init"].startswith(row["init._target_"].rpartition(".")[2].lower()), row
+        for key in (key for key in row if key not in APART):
+            mine, theirs = row[key], other.get(key, "")
+            assert same(mine, theirs), f"{row['path']}: {key} = {mine}, undisturbed {theirs}"
 
-    def shown(self) -> dict[str, Cell]:
-        """What tables know: records that nobody edited, in the folders of their runs."""
-        return {
-            name: self.cells[name]
-            for name in self.there()
-            if name in self.cells and name not in self.whole and _is_at_home(self.cells[name], name)
+    def asked(self, *words: str) -> SimpleNamespace | None:
+        """What fdi-table says; None where it has nothing to show, in one line."""
+        end = self.call(*words, command="table")
+        if end.code:
+            assert not end.out, end.out
+            return None
+        return end
+
+    def table(self) -> None:
+        expected = sorted(self.conditions())
+        end = self.asked("--csv", *self.rng.choice(((), ("--full",))))
+        printed = [row for row in records(end.out) if row["n"] != "0"] if end else []
+        found = sorted(
+            (row["init"], [float(row[key] or 0) for key in ("n", *SHOWN, "versus")])
+            for row in printed
+            if row["dataset"] != "randman"
+        )
+        assert [row[0] for row in found] == [row[0] for row in expected], f"{found}\n{expected}"
+        for (_, one), (_, other) in zip(found, expected):
+            assert np.allclose(one, other), f"{found}\n{expected}"
+
+    def conditions(self) -> Iterator[tuple[str, list[float]]]:
+        """init, n, NUMBERS and the difference to kaiming of the rows that there should be."""
+        groups: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(dict)
+        for row in self.rows:
+            if row["state"] == "done" and row["dataset"] != "randman":
+                groups[self.condition(row)][row["seed"]] = [float(row[key]) for key in NUMBERS]
+        for (init, _, *rest), seeds in groups.items():
+            base = groups.get(("kaiming", "", *rest), {}) if init != "kaiming" else {}
+            pairs = [seeds[seed][0] - base[seed][0] for seed in seeds if seed in base]
+            means = np.mean([*seeds.values()], axis=0)
+            yield init, [len(seeds), *means, float(np.mean(pairs or [0.0]))]
+
+    def condition(self, row: Mapping[str, str]) -> tuple[str, ...]:
+        keys = [key for key in KEYS if key != "seed"]
+        others = [row[key] for key in ("init", "init.own_code", "data", "numerics")]
+        return (*others, *(value_of(row, key) for key in keys))
+
+    def curves(self) -> None:
+        """Each row is that of an undisturbed run, and each finished run has all of its own."""
+        rows, err = table_of(self.zygotes[self.version], self.home, "curves")
+        found: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for row in rows:
+            found[row["path"]].append(row)
+        for run in self.rows:
+            cell = self.alone.cell(run) if run["dataset"] != "randman" else None
+            if cell is None:
+                continue
+            self.alone.row(cell)
+            mine, theirs = found[run["path"]], self.alone.curves[cell]
+            if not mine:
+                assert run["path"] in err, f"no line on the curve of {run['path']}: {err}"
+            for one, other in zip(mine, theirs, strict=bool(mine)):
+                for key in (k for k in other if k not in APART and "seconds" not in k):
+                    assert same(one[key], other[key]), f"{run['path']}, {key}: {one}\n{other}"
+
+    def status(self) -> None:
+        end = self.call(command="status")
+        if end.code == 0:
+            assert end.out, end.err
+
+    def at_best(self) -> None:
+        """Each mean of fdi-table --best is over runs of one condition."""
+        end = self.asked("--best", "--csv")
+        groups: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+        for row in self.rows:
+            if row["state"] == "done":
+                groups[self.condition(row)].append(float(row["test_accuracy_last"]))
+        there = {
+            (key[0], len(of), round(100 * float(np.mean(of)), 6)) for key, of in groups.items()
         }
+        for row in records(end.out) if end else []:
+            shown = (row["init"], int(row["n"]), round(float(row["mean"]), 6))
+            assert shown in there, f"{row}\n{there}"
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Those of `fdi-table --csv`: init, n, COMPARED, the difference to kaiming, its pairs."""
-        groups: dict[tuple[str, Cell], dict[int, list[list[float]]]]
-        groups = defaultdict(lambda: defaultdict(list))
-        for name, cell in self.shown().items():
-            of = result(self.results / name)
-            found = [of["test_accuracy_last"], of["test_accuracy_best"], of["valid_accuracy_last"]]
-            key = name.split("/")[-2], cell._replace(seed=0)
-            groups[key][cell.seed].append([*found, of["rates"]["h1"]])
-        means = {
-            key: {seed: np.mean(found, axis=0) for seed, found in by_seed.items()}
-            for key, by_seed in groups.items()
+    def of_zoo(self) -> None:
+        end = self.asked("--zoo", "--csv")
+        known = {row["id"]: row for row in self.rows}
+        for row in records(end.out) if end else []:
+            if row["state"] in ("done", "untested"):
+                run = known[row["id"]]
+                assert row["accuracy"] == run["test_accuracy_last"], row
+            else:
+                assert not row["accuracy"], row
+                assert row["learns"] == "False", row
+
+    def report(self) -> None:
+        """The table of all runs in the browser, and its curves."""
+        end = self.call(command="report")
+        if end.code:
+            assert not self.folders(), end.err
+            return
+        page = (self.results / "report.html").read_text()
+        (text,) = re.findall(r'data-runs="([^"]*)"', page)
+        content = json.loads(gzip.decompress(base64.b64decode(text)))
+        rows = [dict(zip(content["columns"], row)) for row in content["rows"]]
+        known = {row["path"]: row for row in self.rows}
+        for number, (path, row) in enumerate(zip(content["paths"], rows)):
+            run = known.get(path)
+            assert (run is not None) is (row["state"] in ("done", "untested")), (path, row)
+            share = run["test_accuracy_last"] if run else ""
+            assert (row["test (%)"] or "") == (f"{100 * float(share):.1f}" if share else ""), row
+            cell = self.alone.cell(run) if run and run["dataset"] != "randman" else None
+            if cell and str(number) in content["curves"]:
+                self.alone.row(cell)
+                of = [float(one["valid/accuracy"]) for one in self.alone.curves[cell]]
+                shown = content["curves"][str(number)][1]
+                assert np.allclose(shown, [100 * share for share in of], atol=0.051), path
+
+    def figures(self) -> None:
+        """Pictures are those of a folder that holds undisturbed runs in place of these."""
+        words = ("--own", "learning_curves", "own_sweeps", "dataset=arrays")
+        end = self.call(*words, command="figures")
+        cells = {
+            row["path"]: self.alone.cell(row)
+            for row in self.rows
+            if row["state"] == "done" and row["dataset"] == "arrays"
         }
-        expected = []
-        for (label, cell), by_seed in means.items():
-            base = means.get(("kaiming", cell._replace(init="kaiming", code=None)), {})
-            pairs = [s for s in by_seed if s in base] if label != "kaiming" else []
-            versus = np.mean([by_seed[s][0] - base[s][0] for s in pairs]) if pairs else 0.0
-            values = np.mean(list(by_seed.values()), axis=0)
-            expected.append((label, len(by_seed), *map(float, values), versus, len(pairs)))
-        return sorted(expected)
-
-    def alone(self, cell: Cell) -> dict[str, Any]:
-        """The numbers of the same run in a folder of its own, by nobody disturbed."""
-        if cell not in self.fresh:
-            home = self.zygote.home()
-            furnish(home, cell.data, cell.code or 0)
-            given = (f"init={cell.init}", f"trainer.epochs={cell.epochs}", f"seed={cell.seed}")
-            words = (*SMALL, *given, f"optimizer.eps={cell.eps}")
-            end = self.zygote.run(home, *words)
-            assert end.code == 0, end.err
-            (path,) = home.glob("results/runs/*/*/*/seed=*")
-            self.fresh[cell] = numbers(path)
-            shutil.rmtree(home.parent)
-        return self.fresh[cell]
+        if end.code or f"{METRICS} is damaged" in end.err or None in cells.values():
+            return
+        home = self.zygotes[0].home()
+        for place, cell in cells.items():
+            if cell:
+                self.alone.row(cell)
+                shutil.copytree(self.alone.folders[cell], home / place)
+        for kind in ("sweeps", "zoo", "choices"):
+            if (self.results / kind).exists():
+                shutil.copytree(self.results / kind, home / "results" / kind)
+        self.zygotes[self.version].run(home, *words, command="figures")
+        mine, theirs = (pictures(folder) for folder in (self.home, home))
+        wrong = [name for name in theirs if mine.get(name) != theirs[name]]
+        assert not wrong, f"{wrong} differ from those of undisturbed runs in {home}: {end.out}"
+        shutil.rmtree(home.parent)
+        shutil.rmtree(self.results / "figures", ignore_errors=True)
 
 
-def _is_at_home(cell: Cell, place: str) -> bool:
-    *_, label, run = place.split("/")
-    return run.startswith(f"seed={cell.seed}-") and label == cell.init and "_" not in run
+def pictures(home: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in home.glob("results/figures/*.png")}
 
 
-def result(directory: Path) -> dict[str, Any]:
-    """Of a record, whole or edited; empty without one."""
-    content = parse_json(directory / RUN)
-    return (content or {}).get("result") or {}
+def value_of(row: Mapping[str, str], key: str) -> str:
+    """Of one of KEYS."""
+    return row.get(key, "").removesuffix(".0") or KEYS[key]
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two cells hold the same; a column of whole numbers and gaps is one of floats."""
+    try:
+        return one == other or float(one) == float(other)
+    except ValueError:
+        return False
+
+
+def records(text: str) -> list[dict[str, str]]:
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    return table.to_dict("records")  # type: ignore[return-value]
+
+
+def table_of(zygote: Zygote, home: Path, what: str) -> tuple[list[dict[str, str]], str]:
+    """The rows of fdi-table --runs or --curves, and what it says on stderr."""
+    file = home.parent / "table.csv"
+    end = zygote.run(home, f"--{what}", str(file), command="table")
+    if end.code:
+        assert "no runs in" in end.err, end.err
+        return [], end.err
+    return records(file.read_text()), end.err
 
 
 def packed(version: int) -> bytes:
@@ -438,16 +675,20 @@ def own(version: int, age: int) -> str:
     return OWN.format(comment=f"{age:04d}", gain=(1.5, 2.5)[version])
 
 
+def furnished(home: Path) -> tuple[Path, Path]:
+    return home / "own_code.py", home / "conf" / "init" / "mine.yaml"
+
+
 def furnish(home: Path, data: int, code: int) -> None:
+    module, part = furnished(home)
     (home / "data.npz").write_bytes(packed(data))
-    (home / "own_code.py").write_text(own(code, 0))
-    (home / "conf" / "init").mkdir(parents=True)
-    (home / "conf" / "init" / "mine.yaml").write_text("_target_: own_code.Mine\n")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    module.write_text(own(code, 0))
+    part.write_text("_target_: own_code.Mine\n")
 
 
-def overwrite(path: Path, content: bytes | str, in_place: bool) -> None:
+def overwrite(path: Path, content: bytes, in_place: bool) -> None:
     """As an editor does, or within the file, with the size and the time that it had."""
-    content = content.encode() if isinstance(content, str) else content
     if in_place:
         about = path.stat()
         with path.open("r+b") as file:
@@ -460,58 +701,57 @@ def overwrite(path: Path, content: bytes | str, in_place: bool) -> None:
         new.replace(path)
 
 
-def said(main: Any, *words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main(list(words))
-    return code, out.getvalue(), err.getvalue()
+def changed(folder: Path, changes: Mapping[str, tuple[str, Any]]) -> Path:
+    """A folder with another fdi: file -> a pattern that is there once, and what takes its place."""
+    package = Path(fdi.__file__).parent
+    shutil.copytree(package, folder / "fdi", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, (pattern, text) in changes.items():
+        file = folder / "fdi" / name
+        new, times = re.subn(pattern, text, file.read_text(), flags=re.MULTILINE)
+        assert times == 1, (name, pattern)
+        file.write_text(new)
+    return folder
 
 
-def machine(zygote: Any) -> type[AnyOrder]:
-    return type("Machine", (AnyOrder,), {"zygote": zygote, "fresh": {}, "steps": Counter()})
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory):
+    """This fdi, and one with other numbers."""
+    new = tmp_path_factory.mktemp
+    found = [Zygote(new("runs"), changed(new("fdi"), changes)) for changes in (OFTEN, OTHER)]
+    yield found
+    for zygote in found:
+        zygote.close()
 
 
-def played(kind: type[AnyOrder], games: int, steps: int, **how: Any) -> None:
-    run_state_machine_as_test(
-        kind,
-        settings=settings(
-            max_examples=games,
-            stateful_step_count=steps,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            **how,
-        ),
-    )
+@pytest.fixture(scope="module")
+def alone(versions):
+    return Undisturbed(versions)
 
 
-@pytest.mark.slow
-def test_a_game_that_found_much(zygote):
-    usual, without = (1e-16, ()), (1e-16, ("~optimizer.eps",))
-    game: Any = machine(zygote)()
-    game.start()
-    game.run("kaiming", 2, usual, 0, None)
-    game.run("mine", 2, without, 0, None)
-    game.look("csv")
-    game.upgrade()
-    game.run_again(None, 0)
-    game.run_the_other_seed()
-    game.look("csv")
-    game.edit_a_record(0, True)
-    game.copy_a_run(0, "seed")
-    game.look("csv")
-    game.teardown()
+def played(zygotes: list[Zygote], alone: Undisturbed, seed: int, steps: int) -> Counter[str]:
+    """What was done how often."""
+    game = Game(zygotes, alone, seed)
+    try:
+        game.play(steps)
+    except Exception as error:
+        log = "\n".join(game.log)
+        raise AssertionError(f"game {seed} in {game.home}:\n{log}\n{error}") from error
+    shutil.rmtree(game.home.parent)
+    return game.steps
 
 
-def test_a_short_game(zygote):
-    kind = machine(zygote)
-    played(kind, games=3, steps=12, derandomize=True, database=None)
+def test_a_short_game(versions, alone):
+    played(versions, alone, seed=0, steps=5)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_a_long_game(zygote):
+def test_a_long_game(versions, alone, capsys):
     end = time.monotonic() + 60 * float(os.environ.get("FDI_TEST_MINUTES", "10"))
-    kind = machine(zygote)
+    seed = int(os.environ.get("FDI_TEST_SEED", time.time()))
+    steps: Counter[str] = Counter()
     while time.monotonic() < end:
-        played(kind, games=10, steps=40, database=None, phases=[Phase.generate])
-        print(f"{sum(kind.steps.values())} steps, {len(kind.fresh)} fresh runs: {kind.steps}")
+        steps += played(versions, alone, seed, 25)
+        with capsys.disabled():
+            print(f"game {seed}: {steps.total()} steps so far, {dict(steps)}", flush=True)
+        seed += 1

@@ -1,7 +1,7 @@
 """A process that has fdi and torch imported, and forks a child for each command it is asked to run.
-Orders are lines of JSON on standard input: {"argv", "folder", "cut", "killed"} answers with
-the pid, {"wait"} with the exit code of one. `killed`: at this call of fsync; `cut`: see
-forgetful.py.
+Orders are lines of JSON on standard input: {"argv", "folder", "command", "cut", "killed"} answers
+with the pid, {"wait"} with the exit code of one. `command`: run for fdi-run; `killed`: at this call
+of fsync; `cut`: see forgetful.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ import forgetful
 import torch
 
 import fdi.cli.cells
+import fdi.cli.report
 import fdi.cli.run
+import fdi.cli.status
+import fdi.cli.table
 import fdi.cli.task
 import fdi.data.arrays
 import fdi.engine.reference.simulation
 import fdi.engine.smorms3
+import fdi.figures.report
 import fdi.runner.story
 from fdi.cli.run import parse
 from fdi.train.optimizers import SMORMS3
@@ -40,20 +45,25 @@ def kill_at(moment: int) -> None:
     os.fsync = fsync  # type: ignore[assignment] # files of fdi are numbers
 
 
-def child(argv: list[str], folder: str, cut: dict | None = None, killed: int | None = None) -> int:
+def child(
+    argv: list[str],
+    folder: str,
+    command: str = "run",
+    cut: dict | None = None,
+    killed: int | None = None,
+) -> int:
     os.chdir(folder)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder).parent / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["fdi-run", *argv]
+    sys.argv = [f"fdi-{command}", *argv]
     if killed:
         kill_at(killed)
     disk = forgetful.Disk(Path(folder), **cut) if cut else None
     if disk:
         disk.install()
     try:
-        fdi.cli.run.main()
-        code: Any = 0
+        code: Any = import_module(f"fdi.cli.{command}").main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
