@@ -25,11 +25,16 @@ from fdi.snn.surrogate import derivative
 class Spike(torch.autograd.Function):
     """S = H(V), V = U - theta, with the derivative `surrogate` of steepness beta."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: str, beta: float) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.surrogate, ctx.beta = surrogate, beta
+    def forward(v: Tensor, surrogate: str, beta: float) -> Tensor:
         return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, str, float], output: Tensor) -> None:
+        v, ctx.surrogate, ctx.beta = inputs
+        ctx.save_for_backward(v)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:

@@ -25,7 +25,7 @@ from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_w
 from fdi.engine.cpu.dense_layout import Plan
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
-from fdi.engine.cpu.loss import Loss, bounds, pull_of, task
+from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
 from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 if TYPE_CHECKING:
@@ -124,20 +124,23 @@ def score(
     b: int, s: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
     work: Work,
 ) -> None:  # fmt: skip
-    """The loss of sample b, the s-th of its block."""
+    """The loss of sample b, the s-th of its block, or what is given of its gradients."""
     plan, said = network.plan, pull_of(network, loss.mode, work)
     classes = plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
-    results.task[b], results.prediction[b] = task(
-        u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
-    )
     gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
-    results.regularizer[b] = bounds(
-        results.counts[b], plan.population_at, loss.group, loss.bounds, loss.scale, gradient
-    )
     for t in range(results.readout.shape[1]):
         for k in range(classes):
             results.readout[b, t, k] = u[t + 1, k]
+    if loss.mode == GIVEN:
+        take(b, loss, u, gradient)
+        return
+    results.task[b], results.prediction[b] = task(
+        u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
+    )
+    results.regularizer[b] = bounds(
+        results.counts[b], plan.population_at, loss.group, loss.bounds, loss.scale, gradient
+    )
 
 
 @inlined
