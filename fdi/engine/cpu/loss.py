@@ -193,8 +193,8 @@ def bounds(
 class Pull(NamedTuple):
     """The loss pulls at potentials `u` [S, T + 1, width] with `slope` [S, width] at every step that
     counts by `mode`: where the readout is at its `peak` [S, width], at the last step, or
-    everywhere; if it is GIVEN, with what stands in `u`. In row t these are the `classes` from indptr[s, t] to indptr[s, t + 1] - 1. The
-    others are constants of the readout.
+    everywhere; if it is GIVEN, with what stands in `u`. In row t these are the `classes` from
+    indptr[s, t] to indptr[s, t + 1] - 1. The others are constants of the readout.
     """
 
     mode: int
