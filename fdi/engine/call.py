@@ -101,7 +101,9 @@ def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity
     engine = _engine(torch.get_num_threads())
     if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):
         return None
-    x = _tensor(network, given) if isinstance(given, Tensor) else None
+    x = given if isinstance(given, Tensor) else None
+    if x is not None and x.dtype not in (torch.bool, torch.uint8):
+        x = _tensor(network, x)
     whole = graded and x is not None and x.requires_grad
     if graded and (network.norms or (whole and any(p.convolutional for p in network.projections))):
         return None
