@@ -157,8 +157,7 @@ class _Trial(Function):
             [d for d in (d_readout, d_counts) if d is not None]
         ):
             return *none, *_differentiable(ctx, x, weights, (d_readout, d_counts))
-        by_sample = None if d_readout is None else d_readout.transpose(0, 1)
-        given = [None if d is None else d.contiguous().numpy() for d in (by_sample, d_counts)]
+        given = [None if d is None else d.contiguous().numpy() for d in (d_readout, d_counts)]
         batch = ctx.engine.differentiate(ctx.batch, *given)
         found = batch.gradients()
         d_x = None

@@ -40,7 +40,8 @@ class Batch:
     """What a batch brings along, and where its results go; `chunk`: samples of a chunk; `steps` of
     a trial, in windows of `span`, kept for gradients if it is `gradual`; `train`: whether the
     gradients of the chunks are added to `sums`, and that of a dense current to `d_current`;
-    `values`: input that is not sparse; `layers`: with the time constants of this step.
+    `values`: input that is not sparse; `layers`: with the time constants of this step; `kept`:
+    memory of each chunk, if the backward pass comes later.
     """
 
     memory: Memory
@@ -56,6 +57,7 @@ class Batch:
     train: bool
     values: np.ndarray
     layers: Layers
+    kept: tuple[Work, ...] = ()
     d_current: np.ndarray = field(init=False)
     sums: Sum = field(init=False)
 
@@ -71,7 +73,7 @@ class Batch:
     def team(self, threads: int) -> int:
         """How many of the `threads` share a chunk; 1: each takes whole chunks."""
         program = self.memory.program
-        if not self.train or self.span != self.steps or program.maps:
+        if not self.train or self.span != self.steps or program.maps or self.kept:
             return 1
         return max(1, min(threads // self.chunks, -(-self.chunk // program.block)))
 
@@ -103,12 +105,29 @@ class Batch:
     def outputs(self) -> tuple[Tensor, Tensor]:
         """The readout [T, B, classes] and spike counts [B, hidden units]."""
         results = self.results
-        return torch.from_numpy(results.readout).transpose(0, 1), torch.from_numpy(results.counts)
+        return torch.from_numpy(results.readout), torch.from_numpy(results.counts)
 
     def value_gradient(self) -> Tensor:
         """That of dense values of a network without maps, [B, 1 or T, input units]."""
         layout = self.memory.program.layout
         return value_gradient(layout, self.d_current, self.parameters.tables)
+
+    def keep(self, threads: int, gib: float) -> None:
+        """Spikes and potentials for a backward pass that comes later, unless that takes more than
+        `gib` GiB, or all threads compute them again in less time.
+        """
+        memory, program = self.memory, self.memory.program
+        if self.team(threads) == 1 and not program.maps:
+            dtype = self.results.task.dtype
+            self.kept = memory.keep(self, self.steps, dtype, self.chunk, self.chunks, gib)
+
+    def forward(self) -> Batch:
+        """The same without a backward pass."""
+        if self.kept or not self.train:
+            return replace(self, train=False)
+        chunk = min(self.chunk, self.memory.program.chunk(len(self.labels), math.inf))
+        span = min(self.steps, _EVALUATED)
+        return replace(self, train=False, gradual=False, chunk=chunk, span=span)
 
     def back(self, d_readout: np.ndarray | None, d_counts: np.ndarray | None) -> Batch:
         """The same with the gradients of a loss that is computed elsewhere, see loss.GIVEN."""
@@ -116,6 +135,7 @@ class Batch:
         loss = loss._replace(
             d_readout=loss.d_readout if d_readout is None else d_readout,
             d_counts=loss.d_counts if d_counts is None else d_counts,
+            passed=bool(self.kept),
         )
         results = _empty(program.network, len(self.labels), 0, self.results.task.dtype)
         return replace(self, loss=loss, results=results, train=True)
@@ -140,8 +160,9 @@ class Batch:
         with self.work() as work:
             for i in indices:
                 table = self.sums.table() if self.train else self.parameters.tables[:0]
-                last = (i + 1) * self.chunk
-                self._run(i * self.chunk, last, work, Gradients(table, self.d_current))
+                first, last = i * self.chunk, (i + 1) * self.chunk
+                own = self.kept[i] if self.kept else work
+                self._run(first, last, own, Gradients(table, self.d_current))
                 if self.train:
                     self.sums.add(i, table)
 
@@ -312,5 +333,5 @@ def _empty(network: Network, batch: int, steps: int, dtype: np.dtype) -> Results
         np.empty(batch, dtype),
         np.empty(batch, np.int64),
         np.empty((batch, units), dtype),
-        np.empty((batch, steps, network.readout.units), dtype),
+        np.empty((steps, batch, network.readout.units), dtype),
     )

@@ -26,11 +26,11 @@ from fdi.engine.cpu.dense_layout import Plan
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
+from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
-    from fdi.engine.cpu.memory import Work
 
 
 class Parameters(NamedTuple):
@@ -46,7 +46,7 @@ class Parameters(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [B, T, classes], or of size 0
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes], or of size 0
     if nobody wants it.
     """
 
@@ -57,18 +57,26 @@ class Results(NamedTuple):
     readout: np.ndarray
 
 
+@inlined
+def of_part(work: Work, i: int) -> Work:
+    """The memory as the i-th sample of a chunk, or block of samples, sees it."""
+    return Work(work.numbers, work.lists, work.starts, work.at[i : i + 1])
+
+
 @kernel
 def run_chunk(
     first: int, last: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
-    labels: np.ndarray, loss: Loss, work: Work, results: Results, gradients: Gradients,
+    labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
 ) -> None:  # fmt: skip
     """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
 
     `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
-    (`tables` of size 0) there is no backward pass.
+    (`tables` of size 0) there is no backward pass. The blocks of samples share the `memory`, or
+    each has its own part of it.
     """
-    w = work.at[0]
-    for start in range(first, last, w.block):
+    for start in range(first, last, memory.at[0].block):
+        work = of_part(memory, min((start - first) // memory.at[0].block, memory.at.size - 1))
+        w = work.at[0]
         n = min(w.block, last - start)
         for s in range(n):
             for t in range(w.steps + 1):
@@ -79,7 +87,8 @@ def run_chunk(
         if maps is None:
             for s in range(n):
                 counts = results.counts[start + s]
-                run_forward(network, s, given, counts, work)
+                if not loss.passed:
+                    run_forward(network, s, given, counts, work)
                 score(start + s, s, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss.mode, work, gradients)
@@ -129,9 +138,9 @@ def score(
     classes = plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
     gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
-    for t in range(results.readout.shape[1]):
+    for t in range(results.readout.shape[0]):
         for k in range(classes):
-            results.readout[b, t, k] = u[t + 1, k]
+            results.readout[t, b, k] = u[t + 1, k]
     if loss.mode == GIVEN:
         take(b, loss, u, gradient)
         return

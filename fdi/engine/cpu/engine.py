@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -105,14 +104,16 @@ class CpuEngine(Engine):
         batch = self._cut(
             network, inputs, labels, Objective(), train=gradual, readout=True, whole=whole
         )
-        batch = replace(batch, train=False, loss=batch.loss._replace(mode=GIVEN))
-        self._compute(batch)
+        batch.loss = batch.loss._replace(mode=GIVEN)
+        if gradual:
+            batch.keep(self.threads, self.memory)
+        self._compute(batch.forward())
         return batch
 
     def differentiate(
         self, trial: Batch, d_readout: np.ndarray | None, d_counts: np.ndarray | None
     ) -> Batch:
-        """With gradients of a loss of which the readout [B, T, classes] and the spike counts [B,
+        """With gradients of a loss of which the readout [T, B, classes] and the spike counts [B,
         hidden units] have these. Not with normalization.
         """
         batch = trial.back(d_readout, d_counts)

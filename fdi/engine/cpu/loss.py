@@ -49,8 +49,9 @@ class Loss(NamedTuple):
     sample's gradient.
 
     `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
-    With the mode GIVEN the loss is computed elsewhere: `d_readout` [B, T, classes] and `d_counts`
-    [B, hidden units] are its gradients, or of size 0.
+    With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes] and `d_counts`
+    [B, hidden units] are its gradients, or of size 0; `passed`: the forward pass was before, and
+    left its spikes and potentials in the memory of the chunk.
     """
 
     mode: int
@@ -61,6 +62,7 @@ class Loss(NamedTuple):
     group: np.ndarray
     d_readout: np.ndarray
     d_counts: np.ndarray
+    passed: bool
 
 
 def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
@@ -85,7 +87,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         np.array(bounds, dtype=dtype),
     )
     none = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64), *none)
+    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64), *none, False)
 
 
 @jit
@@ -94,9 +96,9 @@ def take(b: int, loss: Loss, u: np.ndarray, pull: np.ndarray) -> None:
     width], that of the counts to `pull`.
     """
     u[:] = 0
-    for t in range(loss.d_readout.shape[1]):
+    for t in range(loss.d_readout.shape[0]):
         for k in range(loss.d_readout.shape[2]):
-            u[t + 1, k] = loss.d_readout[b, t, k]
+            u[t + 1, k] = loss.d_readout[t, b, k]
     pull[:] = 0
     for i in range(loss.d_counts.shape[1]):
         pull[i] = loss.d_counts[b, i]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, NamedTuple
-from weakref import ref
+from weakref import finalize, ref
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.chunk import Parameters
 from fdi.engine.cpu.conv_plan import depth
 from fdi.engine.cpu.frames import listed
-from fdi.engine.cpu.memory import Tables, Work, allocate, size
+from fdi.engine.cpu.memory import KEPT, PASSED, Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
@@ -262,6 +262,10 @@ class Program:
                 yield f"leaks.{p.name}", leak.new_tensor(beta_m * total)
 
 
+_KINDS = 8
+"""Kinds of scratch memory that wait to be handed out again."""
+
+
 class Memory:
     """Memory that was touched before is faster than fresh memory, so it is handed out again."""
 
@@ -319,19 +323,49 @@ class Memory:
         take turns.
         """
         samples = samples if self.program.places else 1
-        free = self._free.setdefault((steps, span, gradients, dtype, samples), SimpleQueue())
+        work, free = self._take(steps, span, gradients, dtype, samples, KEPT)
         try:
-            work = free.get_nowait()
+            yield work
+        finally:
+            free.put(work)
+
+    def keep(
+        self, owner: object, steps: int, dtype: np.dtype, chunk: int, chunks: int, gib: float
+    ) -> tuple[Work, ...]:
+        """Memory for each of the `chunks` that has what its blocks leave for the backward pass, as
+        long as its `owner` lives; none if that is more than `gib` GiB.
+        """
+        blocks = -(-chunk // self.program.in_step(steps, steps, True))
+        shapes = self.program.shapes(steps, steps, True)
+        if chunks * size(shapes, dtype, blocks, PASSED) > gib * 2**30:
+            return ()
+        given = [self._take(steps, steps, True, dtype, blocks, PASSED) for _ in range(chunks)]
+        for work, free in given:
+            finalize(owner, free.put, work)
+        return tuple(work for work, _ in given)
+
+    def _take(
+        self,
+        steps: int,
+        span: int,
+        gradients: bool,
+        dtype: np.dtype,
+        samples: int,
+        kept: tuple[str, ...],
+    ) -> tuple[Work, SimpleQueue[Work]]:
+        """Memory, and where it goes when it is not needed any more."""
+        key = steps, span, gradients, dtype, samples, kept
+        free = self._free.setdefault(key, SimpleQueue())
+        if len(self._free) > _KINDS:  # trials of many lengths, of which this may be the last
+            self._free.pop(next(iter(self._free)), None)
+        try:
+            return free.get_nowait(), free
         except Empty:
             shapes = self.program.shapes(steps, span, gradients)
             windows = -(-steps // span) if gradients else 1
             block = self.program.in_step(steps, span, gradients)
             extents = dict(steps=steps, span=span, windows=windows, block=block)
-            work = allocate(shapes, dtype, samples, **extents)
-        try:
-            yield work
-        finally:
-            free.put(work)
+            return allocate(shapes, dtype, samples, kept, **extents), free
 
     def tables(self, dtype: np.dtype) -> Tables:
         """Tables of gradients, each of the size of the network's."""
