@@ -110,7 +110,7 @@ def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity
     try:
         if not graded:
             return engine.simulate(network, given if x is None else _frames(x))
-        weights = network.parameters()
+        weights = _weights(network).values()
         return named(network, *_Trial.apply(engine, network, given, whole, x, *weights)[:2])
     except NumbaError as error:
         _FAILED.append(error)
@@ -128,11 +128,14 @@ def _frames(x: Tensor) -> Frames:
     return Frames(x.detach().cpu().numpy().swapaxes(0, 1), currents=True)
 
 
+def _weights(network: Network) -> dict[str, Tensor]:
+    """What is learned, by name; a weight that two projections share has two."""
+    return dict(network.named_parameters(remove_duplicate=False))
+
+
 class _Trial(Function):
     """Readout [T, B, classes] and spike counts [B, hidden units] of a trial by the compiled engine,
-    forward, and forward and backward for each gradient that is asked for: it needs no memory
-    in between, and a forward pass takes a fifth of both. The gradient of a gradient is that of the
-    reference engine.
+    forward and backward. The gradient of a gradient is that of the reference engine.
     """
 
     @staticmethod
@@ -163,9 +166,8 @@ class _Trial(Function):
         d_x = None
         if ctx.needs_input_grad[4]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
-        d_weights = [found[name] for name, _ in ctx.network.named_parameters()]
-        wanted = zip(d_weights, ctx.needs_input_grad[5:])
-        return *none, d_x, *(d if asked else None for d, asked in wanted)
+        wanted = zip(_weights(ctx.network), ctx.needs_input_grad[5:])
+        return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
 
 
 class _Simulated(nn.Module):
@@ -183,7 +185,7 @@ def _differentiable(
     ctx: Any, x: Tensor | None, weights: list[Tensor], gradients: tuple[Tensor | None, ...]
 ) -> Iterator[Tensor | None]:
     """The gradients of x and of the weights, by the reference engine, to be differentiated."""
-    names = [f"network.{name}" for name, _ in ctx.network.named_parameters()]
+    names = [f"network.{name}" for name in _weights(ctx.network)]
     given = ctx.given if x is None else x
     outputs = functional_call(_Simulated(ctx.network), dict(zip(names, weights)), (given,))
     pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
