@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numba.core.errors import NumbaError
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.func import functional_call
@@ -39,7 +38,7 @@ def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
     if unknown := set(record) - set(RECORDS):
         raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
     given, record = _read(network, inputs), tuple(record)
-    weights = [*network.parameters()]
+    weights: list[Tensor] = [*network.parameters()]
     leaves = [given, *weights] if isinstance(given, Tensor) else weights
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms)
@@ -95,21 +94,24 @@ def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
+    from numba.core.errors import NumbaError
+
     if _FAILED:
         return None
     precisions = {weight.dtype for weight in network.parameters()}
     engine = _engine(torch.get_num_threads())
     if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):
         return None
-    x = given if isinstance(given, Tensor) else None
-    if x is not None and x.dtype not in (torch.bool, torch.uint8):
-        x = _tensor(network, x)
+    x = None
+    if isinstance(given, Tensor):
+        x = given if given.dtype in (torch.bool, torch.uint8) else _tensor(network, given)
+        given = _frames(x)
     whole = graded and x is not None and x.requires_grad
     if graded and (network.norms or (whole and any(p.convolutional for p in network.projections))):
         return None
     try:
         if not graded:
-            return engine.simulate(network, given if x is None else _frames(x))
+            return engine.simulate(network, given)
         weights = _weights(network).values()
         return named(network, *_Trial.apply(engine, network, given, whole, x, *weights)[:2])
     except NumbaError as error:
@@ -120,7 +122,7 @@ def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity
         return None
 
 
-_FAILED: list[NumbaError] = []
+_FAILED: list[Exception] = []
 PRECISIONS = {torch.float32, torch.float64}
 
 
@@ -140,9 +142,9 @@ class _Trial(Function):
 
     @staticmethod
     def forward(
-        engine: CpuEngine, network: Network, given: Any, whole: bool, x: Tensor | None, *_: Tensor
+        engine: CpuEngine, network: Network, given: Input, whole: bool, x: Tensor | None, *_: Tensor
     ) -> tuple[Tensor, Tensor, Batch]:
-        batch = engine.trial(network, given if x is None else _frames(x), whole=whole)
+        batch = engine.trial(network, given, whole=whole)
         return (*batch.outputs(), batch)
 
     @staticmethod
