@@ -42,11 +42,10 @@ def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
     leaves = [given, *weights] if isinstance(given, Tensor) else weights
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms)
-    if learn or record or not _plain(leaves):
+    if learn or (record and graded) or not _plain(leaves):
         return _simulated(network, given, record, learn)
-    if weights[0].device.type != "cpu":
-        return _on_device(network, given, graded)
-    return _compiled(network, given, graded) or _simulated(network, given)
+    fast = _compiled if weights[0].device.type == "cpu" else _on_device
+    return fast(network, given, record, graded) or _simulated(network, given, record)
 
 
 def _simulated(
@@ -66,12 +65,15 @@ def _plain(tensors: list[Tensor]) -> bool:
         return False
 
 
-def _on_device(network: Network, given: Tensor | Input, graded: bool) -> Activity:
+def _on_device(
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+) -> Activity | None:
     """Without gradients by the engine that is fast there, if it computes such a network."""
     engine = CudaEngine()
     if graded or not _computes(engine, network):
-        return _simulated(network, given)
-    return engine.simulate(network, _frames(given) if isinstance(given, Tensor) else given)
+        return None
+    given = _frames(given) if isinstance(given, Tensor) else given
+    return engine.simulate(network, given, record)
 
 
 def _computes(engine: CpuEngine | CudaEngine, network: Network) -> bool:
@@ -90,7 +92,9 @@ def _engine(threads: int) -> CpuEngine:
 os.register_at_fork(after_in_child=_engine.cache_clear)  # threads are not copied
 
 
-def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity | None:
+def _compiled(
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+) -> Activity | None:
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
@@ -111,7 +115,7 @@ def _compiled(network: Network, given: Tensor | Input, graded: bool) -> Activity
         return None
     try:
         if not graded:
-            return engine.simulate(network, given)
+            return engine.simulate(network, given, record)
         weights = _weights(network).values()
         return named(network, *_Trial.apply(engine, network, given, whole, x, *weights)[:2])
     except NumbaError as error:

@@ -190,7 +190,7 @@ def test_a_larger_module_trains_in_a_loop_of_its_own():
         def __init__(self) -> None:
             super().__init__()
             self.encoder, self.head = nn.Linear(5, 9), nn.Linear(CLASSES, 2)
-            self.network = network("dense", 3.0).float()
+            self.network = network("dense", 8.0).float()
 
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.network(self.encoder(x)).mean(0))
@@ -200,7 +200,7 @@ def test_a_larger_module_trains_in_a_loop_of_its_own():
     data = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(samples, labels), batch_size=8, shuffle=True
     )
-    optimizer = torch.optim.Adam(module.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-2)
     means = []
     for _ in range(15):
         losses = []
@@ -209,7 +209,7 @@ def test_a_larger_module_trains_in_a_loop_of_its_own():
             loss = nn.functional.cross_entropy(module(x.transpose(0, 1)), y)
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         means.append(np.mean(losses))
     assert module.encoder.weight.grad.abs().sum() > 0
     assert means[-1] < 0.8 * means[0]
