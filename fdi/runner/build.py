@@ -209,10 +209,11 @@ def frozen(config: DictConfig, net: Network) -> list[str]:
     """The populations whose incoming weights do not learn."""
     hidden = [population.name for population in net.hidden]
     known = {name: [name] for name in (*hidden, net.readout.name)} | {"hidden": hidden}
-    for name in config.trainer.frozen:
+    given = config.trainer.get("frozen", ())
+    for name in given:
         if name not in known:
             raise Mistake(f"trainer.frozen: no population {name}; {choose(name, known)}")
-    chosen = {each for name in config.trainer.frozen for each in known[name]}
+    chosen = {each for name in given for each in known[name]}
     if len(chosen) == len(hidden) + 1:
         raise Mistake("trainer.frozen: nothing is left to learn; leave a population out")
     return sorted(chosen)

@@ -348,9 +348,10 @@ def gradient_norms(weights: Iterable[Tensor]) -> list[float]:
     gradient that the optimizer follows would count as none.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    if gradients[0].device.type == "mps":  # it has no float64
+    if gradients[0].device.type not in ("cpu", "cuda"):  # others may have no float64
         gradients = [gradient.cpu() for gradient in gradients]
-    return torch.stack([vector_norm(each, dtype=torch.float64) for each in gradients]).tolist()
+    norms = torch.stack([vector_norm(each, dtype=torch.float64) for each in gradients])
+    return norms.cpu().tolist()
 
 
 def activity(outcome: Outcome, duration: float) -> dict[str, float]:

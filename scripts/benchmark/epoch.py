@@ -24,7 +24,7 @@ from rich.console import Console
 
 from benchmark import machine
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.compose import parse
+from fdi.cli.run import parse
 from fdi.cli.terminal import Epochs, Terminal
 from fdi.data.dataset import Split
 from fdi.engine.cpu import CpuEngine

@@ -24,7 +24,7 @@ from benchmark import machine
 from benchmark.libraries import on_one_batch, ours
 from benchmark.workloads import WORKLOADS
 from fdi.cli.cells import compose_cells
-from fdi.cli.compose import parse
+from fdi.cli.run import parse
 from fdi.config.cache import CACHE_VARIABLE
 from fdi.data import dataset
 from fdi.data.hdf5 import hdf5

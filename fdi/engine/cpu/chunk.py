@@ -22,27 +22,14 @@ from fdi.engine.cpu.dense_backward import (
     start_backward,
 )
 from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_window
-from fdi.engine.cpu.dense_layout import Plan
+from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
 from fdi.engine.cpu.memory import Work
-from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
-
-
-class Parameters(NamedTuple):
-    """A network as kernels take it: dense layers, neurons of these and of the maps, and weights in
-    both orders.
-    """
-
-    plan: Plan
-    neurons: Neurons | DifferentNeurons
-    map_neurons: Neurons | DifferentNeurons
-    tables: np.ndarray
-    natural: np.ndarray
 
 
 class Results(NamedTuple):

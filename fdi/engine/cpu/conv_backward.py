@@ -31,8 +31,8 @@ from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.neuron_equations import Kind, backward, slope
 
 if TYPE_CHECKING:
-    from fdi.engine.cpu.chunk import Parameters
     from fdi.engine.cpu.conv_plan import ConvPlan
+    from fdi.engine.cpu.dense_layout import Parameters
     from fdi.engine.cpu.memory import Work
     from fdi.engine.cpu.neurons import DifferentNeurons, Neurons
 

@@ -21,7 +21,13 @@ import torch
 from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import ConvLayout, MapsOut
 from fdi.engine.cpu.kernels.rows import LANES, turn
-from fdi.engine.cpu.neurons import check_layer, remembered, states
+from fdi.engine.cpu.neurons import (
+    DifferentNeurons,
+    Neurons,
+    check_layer,
+    remembered,
+    states,
+)
 from fdi.snn.network import INPUT, Network, Projection, fold, unroll
 from fdi.snn.neuron import Population
 
@@ -391,3 +397,15 @@ def shapes(
         pulled=(n * ((steps + 1) * classes + LANES),),
         pull=(n, plan.hidden),  # gradient of the bounds
     )
+
+
+class Parameters(NamedTuple):
+    """A network as kernels take it: dense layers, neurons of these and of the maps, and weights in
+    both orders.
+    """
+
+    plan: Plan
+    neurons: Neurons | DifferentNeurons
+    map_neurons: Neurons | DifferentNeurons
+    tables: np.ndarray
+    natural: np.ndarray

@@ -35,8 +35,8 @@ from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
 if TYPE_CHECKING:
-    from fdi.engine.cpu.chunk import Parameters
     from fdi.engine.cpu.dense_forward import Arriving
+    from fdi.engine.cpu.dense_layout import Parameters
     from fdi.engine.cpu.memory import Work
 
 MAX, MEAN, LAST, GIVEN = 0, 1, 2, 3

@@ -19,8 +19,8 @@ import torch
 from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.checks import check_parts, refused
 from fdi.engine.cpu import conv_layout, dense_layout, norm
-from fdi.engine.cpu.chunk import Parameters
 from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.frames import listed
 from fdi.engine.cpu.memory import KEPT, PASSED, Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
