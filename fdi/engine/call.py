@@ -1,54 +1,206 @@
-"""A network is called: any form of input in, the activity of a whole trial out."""
+"""A network is called: any form of input in, the activity of a whole trial out, differentiable as
+any function of torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.func import functional_call
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
-from fdi.engine.cpu.engine import CpuEngine
+from fdi.engine.cpu.engine import CpuEngine, named
 from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.device import dense
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
 
+if TYPE_CHECKING:
+    from fdi.engine.cpu.batch import Batch
+
 RECORDS = ("spikes", "potentials", "free", "moments")
 
 
 def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
-    """See `fdi.snn.network.Network.activity`."""
+    """See `fdi.snn.network.Network.activity`. The compiled engine computes readout and counts, the
+    reference engine the rest: traces, normalization, other devices and other parts.
+    """
     if unknown := set(record) - set(RECORDS):
         raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
-    given = _read(network, inputs)
-    asked = isinstance(given, Tensor) and given.requires_grad
-    asked = asked or any(weight.requires_grad for weight in network.parameters())
+    given, record = _read(network, inputs), tuple(record)
+    weights: list[Tensor] = [*network.parameters()]
+    leaves = [given, *weights] if isinstance(given, Tensor) else weights
+    graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms)
-    if learn or (asked and torch.is_grad_enabled()):
-        return simulate(network, _tensor(network, given), tuple(record), learn)
-    return _fast(network, given, tuple(record))
+    if learn or (record and graded) or not _plain(leaves):
+        return _simulated(network, given, record, learn)
+    fast = _compiled if weights[0].device.type == "cpu" else _on_device
+    return fast(network, given, record, graded) or _simulated(network, given, record)
 
 
-def _fast(network: Network, given: Tensor | Input, record: tuple[str, ...]) -> Activity:
-    """Without gradients, by the engine that is fast where the weights are, if it computes such a
-    network.
-    """
-    device = network.projections[0].weight.device
-    engine = CpuEngine() if device.type == "cpu" else CudaEngine()
+def _simulated(
+    network: Network, given: Tensor | Input, record: tuple[str, ...] = (), learn: bool = False
+) -> Activity:
+    """By the reference engine."""
+    return simulate(network, _tensor(network, given), record, learn)
+
+
+def _plain(tensors: list[Tensor]) -> bool:
+    """Whether they are numbers, not what `torch.func`, `torch.jit.trace` or a compiler gives."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return False
+    try:
+        return all(x.untyped_storage() is not None for x in tensors)
+    except NotImplementedError:
+        return False
+
+
+def _on_device(
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+) -> Activity | None:
+    """Without gradients by the engine that is fast there, if it computes such a network."""
+    engine = CudaEngine()
+    if graded or not _computes(engine, network):
+        return None
+    given = _frames(given) if isinstance(given, Tensor) else given
+    return engine.simulate(network, given, record)
+
+
+def _computes(engine: CpuEngine | CudaEngine, network: Network) -> bool:
     try:
         engine.check(network)
     except ValueError:
-        with torch.no_grad():
-            return simulate(network, _tensor(network, given), record)
+        return False
+    return True
+
+
+@cache
+def _engine(threads: int) -> CpuEngine:
+    return CpuEngine(threads)
+
+
+os.register_at_fork(after_in_child=_engine.cache_clear)  # threads are not copied
+
+
+def _compiled(
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+) -> Activity | None:
+    """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
+    once.
+    """
+    from numba.core.errors import NumbaError
+
+    if _FAILED:
+        return None
+    precisions = {weight.dtype for weight in network.parameters()}
+    engine = _engine(torch.get_num_threads())
+    if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):
+        return None
+    x = None
     if isinstance(given, Tensor):
-        values = given.detach().cpu().numpy().swapaxes(0, 1)
-        given = Frames(np.ascontiguousarray(values), currents=True)
-    return engine.simulate(network, given, record)
+        x = given if given.dtype in (torch.bool, torch.uint8) else _tensor(network, given)
+        given = _frames(x)
+    whole = graded and x is not None and x.requires_grad
+    if graded and (network.norms or (whole and any(p.convolutional for p in network.projections))):
+        return None
+    try:
+        if not graded:
+            return engine.simulate(network, given, record)
+        weights = _weights(network).values()
+        return named(network, *_Trial.apply(engine, network, given, whole, x, *weights)[:2])
+    except NumbaError as error:
+        _FAILED.append(error)
+        line = str(error).strip().partition("\n")[0]
+        what = f"the compiled engine cannot be compiled here ({line}); networks are computed by "
+        warnings.warn(what + "the reference engine, which is slower", stacklevel=2)
+        return None
+
+
+_FAILED: list[Exception] = []
+PRECISIONS = {torch.float32, torch.float64}
+
+
+def _frames(x: Tensor) -> Frames:
+    return Frames(x.detach().cpu().numpy().swapaxes(0, 1), currents=True)
+
+
+def _weights(network: Network) -> dict[str, Tensor]:
+    """What is learned, by name; a weight that two projections share has two."""
+    return dict(network.named_parameters(remove_duplicate=False))
+
+
+class _Trial(Function):
+    """Readout [T, B, classes] and spike counts [B, hidden units] of a trial by the compiled engine,
+    forward and backward. The gradient of a gradient is that of the reference engine.
+    """
+
+    @staticmethod
+    def forward(
+        engine: CpuEngine, network: Network, given: Input, whole: bool, x: Tensor | None, *_: Tensor
+    ) -> tuple[Tensor, Tensor, Batch]:
+        batch = engine.trial(network, given, whole=whole)
+        return (*batch.outputs(), batch)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        ctx.engine, ctx.network, given, _, x, *weights = inputs
+        ctx.given, ctx.batch = given if x is None else None, output[2]
+        ctx.save_for_backward(x, *weights)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, d_readout: Tensor | None, d_counts: Tensor | None, _: Any) -> Any:
+        x, *weights = ctx.saved_tensors
+        none = (None,) * 4
+        if torch.is_grad_enabled() or not _plain(
+            [d for d in (d_readout, d_counts) if d is not None]
+        ):
+            return *none, *_differentiable(ctx, x, weights, (d_readout, d_counts))
+        given = [None if d is None else d.contiguous().numpy() for d in (d_readout, d_counts)]
+        batch = ctx.engine.differentiate(ctx.batch, *given)
+        found = batch.gradients()
+        d_x = None
+        if ctx.needs_input_grad[4]:
+            d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
+        wanted = zip(_weights(ctx.network), ctx.needs_input_grad[5:])
+        return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
+
+
+class _Simulated(nn.Module):
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, given: Any) -> tuple[Tensor, Tensor]:
+        activity = _simulated(self.network, given)
+        return activity.readout, torch.cat([n.flatten(1) for n in activity.counts.values()], 1)
+
+
+@torch.enable_grad()
+def _differentiable(
+    ctx: Any, x: Tensor | None, weights: list[Tensor], gradients: tuple[Tensor | None, ...]
+) -> Iterator[Tensor | None]:
+    """The gradients of x and of the weights, by the reference engine, to be differentiated."""
+    names = [f"network.{name}" for name in _weights(ctx.network)]
+    given = ctx.given if x is None else x
+    outputs = functional_call(_Simulated(ctx.network), dict(zip(names, weights)), (given,))
+    pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
+    wanted = [w for w in (x, *weights) if w is not None and w.requires_grad]
+    outputs, gradients = zip(*pairs)
+    found = iter(
+        torch.autograd.grad(outputs, wanted, gradients, create_graph=True, allow_unused=True)
+    )
+    return (next(found) if w is not None and w.requires_grad else None for w in (x, *weights))
 
 
 def _read(network: Network, inputs: Any) -> Tensor | Input:

@@ -25,11 +25,16 @@ from fdi.snn.surrogate import derivative
 class Spike(torch.autograd.Function):
     """S = H(V), V = U - theta, with the derivative `surrogate` of steepness beta."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: str, beta: float) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.surrogate, ctx.beta = surrogate, beta
+    def forward(v: Tensor, surrogate: str, beta: float) -> Tensor:
         return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, str, float], output: Tensor) -> None:
+        v, ctx.surrogate, ctx.beta = inputs
+        ctx.save_for_backward(v)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -311,10 +316,11 @@ class Network(nn.Module):
         an array; a list with (times in s, units) of each sample; or an input of fdi.data.inputs.
 
         `record`: any of "spikes", "potentials", "free" and "moments". Differentiable with respect
-        to a tensor and to the weights, step by step as the reference engine computes it; without
-        gradients (`with torch.no_grad()`) as fast as in training. With normalization, `eval()`
-        takes running statistics, `train()` those of the batch. Raises ValueError for an input of
-        another shape.
+        to a tensor and to the weights. Readout and counts come from the engine that is fast in
+        training, forward and backward, where it computes such a network; what is recorded, and
+        gradients behind a normalization or on a GPU, from the reference engine. With normalization,
+        `eval()` takes running statistics, `train()` those of the batch. Raises ValueError for an
+        input of another shape.
         """
         activity: Activity = import_module(CALL).call(self, inputs, record)
         return activity

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.engine.checks import check_input, check_labels
 from fdi.engine.cpu.chunk import Results, add_gradients, run_chunk
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
+from fdi.engine.cpu.dense_layout import value_gradient
 from fdi.engine.cpu.loss import in_numbers
 from fdi.engine.cpu.memory import Sum, Team, Work
+from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
 from fdi.engine.cpu.program import Memory, signal
 from fdi.engine.cpu.turns import backward_turn, forward_turn
@@ -36,7 +39,9 @@ _EVALUATED = 128
 class Batch:
     """What a batch brings along, and where its results go; `chunk`: samples of a chunk; `steps` of
     a trial, in windows of `span`, kept for gradients if it is `gradual`; `train`: whether the
-    gradients of the chunks are added to `sums`; `values`: input that is not sparse.
+    gradients of the chunks are added to `sums`, and that of a dense current to `d_current`;
+    `values`: input that is not sparse; `layers`: with the time constants of this step; `kept`:
+    memory of each chunk, if the backward pass comes later.
     """
 
     memory: Memory
@@ -45,16 +50,20 @@ class Batch:
     labels: np.ndarray
     loss: Any
     results: Results
-    d_current: np.ndarray
     chunk: int
     steps: int
     span: int
     gradual: bool
     train: bool
     values: np.ndarray
+    layers: Layers
+    kept: tuple[Work, ...] = ()
+    d_current: np.ndarray = field(init=False)
     sums: Sum = field(init=False)
 
     def __post_init__(self) -> None:
+        current = self.arriving.drive
+        self.d_current = np.zeros_like(current) if self.train else current[:, :0]
         self.sums = Sum(self.chunks, self.memory.tables(self.results.task.dtype))
 
     @property
@@ -64,7 +73,7 @@ class Batch:
     def team(self, threads: int) -> int:
         """How many of the `threads` share a chunk; 1: each takes whole chunks."""
         program = self.memory.program
-        if not self.train or self.span != self.steps or program.maps:
+        if not self.train or self.span != self.steps or program.maps or self.kept:
             return 1
         return max(1, min(threads // self.chunks, -(-self.chunk // program.block)))
 
@@ -85,10 +94,51 @@ class Batch:
         indices = iter(range(self.chunks))
         return [(self.alone, indices)] * min(threads, self.chunks)
 
-    def set_gradients(self) -> None:
-        """Those of all weights, when all calls have returned."""
+    def gradients(self) -> dict[str, Tensor]:
+        """Those of all weights and leaks, by the name of the network's parameter, when all calls
+        have returned.
+        """
         with self.sums.total() as tables:
-            self.memory.program.set_gradients(tables, self.values, self.d_current)
+            program = self.memory.program
+            return dict(program.gradients(self.layers, tables, self.values, self.d_current))
+
+    def outputs(self) -> tuple[Tensor, Tensor]:
+        """The readout [T, B, classes] and spike counts [B, hidden units]."""
+        results = self.results
+        return torch.from_numpy(results.readout), torch.from_numpy(results.counts)
+
+    def value_gradient(self) -> Tensor:
+        """That of dense values of a network without maps, [B, 1 or T, input units]."""
+        layout = self.memory.program.layout
+        return value_gradient(layout, self.d_current, self.parameters.tables)
+
+    def keep(self, threads: int, gib: float) -> None:
+        """Spikes and potentials for a backward pass that comes later, unless that takes more than
+        `gib` GiB, or all threads compute them again in less time.
+        """
+        memory, program = self.memory, self.memory.program
+        if self.team(threads) == 1 and not program.maps:
+            dtype = self.results.task.dtype
+            self.kept = memory.keep(self, self.steps, dtype, self.chunk, self.chunks, gib)
+
+    def forward(self) -> Batch:
+        """The same without a backward pass."""
+        if self.kept or not self.train:
+            return replace(self, train=False)
+        chunk = min(self.chunk, self.memory.program.chunk(len(self.labels), math.inf))
+        span = min(self.steps, _EVALUATED)
+        return replace(self, train=False, gradual=False, chunk=chunk, span=span)
+
+    def back(self, d_readout: np.ndarray | None, d_counts: np.ndarray | None) -> Batch:
+        """The same with the gradients of a loss that is computed elsewhere, see loss.GIVEN."""
+        loss, program = self.loss, self.memory.program
+        loss = loss._replace(
+            d_readout=loss.d_readout if d_readout is None else d_readout,
+            d_counts=loss.d_counts if d_counts is None else d_counts,
+            passed=bool(self.kept),
+        )
+        results = _empty(program.network, len(self.labels), 0, self.results.task.dtype)
+        return replace(self, loss=loss, results=results, train=True)
 
     def outcome(self) -> Outcome:
         """What all samples add up to."""
@@ -110,8 +160,9 @@ class Batch:
         with self.work() as work:
             for i in indices:
                 table = self.sums.table() if self.train else self.parameters.tables[:0]
-                last = (i + 1) * self.chunk
-                self._run(i * self.chunk, last, work, Gradients(table, self.d_current))
+                first, last = i * self.chunk, (i + 1) * self.chunk
+                own = self.kept[i] if self.kept else work
+                self._run(first, last, own, Gradients(table, self.d_current))
                 if self.train:
                     self.sums.add(i, table)
 
@@ -236,16 +287,17 @@ def cut(
     gib: float,
     train: bool,
     readout: bool,
+    whole: bool,
 ) -> Batch:
     """A batch for the network of `memory`, cut as CpuEngine says; `readout`: whether somebody wants
-    its potentials.
+    its potentials; `whole`: whether somebody wants the gradient of frames.
     """
     program, network, steps = memory.program, memory.program.network, inputs.steps
     dtype = _DTYPES[network.projections[0].weight.dtype]
     labels = np.require(labels, np.int64, ("C", "W"))
     check_input(network, inputs)
     check_labels(network, inputs, labels)
-    x = signal(network, inputs, dtype, program.dense_from)
+    x = signal(network, inputs, dtype, program.dense_from, whole)
     parameters = program.parameters(network.projections[0].weight.dtype)
     current = program.drive(x.values, parameters.tables)
     most = program.chunk(len(inputs), x.units.size if train else math.inf)
@@ -262,23 +314,24 @@ def cut(
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
         in_numbers(objective, network, len(inputs), dtype),
-        _empty(network, inputs, dtype, readout),
-        np.zeros_like(current) if train else current[:, :0],
+        _empty(network, len(inputs), steps * readout, dtype),
         chunk,
         steps,
         span,
         gradual,
         train,
         x.values,
+        as_learned(network),
     )
 
 
-def _empty(network: Network, inputs: Input, dtype: np.dtype, readout: bool) -> Results:
-    batch, units = len(inputs), sum(p.units for p in network.hidden)
+def _empty(network: Network, batch: int, steps: int, dtype: np.dtype) -> Results:
+    """`steps` of the readout."""
+    units = sum(p.units for p in network.hidden)
     return Results(
         np.empty(batch, dtype),
         np.empty(batch, dtype),
         np.empty(batch, np.int64),
         np.empty((batch, units), dtype),
-        np.empty((batch, inputs.steps, network.readout.units) if readout else (0, 0, 0), dtype),
+        np.empty((steps, batch, network.readout.units), dtype),
     )

@@ -25,15 +25,15 @@ from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_w
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
-from fdi.engine.cpu.loss import Loss, bounds, pull_of, task
+from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
+from fdi.engine.cpu.memory import Work
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
-    from fdi.engine.cpu.memory import Work
 
 
 class Results(NamedTuple):
-    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [B, T, classes], or of size 0
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes], or of size 0
     if nobody wants it.
     """
 
@@ -44,18 +44,26 @@ class Results(NamedTuple):
     readout: np.ndarray
 
 
+@inlined
+def of_part(work: Work, i: int) -> Work:
+    """The memory as the i-th sample of a chunk, or block of samples, sees it."""
+    return Work(work.numbers, work.lists, work.starts, work.at[i : i + 1])
+
+
 @kernel
 def run_chunk(
     first: int, last: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
-    labels: np.ndarray, loss: Loss, work: Work, results: Results, gradients: Gradients,
+    labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
 ) -> None:  # fmt: skip
     """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
 
     `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
-    (`tables` of size 0) there is no backward pass.
+    (`tables` of size 0) there is no backward pass. The blocks of samples share the `memory`, or
+    each has its own part of it.
     """
-    w = work.at[0]
-    for start in range(first, last, w.block):
+    for start in range(first, last, memory.at[0].block):
+        work = of_part(memory, min((start - first) // memory.at[0].block, memory.at.size - 1))
+        w = work.at[0]
         n = min(w.block, last - start)
         for s in range(n):
             for t in range(w.steps + 1):
@@ -66,7 +74,8 @@ def run_chunk(
         if maps is None:
             for s in range(n):
                 counts = results.counts[start + s]
-                run_forward(network, s, given, counts, work)
+                if not loss.passed:
+                    run_forward(network, s, given, counts, work)
                 score(start + s, s, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss.mode, work, gradients)
@@ -111,20 +120,23 @@ def score(
     b: int, s: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
     work: Work,
 ) -> None:  # fmt: skip
-    """The loss of sample b, the s-th of its block."""
+    """The loss of sample b, the s-th of its block, or what is given of its gradients."""
     plan, said = network.plan, pull_of(network, loss.mode, work)
     classes = plan.layers[plan.layers.size - 1].units
     u, weight = said.u[s], loss.task_weight * loss.scale
+    gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
+    for t in range(results.readout.shape[0]):
+        for k in range(classes):
+            results.readout[t, b, k] = u[t + 1, k]
+    if loss.mode == GIVEN:
+        take(b, loss, u, gradient)
+        return
     results.task[b], results.prediction[b] = task(
         u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
     )
-    gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
     results.regularizer[b] = bounds(
         results.counts[b], plan.population_at, loss.group, loss.bounds, loss.scale, gradient
     )
-    for t in range(results.readout.shape[1]):
-        for k in range(classes):
-            results.readout[b, t, k] = u[t + 1, k]
 
 
 @inlined

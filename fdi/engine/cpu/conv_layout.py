@@ -5,7 +5,7 @@ order that the kernels read, dense currents of a whole batch, and scratch memory
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -236,15 +236,16 @@ def pack(layout: ConvLayout, tables: Tensor, natural: Tensor) -> None:
                 block[:, channel : channel + len(weight), record["low"] : record["high"]] = turned
 
 
-def unpack(layout: ConvLayout, tables: Tensor) -> None:
-    """Set `.grad` of every projection from gradients laid out like `tables`."""
+def unpack(layout: ConvLayout, tables: Tensor) -> Iterator[tuple[Projection, Tensor]]:
+    """Each projection and its gradient, from gradients laid out like `tables`."""
     for record, link in zip(layout.plan.links, layout.links):
         back = np.argsort(link.geometry.column_order())
         for projection, channel in link.parts:
             weight = projection.weight
             shape = (*weight.shape[:2], *link.geometry.kernel)
             gradient = _table_part(record, tables, shape, channel)[:, :, back].permute(3, 0, 1, 2)
-            weight.grad = fold(gradient, projection.average).reshape(weight.shape).contiguous()
+            gradient = fold(gradient, projection.average).reshape(weight.shape)
+            yield projection, gradient.clone(memory_format=torch.contiguous_format)
 
 
 def _four(weight: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ input; their spikes have the codes of conv_plan.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -278,19 +278,20 @@ def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
             rows.reshape(target, place.step)[:, :source] = flat.reshape(target, source)
 
 
-def unpack(layout: Layout, tables: np.ndarray) -> None:
-    """Set `.grad` of every projection from gradients laid out like `tables`."""
+def unpack(layout: Layout, tables: np.ndarray) -> Iterator[tuple[Projection, torch.Tensor]]:
+    """Each projection and its gradient, from gradients laid out like `tables`."""
     for place in layout.places:
         weight = place.projection.weight
         if place.maps:
             rows = _rows(tables, place, place.maps)
             whole = rows.permute(2, 1, 0).unflatten(2, place.maps.edges)
-            weight.grad = fold(whole, place.projection.average).reshape(weight.shape).contiguous()
+            grad = fold(whole, place.projection.average).reshape(weight.shape)
+            yield place.projection, grad.clone(memory_format=torch.contiguous_format)
             continue
         (target, source), grad = weight.shape, torch.empty(weight.shape, dtype=weight.dtype)
         flat = grad.numpy().reshape(-1)
         turn(tables, _start(place), place.width, source, target, flat, 0, source)
-        weight.grad = grad
+        yield place.projection, grad
 
 
 def _start(place: Place) -> int:
@@ -335,6 +336,11 @@ def drive_gradient(
     """Add the gradient of the weights behind `drive` to `tables`."""
     flat = torch.from_numpy(values.reshape(-1, values.shape[-1]))
     _input_rows(layout, tables).addmm_(flat.T, torch.from_numpy(d_drive.reshape(len(flat), -1)))
+
+
+def value_gradient(layout: Layout, d_drive: np.ndarray, tables: np.ndarray) -> torch.Tensor:
+    """That of the `values` behind `drive`, [B, 1 or T, input units]."""
+    return torch.from_numpy(d_drive) @ _input_rows(layout, tables).T
 
 
 def _input_rows(layout: Layout, tables: np.ndarray) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,8 @@ from fdi.config.parts import NotNegative
 from fdi.engine import Engine, only_autograd
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from fdi.data.inputs import Input
     from fdi.engine.cpu.batch import Batch
     from fdi.engine.cpu.program import Memory
@@ -65,6 +68,7 @@ class CpuEngine(Engine):
         self._pool = ThreadPoolExecutor(
             self.threads, "fdi", initializer=torch.set_flush_denormal, initargs=(True,)
         )  # starts none before it is asked for one
+        self._busy = Lock()
         self._memories: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
     @classmethod
@@ -81,19 +85,40 @@ class CpuEngine(Engine):
         """Readout and spike counts; anything to `record` is left to the reference engine, which
         keeps all traces.
         """
-        import torch
-
         from fdi.engine.reference import ReferenceEngine
-        from fdi.snn.network import Activity
-        from fdi.snn.objective import Objective
 
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
+        return named(network, *self.trial(network, inputs, gradual=False).outputs())
+
+    def trial(
+        self, network: Network, inputs: Input, *, gradual: bool = True, whole: bool = False
+    ) -> Batch:
+        """Readout and spike counts of a batch that `differentiate` goes back through, if it is
+        `gradual`, as often as it is asked; `whole`: also to its frames.
+        """
+        from fdi.engine.cpu.loss import GIVEN
+        from fdi.snn.objective import Objective
+
         labels = np.zeros(len(inputs), dtype=np.int64)
-        results = self._run(network, inputs, labels, Objective(), readout=True).results
-        counts = torch.from_numpy(results.counts).split([p.units for p in network.hidden], dim=1)
-        named = {p.name: n.reshape(len(inputs), *p.shape) for p, n in zip(network.hidden, counts)}
-        return Activity(torch.from_numpy(results.readout).transpose(0, 1), named)
+        batch = self._cut(
+            network, inputs, labels, Objective(), train=gradual, readout=True, whole=whole
+        )
+        batch.loss = batch.loss._replace(mode=GIVEN)
+        if gradual:
+            batch.keep(self.threads, self.memory)
+        self._compute(batch.forward())
+        return batch
+
+    def differentiate(
+        self, trial: Batch, d_readout: np.ndarray | None, d_counts: np.ndarray | None
+    ) -> Batch:
+        """With gradients of a loss of which the readout [T, B, classes] and the spike counts [B,
+        hidden units] have these. Not with normalization.
+        """
+        batch = trial.back(d_readout, d_counts)
+        self._compute(batch)
+        return batch
 
     def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
         from fdi.engine.reference import ReferenceEngine
@@ -103,16 +128,20 @@ class CpuEngine(Engine):
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
-        return self._run(network, inputs, labels, objective).outcome()
+        batch = self._cut(network, inputs, labels, objective)
+        self._compute(batch)
+        return batch.outcome()
 
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
-        batch = self._run(network, inputs, labels, objective, train=True)
-        batch.set_gradients()
+        batch = self._cut(network, inputs, labels, objective, train=True)
+        self._compute(batch)
+        for name, gradient in batch.gradients().items():
+            network.get_parameter(name).grad = gradient
         return batch.outcome()
 
-    def _run(
+    def _cut(
         self,
         network: Network,
         inputs: Input,
@@ -120,11 +149,11 @@ class CpuEngine(Engine):
         objective: Objective,
         train: bool = False,
         readout: bool = False,
+        whole: bool = False,
     ) -> Batch:
-        """The batch, computed by all threads."""
         from fdi.engine.cpu.batch import cut
 
-        batch = cut(
+        return cut(
             self._memory(network),
             inputs,
             labels,
@@ -135,21 +164,35 @@ class CpuEngine(Engine):
             gib=self.memory,
             train=train,
             readout=readout,
+            whole=whole,
         )
-        for (function, *arguments), *others in batch.rounds(self.threads):
-            futures = [self._pool.submit(*call) for call in others]
-            with _without_denormals():
-                function(*arguments)
-            for future in futures:
-                future.result()
-        return batch
+
+    def _compute(self, batch: Batch) -> None:
+        """By all threads, which may wait for each other: one batch at a time."""
+        with self._busy:
+            for (function, *arguments), *others in batch.rounds(self.threads):
+                futures = [self._pool.submit(*call) for call in others]
+                with _without_denormals():
+                    function(*arguments)
+                for future in futures:
+                    future.result()
 
     def _memory(self, network: Network) -> Memory:
-        from fdi.engine.cpu.program import Memory
+        from fdi.engine.cpu.program import Memory, structure
 
-        if network not in self._memories:
-            self._memories[network] = Memory(network)
-        return self._memories[network]
+        memory = self._memories.get(network)
+        if memory is None or memory.program.structure != structure(network):
+            memory = self._memories[network] = Memory(network)
+        return memory
+
+
+def named(network: Network, readout: Tensor, counts: Tensor) -> Activity:
+    """`counts`: [B, hidden units]."""
+    from fdi.snn.network import Activity
+
+    parts = counts.split([p.units for p in network.hidden], dim=1)
+    by_name = {p.name: n.unflatten(1, p.shape) for p, n in zip(network.hidden, parts)}
+    return Activity(readout, by_name)
 
 
 @contextmanager

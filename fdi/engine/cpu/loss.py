@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fdi.engine.cpu.dense_layout import Parameters
     from fdi.engine.cpu.memory import Work
 
-MAX, MEAN, LAST = 0, 1, 2
+MAX, MEAN, LAST, GIVEN = 0, 1, 2, 3
 _MODES = {"max": MAX, "mean": MEAN, "last": LAST}
 
 
@@ -49,6 +49,9 @@ class Loss(NamedTuple):
     sample's gradient.
 
     `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
+    With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes] and `d_counts`
+    [B, hidden units] are its gradients, or of size 0; `passed`: the forward pass was before, and
+    left its spikes and potentials in the memory of the chunk.
     """
 
     mode: int
@@ -57,6 +60,9 @@ class Loss(NamedTuple):
     scale: float
     bounds: np.ndarray
     group: np.ndarray
+    d_readout: np.ndarray
+    d_counts: np.ndarray
+    passed: bool
 
 
 def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
@@ -80,7 +86,22 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         dtype.type(1 / samples),
         np.array(bounds, dtype=dtype),
     )
-    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64))
+    none = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
+    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64), *none, False)
+
+
+@jit
+def take(b: int, loss: Loss, u: np.ndarray, pull: np.ndarray) -> None:
+    """The given gradients of sample b: that of the readout in place of its potentials `u` [T + 1,
+    width], that of the counts to `pull`.
+    """
+    u[:] = 0
+    for t in range(loss.d_readout.shape[0]):
+        for k in range(loss.d_readout.shape[2]):
+            u[t + 1, k] = loss.d_readout[t, b, k]
+    pull[:] = 0
+    for i in range(loss.d_counts.shape[1]):
+        pull[i] = loss.d_counts[b, i]
 
 
 @inlined
@@ -174,8 +195,8 @@ def bounds(
 class Pull(NamedTuple):
     """The loss pulls at potentials `u` [S, T + 1, width] with `slope` [S, width] at every step that
     counts by `mode`: where the readout is at its `peak` [S, width], at the last step, or
-    everywhere. In row t these are the `classes` from indptr[s, t] to indptr[s, t + 1] - 1. The
-    others are constants of the readout.
+    everywhere; if it is GIVEN, with what stands in `u`. In row t these are the `classes` from
+    indptr[s, t] to indptr[s, t + 1] - 1. The others are constants of the readout.
     """
 
     mode: int
@@ -212,6 +233,8 @@ def _slopes(pull: Pull, s: int, t: int, j: int) -> Vector:
     """The slopes of two vectors of classes from the j-th on, 0 where nothing pulls in row t."""
     x = load_many(pull.slope, (s, j), 2)
     zero = like(x, 0)
+    if pull.mode == GIVEN:
+        return load_as(x, pull.u, (s, t, j))
     if pull.mode == MAX:
         u, peak = load_as(x, pull.u, (s, t, j)), load_as(x, pull.peak, (s, j))
         return select(u == peak, x, zero)
@@ -267,7 +290,8 @@ def pulled(
     for e in range(pull.indptr[s, t], pull.indptr[s, t + 1]):
         k = entry(pull.classes, e)
         row = load_as(gu, weights, (at + k * pitch,))
-        gu = gu + times(fill_as(gu, pull.slope[s, k]), row)
+        steep = pull.u[s, t, k] if pull.mode == GIVEN else pull.slope[s, k]
+        gu = gu + times(fill_as(gu, steep), row)
     gi = fill_as(gi, pull.beta_s) * gi + fill_as(gu, pull.gain) * gu
     return fill_as(gu, pull.beta_m) * gu, gi
 

@@ -26,13 +26,16 @@ KEPT = (
     "map_spike_indptr", "map_spikes", "pooled_indptr", "pooled", "received", "spread", "back",
 )  # fmt: skip
 """What a sample leaves from the turn of one layer to that of the next, see batch.Turns."""
+PASSED = ("spike_indptr", "spikes", "indptr", "arrived", "potentials", "past")
+"""What dense layers leave in the forward pass for the backward pass, of a block of samples."""
 
 
 class Work(NamedTuple):
     """Flat memory that kernels write to: `numbers` with the precision of the weights, `lists` of
     units int32, `starts` int64. `at[0]` says by name where each part begins, and how many `steps`
     a trial, a window (`span`) and `windows` there are, and samples in a `block`; where layers take
-    turns, `at[s]` says it for the s-th sample of a chunk.
+    turns, `at[s]` says it for the s-th sample of a chunk, and where the backward pass comes later,
+    for the s-th block.
     """
 
     numbers: np.ndarray
@@ -42,15 +45,19 @@ class Work(NamedTuple):
 
 
 def allocate(
-    shapes: dict[str, tuple[int, ...]], dtype: np.dtype, samples: int = 1, **extents: int
+    shapes: dict[str, tuple[int, ...]],
+    dtype: np.dtype,
+    samples: int = 1,
+    kept: tuple[str, ...] = KEPT,
+    **extents: int,
 ) -> Work:
-    """Zeros that no memory is spent on before they are written to; each of the `samples` has its
-    own of what is KEPT, and `at` a record.
+    """Zeros that no memory is spent on before they are written to; each of the `samples`, or blocks
+    of them, has its own of what is `kept`, and `at` a record.
     """
     sizes, places = {"numbers": 0, "lists": 0, "starts": 0}, dict[str, Any](extents)
     for name, shape in shapes.items():
         store, room = _store(name), -(-math.prod(shape) // _ALIGNED) * _ALIGNED
-        copies = samples if name in KEPT else 1
+        copies = samples if name in kept else 1
         places[name] = sizes[store] + room * np.arange(samples) * (copies > 1)
         sizes[store] += room * copies
     at = np.zeros(samples, [(name, np.int64) for name in places])
@@ -62,11 +69,16 @@ def allocate(
     )
 
 
-def size(shapes: dict[str, tuple[int, ...]], dtype: np.dtype, samples: int = 1) -> int:
+def size(
+    shapes: dict[str, tuple[int, ...]],
+    dtype: np.dtype,
+    samples: int = 1,
+    kept: tuple[str, ...] = KEPT,
+) -> int:
     """Bytes of what `allocate` makes, with every list full."""
     itemsize = {"numbers": dtype.itemsize, "lists": 4, "starts": 8}
     return sum(
-        math.prod(shape) * itemsize[_store(name)] * (samples if name in KEPT else 1)
+        math.prod(shape) * itemsize[_store(name)] * (samples if name in kept else 1)
         for name, shape in shapes.items()
     )
 

@@ -72,7 +72,10 @@ def kind(n: Neuron, dt: float) -> Kind:
     return (Learning if n.learn_tau else Kind)(*(part(n, dt) for part in parts))
 
 
-def as_learned(network: Network) -> list[tuple[Population, ...]]:
+Layers = list[tuple[Population, ...]]
+
+
+def as_learned(network: Network) -> Layers:
     """The hidden layers, with the time constants that training has come to."""
     taus = network.learned()
     return [tuple(_with_tau(p, taus.get(p.name)) for p in layer) for layer in network.layers]

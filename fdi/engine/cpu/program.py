@@ -8,21 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+from weakref import finalize, ref
 
 import numpy as np
 import torch
 
-from fdi.data.inputs import Constant, Frames, Input, sparse
+from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.checks import check_parts, refused
 from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.conv_plan import depth
 from fdi.engine.cpu.dense_layout import Parameters
-from fdi.engine.cpu.memory import Tables, Work, allocate, size
+from fdi.engine.cpu.frames import listed
+from fdi.engine.cpu.memory import KEPT, PASSED, Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
+    Layers,
     Neurons,
     as_learned,
     in_numbers,
@@ -43,19 +47,23 @@ class Signal(NamedTuple):
     values: np.ndarray
 
 
-def signal(network: Network, inputs: Input, dtype: np.dtype, dense_from: float) -> Signal:
+def signal(
+    network: Network, inputs: Input, dtype: np.dtype, dense_from: float, whole: bool
+) -> Signal:
     """The input as a Signal with the precision of the weights.
 
-    `dense_from`: share of non-zero numbers from which frames are kept as they are.
+    `dense_from`: share of non-zero numbers from which frames are kept as they are; all are if they
+    are kept `whole`.
     """
     size, batch, steps = math.prod(network.input_shape), len(inputs), inputs.steps
     if isinstance(inputs, Constant):
         return _silent(batch, steps, inputs.image(dtype.type).reshape(batch, 1, size))
     if isinstance(inputs, Frames):
         values = inputs.values.reshape(batch, steps, size)
-        if np.count_nonzero(values) > dense_from * values.size:
-            return _silent(batch, steps, values.astype(dtype))
-        inputs = sparse(values)
+        lists = None if whole else listed(values, dtype, dense_from)
+        if lists is None:
+            return _silent(batch, steps, values.astype(dtype, "C"))
+        return Signal(*lists, np.empty((batch, 0, size), dtype))
     units = np.require(inputs.units, np.int32, ("C", "W"))
     counts = (
         np.empty(0, dtype)
@@ -91,6 +99,14 @@ of gradients of its own, which is cleared and added.
 """
 
 
+def structure(network: Network) -> tuple[Any, ...]:
+    """What a Program is made from; with another one it is another network."""
+    links, norms = tuple(network.projections), tuple(network.norms.items())
+    leaks = tuple(network.leaks.keys())
+    parts = network.input_shape, network.dt, tuple(network.layers), network.readout
+    return (*parts, links, norms, leaks)
+
+
 class Program:
     """Where weights, gradients and scratch memory of a network lie. Raises ValueError, one line,
     for a network that these kernels do not compute.
@@ -109,13 +125,20 @@ class Program:
         if depth(network) and remembered(network):
             what = "neurons whose threshold adapts in fully connected layers only"
             raise refused("cpu", f"computes {what}")
-        self.network = network
+        self._network, self.structure = ref(network), structure(network)
         self.maps = conv_layout.lay_out(network) if depth(network) else None
         self.layout = dense_layout.lay_out(network, self.maps)
         self.places = norm.places(network, self.layout, self.maps)
         self.block = 1 if self.maps or self.places else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
         self._neurons: tuple = (), None
+
+    @property
+    def network(self) -> Network:
+        """Kept by who computes it, not here: engines live longer than networks."""
+        network = self._network()
+        assert network is not None
+        return network
 
     def shapes(self, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
         """The shape of each part of the scratch memory."""
@@ -208,27 +231,39 @@ class Program:
             return conv_layout.drive(self.maps, values, tables)
         return dense_layout.drive(self.layout, values, tables)
 
-    def set_gradients(self, tables: np.ndarray, values: np.ndarray, d_current: np.ndarray) -> None:
-        """Set `.grad` of every weight from gradients laid out like the tables, and of `drive`."""
+    def gradients(
+        self, layers: Layers, tables: np.ndarray, values: np.ndarray, d_current: np.ndarray
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        """Those of all weights and leaks, each with its name among the network's parameters, from
+        gradients laid out like the tables, and of `drive`; `layers`: `as_learned` in the forward
+        pass.
+        """
         if values.size and self.maps:
             conv_layout.drive_gradient(self.maps, values, d_current, tables)
         elif values.size:
             dense_layout.drive_gradient(self.layout, values, d_current, tables)
+        unpacked = [dense_layout.unpack(self.layout, tables)]
         if self.maps:
-            conv_layout.unpack(self.maps, torch.from_numpy(tables))
-        dense_layout.unpack(self.layout, tables)
-        self._set_leaks(tables)
+            unpacked.append(conv_layout.unpack(self.maps, torch.from_numpy(tables)))
+        numbers = {projection: i for i, projection in enumerate(self.network.projections)}
+        for projection, gradient in chain(*unpacked):
+            yield f"projections.{numbers[projection]}.weight", gradient
+        yield from self._of_leaks(layers, tables)
 
-    def _set_leaks(self, tables: np.ndarray) -> None:
-        """`.grad` of what is learned of tau_mem, see neuron_equations.learn."""
+    def _of_leaks(self, layers: Layers, tables: np.ndarray) -> Iterator[tuple[str, torch.Tensor]]:
+        """Of what is learned of tau_mem, see neuron_equations.learn."""
         maps = list(self.maps.plan.layers["learned_at"]) if self.maps else []
         starts = [*maps, *self.layout.plan.layers["learned_at"][:-1]]
-        for layer, at in zip(as_learned(self.network), starts):
+        for layer, at in zip(layers, starts):
             for p in layer if at >= 0 else ():
                 total = tables[at : at + p.shape[0]].sum(dtype=np.float64)
                 beta_m, _ = p.neuron.decays(self.network.dt)
                 leak, at = self.network.leaks[p.name], at + p.shape[0]
-                leak.grad = leak.new_tensor(beta_m * total)
+                yield f"leaks.{p.name}", leak.new_tensor(beta_m * total)
+
+
+_KINDS = 8
+"""Kinds of scratch memory that wait to be handed out again."""
 
 
 class Memory:
@@ -288,19 +323,49 @@ class Memory:
         take turns.
         """
         samples = samples if self.program.places else 1
-        free = self._free.setdefault((steps, span, gradients, dtype, samples), SimpleQueue())
+        work, free = self._take(steps, span, gradients, dtype, samples, KEPT)
         try:
-            work = free.get_nowait()
+            yield work
+        finally:
+            free.put(work)
+
+    def keep(
+        self, owner: object, steps: int, dtype: np.dtype, chunk: int, chunks: int, gib: float
+    ) -> tuple[Work, ...]:
+        """Memory for each of the `chunks` that has what its blocks leave for the backward pass, as
+        long as its `owner` lives; none if that is more than `gib` GiB.
+        """
+        blocks = -(-chunk // self.program.in_step(steps, steps, True))
+        shapes = self.program.shapes(steps, steps, True)
+        if chunks * size(shapes, dtype, blocks, PASSED) > gib * 2**30:
+            return ()
+        given = [self._take(steps, steps, True, dtype, blocks, PASSED) for _ in range(chunks)]
+        for work, free in given:
+            finalize(owner, free.put, work)
+        return tuple(work for work, _ in given)
+
+    def _take(
+        self,
+        steps: int,
+        span: int,
+        gradients: bool,
+        dtype: np.dtype,
+        samples: int,
+        kept: tuple[str, ...],
+    ) -> tuple[Work, SimpleQueue[Work]]:
+        """Memory, and where it goes when it is not needed any more."""
+        key = steps, span, gradients, dtype, samples, kept
+        free = self._free.setdefault(key, SimpleQueue())
+        if len(self._free) > _KINDS:  # trials of many lengths, of which this may be the last
+            self._free.pop(next(iter(self._free)), None)
+        try:
+            return free.get_nowait(), free
         except Empty:
             shapes = self.program.shapes(steps, span, gradients)
             windows = -(-steps // span) if gradients else 1
             block = self.program.in_step(steps, span, gradients)
             extents = dict(steps=steps, span=span, windows=windows, block=block)
-            work = allocate(shapes, dtype, samples, **extents)
-        try:
-            yield work
-        finally:
-            free.put(work)
+            return allocate(shapes, dtype, samples, kept, **extents), free
 
     def tables(self, dtype: np.dtype) -> Tables:
         """Tables of gradients, each of the size of the network's."""

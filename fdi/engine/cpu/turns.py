@@ -8,7 +8,7 @@ and puts gX in its place. All steps of X with an effect are those but the last t
 
 from __future__ import annotations
 
-from fdi.engine.cpu.chunk import given_to, pooled, score
+from fdi.engine.cpu.chunk import given_to, of_part, pooled, score
 from fdi.engine.cpu.conv_backward import adjoint_of_maps, pull_at_maps, to_source
 from fdi.engine.cpu.conv_events import add_drive, add_drive_gradient, deliver, deliver_back
 from fdi.engine.cpu.conv_forward import count_spikes as count_spikes_of_maps
@@ -26,14 +26,7 @@ from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.rows import LANES, add_product, copy, gather, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, load, store
 from fdi.engine.cpu.loss import list_pulls, pull_of, readout_to_source
-from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.norm import add_normalized, note, note_back, through_norm
-
-
-@inlined
-def _of_sample(work, s):
-    """The memory as a single sample sees it, the s-th of a chunk."""
-    return Work(work.numbers, work.lists, work.starts, work.at[s : s + 1])
 
 
 @inlined
@@ -193,7 +186,7 @@ def forward_turn(
     `below`, and X of this `layer`, for the statistics of `here`; the loss behind the `hidden` ones.
     """
     for b in range(first, last):
-        own = _of_sample(work, b - first)
+        own = of_part(work, b - first)
         given = given_to(inputs, b, 1, inputs.drive, own)
         w = own.at[0]
         for t in range(w.steps + 1):
@@ -387,7 +380,7 @@ def backward_turn(
     `above`, with the gradients of its weights, and gX' of this `layer`, for the sums of `here`.
     """
     for b in range(first, last):
-        own = _of_sample(work, b - first)
+        own = of_part(work, b - first)
         given, w = given_to(inputs, b, 1, gradients.drive, own), own.at[0]
         if layer + 1 < hidden:
             _layer_above(network, maps, layer + 1, hidden, above, given, gradients, own)

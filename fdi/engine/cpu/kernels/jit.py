@@ -235,29 +235,31 @@ class _Cache(caching.FunctionCache):
     def __init__(self, function: Callable) -> None:
         super().__init__(function)
         self._cache_file: Any = Entries(folder(), self._impl.filename_base)
-        self._held: dict[Any, IO[bytes] | None] = {}
+        self._held: IO[bytes] | None = None
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """None where this process is to compile it: of several that want the same, one does."""
         compiled = super().load_overload(signature, target)
         if compiled is None:
             key = self._index_key(signature, target.codegen())
-            self._held[signature] = self._cache_file.wait(key)
+            self._held = self._cache_file.wait(key)
             compiled = super().load_overload(signature, target)
             if compiled is None:
                 announce()
             else:
-                self._release(signature)
+                self.release()
         return compiled
 
     def save_overload(self, signature: Any, data: Any) -> None:
         with suppress(OSError):  # it works without being kept: the disk is full, the folder is gone
             super().save_overload(signature, data)
-        self._release(signature)
+        self.release()
 
-    def _release(self, signature: Any) -> None:
-        if file := self._held.pop(signature, None):
-            file.close()
+    def release(self) -> None:
+        """Let others compile what this process has, or has failed to."""
+        if self._held:
+            self._held.close()
+        self._held = None
 
 
 Record: TypeAlias = Any
@@ -272,6 +274,13 @@ class _Kernel(CPUDispatcher):
 
     def enable_caching(self) -> None:
         self._cache = _Cache(self.py_func)
+
+    def compile(self, sig: Any) -> Any:
+        try:
+            return super().compile(sig)
+        except BaseException:
+            self._cache.release()
+            raise
 
 
 def kernel(function: Callable) -> Any:

@@ -1,0 +1,355 @@
+"""A network in a loop of the user's own: the compiled engine under autograd."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numba.core.errors import TypingError
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from fdi.data.inputs import Constant, sparse
+from fdi.engine import call as calling
+from fdi.engine.cpu.engine import CpuEngine
+from fdi.engine.cpu.frames import listed
+from fdi.engine.cpu.kernels import jit
+from fdi.engine.reference.simulation import simulate
+from fdi.snn import models
+from fdi.snn.network import Activity, Network
+from fdi.snn.neuron import adlif, lif
+
+T, B, CLASSES, DT = 20, 11, 4, 2e-3
+DENSE: dict[str, Any] = dict(input_shape=(9,), classes=CLASSES, steps=T, dt=DT)
+MAPS: dict[str, Any] = dict(DENSE, input_shape=(2, 8, 8), filters=[5, 4], kernel=3, padding=1)
+NETWORKS = {
+    "dense": lambda: models.dense(hidden=[8, 7], **DENSE),
+    "recurrent": lambda: models.dense(hidden=[8, 7], recurrent=True, **DENSE),
+    "adaptive": lambda: models.dense(hidden=[8, 7], neuron=adlif(), **DENSE),
+    "skip": lambda: models.dense(hidden=[8, 7, 6], skip=True, **DENSE),
+    "learned tau": lambda: models.dense(hidden=[8, 7], neuron=lif(learn_tau=True), **DENSE),
+    "dale": lambda: models.dale(excitatory=[8, 6], inhibitory=[3, 2], **DENSE),
+    "max pooling": lambda: models.conv(pool=2, **MAPS),
+    "average pooling": lambda: models.conv(pool=2, pooling="average", **MAPS),
+}
+
+
+def network(name: str = "recurrent", strength: float = 5.0) -> Network:
+    net, generator = NETWORKS[name](), torch.Generator().manual_seed(0)
+    for link in net.projections:
+        link.weight.data.normal_(0, strength / link.fan_in**0.5, generator=generator)
+    net.constrain()
+    return net.double()
+
+
+def spikes(net: Network, steps: int = T, batch: int = B) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    shape = steps, batch, *net.input_shape
+    return torch.randint(-3, 3, shape, generator=generator).clamp(min=0).double()
+
+
+def reference(net: Network, x: Tensor, record: tuple[str, ...] = ()) -> Activity:
+    return simulate(net, x, record, net.training and bool(net.norms))
+
+
+def compiled(x: Tensor) -> bool:
+    """Whether the engine of the readout, or of counts, is the compiled one."""
+    node = x.grad_fn
+    while node is not None and "Trial" not in type(node).__name__:
+        node = node.next_functions[0][0] if node.next_functions else None
+    return node is not None
+
+
+def some_loss(activity: Activity) -> Tensor:
+    """Of the readout at every step, and of the counts."""
+    readout = activity.readout
+    wanted = torch.linspace(-1, 1, readout.numel(), dtype=readout.dtype).view_as(readout)
+    counted = sum((n - 2).square().mean() for n in activity.counts.values())
+    return (readout - wanted).square().mean() + 0.1 * counted
+
+
+def gradients(net: Network, x: Any, run=Network.activity, loss=some_loss) -> list[Tensor]:
+    wanted = [*net.parameters(), *[x] * getattr(x, "requires_grad", False)]
+    return list(torch.autograd.grad(loss(run(net, x)), wanted))
+
+
+def assert_same(found: list[Tensor], expected: list[Tensor], accuracy: float = 1e-9) -> None:
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected):
+        apart, size = (a - b).detach().abs().max(), b.detach().abs().max()
+        assert float(apart) <= accuracy * float(size)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_numbers_are_those_of_the_reference(name):
+    net = network(name)
+    x = spikes(net)
+    found, expected = net.activity(x), reference(net, x)
+    assert compiled(found.readout)
+    assert all(n.sum() > 0 for n in expected.counts.values())
+    assert_same(
+        [found.readout, *found.counts.values()], [expected.readout, *expected.counts.values()]
+    )
+    assert_same(gradients(net, x), gradients(net, x, reference))
+    net, x = net.float(), x.float()
+    assert_same(gradients(net, x), gradients(net, x, reference), 1e-4)
+
+
+@pytest.mark.parametrize("name", ["dense", "recurrent", "dale", "max pooling"])
+def test_so_is_the_gradient_of_the_input(name):
+    net = network(name)
+    x = spikes(net).requires_grad_()
+    assert compiled(net(x)) == ("pooling" not in name)
+    assert_same(gradients(net, x), gradients(net, x, reference))
+
+
+@pytest.mark.parametrize("name", ["dense", "max pooling"])
+def test_so_are_those_of_other_inputs(name):
+    net = network(name)
+    image = np.random.default_rng(0).random((B, *net.input_shape))
+    events = sparse(spikes(net).transpose(0, 1).flatten(2).numpy())
+    for given in (Constant(image, steps=T), replace(events, shape=net.input_shape)):
+        assert compiled(net(given))
+        x = torch.from_numpy(given.dense(np.float64).copy())
+        assert_same(gradients(net, given), gradients(net, x, reference))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a: a.readout.amax(0).logsumexp(1).mean(),
+        lambda a: a.readout[-1].square().sum(),
+        lambda a: sum(n.square().sum() for n in a.counts.values()),
+        lambda a: a.counts["h1"][0, 1],
+    ],
+)
+def test_any_loss_is_differentiated(loss):
+    net = network()
+    x = spikes(net)
+    weights = [*net.parameters()]
+    found = torch.autograd.grad(loss(net.activity(x)), weights)
+    expected = torch.autograd.grad(
+        loss(reference(net, x)), weights, allow_unused=True, materialize_grads=True
+    )
+    assert_same([*found], [*expected])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_memory_for_the_way_back_is_kept_or_not_with_the_same_numbers(share, monkeypatch):
+    """Dense values and sparse ones, too."""
+    net = network("dense")
+    x = (torch.rand(T, 40, 9, generator=torch.Generator().manual_seed(1)) < share).double()
+    expected = gradients(net, x)
+    monkeypatch.setattr(calling._engine(torch.get_num_threads()), "memory", 0)
+    assert_same(gradients(net, x), expected, 0)
+    assert_same(expected, gradients(net, x, reference))
+
+
+def test_gradients_add_up_and_come_again_until_the_graph_is_gone():
+    net = network()
+    x = spikes(net)
+    once = gradients(net, x)
+    loss = some_loss(net.activity(x))
+    some_loss(net.activity(spikes(net, T + 3, 2)))  # a pass between, of another length
+    some_loss(net.activity(x))
+    loss.backward(retain_graph=True)
+    loss.backward()
+    for weight, gradient in zip(net.parameters(), once):
+        torch.testing.assert_close(weight.grad, 2 * gradient, rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+    loss = some_loss(net.activity(x))
+    with torch.no_grad():
+        net.projections[0].weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_frozen_weights_get_no_gradient_and_shared_ones_both():
+    net = network("dense")
+    x = spikes(net)
+    net.projections[0].weight.requires_grad_(False)
+    some_loss(net.activity(x)).backward()
+    assert [w.grad is None for w in net.parameters()] == [True, False, False]
+    net = models.dense(hidden=[9, 9], **DENSE).double()
+    net.projections[0].weight.data.normal_(0, 2, generator=torch.Generator().manual_seed(0))
+    net.projections[1].weight = net.projections[0].weight
+    assert_same(gradients(net, x)[:1], gradients(net, x, reference)[:1])
+
+
+def test_a_larger_module_trains_in_a_loop_of_its_own():
+    torch.manual_seed(0)
+
+    class Larger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.head = nn.Linear(5, 9), nn.Linear(CLASSES, 2)
+            self.network = network("dense", 8.0).float()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.network(self.encoder(x)).mean(0))
+
+    module, labels = Larger(), torch.arange(32) % 2
+    samples = 2 * torch.rand(32, T, 5) * labels[:, None, None]
+    data = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(samples, labels), batch_size=8, shuffle=True
+    )
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-2)
+    means = []
+    for _ in range(15):
+        losses = []
+        for x, y in data:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(module(x.transpose(0, 1)), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        means.append(np.mean(losses))
+    assert module.encoder.weight.grad.abs().sum() > 0
+    assert means[-1] < 0.8 * means[0]
+
+
+def test_gradients_of_gradients_are_those_of_the_reference():
+    net = network()
+    x = spikes(net)
+
+    def penalty(run) -> list[Tensor]:
+        first = torch.autograd.grad(some_loss(run(net, x)), [*net.parameters()], create_graph=True)
+        squares = torch.stack([g.square().sum() for g in first]).sum()
+        return list(torch.autograd.grad(squares, [*net.parameters()]))
+
+    assert_same(penalty(Network.activity), penalty(reference))
+    readout = net(x).sum((0, 1))
+    (rows,) = torch.autograd.grad(
+        readout, net.projections[0].weight, torch.eye(CLASSES).double(), is_grads_batched=True
+    )
+    assert_same([rows[1]], [gradients(net, x, loss=lambda a: a.readout[:, :, 1].sum())[0]])
+
+
+def test_transforms_of_functions():
+    net = network()
+    x, given = spikes(net), {name: w.detach() for name, w in net.named_parameters()}
+
+    def loss(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(net, weights, (x,)).square().mean()
+
+    expected = gradients(net, x, loss=lambda a: a.readout.square().mean())
+    assert_same([*grad(loss)(given, x).values()], expected)
+    each = vmap(grad(loss), (None, 1))(given, x[:, :, None])
+    assert_same([g.mean(0) for g in each.values()], expected)
+    other = {name: (w + 0.1).requires_grad_() for name, w in given.items()}
+    found = torch.autograd.grad(loss(other, x), [*other.values()])
+    net.load_state_dict(other)
+    assert_same(list(found), gradients(net, x, loss=lambda a: a.readout.square().mean()))
+    with torch.inference_mode():
+        assert not net(x).requires_grad
+
+
+def test_what_the_compiled_engine_does_not_compute_the_reference_does():
+    net = network("dense")
+    x = spikes(net)
+    for record in ("spikes", "potentials"):
+        assert not compiled(net.activity(x, record=(record,)).readout)
+    assert not compiled(net.bfloat16()(x))
+    normal = models.dense(hidden=[8], norm="tdbn", **DENSE).double()
+    for _ in range(2):
+        assert not compiled(normal(x))
+        normal.eval()
+
+
+def test_a_network_that_changed_is_another_one():
+    net = network("dense")
+    x = spikes(net)
+    before = gradients(net, x)
+    slower = network("dense")
+    slower.layers = models.dense(hidden=[8, 7], neuron=lif(tau_mem=50e-3), **DENSE).layers
+    net.layers = slower.layers
+    assert_same(gradients(net, x), gradients(slower, x, reference))
+    assert not torch.equal(gradients(net, x)[0], before[0])
+
+
+def test_nothing_is_kept_of_a_network_that_is_gone():
+    engine = calling._engine(torch.get_num_threads())
+    gc.collect()
+    known = len(engine._memories)
+    net = network()
+    for steps in range(5, 20):
+        some_loss(net.activity(spikes(net, steps))).backward()
+    assert len(engine._memories[net]._free) <= 8
+    del net
+    gc.collect()
+    assert len(engine._memories) == known
+
+
+def test_threads_of_the_user_and_of_torch_change_nothing():
+    net = network("dense").float()
+    x = spikes(net, batch=64).float()
+    expected, found, threads = gradients(net, x), {}, torch.get_num_threads()
+
+    def run(i: int) -> None:
+        found[i] = [gradients(net, x) for _ in range(5)]
+
+    workers = [threading.Thread(target=run, args=(i,)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    torch.set_num_threads(1 if threads > 1 else 2)
+    found[3] = [gradients(net, x)]
+    torch.set_num_threads(threads)
+    for each in found.values():
+        for again in each:
+            assert_same(again, expected, 0)
+
+
+def test_a_failed_compilation_is_said_once(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise TypingError("no such thing\nand more")
+
+    monkeypatch.setattr(calling, "_FAILED", [])
+    monkeypatch.setattr(CpuEngine, "trial", fail)
+    net = network("dense")
+    x = spikes(net)
+    with pytest.warns(UserWarning, match=r"cannot be compiled here \(.*no such thing\); networks"):
+        found = gradients(net, x)
+    assert_same(found, gradients(net, x))
+    with torch.no_grad():
+        assert_same([net(x)], [reference(net, x).readout])
+
+
+def test_and_blocks_nobody():
+    """Not even this process."""
+    names: dict = {}
+    source = "def broken(x):\n    return x.nothing\n"
+    exec(compile(source, str(jit.ENGINE / "cpu" / "broken.py"), "exec"), names)
+    broken, begin = jit.kernel(names["broken"]), time.monotonic()
+    for _ in range(2):
+        with pytest.raises(TypingError, match="nothing"):
+            broken(np.zeros(2))
+    assert time.monotonic() - begin < jit.PATIENCE / 3
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.uint8, bool, np.int64])
+def test_frames_become_lists_in_any_order_and_of_any_kind(kind):
+    rng, exact = np.random.default_rng(0), np.dtype(np.float64)
+    values = (rng.integers(1, 3, (5, 7, 37)) * (rng.random((5, 7, 37)) < 0.2)).astype(kind)
+    values[2, 3:5] = 0
+    for given in (values, np.ascontiguousarray(values.swapaxes(0, 1)).swapaxes(0, 1)):
+        lists = listed(given, exact, 0.45)
+        assert lists is not None
+        indptr, units, counts = lists
+        expected = sparse(values)
+        np.testing.assert_array_equal(indptr, expected.indptr)
+        np.testing.assert_array_equal(units, expected.units)
+        np.testing.assert_array_equal(counts, [] if kind is bool else expected.counts)
+    assert listed(values, exact, 0.1) is None
+    assert listed(np.ones_like(values), exact, 0.99) is None
+    lists = listed(np.ones_like(values), exact, float("inf"))
+    assert lists is not None
+    assert len(lists[1]) == values.size
