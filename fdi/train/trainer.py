@@ -344,14 +344,17 @@ class Trainer:
 
 
 def gradient_norms(weights: Iterable[Tensor]) -> list[float]:
-    """Of the gradient of each weight, in float64: in float32 the square of 2e-23 is 0, and a
-    gradient that the optimizer follows would count as none.
+    """Of the gradient of each weight: in float64, or, where a device may have none, as shares of
+    the largest element. In float32 the square of 2e-23 is 0, and a gradient that the optimizer
+    follows would count as none.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    if gradients[0].device.type not in ("cpu", "cuda"):  # others may have no float64
-        gradients = [gradient.cpu() for gradient in gradients]
-    norms = torch.stack([vector_norm(each, dtype=torch.float64) for each in gradients])
-    return norms.cpu().tolist()
+    if gradients[0].device.type == "cpu":
+        return [float(vector_norm(each, dtype=torch.float64)) for each in gradients]
+    largest = torch.stack([vector_norm(each, math.inf) for each in gradients])
+    sizes = largest.clamp_min(torch.finfo(largest.dtype).tiny)
+    norms = torch.stack([vector_norm(each / size) for each, size in zip(gradients, sizes)])
+    return (norms * largest).cpu().tolist()
 
 
 def activity(outcome: Outcome, duration: float) -> dict[str, float]:
