@@ -12,7 +12,7 @@ from pathlib import Path
 from pages.advice import advice
 from pages.claims import full, short, standing
 from pages.costs import EXPERIMENTS, head
-from pages.depths import how_deep
+from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.first import first_picture
 from pages.five import five, paper
@@ -71,6 +71,7 @@ TABLES = {
     "whole": whole,
     "convolutions": convolutions,
     "how_deep": how_deep,
+    "controls": controls,
     "floors": floors,
     "bounded": bounded,
     "reached": reached,
