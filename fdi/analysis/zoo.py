@@ -31,8 +31,8 @@ def members(results: Results) -> pd.DataFrame:
     """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
     size `optimizer.lr`, `validated` (validation accuracy that chose the best one), state (that of
     the run, or "refused"), accuracy (on the test set, a share), `learns` (at least 3 times chance,
-    or half way from chance to 1; what failed or was refused does not) and `expected`, what the
-    probe said before training. No columns where nothing was drawn.
+    or half way from chance to 1 if that is less; what failed or was refused does not) and
+    `expected`, what the probe said before training. No columns where nothing was drawn.
     """
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
@@ -240,9 +240,10 @@ def said(members: pd.DataFrame) -> list[str]:
                 f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"
             )
     lines.append(
-        "learns: a test accuracy of at least 3 times chance, or half way from chance to 1, one run "
-        "each; what is refused or fails does not learn, but that networks under Dale's law have no "
-        "weights of both signs counts nowhere; rank: mean rank of the test accuracy among the "
-        "initial states; in parentheses 95 % intervals; p: sign test over networks"
+        "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
+        "that is less, one run each; what is refused or fails does not learn, but weights of both "
+        "signs under Dale's law, which forbids them, count nowhere; rank: mean rank of the test "
+        "accuracy among the initial states; in parentheses 95 % intervals; p: sign test over "
+        "networks"
     )
     return lines

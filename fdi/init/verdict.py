@@ -113,7 +113,7 @@ def expected(rows: Sequence[Row]) -> str:
     blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
     if any(lost) or blind or all(row["grad_task_max"] == 0 for row in hidden):
         return "no"
-    between = any(row["grad_task_max"] < _floors(row)[1] for row in hidden)
+    between = any(row["grad_task_max"] < floors(row)[1] for row in hidden)
     steps = any(_too_large(row) or _too_small(row) for row in hidden)
     return "doubtful" if between or silent or steps or _explodes(hidden) else "yes"
 
@@ -123,15 +123,15 @@ def learning(hidden: Sequence[Row]) -> list[Row]:
     return [row for row in hidden if not row.get("frozen")]
 
 
-def _floors(row: Row) -> tuple[float, float]:
+def floors(row: Row) -> tuple[float, float]:
     """Below the first an optimizer hardly follows a gradient, above the second it does."""
-    floors = (row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
-    return min(floors), max(floors)
+    both = (row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
+    return min(both), max(both)
 
 
 def is_lost(row: Row) -> bool:
     """Whether the optimizer hardly follows any element of the gradient of the task."""
-    return 0 < (row.get("grad_task_max") or 0) < _floors(row)[0]
+    return 0 < (row.get("grad_task_max") or 0) < floors(row)[0]
 
 
 def _too_large(row: Row) -> bool:
@@ -207,7 +207,7 @@ def _followed(hidden: list[Row], init: str, training: Training) -> Iterator[str]
 
 def _stuck(slow: list[Row], some: list[Row], hidden: list[Row], training: Training) -> str:
     least = min(slow, key=lambda row: row["grad_task_max"])
-    floor = _floors(least)[0]
+    floor = floors(least)[0]
     problem = (
         f"the largest element of {least['population']}'s gradient, {least['grad_task_max']:.1g}, "
         f"is {_times(floor / least['grad_task_max'])} below what {training.optimizer} follows "

@@ -394,13 +394,14 @@ def change(
     before, after = initial.weights(), network.weights()
     names = [projection.name for projection in network.projections]
     counts = [engine.simulate(net, inputs).counts for net in (initial, network)]
-    found = {
-        "moved": {name: _share(after[name], before[name], before[name]) for name in names},
-        "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
-    }
+    first = before
     if started is not None:  # without a gradient, all of it is decay
         first = {name: started.get(name, after[name]) for name in names}
-        found["moved"] = {name: _share(after[name], first[name], before[name]) for name in names}
+    found = {
+        "moved": {name: _share(after[name], first[name], before[name]) for name in names},
+        "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
+    }
+    if started is not None:
         found["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
     return found
 

@@ -27,7 +27,7 @@ from fdi.data.inputs import Input
 from fdi.engine import oracle
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
-from fdi.init.verdict import Training, expected, warning
+from fdi.init.verdict import Training, expected, floors, warning
 from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
@@ -148,7 +148,7 @@ def unmoved(
     before, after = initial.weights(), network.weights()
     found = {}
     for row in rows:
-        floor = max(row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
+        _, floor = floors(row)
         weights = network.afferents(row["population"])
         size = math.hypot(*(trained[f"grad/{each.name}"] for each in weights))
         precision = torch.finfo(weights[0].weight.dtype).eps
@@ -338,8 +338,8 @@ def train(
                 words = training_of(context.optimizer).optimizer
                 learn = [each for each in probed if not each["frozen"]]
                 progress.unmoved = unmoved(learn, context.network, initial, row, words)
-            for population, why in progress.unmoved.items() if progress.epoch == 1 else ():
-                context.view.say(f"{population}: {why}")
+                for population, why in progress.unmoved.items():
+                    context.view.say(f"{population}: {why}")
             writer.epoch(row)
 
         context.trainer.fit(

@@ -60,3 +60,9 @@ def test_both_libraries_train_alike(name, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert status == 0, out
     assert "h1 0 Hz" not in out.splitlines()[-3], "a network that stays silent shows nothing"
+
+
+def test_an_optimizer_that_forgets_priming_parts_them(capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    twin = importlib.import_module("twin")
+    assert twin.main([*PRIMED, *WORDS["silent"], "homeostasis.fresh_optimizer=true"]) == 1
