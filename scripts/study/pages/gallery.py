@@ -33,7 +33,7 @@ QUESTIONS = {
     ),
     "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
     "Is it the optimizer?": ("floor", "gradients", "learning_rate", "which_step"),
-    "Is it the bounds on the activity?": ("bounds", "homeostasis"),
+    "Is it the bounds on the activity?": ("bounds", "homeostasis", "restore"),
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
     "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
