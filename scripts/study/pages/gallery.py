@@ -29,6 +29,7 @@ QUESTIONS = {
         "depth",
         "how_deep",
         "shallow",
+        "regime_map",
         "learning_curves",
     ),
     "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
