@@ -16,7 +16,7 @@ from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
 from fdi.study.claims import claims
 from fdi.study.predict import predictors
-from pages.claims import SECOND_HAND, shares
+from pages.claims import shares
 from pages.findings import KINDS, both_floors
 from pages.headline import ONE, between, largest, name, span
 from pages.tables import cell, markdown, unmeasured, versus
@@ -201,13 +201,8 @@ def _foretold(measured: Results) -> Iterator[Claim]:
 
 
 def paper(measured: Results) -> str:
-    """A row for each claim that is the paper's own: its status, and how many comparisons are for
-    it.
+    """A row for each claim of the paper: its verdict, how many comparisons are for it, and how many
+    judge nothing.
     """
-    table = claims(measured)
-    own = table[table["source"] != SECOND_HAND]
-    return markdown(
-        pd.DataFrame(
-            {"claim of the paper": own["claim"], "here": own["status"], "for it": own["for it"]}
-        )
-    )
+    table = claims(measured)[["claim", "status", "for it", "set aside"]]
+    return markdown(table.rename(columns={"claim": "claim of the paper", "status": "here"}))
