@@ -16,10 +16,10 @@ from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.first import first_picture
-from pages.five import five, paper
+from pages.five import paper
 from pages.gallery import FIRST, gallery
 from pages.gradients import predicted, reached, surrogates
-from pages.headline import at_their_best, headline, random_networks
+from pages.headline import at_their_best, drawn, foretold, headline, random_networks
 from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
@@ -59,9 +59,12 @@ PAGES = (
 TABLES = {
     "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
+    "drawn": drawn,
+    "foretold": foretold,
+    "lowered": partial(mended, least=3),
+    "one_layer": partial(bounded, most=1),
     "best": at_their_best,
     "zoo": random_networks,
-    "five": five,
     "paper": paper,
     "predicted": predicted,
     "results": short,
