@@ -35,6 +35,14 @@ def short(measured: Results) -> str:
     return f"{_finished(table)}\n\n{results(measured)}"
 
 
+def paper(measured: Results) -> str:
+    """A row for each claim of the paper: its verdict, how many comparisons are for it, and how many
+    judge nothing.
+    """
+    table = claims(measured)[["claim", "status", "for it", "set aside"]]
+    return markdown(table.rename(columns={"claim": "claim of the paper", "status": "here"}))
+
+
 def _finished(table: pd.DataFrame) -> str:
     """The table, what decides, and what the words stand for."""
     shown = readable(table).replace("\n", "<br>", regex=True)

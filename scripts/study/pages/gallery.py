@@ -78,14 +78,11 @@ def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) ->
         stem = file_name(name, page)
         pdf, _ = draw(module, content, pictures / stem)
         pdf.unlink()
-        where = f" {_where(page)}." if page else ""
-        sentence = escape(f"{about(module)}{where}")
+        where = f"{_where(page)}." if page else ""
+        sentence = escape(f"The same: {where}" if number else f"{about(module)} {where}".rstrip())
         anchor = "" if number else f' id="{name}"'
         file = f"{pictures.name}/{stem}.png"
-        yield (
-            f'<a{anchor} href="{file}"><img src="{file}" alt="{sentence}" loading="lazy">'
-            f"{sentence}</a>\n"
-        )
+        yield (f'<a{anchor} href="{file}"><img src="{file}" alt="" loading="lazy">{sentence}</a>\n')
 
 
 def _where(page: str) -> str:
