@@ -128,8 +128,10 @@ def _of_kind(part: Any, kind: type, config: DictConfig, key: str) -> Any:
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """That of the readout: the same for every `hidden` one, unless readout_init=same."""
-    if config.readout_init == "same":
+    """That of the readout: the same for every `hidden` one, unless readout_init=same, or it comes
+    from a run with the others.
+    """
+    if config.readout_init == "same" or hidden.takes_readout():
         return hidden
     return resolve("init", READOUT_INITS[config.readout_init], [])()
 

@@ -81,6 +81,7 @@ def initial_network(context: RunContext) -> tuple[Network, Measure]:
     device = "cpu" if build.untried(config) else context.device
     network = build.network(config, data)
     measure = engine.measuring(inputs)
+    strategy.check(network)
     draw(
         network,
         strategy,
