@@ -105,3 +105,14 @@ def test_a_run_says_what_it_costs(tmp_path):
     spikes = done.result["rates"]["h1"] * 8 * 30 * 2e-3
     assert cost["spikes"] == pytest.approx(spikes)
     assert fdi.results(tmp_path)["operations/effective"][0] == cost["effective"]
+
+
+def test_what_is_reached_is_drawn_against_what_it_costs(tmp_path):
+    words = ["dataset=poisson", "dataset.samples=12", "engine=reference", "model.hidden=8"]
+    words += ["trainer.epochs=1", "dataset.steps=30", "threads=1", "probe=none"]
+    words += ["dataset.valid=0.2", "dataset.test=0.2"]
+    runs = fdi.sweep(*words, results=tmp_path, init=["fluct", "kaiming"], seed=range(2))
+    page = fdi.figures.draw("operations", runs)
+    (panel,) = page.axes
+    assert panel.get_xlabel() == "synaptic operations per sample"
+    assert panel.get_title(loc="left") + panel.get_title() == "test accuracy (%)"
