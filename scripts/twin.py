@@ -72,11 +72,12 @@ def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
             f"trainer.batch_size = {config.trainer.batch_size} must divide the {len(data.train)} "
             f"training samples: stork weighs all batches alike"
         )
-    network, phases = build.network(config, data), build.training_phases(config, data)
+    network = build.network(config, data)
+    phases = build.training_phases(config, data, network)
     context: Any = SimpleNamespace(
         config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
     )
-    network.load_weights(initial_network(context)[0].weights())
+    network.load_weights(initial_network(context).network.weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}
     ours: list[Row] = []
