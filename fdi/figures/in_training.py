@@ -82,8 +82,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
             axes[name].set_ylim(low, high)
             axes[name].xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         axes[row[0]].set_ylabel(title)
-    for first, last in zip(rows[0], rows[-1]):
-        axes[first].set_title(first.rpartition("/")[2])
-        axes[last].set_xlabel("epoch")
+    for above, below in zip(rows[0], rows[-1]):
+        axes[above].set_title(above.rpartition("/")[2])
+        axes[below].set_xlabel("epoch")
     title = f"{page['title'].iloc[0]}: {words.OVER}"
     sheet.head(axes, learning_curves.entries(page), page.assign(title=title))

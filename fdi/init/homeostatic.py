@@ -54,14 +54,14 @@ class Homeostatic(Strategy):
             raise Mistake("init.base = homeostatic: prime from another initial state")
         if not (node := option("init", self.base)):
             raise Mistake(f"init.base = {self.base} is no option of init; see conf/init")
-        node = node | (self.options or {})
+        node = node | dict(self.options or {})
         for problem in complaints("init", node):
             raise Mistake(problem.replace("init.", "init.options.", 1))
         base: Any = resolve("init", node["_target_"])
         return base(**{key: value for key, value in node.items() if key != "_target_"})
 
     @property
-    def nu(self) -> Any:  # type: ignore[override] # which a strategy may say once for all
+    def nu(self) -> Any:
         return self.of.nu
 
     def target(self, population: Population) -> tuple[float | None, float | None]:
