@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fdi.config import Mistake
 from fdi.config.parts import Count, NotNegative, Positive, StepSize, option, resolve
@@ -38,6 +38,7 @@ class Homeostatic(Strategy):
         W_ij <- factor (W_ij - mean_j W_ij)
     """
 
+    homeostatic: ClassVar[bool] = True
     base: str = "kaiming"
     options: Mapping[str, Any] | None = None
     rule: Literal["bounds", "fluctuations"] = "bounds"

@@ -25,7 +25,6 @@ from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.engine import oracle
-from fdi.init.homeostatic import LOWER, UPPER, Homeostatic
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors, warning
@@ -101,17 +100,19 @@ def initial_network(context: RunContext) -> Initial:
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    if isinstance(strategy, Homeostatic):
-        updates = 0
-        if strategy.rule == "bounds":
-            network, updates = primed(context, network.to(device), strategy)
+    if strategy.homeostatic:
+        network, updates = primed(context, network.to(device), strategy)
     return Initial(network, measure, updates)
 
 
-def primed(context: RunContext, network: Network, strategy: Homeostatic) -> tuple[Network, int]:
-    """The network on the CPU, trained on bounds alone until it is on target or for the epochs of
-    the strategy; and by how many updates it was.
+def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
+    """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone
+    until it is on target or for its epochs; and by how many updates it was.
     """
+    from fdi.init.homeostatic import LOWER, UPPER
+
+    if strategy.rule != "bounds":
+        return network.to("cpu"), 0
     data, config = context.data, context.config
     duration = data.steps * data.dt
     objective = Objective(
@@ -163,7 +164,7 @@ def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     )
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
-    if isinstance(strategy, Homeostatic):
+    if strategy.homeostatic:
         tell_target(context.view, strategy, rows, updates)
     write_initial_state(context, rows)
     training = training_of(optimizer)
@@ -174,9 +175,7 @@ def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     return rows
 
 
-def tell_target(
-    view: View, strategy: Homeostatic, rows: list[dict[str, Any]], updates: int | None
-) -> None:
+def tell_target(view: View, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
     """Add to the rows of hidden populations by how many updates they were primed and whether they
     are on target, and say so of all of them.
     """
