@@ -161,13 +161,17 @@ def selectivity(counts: Tensor, labels: np.ndarray) -> dict[str, float | None]:
         Y_b - (Y_b - F_b) / (1 - H_bb),   F = H Y,   H = K (K + lambda)^-1 + 1 / B
 
     with K [B, B] the products of the samples' counts [B, ...] without their means, and lambda = tr
-    K / B; the formula is that of leaving one out (Allen 1974). Without a spike, and where counts do
-    not differ, fano is None, and decoded the chance level.
+    K / B; the formula is that of leaving one out (Allen 1974). Without a spike fano is None;
+    where counts do not differ decoded is the chance level, and None where the targets are no
+    classes of samples.
     """
-    n, classes = counts.detach().cpu().flatten(1).double(), int(labels.max()) + 1
+    n = counts.detach().cpu().flatten(1).double()
     mean = n.mean(0)
     fires = mean > 0
     fano = n.var(0, correction=0)[fires] / mean[fires]
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        return {"fano": float(fano.mean()) if fires.any() else None, "decoded": None}
+    classes = int(labels.max()) + 1
     kernel = (n - mean) @ (n - mean).T
     samples, penalty = len(n), float(kernel.trace()) / len(n)
     if not penalty:

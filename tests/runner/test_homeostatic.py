@@ -150,6 +150,7 @@ def test_selectivity_is_chance_for_noise_and_all_for_a_code():
     assert selectivity(code, labels)["decoded"] == 1.0
     assert selectivity(torch.zeros(400, 3), labels) == {"fano": None, "decoded": 0.25}
     assert selectivity(torch.ones(400, 3), labels) == {"fano": 0.0, "decoded": 0.25}
+    assert selectivity(noise, rng.normal(size=(400, 2)))["decoded"] is None, "no classes"
 
 
 def test_selectivity_leaves_out_the_sample_it_judges():
