@@ -168,19 +168,20 @@ def selectivity(counts: Tensor, labels: np.ndarray) -> dict[str, float | None]:
     n = counts.detach().cpu().flatten(1).double()
     mean = n.mean(0)
     fires = mean > 0
-    fano = n.var(0, correction=0)[fires] / mean[fires]
+    ratios = n.var(0, correction=0)[fires] / mean[fires]
+    fano = float(ratios.mean()) if fires.any() else None
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        return {"fano": float(fano.mean()) if fires.any() else None, "decoded": None}
+        return {"fano": fano, "decoded": None}
     classes = int(labels.max()) + 1
     kernel = (n - mean) @ (n - mean).T
     samples, penalty = len(n), float(kernel.trace()) / len(n)
     if not penalty:
-        return {"fano": float(fano.mean()) if fires.any() else None, "decoded": 1 / classes}
+        return {"fano": fano, "decoded": 1 / classes}
     hat = torch.linalg.solve(kernel + penalty * torch.eye(samples), kernel) + 1 / samples
     given = torch.eye(classes, dtype=torch.float64)[torch.from_numpy(labels.astype(np.int64))]
     left = given - (given - hat @ given) / (1 - hat.diagonal())[:, None]
     right = left.argmax(1).numpy() == labels
-    return {"fano": float(fano.mean()), "decoded": float(right.mean())}
+    return {"fano": fano, "decoded": float(right.mean())}
 
 
 Gradients = dict[str, Tensor]
