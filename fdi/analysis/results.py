@@ -146,7 +146,7 @@ def _needed(column: str) -> bool:
     """Whether figures and tables need this column of metrics.csv."""
     split, _, what = column.partition("/")
     judged = split in SPLITS and what not in ("loss", "task", "regularizer")
-    return judged or split == "rate"
+    return judged or split in ("rate", "probe")
 
 
 def _judged(found: Curves, runs: Runs) -> Curves:

@@ -4,7 +4,7 @@ and interval over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,25 @@ from fdi.figures.sweeps import best_set, guessed, source, usual
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
 
-def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
-    """The lines of runs that differ in seed and initialization only; empty where they have no
-    curves.
+Read = Callable[[Runs], pd.DataFrame]
+
+
+def learned(quantity: str) -> bool:
+    """Whether the figure shows this column of metrics.csv."""
+    return quantity in ACCURACIES or quantity.startswith("rate/")
+
+
+def lines(
+    runs: Runs, columns: Sequence[str], read: Read, wanted: Callable[[str], bool]
+) -> pd.DataFrame:
+    """The lines of runs that differ in seed and initialization only, of what is `wanted` of the
+    curves that `read` finds; empty where they have none.
     """
     parts: list[pd.DataFrame] = []
     metric = metric_of(runs)
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _spread(results.curves_of(members), metric.scale)
+        rows = _spread(read(members), wanted, metric.scale)
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -42,23 +52,26 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _spread(metrics: pd.DataFrame, percent: float) -> pd.DataFrame:
+def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], percent: float) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
     from the start of the task, that all of its seeds have.
     """
     primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
     measured = metrics.dropna(axis="columns", how="all")
-    quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
+    quantities = list(filter(wanted, map(str, measured)))
     if not quantities:
         return pd.DataFrame()
     parts, means = [], seed_means(measured, quantities, metrics["epoch"] - primed)
     for quantity in quantities:
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
-        scale, most = (percent, PERCENT) if quantity in ACCURACIES else (1.0, np.inf)
+        judged = quantity in ACCURACIES
+        share = judged or "/decoded/" in quantity
+        scale, most = (percent if judged else PERCENT, PERCENT) if share else (1.0, np.inf)
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
         low, high = spread["low"], spread["high"]
-        if spread["mean"].between(0, most).all():
-            low, high = low.clip(lower=0), high.clip(upper=most)
+        if not judged or spread["mean"].between(0, most).all():
+            least = -np.inf if "mean/" in quantity else 0
+            low, high = low.clip(lower=least), high.clip(upper=most)
         epochs = shared.index.to_numpy()
         parts.append(spread.assign(low=low, high=high, epoch=epochs, quantity=quantity))
     return pd.concat(parts)
@@ -99,8 +112,13 @@ def data(results: Results) -> dict[str, Page]:
     than six lines it keeps one of each initialization, and of these six. Sets that only guess have
     no page.
     """
+    return pages(results, results.curves_of, learned)
+
+
+def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[str, Page]:
+    """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
-    pages: dict[str, pd.DataFrame] = {}
+    found: dict[str, pd.DataFrame] = {}
     for _, group in groups(done, ["dataset", "model"]):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
@@ -117,17 +135,17 @@ def data(results: Results) -> dict[str, Page]:
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
             metric = metric_of(shown)
-            page, left = _few(lines(shown, by, results), metric)
+            page, left = _few(lines(shown, by, read, wanted), metric)
             if len(page) and not guessed(chosen):
                 title = [_setting(chosen), *_distinction(chosen, varied)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                pages[_key(group, named, values)] = page.assign(
+                found[_key(group, named, values)] = page.assign(
                     finding=_finding(page, metric),
                     title=", ".join(title),
                     source=source(shown),
                     metric=str(metric),
                 )
-    return pages
+    return found
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
@@ -230,16 +248,24 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
                 axes[quantity].set_ylim(0, 1.05 * reached[["mean", "high"]].max(axis=None))
     highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
     _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
+    primed = bool(page["epoch"].min() < 1)
+    handles = [
+        *entries(page),
+        *[Patch(color=style.PRIME, label="priming, before the task")] * primed,
+    ]
+    for quantity in {*panels(page)[-1]} - {"."}:
+        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
+    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+
+
+def entries(page: Page) -> list[Artist]:
+    """The lines of the legend."""
     handles: list[Artist] = []
     for line, rows in page.groupby("line", sort=False):
         thin: style.Look = {"linewidth": 0.7} if rows["n"].iloc[0] == 1 else {}
         look = style.look(rows["init"].iloc[0], rows["number"].iloc[0])
         handles.append(sheet.entry(look | thin, str(line), rows["n"].head(1)))
-    primed = bool(page["epoch"].min() < 1)
-    handles += [Patch(color=style.PRIME, label="priming, before the task")] * primed
-    for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
-    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+    return handles
 
 
 def _finish(
