@@ -143,7 +143,7 @@ def edit(directory: Path, key: str, value: Any) -> None:
 
 
 def numbers(directory: Path) -> dict[str, Any]:
-    """All numbers that a run wrote, without its times."""
+    """All numbers that a run wrote, without its times, and what follows from them."""
     with (directory / METRICS).open(newline="") as file:
         rows = [
             {key: text for key, text in row.items() if "seconds" not in key}
@@ -155,5 +155,7 @@ def numbers(directory: Path) -> dict[str, Any]:
     return {
         "rows": rows,
         "probe": states,
-        "result": {key: value for key, value in result.items() if key != "seconds"},
+        "result": {
+            key: value for key, value in result.items() if key not in ("seconds", "operations")
+        },
     }

@@ -150,6 +150,9 @@ COLUMNS = {
 """By the names of fdi.config.settings.DERIVED."""
 
 
+OPERATIONS = "operations/effective"
+
+
 class Quantity(NamedTuple):
     """What a panel shows, in words; `of` makes it from the run table. `most`: no mean is larger."""
 
@@ -184,5 +187,9 @@ QUANTITIES = {
         "alignment of hidden spikes, before and after (1: unchanged)", of_hidden("alignment/"), 1.0
     ),
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
+    "operations": Quantity(
+        "synaptic operations per sample",
+        lambda runs: runs.reindex(columns=[OPERATIONS])[OPERATIONS],
+    ),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }

@@ -49,6 +49,7 @@ from fdi.cli.search import wait_for
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
+from fdi.config.metric import of_result
 from fdi.track.files import RUNS, ZOO, write_json
 from fdi.track.process import INTERRUPTED, Busy, holder, lock
 from fdi.track.record import digest, initial_state, look
@@ -319,11 +320,13 @@ class Choice:
         if not (result := run.result):
             return None
         margins = map(_margin, initial_state(cell.directory, run))
+        metric = of_result(result)
         return Reached(
-            result["valid_accuracy_last"],
+            result[metric.key("valid_accuracy_last")],
             result["train_loss_last"],
-            result["classes"],
+            result["classes"] or math.nan,
             min((margin for margin in margins if margin is not None), default=math.nan),
+            metric,
         )
 
     def _asked(self, side: Side) -> list[Cell]:

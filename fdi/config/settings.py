@@ -165,7 +165,7 @@ class Homeostasis:
 class Trainer:
     epochs: Count = MISSING
     batch_size: Count = MISSING
-    readout: str = _one_of("max", "mean", "last")
+    readout: str = _one_of("max", "mean", "last", "every")
     patience: Count | None = MISSING
     stop_at_loss: NotNegative | None = MISSING
     clip: Positive | None = MISSING
@@ -208,8 +208,8 @@ class Identity:
 
 @dataclass
 class Config:
-    """All keys of a run. `dataset`, `model`, `neuron`, `init` and `optimizer` hold a `_target_` and
-    its keyword arguments; `scheduler` does, or is None.
+    """All keys of a run. `dataset`, `model`, `neuron`, `init`, `objective` and `optimizer` hold a
+    `_target_` and its keyword arguments; `scheduler` does, or is None.
     """
 
     name: Name = field(default_factory=Name)
@@ -217,6 +217,7 @@ class Config:
     model: Any = MISSING
     neuron: Any = MISSING
     init: Any = MISSING
+    objective: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.best import DECIDED, Side, networks
 from fdi.analysis.choice import SETTINGS
+from fdi.analysis.collect import metric_of
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -59,7 +60,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _points(side: Side) -> list[dict[str, Any]]:
-    first, of = side.runs.iloc[0], side.network
+    first, of, metric = side.runs.iloc[0], side.network, metric_of(side.runs)
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
     named = [words.MODELS.get(model, model).removesuffix(" network")]
     named += [f"{of['layers']} layers"] * (of["layers"] > 1)
@@ -72,8 +73,9 @@ def _points(side: Side) -> list[dict[str, Any]]:
         **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
         "lead": lead,
+        "metric": metric.title,
     }
-    values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
+    values = metric.scale * side.runs.groupby("seed")["test_accuracy_last"].mean()
     return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]
 
 
@@ -113,12 +115,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             bar = MEAN | {"color": style.color(row["init"])}
             marks.across(panel, row["mean"], (row["low"], row["high"]), row["row"], bar)
         panel.axvline(page["chance"].max(), color=style.GREY, linewidth=0.6, linestyle=":")
-        panel.set_xlim(0, 101)
+        if page["chance"].notna().any():
+            panel.set_xlim(0, 101)
         panel.set_yticks(names.mean(axis=1), [*names.index] if not place else [""] * len(names))
         panel.set_ylim(page["row"].max() + 0.5 + GAP / 2, -0.5 - GAP / 2)
         panel.tick_params(axis="y", length=0)
         panel.set_title(titles[setting])
-        panel.set_xlabel("test accuracy (%)")
+        panel.set_xlabel(f"test {page['metric'].iloc[0]}")
         for end in names["max"].iloc[:-1]:
             panel.axhline(end + 0.5 + GAP / 2, color=style.PRIME, linewidth=0.6)
     handles = [

@@ -18,13 +18,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs
+from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
+from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -281,10 +282,12 @@ class Sweep:
 
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
-        figure, first = self.figure, chosen.iloc[0]
+        figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
-            "finding": self.finding(table),
+            "metric": metric.title,
+            "better": metric.sign,
+            "finding": self.finding(table.assign(metric=metric.title, better=metric.sign)),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": f"{_setting(chosen)}: {words.over(table['n'])}",
             "source": sweeps.source(chosen),
@@ -346,6 +349,8 @@ class Sweep:
             if not _enlarged(panel, drawn):
                 rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
             chance = rows["chance"].iloc[0]
+            if rows["metric"].iloc[0] != OF_CLASSES.title:
+                return False
             marks.percent(axes, rows, chance)
             return bool(axes.get_ylim()[0] <= chance)
         if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
@@ -359,6 +364,8 @@ class Sweep:
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
         title = self.text("quantity", panel.quantity)
+        if panel.quantity == "accuracy":
+            title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
         side = fill(title, WRAP)
         if two:
             head, side = head[1:], f"{head[0]}\n{side}"

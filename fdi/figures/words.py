@@ -226,13 +226,26 @@ class Sentence(NamedTuple):
     text: Callable[[str, object], str]
 
 
+def _judged(rows: pd.DataFrame) -> tuple[bool, tuple[str, str]]:
+    """Whether lower is better, and name and unit of what runs are judged by."""
+    title, better = (rows[key].iloc[0] for key in ("metric", "better"))
+    name, _, unit = str(title).partition(" (")
+    return bool(better < 0), (name.capitalize() if name.islower() else name, unit.removesuffix(")"))
+
+
+def _value(mean: float, unit: str) -> str:
+    return f"{mean:.0f} %" if unit == "%" else f"{mean:.3g} {unit}".strip()
+
+
 def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
     """Where the accuracy is highest, and from which initialization if there are several."""
     rows = rows.dropna(subset="x")
     if rows["guess"].eq(1).all():
         return "No run is better than guessing"
-    top = rows.sort_values("mean", ascending=False, kind="stable").iloc[0]
-    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text('x', top['x'])}"
+    lower, (name, unit) = _judged(rows)
+    top = rows.sort_values("mean", ascending=lower, kind="stable").iloc[0]
+    end = "lowest" if lower else "highest"
+    at = f"{name} is {end}, {_value(top['mean'], unit)}, at {sweep.text('x', top['x'])}"
     where = [sweep.text(key, top[key]) for key in sweep.panels]
     return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
 
@@ -255,12 +268,15 @@ def rescued(rows: pd.DataFrame, sweep: Sentence) -> str:
     first = rows[rows["x"] == sweep.order[0]]
     if first.empty or rows["x"].nunique() < 2:
         return ""
-    worst = first.loc[first["mean"].idxmin()]
+    lower, (_, unit) = _judged(rows)
+    worst = first.loc[first["mean"].idxmax() if lower else first["mean"].idxmin()]
     same = rows["shade"].isna() if pd.isna(worst["shade"]) else rows["shade"] == worst["shade"]
     others = rows[(rows["init"] == worst["init"]) & same & (rows["x"] != sweep.order[0])]
+    best = others["mean"].min() if lower else others["mean"].max()
     return (
-        f"{init(worst['init'])}: {worst['mean']:.0f} % with {sweep.text('x', worst['x'])}, "
-        f"at most {others['mean'].max():.0f} % with any"
+        f"{init(worst['init'])}: {_value(worst['mean'], unit)} with "
+        f"{sweep.text('x', worst['x'])}, at {'least' if lower else 'most'} {_value(best, unit)} "
+        f"with any"
     )
 
 
@@ -292,9 +308,11 @@ def last(rows: pd.DataFrame, sweep: Sentence) -> str:
     there are many), and from which x on others stay at chance.
     """
     end = rows["x"].max()
-    tops = rows[rows["x"] == end].sort_values("mean", ascending=False).drop_duplicates("init")
+    lower, (_, unit) = _judged(rows)
+    tops = rows[rows["x"] == end].sort_values("mean", ascending=lower).drop_duplicates("init")
     learning = tops[tops["guess"] != 1]
-    each = [f"{init(n, True)} {mean:.0f} %" for n, mean in zip(learning["init"], learning["mean"])]
+    means = [_value(mean, unit) for mean in learning["mean"]]
+    each = [f"{init(name, True)} {mean}" for name, mean in zip(learning["init"], means)]
     reached = several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
     parts = [f"With {sweep.text('x', end)}: {reached}"] if reached else []
     for lost in tops.loc[tops["guess"] == 1, "init"]:

@@ -70,7 +70,7 @@ def probe(
         task = _gradients(network, engine, inputs, labels, alone)
     else:
         alone = objective
-    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1), alone)
+    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1, axis=0), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections

@@ -69,6 +69,13 @@ class Strategy(ABC):
     def draw(self, drawing: Drawing) -> None:
         """Fill the weights of all afferents of one population."""
 
+    def check(self, network: Network) -> None:  # noqa: B027
+        """Raises fdi.Mistake where it has no weights for the network."""
+
+    def takes_readout(self) -> bool:
+        """Whether it fills the weights onto the readout, too."""
+        return False
+
     def target(self, population: Population) -> tuple[float | None, float | None]:
         """The mean and spread of the free potential that it aims at; None for what it does not aim
         at.

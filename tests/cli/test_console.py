@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from typing import Literal
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from fdi.cli.terminal import Terminal, print_probe, print_table
 from fdi.init.verdict import Training, expected, remarks
-from fdi.snn.objective import Outcome
+from fdi.snn.objective import CrossEntropy, Outcome
 
 LAYER = {
     "population": "h1",
@@ -269,7 +270,7 @@ def test_the_colour_of_a_verdict_is_its_distance_from_the_target():
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_bar_fits_and_has_everything(width):
     out = terminal(width)
-    with Terminal(out).training(200, 100, 11) as report:
+    with Terminal(out).training(200, 100, 11, CrossEntropy()) as report:
         report.row(
             {
                 "epoch": 12,
@@ -282,7 +283,9 @@ def test_the_bar_fits_and_has_everything(width):
                 "seconds": 1.0,
             }
         )
-        report.batch(50, Outcome(task=61.5, regularizer=0.0, correct=43, samples=50, counts={}))
+        report.batch(
+            50, Outcome(task=61.5, regularizer=0.0, sums=np.array([43, 50]), samples=50, counts={})
+        )
     last = [line for line in written(out).splitlines() if "loss 1.23" in line][-1]
     rates = ["6.8-52.1 Hz"] if width > 60 else []
     for word in ("/200", "86.0 %", "valid 98.5 %", *rates, "0:00:0", "left"):
