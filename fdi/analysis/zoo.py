@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.choice import STEP
+from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.formats import number
@@ -92,10 +92,10 @@ def _fits(key: str, value: Any) -> bool:
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """With `learns`, and without pairs that cannot be: Dale's law forbids weights of both signs."""
-    chance = 1 / table["classes"]
-    bar = np.minimum(3 * chance, (1 + chance) / 2)
     forbidden = (table["state"] == "refused") & table["kind"].str.startswith("dale")
-    return table.assign(learns=table["accuracy"] >= bar)[~forbidden].reset_index(drop=True)
+    return table.assign(learns=table["accuracy"] >= bar(table["classes"]))[~forbidden].reset_index(
+        drop=True
+    )
 
 
 def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:

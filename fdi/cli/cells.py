@@ -84,6 +84,11 @@ def is_tuned(arguments: Namespace) -> bool:
     return compose_sweep(arguments).tune is not None
 
 
+def is_recipe(arguments: Namespace) -> bool:
+    """Whether a recipe is asked for."""
+    return compose_sweep(arguments).recipe is not None
+
+
 def common_words(arguments: Namespace) -> tuple[str, ...]:
     """The overrides with one value, as far as the default options have their keys."""
     given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
