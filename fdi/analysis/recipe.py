@@ -23,7 +23,9 @@ OF_EACH = 2  # changes of a kind that are tried together with others
 
 
 class Change(NamedTuple):
-    """One thing that may be done, as the words that do it; `value`: that of a step."""
+    """One thing that may be done, as the words that do it, and the `value` in them if it is a
+    number; that of a step always is.
+    """
 
     kind: str
     words: tuple[str, ...]
@@ -40,14 +42,14 @@ Answers = Mapping[Question, Reached]
 
 class Plan(NamedTuple):
     """What may be changed: the `step`, configured as `key`, in `trials` short trainings; then what
-    is in `stages`, kind -> the words of each change. Trainings have `epochs`.
+    is in `stages`, by kind. Trainings have `epochs`.
     """
 
     key: str
     step: float
     epochs: int
     trials: int
-    stages: Mapping[str, Sequence[tuple[str, ...]]]
+    stages: Mapping[str, Sequence[Change]]
 
     @property
     def short(self) -> int:
@@ -125,7 +127,9 @@ class Rule:
         """The candidates of a stage; the network as it is is one of the steps."""
         if kind == PAIRS:
             return [each for each in self.known if len(each) > 1]
-        single = [each for each in self.known if len(each) == 1 and each[0].kind == kind]
+        single: list[Candidate] = [
+            each for each in self.known if len(each) == 1 and each[0].kind == kind
+        ]
         return [AS_IT_IS, *single] if kind == STEP else single
 
     def best(self, of: Iterable[Candidate]) -> Candidate:
@@ -157,7 +161,7 @@ class Rule:
         elif kind == PAIRS:
             yield from self._ask(PAIRS, self._pairs())
         else:
-            yield from self._ask(kind, [(Change(kind, row),) for row in self.plan.stages[kind]])
+            yield from self._ask(kind, [(each,) for each in self.plan.stages[kind]])
         every = sorted(self.of(kind), key=self._behind)
         if not any(map(self.suffices, every)):
             waiting = [each for each in every if math.isfinite(self.last(each).loss)]

@@ -25,6 +25,7 @@ from fdi.analysis.recipe import (
     RECIPES,
     TRIALS,
     Candidate,
+    Change,
     Finding,
     Plan,
     Rule,
@@ -86,9 +87,8 @@ class Search(Trainings):
         epochs = self.default.values["trainer"]["epochs"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         step = self.default.values["optimizer"]["lr"]
-        self.plan = Plan(
-            LR, step, epochs, trials, {k: [*self._rows(k)] for k in self.node["stages"]}
-        )
+        stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
+        self.plan = Plan(LR, step, epochs, trials, stages)
         self.rule, self.spent, self.trials = Rule(self.plan), 0, 0
 
     def _refuse(self) -> None:
@@ -212,12 +212,8 @@ class Search(Trainings):
         out = console()
         print_note(out, f"cause: {finding.why}")
         if proof:
-            kept = [word for word in self.words if not word.startswith("experiment=")]
-            words = self.changes(finding.candidate, kept)
-            out.print(f"recipe: {shlex.join(['fdi-run', *words])}")
-            rest = [word for word in words if word not in said(finding.candidate).split()]
-            named = ["fdi-run", "--config-dir", str(self.folder), f"experiment={FOUND}", *rest]
-            out.print(f"    or: {shlex.join(named)}")
+            first, other = self._lines(finding)
+            out.print(f"recipe: {first}\n    or: {other}")
             print_table(out, curves(proof), ["epoch"])
             print_note(out, f"proof: {self._proven(proof)}; {self._draw(proof)}")
         elif finding.state == "not found":
@@ -228,6 +224,14 @@ class Search(Trainings):
         whole = plural(sum(map(len, proof.values())), "whole one")
         short = plural(self.trials, "short training")
         out.print(f"cost: {short}, as much as {cost:.2g} whole ones; for the proof {whole}")
+
+    def _lines(self, finding: Finding) -> tuple[str, str]:
+        """The recipe as a command, and the same with the experiment that holds the change."""
+        kept = [word for word in self.words if not word.startswith("experiment=")]
+        words = self.changes(finding.candidate, kept)
+        rest = [word for word in words if word not in said(finding.candidate).split()]
+        named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
+        return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
 
     def _proven(self, proof: dict[str, list[Cell]]) -> str:
         means = []
@@ -256,6 +260,7 @@ class Search(Trainings):
             "command": shlex.join(["fdi-run", *self.arguments.overrides]),
             **finding._asdict(),
             "candidate": said(finding.candidate) if finding.candidate else None,
+            "lines": [*self._lines(finding)] if proof else [],
             "cost": self.spent / self.plan.epochs,
             "trials": [
                 {

@@ -7,15 +7,26 @@ import math
 import pytest
 
 from fdi.analysis.choice import Reached
-from fdi.analysis.recipe import AS_IT_IS, Candidate, Finding, Plan, Question, Rule, Stage, said
+from fdi.analysis.recipe import (
+    AS_IT_IS,
+    Candidate,
+    Change,
+    Finding,
+    Plan,
+    Question,
+    Rule,
+    Stage,
+    said,
+)
 
 CLASSES = 10
 GUESSING = math.log(CLASSES)
-STAGES = {
-    "eps": [("eps=1e-24",), ("eps=1e-60",)],
-    "initial state": [("init=a",), ("init=b",), ("init=c",)],
-    "bounds": [("bounds=none",)],
+WORDS = {
+    "eps": ["eps=1e-24", "eps=1e-60"],
+    "initial state": ["init=a", "init=b", "init=c"],
+    "bounds": ["bounds=none"],
 }
+STAGES = {kind: [Change(kind, (word,)) for word in words] for kind, words in WORDS.items()}
 PLAN = Plan("lr", 5e-3, 10, 5, STAGES)
 STUCK = Reached(0.1, GUESSING, CLASSES, 1e6)
 DIVERGED = Reached(0.0, math.inf, 2)
