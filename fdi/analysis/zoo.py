@@ -23,8 +23,8 @@ from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {"common": "default step", "best": "each at its best"}
-SCORES = {"no": 0, "doubtful": 1, "yes": 2}
-"""What the probe expects, in the order of the hope that it leaves."""
+SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
+"""What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
 
 
 def members(results: Results) -> pd.DataFrame:
@@ -179,7 +179,7 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
     states = [(f"from {init}", known[known["init"] == init]) for init in _inits(known)]
     for kind, of in [("all", known), *states, *known.groupby("kind")]:
         row = {"networks": kind}
-        for word in reversed(SCORES):
+        for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
             those = of[of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
         rows.append(row | {"area under the curve": number(area(of), ".2f")})

@@ -59,11 +59,12 @@ class Recipe:
         self.make()
 
     def __str__(self) -> str:
-        proof = [
-            f"proof: {name} {100 * accuracy:.1f} %"
-            for name, accuracy in (("before", self.before), ("after", self.after))
-            if accuracy is not None
-        ]
+        proof = []
+        if self.before is not None and self.after is not None:
+            worse = ": not borne out" * (self.after <= self.before)
+            proof = [
+                f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after{worse}"
+            ]
         rest = [f"open: {line}" for line in self.open]
         recipe = [f"recipe: {line}" for line in self.lines]
         return "\n".join([f"cause: {self.cause}", *recipe, *proof, *rest])
