@@ -175,7 +175,7 @@ def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
     """
     params = composed(begin, overrides).hydra.sweeper.get("params") or {}
     given = {*map(_key, overrides)}
-    given |= lacking(begin, [*overrides, *(f"{key}=" for key in params if "+" not in key)])
+    given |= lacking(begin, [*overrides, *(f"{k}=" for k in params if "." in k and "+" not in k)])
     sweep = [
         f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))
     ]
