@@ -104,19 +104,24 @@ class Rule:
         if self.last(AS_IT_IS).accuracy >= ENOUGH:
             return self._finding("learns", AS_IT_IS)
         for kind in (STEP, *self.plan.stages, PAIRS):
-            if kind != EPS or self.last(AS_IT_IS).margin < NEAR:
+            if kind != EPS or self.margin < NEAR:
                 yield from self._stage(kind)
             if enough := [each for each in self.of(kind) if self.suffices(each)]:
                 best = self.best(enough)
                 return self._finding("found" if best else "learns", best)
         best = self.best(self.known)
-        learns = self.last(best).learns
-        return self._finding("past guessing" if learns else "not found", best)
+        chance = self.last(best).at_chance
+        return self._finding("not found" if chance else "past guessing", best)
 
     def last(self, each: Candidate) -> Reached:
         """What the longest training of a candidate reached."""
         known = self.known[each]
         return known[max(known)]
+
+    @property
+    def margin(self) -> float:
+        """That of the network as it is."""
+        return self.known[AS_IT_IS][self.plan.short].margin
 
     def suffices(self, each: Candidate) -> bool:
         """Whether it learns well beyond guessing."""
@@ -223,9 +228,12 @@ class Rule:
                 f"not known: none of {len(self.known)} candidates gets past guessing; the lowest "
                 f"loss has {said(candidate)}, {after}"
             )
+        if state == "past guessing":
+            return (
+                f"not known: nothing gets it far beyond guessing; the best is {said(candidate)}, "
+                f"{after}, as it is {before}"
+            )
         with_it = f"with {said(candidate)} it reaches {after}, as it is {before}"
-        if not candidate:
-            return f"it gets past guessing as it is, and no change gets it further: {after}"
         if self.suffices(AS_IT_IS):
             return f"it learns as it is, and sooner with another step: {with_it}"
         if len(candidate) > 1:
@@ -245,7 +253,7 @@ class Rule:
         lines = []
         if kinds:
             lines.append(f"not tried: {', '.join(kinds)}")
-        if EPS in kinds and math.isnan(self.last(AS_IT_IS).margin):
+        if EPS in kinds and math.isnan(self.margin):
             lines.append(
                 "whether eps matters: no gradient was measured beside the optimizer's floor"
             )
