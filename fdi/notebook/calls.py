@@ -210,7 +210,8 @@ def of_words(
         code, folder = run_recipe(arguments)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
-        return parse_json(folder / RECIPE), folder
+        content: Any = parse_json(folder / RECIPE)
+        return content, folder
 
 
 def results(folder: Folder = "results") -> pd.DataFrame:

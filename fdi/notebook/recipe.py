@@ -161,10 +161,10 @@ def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]
                 f"inputs of shape {tuple(inputs.shape)} with {len(labels)} labels: which of them "
                 f"are samples cannot be told; give a loader of at least {2 * PARTS} batches"
             )
-        place = torch.as_tensor(np.random.default_rng(SEARCH).permutation(len(labels)) % PARTS)
+        drawn = np.random.default_rng(SEARCH).permutation(len(labels)) % PARTS
         for kind, part in enumerate(found):
-            mine = place == kind - 1 if kind else ~torch.isin(place, torch.tensor(kinds))
-            rows = mine.nonzero()[:, 0].to(labels.device)
+            mine = drawn == kind - 1 if kind else ~np.isin(drawn, kinds)
+            rows = torch.as_tensor(np.flatnonzero(mine), device=labels.device)
             if len(rows):
                 part.append((inputs.index_select(axes[0], rows), labels[rows]))
     return (*found,)
@@ -187,8 +187,8 @@ class _Search:
     ) -> None:
         self.network, self.optimizer, self.simulate = network, optimizer, simulate
         self.loss, self.epochs, self.dt = loss, epochs, dt
-        module = isinstance(network, nn.Module)
-        self.tensors = [*network.state_dict().values()] if module else [*network]  # type: ignore[union-attr]
+        held = network.state_dict().values() if isinstance(network, nn.Module) else network
+        self.tensors = [*held]
         self.begin = self._state()
         self.kept: dict[Candidate, tuple[int, Any]] = {}
 
@@ -295,7 +295,7 @@ class _Search:
         """Accuracy on the test samples, and on the validation samples by epoch."""
         self.restore()
         self._change(candidate)
-        curve = []
+        curve: list[float] = []
         for epoch in range(self.epochs):
             if not math.isfinite(self._epoch(PROOF, epoch)):
                 return 0.0, curve
@@ -311,7 +311,7 @@ class _Search:
             if not torch.isfinite(loss):
                 return math.inf
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
             losses.append(float(loss.detach()))
         return float(np.mean(losses))
@@ -331,7 +331,7 @@ class _Search:
         """The largest gradient of a weight over the floor of the optimizer, the least of all."""
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
-        self.loss(self.simulate(inputs), labels).backward()  # type: ignore[no-untyped-call]
+        self.loss(self.simulate(inputs), labels).backward()
         largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
         self.optimizer.zero_grad()
         known = floor(self.optimizer)
