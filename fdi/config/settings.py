@@ -115,6 +115,17 @@ class Zoo:
     draw: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass
+class Recipe:
+    """How a change is looked for that makes a network learn: the step for the cost of `trainings`,
+    with `seeds` of its own; then the `stages`, kind -> what it changes, as in Tune.beside.
+    """
+
+    trainings: Annotated[float, Range(least=0.2)] = 1.0
+    seeds: list[int] = MISSING
+    stages: dict[str, Any] = field(default_factory=dict)
+
+
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
     """Complaints about keys of the config that a figure names, by the `groups` of the config."""
     known = {*groups, *DERIVED}
@@ -229,6 +240,7 @@ class Config:
     figure: Figure | None = MISSING
     tune: Tune | None = MISSING
     zoo: Zoo | None = MISSING
+    recipe: Recipe | None = MISSING
     seed: Index = MISSING
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")

@@ -32,11 +32,8 @@ from fdi.interop.wiring import (
 )
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
-    "init=fluct_calibrated": "fdi.interop.initialize",
-    "init=fluct": "fdi.interop.initialize",
-    "init.sigma_u": "sigma_u of fdi.interop.initialize",
+    "fdi-run experiment=recipe, with the same words,": "fdi.recipe",
     "optimizer.eps": "its eps",
-    "optimizer.lr": "its lr",
     " (dataset.standardize=true of arrays)": "",
 }
 
@@ -196,7 +193,14 @@ def _state(
         "theory_sigma_u": None if any(isinstance(part, Norm) for part in parts) else 0.0,
         "upper": 0.0,
         "lower": 0.0,
+        "readout": not _heard(population, wiring),
     }
+
+
+def _heard(one: Population | Weights, wiring: Wiring) -> bool:
+    """Whether a neuron or another layer hears it."""
+    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
+    return any(one in sources for sources in reached)
 
 
 def _are_spikes(values: np.ndarray) -> bool:
@@ -210,8 +214,7 @@ def _readout(name: str, parts: Sequence[Weights | Norm | Other]) -> dict[str, An
 
 def _ends(weights: Weights, wiring: Wiring) -> bool:
     """Whether weights are called and reach neither a neuron nor another layer."""
-    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
-    return bool(weights.upstream) and not any(weights in sources for sources in reached)
+    return bool(weights.upstream) and not _heard(weights, wiring)
 
 
 def _pull(
