@@ -17,7 +17,7 @@ from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import best_set, source, usual
 
-PLACE, TITLE = 10.5, "What is reached, and what it costs"
+PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
 NEEDS = "finished runs of at least two initializations"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
