@@ -36,14 +36,14 @@ def curves(schedule: str, folder: str) -> pd.DataFrame:
 
 
 def draw(found: dict[str, pd.DataFrame]) -> sheet.Page:
-    figure, axes = sheet.page([["rate"], ["accuracy"]])
+    figure, axes = sheet.page([["rate", "accuracy"]])
     handles = []
     for (name, rows), color, line in zip(found.items(), looks.shades(4)[1:], style.LINES):
         look: style.Look = {"color": color, "linestyle": line}
         axes["rate"].plot(rows["epoch"], 1000 * rows["lr"], **look)
         axes["accuracy"].plot(rows["epoch"], 100 * rows["valid/accuracy"], **look)
         handles.append(Line2D([], [], **look, label=f"scheduler={name}"))
-    axes["rate"].set(title="learning rate (1e-3)", ylim=(0, None))
+    axes["rate"].set(title="learning rate (1e-3)", xlabel="epoch", ylim=(0, None))
     axes["accuracy"].set(title="validation accuracy (%)", xlabel="epoch")
     last = {name: 100 * rows["valid/accuracy"].iloc[-1] for name, rows in found.items()}
     reached = words.several([f"{name} {value:.0f} %" for name, value in last.items()])
