@@ -16,7 +16,6 @@ from fdi.figures.style import GREY, InitialState, Look
 from fdi.figures.words import LEAST
 
 MARKS = 4  # of a curve
-FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
 
 
 def bars(rows: pd.DataFrame) -> np.ndarray:
@@ -37,19 +36,14 @@ def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
 
 def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
     """Columns x, mean, low, high of `rows` as a line with few marks, and a band of the interval;
-    thin where seeds are too few for an interval, with bars in place of the band where they are
-    FEW. `shift`: of the marks, in widths of a mark, so that they do not hide those of others.
+    thin where seeds are too few for one. `shift`: of the marks, in widths of a mark, so that they
+    do not hide those of others.
     """
     every = max(1, len(rows) // MARKS)
     first = round(every * (0.5 + shift / 8)) % max(1, every)
     single = rows["n"].max() < LEAST
     face: Look = {"markerfacecolor": "white", "linewidth": 0.7} if single else {}
     axes.plot(rows["x"], rows["mean"], **look | face, markevery=(first, every))
-    if rows["n"].max() < FEW:
-        shown = rows.iloc[first::every]
-        bar: Look = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
-        axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
-        return
     band: Look = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
     axes.fill_between(rows["x"], rows["low"], rows["high"], **band)
 

@@ -131,28 +131,20 @@ class Sweep:
                         one.plot(ring["x"], ring["mean"], markeredgecolor=initial.color, **RING)
             near |= self._heights(one, panel, drawn)
             self._label(one, panel, drawn, named)
+        looks = [(initial.look(), f"{self.figure.legend}{initial.label}") for initial in initials]
+        looks += [(marks.CHANCE, "chance")] * near
         beside = drawn[self._wide(drawn) - 1]
-        last = [initial.rows(beside.rows).dropna(subset="mean") for initial in initials]
+        last = [initial.rows(beside.rows)["mean"] for initial in initials]
         if not named and len(initials) <= FEW and all(map(len, last)):
-            labels = {
-                f"{self.figure.legend}{initial.label}": (
-                    rows.sort_values("x")["mean"].iloc[-1],
-                    initial.color,
-                )
-                for initial, rows in zip(initials, last)
-            }
-            if near and beside.quantity == "accuracy":
-                labels["chance"] = (page["chance"].iloc[0], "0.4")
-            marks.ends(axes[beside.name], labels)
-            sheet.head(axes, [], page)
-            return
-        joined: style.Look = {"linestyle": ""} if named else {}
-        entries = [
-            (initial.look() | joined, f"{self.figure.legend}{initial.label}")
-            for initial in initials
-        ]
-        entries += [(marks.CHANCE, "chance")] * near
-        sheet.head(axes, [Line2D([], [], **look, label=label) for look, label in entries], page)
+            heights = [*(means.iloc[-1] for means in last), page["chance"].iloc[0]]
+            there = looks[: None if beside.quantity == "accuracy" else len(initials)]
+            ends = {name: (at, look["color"]) for (look, name), at in zip(there, heights)}
+            marks.ends(axes[beside.name], ends)
+            looks = []
+        handles = [Line2D([], [], **look, label=label) for look, label in looks]
+        for handle in handles[: len(initials) * named]:
+            handle.set_linestyle("")
+        sheet.head(axes, handles, page)
 
     def _wide(self, drawn: Sequence[Panel]) -> int:
         """How many panels stand side by side."""
@@ -468,15 +460,13 @@ def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:
     """What was trained, for how long and how, without what the `axes` say."""
-    limits = runs.reindex(columns=[LIMIT])[LIMIT].unique()
-    limited = len(limits) == 1 and pd.notna(limits[0])
-    known = runs["trainer.epochs"].nunique() == 1 and not limited
-    epochs = "trainer.epochs" if known else ""
+    runs = runs.assign(**runs.reindex(columns=[LIMIT, PRIMED]))
+    until = words.between(runs[LIMIT], "trained to a loss of")
+    epochs = "trainer.epochs" * (runs["trainer.epochs"].nunique() == 1 and not until)
     setting = words.setting(runs, epochs)
-    if epochs and (runs.reindex(columns=[PRIMED])[PRIMED].fillna(0) > 0).any():
+    if (runs[PRIMED] > 0).any():
         setting = setting.replace("epochs", "epochs of the task")
-    setting += f", trained to a loss of {limits[0]:g}" if limited else ""
-    return ", ".join(filter(None, [setting, words.condition(runs, axes)]))
+    return ", ".join(filter(None, [setting, until, words.condition(runs, axes)]))
 
 
 def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:

@@ -72,16 +72,12 @@ def _finding(table: pd.DataFrame) -> str:
     """In how many networks fluct learns and the baseline does not, and the other way round."""
     if not {"fluct", BASELINE} <= {*table["init"]}:
         return TITLE
-    said: list[str] = []
-    names = (
-        f" learn from {words.init('fluct')} weights alone",
-        f" from {words.init(BASELINE)} alone",
-    )
+    said = []
     for setting, title in SETTINGS.items():
         mine, other, p = only(table, "fluct", setting)
-        counts = f"{mine}{names[0] * (not said)} and {other}{names[1] * (not said)}"
-        said.append(f"{counts} ({title}{'' if p < LEVEL else ', undecided'})")
-    return f"Of {table['network'].nunique()} networks, {', '.join(said)}"
+        said.append(f"{mine} and {other} ({title}{'' if p < LEVEL else ', undecided'})")
+    sides = f"{words.init('fluct')} weights alone and from {words.init(BASELINE)} weights alone"
+    return f"Networks that learn from {sides}: {', '.join(said)}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
