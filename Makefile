@@ -41,7 +41,7 @@ run: $(INSTALLED) ## train Randman from two initial states, show a table, draw t
 	$(BIN)/fdi-run -m experiment=quickstart
 	$(BIN)/fdi-figures --own learning_curves
 
-reproduce: $(INSTALLED) ## run every experiment whose data are here, 10 core-hours with BUDGET=laptop; resumes
+reproduce: $(INSTALLED) ## run every experiment with the data that are here, 25 core-hours with BUDGET=laptop; resumes
 	$(BIN)/python scripts/study/reproduce.py --budget $(BUDGET)
 
 figures: $(INSTALLED) ## draw all figures from results/; make fig-depth draws one

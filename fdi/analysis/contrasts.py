@@ -31,7 +31,8 @@ TESTED = (ACCURACY, SAMPLES)
 
 class Contrast(NamedTuple):
     """`one` minus `other`: the mean of `quantity` on each side over common seeds, and the paired
-    difference. `run` is a row of the run table that has what both sides have in common.
+    difference. `run` is a row of the run table that has what both sides have in common, `sides` all
+    runs of both.
     """
 
     run: dict[str, Any]
@@ -39,6 +40,7 @@ class Contrast(NamedTuple):
     one: float
     other: float
     difference: Comparison
+    sides: tuple[Runs, Runs]
 
 
 def setting(run: Mapping[str, Any]) -> str:
@@ -64,7 +66,7 @@ def compare(
         return None
     ours, theirs = (float((scale * of.of(quantity)).mean()) for of in pairs(a, b, quantity))
     run: dict[Any, Any] = one.iloc[0].to_dict()
-    return Contrast(run, quantity, ours, theirs, found)
+    return Contrast(run, quantity, ours, theirs, found, (one, other))
 
 
 def contrasts(

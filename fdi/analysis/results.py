@@ -45,6 +45,7 @@ NEEDED = (
     "grad_task_max",
     "floor_steady",
     "floor_noisy",
+    "updates",
 )
 """What figures and tables need of an initial state; fdi.analysis.metrics reads all of it."""
 Curve = tuple[np.ndarray, np.ndarray]

@@ -1,41 +1,50 @@
-"""What the paper claims, and whether the measurements say so: `claims` is the table at the top of
-the README and of the report.
+"""What the paper claims, and whether the measurements say so: `claims` is the table of the report
+and of the pages.
 
-The status follows from the data alone. A claim is a number of comparisons at the authors' settings
-(bounds on activity, eps of SMORMS3), each decided for it, against it, or undecided, by a paired
-test with Holm's method over all comparisons of the claim, or by a limit that the claim itself
-names. The same comparisons under other bounds or with another eps stand beside it, and count in
-Holm's method, but not for the status.
+The verdict follows from the data alone: from the comparisons that the design of a claim in
+claims.yaml finds, each for it, against it, or not able to tell, with Holm's method over those of
+the claim.
 
-    reproduced             every comparison is decided for the claim
-    partly                 some are
-    not                    none is, and at least one is decided against it
-    undecided              none is decided
-    not measurable here    there are no runs that could tell
+    reproduced      every comparison that judges the claim is for it, and none is too wide
+    partly          some are for it
+    contradicted    none is, and at least one is against it
+    too wide        their intervals are wider than the margin of the claim
+    too short       all trainings are shorter than the authors', and have not settled
+    cannot act      what the claim is about had nothing to act on: no bound that was crossed, or
+                    no start that fails
+    not run         there are no runs that could tell
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from html import escape
-from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-import yaml
 
 from fdi.analysis.collect import Runs
 from fdi.analysis.conditions import LABELS
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import SMALL, holm, verdict
+from fdi.analysis.statistics import SMALL, correct
 from fdi.analysis.studies import columns, of_depth, quotes
-from fdi.study import evidence
 from fdi.study.circumstances import standard
-from fdi.study.evidence import DEEP, Evidence
+from fdi.study.evidence import (
+    AGAINST,
+    DEEP,
+    DESIGNS,
+    FOR,
+    IDLE,
+    SHORT,
+    WIDE,
+    Design,
+    Evidence,
+    decide,
+    each_at_its_best,
+    evidence,
+)
 
-PUBLISHED = Path(__file__).with_name("published.yaml")
 INTERVALS = (
     "Intervals (95 %, in brackets) are Student's over n paired seeds. On test sets of fewer than "
     f"{SMALL} samples they include the binomial noise from the choice of these samples; for a "
@@ -43,16 +52,19 @@ INTERVALS = (
     "Differences that are all equal are judged by the exact sign test."
 )
 RULE = (
-    "Each measurement is a paired comparison, decided by Holm's method over all comparisons of "
-    "its claim, with the interval that goes with this decision. The column 'for it' says how many "
-    "of them are decided in favour of the claim. "
-    f"{INTERVALS} Only runs with the authors' bounds and eps count (both bounds for fully "
-    "connected networks, the upper one for others; eps 1e-16); the columns beside show what was "
-    "measured without them, and with each side at the step size and eps that validation chose for "
-    "it. For each network the longest training counts. A single pair of runs "
-    "decides nothing and is not counted. Reproduced: all are in favour; partly: some; not: "
-    "none, and at least one is against it; undecided: none either way. Deep networks have "
-    f"{DEEP} hidden layers or more."
+    "Each claim has a design, written down in `fdi/study/claims.yaml`. A comparison judges the "
+    "claim only if its runs are what the design asks for: what is changed can act (a bound is "
+    "crossed at the start, and the start alone stays at chance), and the training has as many "
+    "updates as the authors', or both sides have settled; else it *cannot act* or is *too short*. "
+    "Those that judge are decided by Holm's method over all of a claim, with the interval that "
+    "goes with this decision; without a decision they are against the claim where the interval "
+    f"lies within the margin of {DESIGNS['margin']} points, and *too wide* elsewhere. The column "
+    "'for it' counts them, 'set aside' the others. Reproduced: all are in favour; partly: some; "
+    "contradicted: none, and at least one is against it. "
+    f"{INTERVALS} Bounds (both for fully connected networks, the upper one for others, unless the "
+    "claim is about bounds) and eps (1e-16) are the authors'; the last column but one shows each "
+    "side at the step size and eps that validation chose for it. For each network the longest "
+    f"training counts. Deep networks have {DEEP} hidden layers or more."
 )
 
 BASELINE = (
@@ -69,46 +81,63 @@ SEEDS = (
 """How the number of seeds in the reference came about."""
 
 
-class Claim(NamedTuple):
-    """`published`: (data set, architecture, hidden layers) of the networks of the paper that the
-    claim is about, in published.yaml with numbers; `source`: where it is made, a tag of a source
-    there; `about`: which networks by model and hidden layers, where fluctuation-driven weights
-    stand against Kaiming weights.
-    """
-
-    text: str
-    published: tuple[tuple[str, str, int], ...]
-    source: str
-    evidence: Callable[[Results], Iterator[Evidence]]
-    about: Callable[[str, int], bool] = lambda model, layers: False
-
-
 def claims(results: Results) -> pd.DataFrame:
-    """One row per claim: claim, status, for it (how many comparisons of how many), measured (a line
-    of text each, those of published networks first, then the deepest), without (as `measured`,
-    under other bounds than the authors' or with another eps), best (the same with each side at the
-    step size and eps that suit it), published, source.
+    """One row per claim: claim, status, for it (how many comparisons of how many), set aside (how
+    many, and why), measured (a line of text each, those of published networks first, then the
+    deepest), best (the same with each side at the step size and eps that suit it), published.
     """
     chosen = results.of(standard(results.runs))
-    by_claim = [_in_order(claim, chosen) for claim in CLAIMS]
-    rows = []
-    for claim, several in zip(CLAIMS, by_claim):
-        p = holm([e.p if e.decided is None else np.nan for e in several])
-        judged = [(e, *_judged(e, own)) for e, own in zip(several, p)]
-        decided = [decision for e, _, decision in judged if e.authors and not e.single]
-        rows.append(
-            {
-                "claim": claim.text,
-                "status": status(decided),
-                "for it": f"{decided.count(True)} of {len(decided)}" if decided else "",
-                "measured": "\n".join(text for e, text, _ in judged if e.authors),
-                "without": "\n".join(text for e, text, _ in judged if not e.authors),
-                "best": "\n".join(evidence.each_at_its_best(results, claim.about)),
-                "published": _quoted(claim),
-                "source": claim.source,
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(design, chosen, results) for design in DESIGNS["claims"]])
+
+
+def _row(design: Design, chosen: Results, results: Results) -> dict[str, str]:
+    several = sorted(evidence(design, chosen), key=lambda each: _rank(each, design))
+    ours = [None if each.obstacle else each.difference for each in several]
+    words, lines = [], []
+    for each, difference in zip(several, correct(ours, [0] * len(ours))):
+        word = each.obstacle or decide(difference, each.same)
+        words.append(word.partition(":")[0])
+        if words[-1] != IDLE:
+            lines.append(f"{each.said(difference or each.difference)}: {word}")
+    idle = Counter(each.obstacle for each in several if each.obstacle.startswith(IDLE))
+    lines += [f"{number} x {why}" for why, number in idle.items()]
+    judged = [word for word in words if word in (FOR, AGAINST, WIDE)]
+    aside = [f"{words.count(word)} {word}" for word in (SHORT, IDLE) if word in words]
+    return {
+        "claim": design["claim"],
+        "status": status(words),
+        "for it": f"{judged.count(FOR)} of {len(judged)}" if judged else "",
+        "set aside": ", ".join(aside),
+        "measured": "\n".join(lines),
+        "best": "\n".join(each_at_its_best(results, design)),
+        "published": _quoted(design),
+    }
+
+
+def status(words: list[str]) -> str:
+    """The verdict by what the comparisons of a claim say, by the rule at the head of this
+    module.
+    """
+    if FOR in words:
+        return "partly" if {AGAINST, WIDE} & {*words} else "reproduced"
+    if AGAINST in words:
+        return "contradicted"
+    return next((word for word in (WIDE, SHORT, IDLE) if word in words), "not run")
+
+
+def _rank(evidence: Evidence, design: Design) -> tuple[bool, int]:
+    published = map(tuple, design.get("published", ()))
+    return evidence.network not in published, -evidence.network.layers
+
+
+def _quoted(design: Design) -> str:
+    """What was published, in percent, with its source."""
+    texts = [
+        f"{entry.dataset}, {entry.model}, {entry.init}: {entry}"
+        for entry in quotes()[0]
+        if [entry.dataset, entry.model, entry.depth] in design.get("published", ())
+    ]
+    return "\n".join(texts) or "no numbers [P]"
 
 
 def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
@@ -131,7 +160,7 @@ def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
             shown = report.table(readable(claims(results)), named=True)
             parts.append(f"<p>{name}:</p><div class=claims>{shown}</div>")
     if parts:
-        note = f"{RULE} Sources: {sources()}. {BASELINE} {SEEDS} {hearsay()}"
+        note = f"{RULE} Sources: {sources()}. {BASELINE} {SEEDS}"
         parts.append(f"<p class=note>{escape(note)}</p>")
         yield "Reproduced or not", "".join(parts)
 
@@ -159,150 +188,20 @@ def with_runs(runs: Runs) -> set[str]:
     return {str(entry) for run in rows for entry in of_depth(run, run["layers"])}
 
 
-def sources(tags: Iterable[str] = ()) -> str:
-    """What these tags of sources mean, or all of them."""
-    meanings = quotes()[1]
-    return "; ".join(f"[{tag}] {meanings[tag]}" for tag in [*tags] or meanings)
-
-
-def hearsay() -> str:
-    """What source 2, a third party, reports of the paper."""
-    return str(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["hearsay"])
+def sources() -> str:
+    """What the tags of sources mean."""
+    return "; ".join(f"[{tag}] {meaning}" for tag, meaning in quotes()[1].items())
 
 
 NONE = "not measured"
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `claims` for readers of the report, the README and docs/."""
+    """The table of `claims` for readers of the report and the pages."""
     names = {
         "claim": "claim of the paper",
         "status": "here",
         "measured": "measured, test accuracy in percent",
-        "without": "without these bounds, or with another eps",
         "best": "each at its best",
     }
-    filled = table.assign(**{key: table[key].replace("", NONE) for key in ("without", "best")})
-    return filled.drop(columns="source").rename(columns=names)
-
-
-def status(decided: list[bool | None]) -> str:
-    """The word for a claim, by the rule at the head of this module."""
-    if not decided:
-        return "not measurable here"
-    if all(decided):
-        return "reproduced"
-    if any(decided):
-        return "partly"
-    return "not" if False in decided else "undecided"
-
-
-def _in_order(claim: Claim, results: Results) -> list[Evidence]:
-    def rank(evidence: Evidence) -> tuple[bool, int]:
-        return evidence.network not in claim.published, -evidence.network.layers
-
-    return sorted(claim.evidence(results), key=rank)
-
-
-def _judged(evidence: Evidence, p: float) -> tuple[str, bool | None]:
-    text = evidence.said(p)
-    if evidence.single:
-        return f"{text}: one pair, not counted", None
-    if evidence.decided is not None:
-        return f"{text}: {FOR if evidence.decided else AGAINST}", evidence.decided
-    word = verdict(evidence.gain, p) or "undecided"
-    return f"{text}: {word}", {"better": True, "worse": False}.get(word)
-
-
-FOR, AGAINST = "for it", "against it"
-DENSE = ("dense", "conv_recurrent_deep")
-CONV = ("conv", "conv_deep")
-RECURRENT = ("recurrent", "conv_recurrent")
-
-
-def _learns_better(
-    text: str,
-    published: tuple[tuple[str, str, int], ...],
-    models: tuple[str, ...],
-    layers: Callable[[int], bool] = lambda layers: True,
-) -> Claim:
-    """That networks of these models and depths learn better than from Kaiming weights."""
-    return Claim(
-        text,
-        published,
-        "P",
-        evidence.better(models, layers),
-        lambda model, number: model in models and layers(number),
-    )
-
-
-def _deep(layers: int) -> bool:
-    return layers >= DEEP
-
-
-CLAIMS = (
-    Claim(
-        "Networks with one hidden layer learn better than from Kaiming weights",
-        (("randman", "dense", 1),),
-        "P",
-        evidence.one_layer,
-        lambda model, layers: model == "dense" and layers == 1,
-    ),
-    _learns_better(
-        "Recurrent networks learn better than from Kaiming weights",
-        (("shd", "conv_recurrent", 3),),
-        RECURRENT,
-    ),
-    _learns_better(
-        "Deep networks learn better than from Kaiming weights",
-        (("shd", "conv_recurrent", 7),),
-        DENSE,
-        _deep,
-    ),
-    _learns_better(
-        "Deep convolutional networks learn better than from Kaiming weights",
-        (("cifar10", "conv", 4), ("dvs_gesture", "conv", 4), ("dvs_gesture", "conv", 8)),
-        CONV,
-        _deep,
-    ),
-    Claim(
-        "Kaiming weights leave deep networks at chance",
-        (("shd", "conv_recurrent", 7), ("cifar10", "conv", 4), ("dvs_gesture", "conv", 8)),
-        "2",
-        evidence.left_at_chance,
-        lambda model, layers: _deep(layers),
-    ),
-    Claim(
-        "Under Dale's law a network learns better (than from a weak start, sigma_U = 0.2, since "
-        "the law forbids Kaiming weights)",
-        (("shd", "dale", 1),),
-        "P",
-        evidence.dale,
-    ),
-    Claim("A spread sigma_U of 1/3 to 1 of the threshold is best", (), "P", evidence.band),
-    Claim("At sigma_U = 0.2 all but the first layer are silent", (), "2", evidence.silence),
-    Claim(
-        "The initial state changes hidden gradients a hundredfold, the readout's less",
-        (),
-        "2",
-        evidence.gradients,
-    ),
-    Claim(
-        "Homeostasis restores activity and thus training in deep networks",
-        (),
-        "P",
-        evidence.restores,
-    ),
-    Claim("Homeostasis broadens the range of good initial states", (), "P", evidence.broadens),
-    Claim("Homeostasis makes up only partly for bad initial states", (), "P", evidence.in_part),
-)
-
-
-def _quoted(claim: Claim) -> str:
-    """What was published, in percent, with its source."""
-    texts = [
-        f"{entry.dataset}, {entry.model}, {entry.init}: {entry}"
-        for entry in quotes()[0]
-        if (entry.dataset, entry.model, entry.depth) in claim.published
-    ]
-    return "\n".join(texts) or f"no numbers [{claim.source}]"
+    return table.assign(best=table["best"].replace("", NONE)).rename(columns=names)

@@ -1,32 +1,41 @@
-"""What speaks for or against a claim of the paper (fdi.study.claims): comparisons of trained
-networks and of initial states, and what each says.
+"""What speaks for or against a claim of the paper: the comparisons that its design in claims.yaml
+finds among runs, and what keeps those from judging it that are not what the design asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from fdi.analysis.best import networks
-from fdi.analysis.collect import ACCURACY, Probe
+from fdi.analysis.collect import ACCURACY, VALID, Runs
 from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import Contrast, best, compare, contrasts, setting
+from fdi.analysis.contrasts import Contrast, compare, contrasts, moments, setting
 from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import READOUT, Results
-from fdi.analysis.statistics import PERCENT, Comparison, chance_level
-from fdi.study.circumstances import bounds, circumstances, floor, floor_of_authors, of_authors
-from fdi.study.initial_states import of_unit_gain, task_gradient, with_spread
+from fdi.analysis.statistics import LEVEL, Comparison, chance_level
+from fdi.study.circumstances import EPS, bounds, by_authors, circumstances
+from fdi.study.initial_states import with_spread
 
-JOINT = {"homeostasis.joint": True, "homeostasis.prime_epochs": 0}
-FREE = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}
-FLUCT = {"init": "fluct", "init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-KAIMING = {"init._target_": "fdi.init.baselines.Kaiming", "init.gain": 1.0}
-"""Of the same weights under any name: init=kaiming, and init=gain with a gain of 1."""
+Design = Mapping[str, Any]
+DESIGNS = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
+STARTS: dict[str, dict[str, Any]] = DESIGNS["states"]
+KAIMING, FLUCT = STARTS["kaiming"], STARTS["fluct"]
 STATES = {"kaiming": KAIMING | {"init": "kaiming"}, "fluct": FLUCT}
+UNPRIMED = {"homeostasis.prime_epochs": 0}
+JOINT = {"homeostasis.joint": True} | UNPRIMED
+FREE = {"homeostasis.joint": False} | UNPRIMED
 DEEP = 4  # hidden layers, and more: the least that is called deep where the paper is spoken of
+WHEN = {"joint": "", "prime": " before the task", "prime + joint": " before the task and in it"}
+NETWORK = ("dataset", "dataset.max_train", "model", "layers", "trainer.epochs")
+FOR, AGAINST, WIDE = "for it", "against it", "too wide"
+SHORT, IDLE = "too short", "cannot act"
 
 
 class NetworkName(NamedTuple):
@@ -38,342 +47,211 @@ class NetworkName(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """One comparison, as text with a {} for the interval of each of its `differences`. `decided` is
-    True for the claim and False against it; where it is None, Holm's `p` over all comparisons of
-    the claim decides, and `gain` > 0 speaks for the claim. A `single`
-    pair decides nothing. `authors`: whether bounds and eps are the authors'; a comparison counts
-    only then.
+    """One comparison, as text with a {} for its interval. `same`: whether the claim says that the
+    two sides are equally good, not that one is better. `obstacle`: why it does not judge the claim,
+    IDLE or SHORT and what is missing, "" where it does.
     """
 
     text: str
     network: NetworkName
-    decided: bool | None = None
-    gain: float = np.nan
-    p: float = np.nan
-    single: bool = False
-    authors: bool = True
-    differences: tuple[Comparison, ...] = ()
+    difference: Comparison
+    same: bool
+    obstacle: str
 
-    def said(self, p: float) -> str:
-        """The text with the intervals that go with `p`, this one's by Holm's method."""
-        wider = 1.0 if np.isnan(p) or not self.p else max(1.0, p / self.p)
-        corrected = (c.corrected(min(1.0, wider * c.p)) for c in self.differences)
-        intervals = (
-            "" if np.isnan(c.low) else f" ({c.low:+.1f}..{c.high:+.1f})" for c in corrected
+    def said(self, difference: Comparison) -> str:
+        """The text with the interval of `difference`, its own one as one of several."""
+        low, high = difference.low, difference.high
+        return self.text.format("" if np.isnan(low) else f" ({low:+.1f}..{high:+.1f})")
+
+
+def evidence(design: Design, results: Results) -> Iterator[Evidence]:
+    """The comparisons of a claim among finished runs with the authors' eps."""
+    runs = with_layers(where(results.runs, {"state": "done", "optimizer.eps": EPS}))
+    runs = runs[runs["layers"].between(*design.get("layers", (1, np.inf)))]
+    if "models" in design:
+        runs = runs[runs["model"].isin(design["models"])]
+    if "acts" not in design:
+        runs = by_authors(runs)
+    begun = _at_the_start(results)
+    for what, contrast, same in _pairs(design, runs, results):
+        run = contrast.run
+        yield Evidence(
+            f"{setting(run)}, {what}: {numbers(contrast)}",
+            NetworkName(run["dataset"], architecture(run["model"]), depth(run)),
+            contrast.difference,
+            same,
+            _idle(design, contrast, runs, begun) or _short(contrast, begun),
         )
-        return self.text.format(*intervals)
 
 
-def longest(candidates: Iterator[Contrast], guesses: bool = False) -> Iterator[Contrast]:
+def decide(difference: Comparison, same: bool) -> str:
+    """FOR, AGAINST or WIDE, by a difference (in percent) with the p and the interval that it has
+    among all comparisons of a claim.
+    """
+    margin = DESIGNS["margin"]
+    none = -margin <= difference.low and difference.high <= margin
+    if none:
+        return FOR if same else AGAINST
+    if same:
+        return AGAINST if difference.low > margin or difference.high < -margin else WIDE
+    if not difference.p < LEVEL:
+        return WIDE
+    return FOR if difference.mean > 0 else AGAINST
+
+
+def longest(candidates: Iterator[Contrast]) -> Iterator[Contrast]:
     """The contrasts with the most epochs for each data set, size, architecture, depth and
-    circumstances: of several pairs where there are such, else of a single one. None where both
-    sides guess, unless even `guesses` say something.
+    circumstances: of several pairs where there are such, else of a single one.
     """
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in candidates:
-        if guesses or not (at_chance(contrast, contrast.one) and at_chance(contrast)):
-            run = contrast.run
-            cut = run.get("dataset.max_train")
-            size = cut if pd.notna(cut) else 0
-            key = (run["dataset"], run["model"], depth(run), size, circumstances(run))
-            by_network.setdefault(key, []).append(contrast)
+        run = contrast.run
+        cut = run.get("dataset.max_train")
+        size = cut if pd.notna(cut) else 0
+        key = (run["dataset"], run["model"], depth(run), size, circumstances(run))
+        by_network.setdefault(key, []).append(contrast)
     for _, all_of_it in sorted(by_network.items()):
         several = [c for c in all_of_it if c.difference.n > 1] or all_of_it
         most = max(contrast.run["trainer.epochs"] for contrast in several)
         yield from (c for c in several if c.run["trainer.epochs"] == most)
 
 
-def at_chance(contrast: Contrast, accuracy: float | None = None) -> bool:
-    """Whether `accuracy`, or that of the other side if none is given, is that of guessing."""
-    classes, samples = contrast.run["classes"], contrast.run["test_samples"]
-    if contrast.quantity != ACCURACY or np.isnan([classes, samples]).any():
-        return False
-    share = (contrast.other if accuracy is None else accuracy) / PERCENT
-    return bool(share <= chance_level(int(classes), int(samples)))
-
-
-def evidence_of(contrast: Contrast, unit: str = "") -> Evidence:
-    """A contrast with its circumstances, as evidence."""
-    run = contrast.run
-    text = f"{setting(run)}, {circumstances(run)}: {numbers(contrast, unit)}"
-    return Evidence(
-        text,
-        network_of(run),
-        gain=contrast.difference.mean,
-        p=contrast.difference.p,
-        single=contrast.difference.n == 1,
-        authors=of_authors(run),
-        differences=(contrast.difference,),
-    )
-
-
-def network_of(run: dict[str, Any]) -> NetworkName:
-    """Data set, architecture and depth of a run."""
-    return NetworkName(run["dataset"], architecture(run["model"]), depth(run))
-
-
-def numbers(contrast: Contrast, unit: str = "") -> str:
+def numbers(contrast: Contrast) -> str:
     """Both means, their difference with a {} for its interval, and the number of pairs."""
-    difference: Comparison = contrast.difference
-    one, other = contrast.one, contrast.other
-    return f"{one:.1f} against {other:.1f}{unit}, {difference.mean:+.1f}{{}}, n = {difference.n}"
+    difference, one, other = contrast.difference, contrast.one, contrast.other
+    return f"{one:.1f} against {other:.1f}, {difference.mean:+.1f}{{}}, n = {difference.n}"
 
 
-UNPRIMED = {"homeostasis.prime_epochs": 0}
-BAND = (0.3, 1.05)  # 1/3 <= sigma_u <= 1, with room for values that were rounded
-BAD = {"kaiming": KAIMING, "sigma_U = 2": FLUCT | {"init.sigma_u": 2.0}}
-
-
-def better(models: tuple[str, ...], layers: Callable[[int], bool]) -> Callable:
-    """Fluctuation-driven weights against Kaiming's, in networks of these models and depths."""
-
-    def evidence(results: Results) -> Iterator[Evidence]:
-        for contrast in _against_kaiming(results, models):
-            if layers(depth(contrast.run)):
-                yield evidence_of(contrast)
-
-    return evidence
-
-
-def one_layer(results: Results) -> Iterator[Evidence]:
-    """`better` for one fully connected layer, with the gain that would make Kaiming's weights
-    fluctuation-driven.
+def each_at_its_best(results: Results, design: Design) -> Iterator[str]:
+    """What fluctuation-driven weights reach against Kaiming's, as text, each side with the step
+    size and eps that suit it, in the networks of a claim that compares them.
     """
-    kaiming = with_layers(where(results.runs, KAIMING))
-    units = of_unit_gain(kaiming, results)
-    for contrast in _against_kaiming(results, ("dense",)):
-        if depth(contrast.run) == 1:
-            unit = units.get((contrast.run["dataset"], contrast.run["model"], 1))
-            gain = f" (sigma_U = 1 is a gain of {1 / unit:.2g})" if unit else ""
-            evidence = evidence_of(contrast)
-            yield evidence._replace(text=f"{evidence.text}{gain}")
-
-
-def each_at_its_best(results: Results, about: Callable[[str, int], bool]) -> Iterator[str]:
-    """`better`, as text, each side with the step size and eps that suit it, in the networks that
-    the claim is `about`, by model and hidden layers.
-    """
+    if design.get("starts") != ["kaiming"] or design["differs"] != "init":
+        return
     for sides in networks(results):
         best = {side.init: side for side in sides if side.setting == "best"}
         if not {"fluct", "kaiming"} <= best.keys():
             continue
         one, other = best["fluct"], best["kaiming"]
-        if about(one.network["model"], one.network["layers"]) and (d := one.difference):
+        least, most = design.get("layers", (1, np.inf))
+        about = one.network["model"] in design["models"]
+        if about and least <= one.network["layers"] <= most and (d := one.difference):
             run: dict[Any, Any] = one.runs.iloc[0].to_dict()
             known = f" ({d.low:+.1f}..{d.high:+.1f})" if pd.notna(d.low) else ""
             yield (
                 f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
                 f"{other.moments['mean']:.1f}, {d.mean:+.1f}{known}, n = {d.n}: "
-                f"{one.verdict or 'one pair, not counted'}"
+                f"{one.verdict or 'one pair'}"
             )
 
 
-def left_at_chance(results: Results) -> Iterator[Evidence]:
-    """Deep networks: do Kaiming's weights leave them at chance?"""
-    models = ("dense", "conv", "conv_deep", "conv_recurrent_deep")
-    for contrast in _against_kaiming(results, models):
-        if depth(contrast.run) >= DEEP:
-            chance = at_chance(contrast)
-            word = "Kaiming at chance" if chance else "Kaiming not at chance"
-            evidence = evidence_of(contrast)
-            yield evidence._replace(text=f"{evidence.text}, {word}", decided=chance)
+def _pairs(design: Design, runs: Runs, results: Results) -> Iterator[tuple[str, Contrast, bool]]:
+    """What is compared, in words, the comparison, and whether both should be equal."""
+    if design["differs"] == "spread":
+        yield from _band(design["inside"], runs, results)
+        return
+    for start, phase in product(design["starts"], design["phases"]):
+        for bounded in _bounded(runs, phase):
+            sides = FLUCT | bounded, STARTS[start] | bounded
+            if design["differs"] == "homeostasis":
+                sides = STARTS[start] | bounded, STARTS[start] | FREE
+            for contrast in longest(contrasts(runs, *sides)):
+                kind = bounds(contrast.run | {"homeostasis.joint": True}) + WHEN[phase]
+                what = f"{start}, {kind} against none"
+                if design["differs"] == "init":
+                    what = f"fluct against {start}, {kind}"
+                yield what, contrast, False
 
 
-def _against_kaiming(results: Results, models: tuple[str, ...]) -> Iterator[Contrast]:
-    runs = where(results.runs, UNPRIMED)
-    return longest(contrasts(runs[runs["model"].isin(models)], FLUCT, KAIMING))
+def _bounded(runs: Runs, phase: str) -> Iterator[dict[str, Any]]:
+    """The values of runs whose bounds are trained in a phase."""
+    epochs = runs.get("homeostasis.prime_epochs", pd.Series(dtype=float)).unique()
+    for number in sorted(e for e in epochs if (e > 0) == phase.startswith("prime")):
+        yield {"homeostasis.joint": phase.endswith("joint"), "homeostasis.prime_epochs": number}
 
 
-def dale(results: Results) -> Iterator[Evidence]:
-    """Networks under Dale's law, against a weak start, since the law forbids Kaiming's weights."""
-    runs = where(results.runs, UNPRIMED | {"model": "dale"})
-    for contrast in longest(contrasts(runs, FLUCT, FLUCT | {"init.sigma_u": 0.2})):
-        yield evidence_of(contrast)
-
-
-def band(results: Results) -> Iterator[Evidence]:
-    """The best spread within 1/3..1 against the best one outside, both chosen on validation, in
-    sweeps of sigma_u and of Kaiming's gain.
+def _band(
+    inside: list[float], runs: Runs, results: Results
+) -> Iterator[tuple[str, Contrast, bool]]:
+    """The best spread inside a band, chosen on validation, against the worst there and against the
+    best outside, in sweeps of sigma_u and of Kaiming's gain without priming.
     """
-    runs = with_spread(where(results.runs, UNPRIMED | {"state": "done"}), results)
+    runs = with_spread(where(runs, UNPRIMED), results)
     if runs.empty:
         return
-    runs = runs.assign(
-        inside=runs["spread"].between(*BAND),
-        under=[circumstances(run) for run in runs.to_dict("records")],
-    )
-    keys = ["dataset", "model", "layers", "under", "init"]
+    keys = ["dataset", "model", "layers", "homeostasis.joint", "init"]
     most = runs.groupby(keys)["trainer.epochs"].transform("max")
     for (*_, init), group in runs[runs["trainer.epochs"] == most].groupby(keys):
-        if group["inside"].nunique() < 2 or group["spread"].nunique() < 3:
+        means = moments(group, ["spread"], VALID).set_index("spread")["mean"]
+        within = means[means.index.to_series().between(*inside)]
+        beyond = means.drop(within.index)
+        if within.empty or beyond.empty:
             continue
-        chosen = best(group, ["inside"], "spread")
-        a, b = (chosen.loc[chosen["inside"] == side, "spread"].iloc[0] for side in (True, False))
-        one, other = (chosen[chosen["inside"] == side] for side in (True, False))
-        if found := compare(one, other, same_data=False):
-            evidence = evidence_of(found._replace(run=group.iloc[0].to_dict()))
-            text = f"{init}, {evidence.text} (sigma_U = {a:.2g} and {b:.2g})"
-            yield evidence._replace(text=text)
+        top = within.idxmax()
+        for spread, same in ((beyond.idxmax(), False), (within.idxmin(), True)):
+            one, other = (group[group["spread"] == each] for each in (top, spread))
+            if spread != top and (found := compare(one, other, same_data=False)):
+                what = f"{init} with sigma_U = {top:.2g} against {spread:.2g}"
+                yield f"{what}, {bounds(found.run)}", found, same
 
 
-def restores(results: Results) -> Iterator[Evidence]:
-    """Bounds in the loss against none, in deep networks: the rate of the last hidden layer after
-    training, and the accuracy. For the claim if both rise (by the larger of the two p), against it
-    if the network still guesses.
+def _at_the_start(results: Results) -> pd.DataFrame:
+    """By the path of a run: the largest share of `silent` neurons and the largest `rate` of its
+    hidden populations before training, and the `updates` that it makes.
     """
-    for layers in range(DEEP, 20):
-        last = f"rate/h{layers}"
-        if last not in results.runs:
-            continue
-        runs = with_layers(results.runs[results.runs[last].notna()])
-        sides = where(runs, {"layers": layers}), KAIMING | JOINT, KAIMING | FREE
-        accuracy = {contrast.run["path"]: contrast for contrast in contrasts(*sides)}
-        for rate in longest(contrasts(*sides, last, 1.0)):
-            learned = accuracy[rate.run["path"]]
-            evidence = _with_bounds(rate, " Hz in the last layer")
-            risen = learned.difference
-            yield evidence._replace(
-                text=f"{evidence.text}; accuracy {numbers(learned)}",
-                decided=False if at_chance(learned, learned.one) else None,
-                gain=min(evidence.gain, risen.mean),
-                p=max(evidence.p, risen.p),
-                differences=(*evidence.differences, learned.difference),
-            )
+    seen = results.probe.reindex(columns=["path", "population", "silent", "rate", "updates"])
+    return seen[seen["population"] != READOUT].drop(columns="population").groupby("path").max()
 
 
-def broadens(results: Results) -> Iterator[Evidence]:
-    """Bounds in the loss against none, from bad initial states of networks of several layers.
-    Against the claim if they still guess.
-    """
-    for name, contrast in _bounded(results):
-        evidence = _with_bounds(contrast)
-        chance = at_chance(contrast, contrast.one)
-        yield evidence._replace(text=f"{name}, {evidence.text}", decided=False if chance else None)
+def _idle(design: Design, contrast: Contrast, runs: Runs, begun: pd.DataFrame) -> str:
+    """Why the intervention of a design could not act in these runs, "" where it could."""
+    one, other = contrast.sides
+    if "acts" not in design:
+        return f"{IDLE}: both sides guess" if _guess(one) and _guess(other) else ""
+    bad = other if design["differs"] == "init" else one
+    if not set(design["acts"]) & _acting(bad, begun):
+        return f"{IDLE}: at the start no activity is beyond the bounds"
+    run = bad.iloc[0]
+    same = {key: run[key] for key in run.index if key in NETWORK or key.startswith("init.")}
+    if not _guess(where(runs, same | FREE)):
+        return f"{IDLE}: without bounds the start is not known to fail"
+    return f"{IDLE}: with bounds the start guesses" if design.get("leaves") and _guess(bad) else ""
 
 
-def in_part(results: Results) -> Iterator[Evidence]:
-    """A good initial state against the bad ones of `broadens` that the bounds improve (the interval
-    lies above 0), all with bounds in the loss.
-    """
-    for name, contrast in _bounded(results):
-        if not contrast.difference.low > 0:
-            continue
-        same = where(results.runs, {key: contrast.run[key] for key in ("dataset", "model")})
-        same = same[same["trainer.epochs"] == contrast.run["trainer.epochs"]]
-        for good in contrasts(same, FLUCT | JOINT, BAD[name] | JOINT):
-            if depth(good.run) == depth(contrast.run):
-                evidence = evidence_of(good)
-                yield evidence._replace(text=f"{name}, {evidence.text}")
+def _acting(runs: Runs, begun: pd.DataFrame) -> set[str]:
+    """The bounds that act on the initial states of these runs."""
+    seen, run = begun.reindex(runs["path"]).max(), runs.iloc[0]
+    beyond = {"lower": seen["silent"] > 0, "upper": seen["rate"] > run["homeostasis.upper.rate"]}
+    return {side for side in beyond if beyond[side] and run[f"homeostasis.{side}.strength"] > 0}
 
 
-def _with_bounds(contrast: Contrast, unit: str = "") -> Evidence:
-    """A contrast of runs with bounds against runs without."""
-    run = contrast.run | {"homeostasis.joint": True}
-    text = f"{setting(run)}, {bounds(run)} against none, {floor(run)}: {numbers(contrast, unit)}"
-    return evidence_of(contrast)._replace(text=text, authors=floor_of_authors(run))
+def _guess(side: Runs) -> bool:
+    """Whether these runs are on average no better than guessing."""
+    chance = chance_level(side["classes"], side["test_samples"])
+    return bool(side[ACCURACY].mean() <= chance.mean())
 
 
-def _bounded(results: Results) -> Iterator[tuple[str, Contrast]]:
-    for name, start in BAD.items():
-        candidates = contrasts(results.runs, start | JOINT, start | FREE)
-        for contrast in longest(candidates, guesses=True):
-            if depth(contrast.run) > 1:
-                yield name, contrast
+def _short(contrast: Contrast, begun: pd.DataFrame) -> str:
+    """How much shorter than the authors' a training was that has not settled, else ""."""
+    asked = DESIGNS["updates"].get(contrast.run["model"], DESIGNS["updates"]["others"])
+    made = [_updates(side, begun) for side in contrast.sides]
+    if min(made) >= asked or all(map(_settled, contrast.sides)):
+        return ""
+    return f"{SHORT}: {min(made):,.0f} of {asked:,} updates"
 
 
-SILENT = 0.1  # Hz, and less
-MANY = 100  # ratio: two orders of magnitude
-UNDER_DALE = ("dale", "dale_conv")
+def _updates(side: Runs, begun: pd.DataFrame) -> float:
+    """How many updates these runs make in the task, 0 where nobody knows."""
+    run = side.iloc[0].fillna(0.0)
+    samples = DESIGNS["samples"].get(run["dataset"])
+    if cut := run.get("dataset.max_train"):  # dataset.test: of data that come in one piece
+        samples = cut * (1 - run.get("dataset.valid", 0.0) / (1 - run.get("dataset.test", 0.0)))
+    if samples is None:
+        return float(np.nan_to_num(begun.reindex(side["path"])["updates"].min()))
+    return run["trainer.epochs"] * np.ceil(samples / run["trainer.batch_size"])
 
 
-def silence(results: Results) -> Iterator[Evidence]:
-    """All but the first layer of networks without Dale's law at sigma_U = 0.2, before training."""
-    probe = _probed(results, {**FLUCT, "init.sigma_u": 0.2})
-    for network, rows in _networks(probe):
-        if network.layers > 1:
-            later = rows[rows["layer"] > 1].groupby("layer")["rate"].mean()
-            yield Evidence(
-                f"{_named(rows)}, sigma_U = 0.2: at most {later.max():.2g} Hz from the second "
-                f"layer on, n = {rows['seed'].nunique()}",
-                network,
-                decided=bool(later.max() <= SILENT),
-            )
-
-
-def gradients(results: Results) -> Iterator[Evidence]:
-    """How the norms of gradients before training vary with sigma_U, in hidden layers and in the
-    readout: ratio of the largest mean over seeds to the smallest, over those sigma_U at which the
-    readout has a gradient because the last hidden layer fires. Of the task alone where that is
-    known, else of the objective with its bounds.
-    """
-    free = {key: value for key, value in FLUCT.items() if key != "init.sigma_u"}
-    probe = _probed(results, free, readout=True)
-    if probe.empty:
-        return
-    for network, rows in _networks(probe):
-        kinds = {"of the task": (rows.dropna(subset="task"), "task")}
-        if not _measured(*kinds["of the task"]):
-            kinds = {f"with {name}": (group, "grad") for name, group in rows.groupby("bounds")}
-        for what, (chosen, column) in kinds.items():
-            if network.layers == 1 or not _measured(chosen, column):
-                continue
-            means = _means(chosen, column)
-            ratio = means.max(axis=1) / means.min(axis=1)
-            hidden, readout = ratio.drop(READOUT), ratio[READOUT]
-            swept = chosen[chosen["init.sigma_u"].isin(means)].groupby("init.sigma_u")
-            yield Evidence(
-                f"{_named(rows)}, sigma_U {means.columns.min():g} to "
-                f"{means.columns.max():g}, gradients {what}: hidden ones vary by a factor of "
-                f"{_factor(hidden.min())} to {_factor(hidden.max())}, the readout's by "
-                f"{_factor(readout)}, n = {swept['seed'].nunique().min()} or more",
-                network,
-                decided=bool(hidden.min() >= MANY and readout < MANY),
-            )
-
-
-def _measured(rows: pd.DataFrame, column: str) -> bool:
-    """Are there three values of sigma_u at which the readout has a gradient?"""
-    return len(rows) > 0 and _means(rows, column).shape[1] > 2
-
-
-def _networks(probe: Probe) -> Iterator[tuple[NetworkName, pd.DataFrame]]:
-    for _, rows in probe.groupby(["dataset", "model", "layers"]):
-        first = rows.iloc[0]
-        yield NetworkName(first["dataset"], architecture(first["model"]), first["layers"]), rows
-
-
-def _named(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    return f"{first['dataset']}, {first['model']}, {first['layers']} layers"
-
-
-def _means(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean over seeds of each population (a row) at each sigma_U of several seeds where the readout
-    has some.
-    """
-    rows = rows[rows.groupby("init.sigma_u")["seed"].transform("nunique") > 1]
-    means = rows.groupby(["population", "init.sigma_u"])[column].mean().unstack()
-    return means.loc[:, means.loc[READOUT] > 0] if len(means) else means
-
-
-def _factor(ratio: float) -> str:
-    if ratio > 1e5:
-        return "more than 1e5"
-    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
-
-
-def _probed(results: Results, values: dict[str, Any], readout: bool = False) -> pd.DataFrame:
-    """The initial states of these runs, with `layers` (how many), `layer` (which), sigma_u, bounds
-    and the gradient of the `task`.
-    """
-    probe = results.probe.assign(task=task_gradient(results))
-    if not readout:
-        probe = probe[probe["population"] != READOUT]
-    runs = where(results.runs, values)
-    runs = runs[~runs["model"].isin(UNDER_DALE)]
-    runs = runs.assign(bounds=[bounds(run) for run in runs.to_dict("records")])
-    kept = ["path", "init.sigma_u", "bounds"]
-    rows = probe.merge(runs[kept] if len(runs) else pd.DataFrame(columns=["path"]), on="path")
-    rows["layer"] = rows["population"].str.extract(r"(\d+)$")[0].astype(float)
-    rows["layers"] = rows.groupby("path")["layer"].transform("max")
-    return rows.dropna(subset="layers").astype({"layers": int}) if len(rows) else rows
+def _settled(side: Runs) -> bool:
+    """Whether these runs have left chance and were best some time before their end."""
+    best = (side["best_epoch"] / side["epoch"]).mean()
+    return not _guess(side) and bool(best <= DESIGNS["settled"])

@@ -1,5 +1,5 @@
-"""Run every experiment whose data are at hand, then show the claims of the paper by these runs
-beside those by the measurements that come with fdi: `make reproduce`, or
+"""Run all cells of experiments whose data are at hand, then show the claims of the paper by these
+runs beside those by the measurements that come with fdi: `make reproduce`, or
 
     python scripts/study/reproduce.py [--budget laptop|paper] [--results FOLDER] [--dry-run] [NAME]
 
@@ -41,7 +41,10 @@ def main(words: list[str] | None = None) -> int:
         parser.error(f"no experiment {unknown[0]}; choose from {', '.join(NAMES)}")
     planned = {name: cells(name, arguments.budget) for name in arguments.names or NAMES}
     missing = {name: _missing(several) for name, several in planned.items()}
-    ready = [name for name in planned if not missing[name]]
+    here = {
+        name: sum(cell.config.name.dataset not in missing[name] for cell in several)
+        for name, several in planned.items()
+    }
     out = console()
     rows = {
         "experiment": list(planned),
@@ -50,11 +53,11 @@ def main(words: list[str] | None = None) -> int:
         "data": [f"no {', '.join(names)}" if names else "here" for names in missing.values()],
     }
     print_table(out, rows, ["experiment"])
-    whole = sum(len(planned[name]) for name in ready)
-    print_note(out, f"to run, finished ones included: {whole:,} cells")
+    print_note(out, f"to run, finished ones included: {sum(here.values()):,} cells")
     if arguments.dry_run:
         return 0
-    failed = [name for name in ready if _run(name, arguments)]
+    ran = {name: _run(name, arguments) for name in planned if here[name]}
+    failed = [name for name, code in ran.items() if code and not missing[name]]
     _compare(arguments.results)
     report = [str(BIN / "fdi-report"), f"--results={arguments.results}"]
     failed += ["the report"] if subprocess.run(report).returncode else []

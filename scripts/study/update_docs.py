@@ -9,16 +9,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from pages import filterable
 from pages.advice import advice
-from pages.claims import full, short, standing
+from pages.claims import full, paper, short, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
 from pages.first import first_picture
-from pages.five import five, paper
 from pages.gallery import FIRST, gallery
-from pages.gradients import predicted, reached, surrogates, trials
-from pages.headline import at_their_best, headline, random_networks
+from pages.gradients import predicted, reached, surrogates
+from pages.headline import at_their_best, drawn, foretold, headline, random_networks
 from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
@@ -58,9 +58,12 @@ PAGES = (
 TABLES = {
     "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
+    "drawn": drawn,
+    "foretold": foretold,
+    "lowered": partial(mended, least=3),
+    "one_layer": partial(bounded, most=1),
     "best": at_their_best,
     "zoo": random_networks,
-    "five": five,
     "paper": paper,
     "predicted": predicted,
     "results": short,
@@ -79,7 +82,6 @@ TABLES = {
     "standing": standing,
     "surrogates": surrogates,
     "swamped": swamped,
-    "trials": trials,
     "predicting": predicting,
     "stepping": stepping,
     "laziness": laziness,
@@ -109,18 +111,30 @@ def main() -> int:
     measured = reference(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
     first_picture(measured, PICTURES / FIRST)
+    long: dict[str, tuple[str, str, str]] = {}
     for page in PAGES:
-        page.write_text(MARKED.sub(lambda table: filled(table[1], measured), page.read_text()))
+        page.write_text(written(page, measured, long))
+    (DOCS / filterable.PAGE).write_text(filterable.page(long))
     for file in sorted(EXPERIMENTS.glob("*.yaml")):
         file.write_text(head(file.stem, file.read_text()))
     print(*(DOCS / "gallery.md", *PAGES), sep="\n")
     return 0
 
 
-def filled(name: str, measured: Results) -> str:
-    """A table between its marks."""
-    table = TABLES[name](measured) if name in TABLES else behind(name, measured)
-    return f"<!-- table {name} -->\n{table}<!-- end -->\n"
+def written(page: Path, measured: Results, long: dict[str, tuple[str, str, str]]) -> str:
+    """The page with its tables filled; the `long` ones get a page of their own."""
+    text = page.read_text()
+
+    def filled(mark: re.Match[str]) -> str:
+        name = mark[1]
+        table = TABLES[name](measured) if name in TABLES else behind(name, measured)
+        if page.is_relative_to(DOCS) and filterable.long(table):
+            title = re.findall(r"^#+ (.*)$", text[: mark.start()], re.MULTILINE)[-1]
+            long[name] = title, str(page.relative_to(DOCS).with_suffix(".html")), table
+            table = filterable.link(name, table, "../" * (len(page.relative_to(DOCS).parts) - 1))
+        return f"<!-- table {name} -->\n{table}<!-- end -->\n"
+
+    return MARKED.sub(filled, text)
 
 
 if __name__ == "__main__":

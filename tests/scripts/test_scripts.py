@@ -254,17 +254,18 @@ def test_reproduction_says_what_it_costs_and_compares_at_the_end(monkeypatch, tm
     assert reproduce.main(["bounds", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"bounds +96 +about [\d.]+ min on 2 cores \(measured\) +here", said)
-    monkeypatch.setattr(reproduce, "_missing", lambda cells: ["shd"])
-    assert reproduce.main(["bounds", "--dry-run"]) == 0
-    assert "no shd" in (said := capsys.readouterr().out)
-    assert "finished ones included: 0 cells" in said
+    monkeypatch.setattr(reproduce, "_here", lambda name, root: name != "randman")
+    for name, count in (("bounds", 0), ("architectures", 6)):  # of digits
+        assert reproduce.main([name, "--dry-run"]) == 0
+        assert "no randman" in (said := capsys.readouterr().out)
+        assert f"finished ones included: {count} cells" in said
     ran = []
-    monkeypatch.setattr(reproduce, "_missing", lambda cells: [])
+    monkeypatch.setattr(reproduce, "_here", lambda name, root: True)
     monkeypatch.setattr(reproduce, "_run", lambda name, arguments: ran.append(name))
     assert reproduce.main(["bounds", "lazy", "--results", str(tmp_path)]) == 1
     assert ran == ["bounds", "lazy"]
     said = capsys.readouterr().out
-    assert re.search(r"[Oo]ne hidden layer learn.* +not measurable here +\w+ \(\d", said)
+    assert re.search(r"[Oo]ne hidden layer learn.* +not run +\w+ \(\d", said)
     assert "failed: the report" in said, "which has no runs to speak of"
 
 

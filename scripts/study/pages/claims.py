@@ -13,38 +13,40 @@ from fdi.analysis.conditions import where
 from fdi.analysis.contrasts import accuracies, contrasts, setting
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.studies import published, quotes
+from fdi.analysis.studies import published
 from fdi.study.circumstances import EPS, of_authors, standard
-from fdi.study.claims import BASELINE, RULE, SEEDS, claims, hearsay, readable, sources
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
 from fdi.study.evidence import DEEP, FLUCT, KAIMING, UNPRIMED, longest
 from pages.tables import cell, markdown, unmeasured, versus
-
-SECOND_HAND = "2"
 
 
 def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
-    return f"{_finished(claims(measured), sources())} {SEEDS}\n\n{hearsay()}\n"
+    return f"{_finished(claims(measured))} {SEEDS}\n"
 
 
 def short(measured: Results) -> str:
-    """The claims that are the paper's own: the first measurement of each and how many more there
-    are, then three results.
-    """
+    """The claims, the first measurement of each and how many more there are, then three results."""
     table = claims(measured)
-    table = table[table["source"] != SECOND_HAND].copy()
-    for column in ("measured", "without", "best"):
+    for column in ("measured", "best"):
         lines = table[column].str.split("\n")
         more = lines.str.len() - 1
         table[column] = lines.str[0] + more.map(lambda n: f"; {n} more" if n > 0 else "")
-    own = sources(tag for tag in quotes()[1] if tag != SECOND_HAND)
-    return f"{_finished(table, own)}\n\n{results(measured)}"
+    return f"{_finished(table)}\n\n{results(measured)}"
 
 
-def _finished(table: pd.DataFrame, sources: str) -> str:
+def paper(measured: Results) -> str:
+    """A row for each claim of the paper: its verdict, how many comparisons are for it, and how many
+    judge nothing.
+    """
+    table = claims(measured)[["claim", "status", "for it", "set aside"]]
+    return markdown(table.rename(columns={"claim": "claim of the paper", "status": "here"}))
+
+
+def _finished(table: pd.DataFrame) -> str:
     """The table, what decides, and what the words stand for."""
     shown = readable(table).replace("\n", "<br>", regex=True)
-    return f"{markdown(shown)}\n{RULE} Sources: {sources}.\n\n{BASELINE}"
+    return f"{markdown(shown)}\n{RULE} Sources: {sources()}.\n\n{BASELINE}"
 
 
 INITS = ("kaiming", "fluct", "fluct_calibrated")
@@ -64,7 +66,7 @@ def results(measured: Results) -> str:
     runs = where(standard(measured.runs), UNPRIMED | {"state": "done"})
     comparisons = [
         contrast
-        for contrast in longest(contrasts(runs, FLUCT, KAIMING), guesses=True)
+        for contrast in longest(contrasts(runs, FLUCT, KAIMING))
         if contrast.difference.n >= PAIRS and of_authors(contrast.run)
     ]
     if not comparisons:

@@ -44,14 +44,16 @@ def floors(measured: Results) -> str:
     return "\n".join(parts) or unmeasured(floor.COMMAND)
 
 
-def bounded(measured: Results) -> str:
-    """A row per depth and kind of bounds: both initial states, and their difference."""
+def bounded(measured: Results, most: int = 99) -> str:
+    """A row per depth, up to `most` layers, and kind of bounds: both initial states, and their
+    difference.
+    """
     rows = []
     for page in FIGURES["bounds"].data(measured).values():
         network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "x"], sort=False):
             by_init = {row["init"]: row for row in group.to_dict("records")}
-            if not set(INITS) <= set(by_init):
+            if not set(INITS) <= set(by_init) or layers > most:
                 continue
             rows.append(
                 {
@@ -71,10 +73,10 @@ def bounded(measured: Results) -> str:
 KINDS = ("usual eps, bounds", "usual eps, no bounds", "lowered eps, no bounds")
 
 
-def mended(measured: Results) -> str:
+def mended(measured: Results, least: int = 1) -> str:
     """What Kaiming weights reach at the usual floor, with the authors' bounds and without any, and
     at a lowered one without bounds, everything else as usual; networks that were run at both
-    floors.
+    floors with at least so many seeds.
     """
     rows = [
         {
@@ -84,6 +86,7 @@ def mended(measured: Results) -> str:
             "lowered to": f"{row[KINDS[2]]['optimizer.eps']:.0e}",
         }
         for row in both_floors(measured)
+        if all(row[kind]["n"] >= least for kind in KINDS[1:] if kind in row)
     ]
     columns = ["network", "epochs", *KINDS, "lowered to"]
     table = pd.DataFrame(rows).reindex(columns=columns).fillna("")

@@ -29,11 +29,12 @@ QUESTIONS = {
         "depth",
         "how_deep",
         "shallow",
+        "regime_map",
         "learning_curves",
     ),
     "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
     "Is it the optimizer?": ("floor", "gradients", "learning_rate", "which_step"),
-    "Is it the bounds on the activity?": ("bounds", "homeostasis"),
+    "Is it the bounds on the activity?": ("bounds", "homeostasis", "restore"),
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
     "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
@@ -77,14 +78,11 @@ def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) ->
         stem = file_name(name, page)
         pdf, _ = draw(module, content, pictures / stem)
         pdf.unlink()
-        where = f" {_where(page)}." if page else ""
-        sentence = escape(f"{about(module)}{where}")
+        where = f"{_where(page)}." if page else ""
+        sentence = escape(f"The same: {where}" if number else f"{about(module)} {where}".rstrip())
         anchor = "" if number else f' id="{name}"'
         file = f"{pictures.name}/{stem}.png"
-        yield (
-            f'<a{anchor} href="{file}"><img src="{file}" alt="{sentence}" loading="lazy">'
-            f"{sentence}</a>\n"
-        )
+        yield (f'<a{anchor} href="{file}"><img src="{file}" alt="" loading="lazy">{sentence}</a>\n')
 
 
 def _where(page: str) -> str:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import setting
 from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.snn.surrogate import steepness
@@ -19,7 +18,7 @@ from fdi.study import gradients
 from fdi.study.circumstances import EPS, STANDARD, constant_rate, plain, standard
 from fdi.study.evidence import FLUCT, STATES
 from fdi.study.initial_states import largest, ratios
-from pages.tables import accuracy, having, listed, markdown, unmeasured
+from pages.tables import accuracy, listed, markdown, unmeasured
 
 SEVERAL = 3  # spreads of a network that is shown
 KEYS = ["dataset", "model", "layers"]
@@ -141,38 +140,3 @@ def _of_surrogates(network: pd.DataFrame) -> Iterator[dict[str, str]]:
         lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
         row[f"kaiming, eps {LOWERED:.0e}: test accuracy (%)"] = accuracy(lowered)
         yield row
-
-
-TRIALS = "fdi-run -m dataset=cifar10 dataset.steps=50,250 init=kaiming,fluct"
-VARIED = ["optimizer.eps", "trial", "homeostasis.upper.rate"]
-
-
-def trials(measured: Results) -> str:
-    """A row per initial state, eps, length of the trial and upper bound, for networks on constant
-    images that were trained in trials of several lengths: the largest hidden gradient of the
-    task over the floor, and the accuracy.
-    """
-    runs = where(
-        standard(with_layers(measured.runs)), {"state": "done", "dataset.encoding": "constant"}
-    )
-    runs = runs.join(largest(measured)["ratio"], on="path").dropna(subset="ratio")
-    runs = having(runs, *VARIED)
-    names = [setting(run | {"trial": None}) for run in runs.to_dict("records")]
-    runs = runs.assign(network=names)
-    rows = [row for _, network in runs.groupby("network") for row in _of_trials(network)]
-    return listed(rows, TRIALS)
-
-
-def _of_trials(network: pd.DataFrame) -> Iterator[dict[str, str]]:
-    for state, values in STATES.items():
-        chosen = where(network, values).dropna(subset="trial")
-        for (eps, trial, bound), runs in chosen.groupby(VARIED, dropna=False):
-            yield {
-                "network": runs["network"].iloc[0],
-                "initial state": state,
-                "eps": f"{eps:g}",
-                "trial (s)": f"{trial:g}",
-                "upper bound (Hz)": "none" if pd.isna(bound) else f"{bound:g}",
-                "gradient over floor": f"{runs['ratio'].median():.0e}",
-                "test accuracy (%)": accuracy(runs),
-            }
