@@ -78,7 +78,7 @@ class Figure:
     label: str = ""
     legend: str = ""
     scale: str = field(default="auto", metadata={"choices": SCALES})
-    columns: Count = 1
+    columns: Count = 2
     height: Annotated[float, Range(least=0.5)] = 1.4
     names: dict[str, Any] = field(default_factory=dict)
 

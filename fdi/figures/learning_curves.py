@@ -91,12 +91,11 @@ ABOUT = (
 )
 NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
-SIZE = (style.COLUMN, style.ROW)
+SIZE = (style.COLUMN, 1.6)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
 MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a page
-POPULATIONS = 4  # of a page; of more the first, the middle and the last
-BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
+POPULATIONS = 3  # of a page; of more the first, the middle and the last
 
 
 def data(results: Results) -> dict[str, Page]:
@@ -123,6 +122,7 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
+        named = [n for n in named if n != "dataset.name"]  # as the data set is
         for values, places in conditions(group, named):
             members = group.iloc[places]
             varied = [
@@ -137,11 +137,11 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
             metric = metric_of(shown)
             page, left = _few(lines(shown, by, read, wanted), metric)
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_distinction(chosen, varied)]
+                title = [_setting(chosen), words.condition(shown), _distinction(chosen, varied)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 found[_key(group, named, values)] = page.assign(
                     finding=_finding(page, metric),
-                    title=", ".join(title),
+                    title=", ".join(filter(None, title)),
                     source=source(shown),
                     metric=str(metric),
                 )
@@ -159,7 +159,7 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
         or (group[column] == value).mean() <= MAJORITY
         or group[column].isna().any()
     ]
-    return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
+    return name(*zip(*differing)).replace(", ", "_").replace(" = ", "_")
 
 
 def _setting(runs: Runs) -> str:
@@ -194,12 +194,12 @@ def _finding(page: Page, metric: Metric) -> str:
     names = names.drop_duplicates("line")
     form, unit = (".0f", " %") if metric.unit == "%" else (".3g", "")
     each = [
-        f"{words.init(init, True)} {mean:{form}}{unit}"
-        for init, mean in zip(names["init"], names["mean"])
+        f"{mean:{form}}{unit} ({words.init(n)})" for n, mean in zip(names["init"], names["mean"])
     ]
     ends = ["high", "low"][:: metric.sign]
-    lead = metric.sign * (names[ends[1]].iloc[0] - names[ends[0]].iloc[-1])
-    overlap = len(names) > 1 and lead <= 0
+    overlap = (
+        len(names) > 1 and metric.sign * (names[ends[1]].iloc[0] - names[ends[0]].iloc[1]) <= 0
+    )
     named = "" if metric == ACCURACY else f" {metric},"
     said = f"Validation{named} after the last epoch: {', '.join(each)}"
     return f"{said} (intervals overlap)" if overlap else said
@@ -208,25 +208,20 @@ def _finding(page: Page, metric: Metric) -> str:
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
 
 
-def _distinction(runs: Runs, columns: Sequence[str]) -> list[str]:
-    """What tells these runs from other sets with the same data set and model, in words."""
+def _distinction(runs: Runs, columns: Sequence[str]) -> str:
+    """What else tells these runs from other sets with the same data set and model, in words."""
     others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
-    differing = told(others, runs[others].astype(object).iloc[0])
-    return [text for text in (words.condition(runs), differing) if text] if columns else []
+    return told(others, runs[others].astype(object).iloc[0])
 
 
 def panels(page: Page) -> list[list[str]]:
-    """The layout: both accuracies in the first row, the rates of the populations below, two or
-    three a row; of many populations the first, the middle and the last.
+    """Both accuracies, and narrower the rates; of many populations the first, the middle and the
+    last.
     """
     rates = [quantity for quantity in page["quantity"].unique() if quantity not in TITLES]
     if len(rates) > POPULATIONS:
         rates = [rates[0], rates[len(rates) // 2], rates[-1]]
-    per_row = 2 if len(rates) in (2, 4) else min(len(rates), 3)
-    rows = [list(TITLES), *(rates[i : i + per_row] for i in range(0, len(rates), per_row or 1))]
-    widths = [BASE // len(TITLES), *(BASE // per_row for _ in rows[1:])]
-    spread = [[name for name in row for _ in range(width)] for row, width in zip(rows, widths)]
-    return [row + ["."] * (BASE - len(row)) for row in spread]
+    return [[quantity for quantity in TITLES for _ in range(2)] + rates]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -253,9 +248,9 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         *entries(page),
         *[Patch(color=style.PRIME, label="priming, before the task")] * primed,
     ]
-    for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
-    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+    for panel in axes.values():
+        panel.set_xlabel("epoch")
+    sheet.head(axes, handles, page)
 
 
 def entries(page: Page) -> list[Artist]:

@@ -61,7 +61,7 @@ def _finding(table: pd.DataFrame) -> str:
     overlap = " (intervals overlap)" * bool(most["x_low"] <= least["x_high"])
     return (
         f"{words.init(least['init'])}: {least['x']:,.0f} operations per sample, "
-        f"{words.init(most['init'], True)} {most['x']:,.0f}{overlap}"
+        f"{words.init(most['init'])} {most['x']:,.0f}{overlap}"
     )
 
 

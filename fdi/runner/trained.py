@@ -180,8 +180,8 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
     spike, y is the unit; the populations of a network above each other; of more than 400 neurons as
     many, the same number of each map), potential (of the first neurons of the last population, in
-    units of theta), readout (of each class), label (y: the class). Raises ValueError where the data
-    are not there: nothing is downloaded.
+    units of theta), readout (of each class), label (y: the class), optimizer.lr and optimizer.eps.
+    Raises ValueError where the data are not there: nothing is downloaded.
     """
     with only_reading():
         data, network = build.dataset(run.config), run.network
@@ -198,6 +198,11 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
         *_traces("potential", potentials, time),
         *_traces("readout", activity.readout[:, 0], time),
         pd.DataFrame({"part": "label", "unit": 0, "x": [0.0], "y": labels[:1]}),
+        *(
+            pd.DataFrame({"part": f"optimizer.{key}", "unit": 0, "x": [0.0], "y": [value]})
+            for key, value in run.config.optimizer.items()
+            if key in ("lr", "eps")
+        ),
     ]
     source = f"test sample {sample} of {run.directory}"
     return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)

@@ -11,12 +11,11 @@ from matplotlib.axes import Axes
 from fdi.analysis.best import Side, networks
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
-from fdi.figures import marks, sheet, style
+from fdi.figures import marks, sheet, style, words
 from fdi.figures.best import PANELS
 
-NAMES = {"kaiming": "Kaiming", "fluct": "fluctuation-\ndriven"}
+NAMES = ("kaiming", "fluct")
 FAMILY = ["dataset", "model", "epochs", "settings"]
-TOP, APART = 94.0, 16.0  # of the highest label, and between two, in points of accuracy
 
 
 def first_picture(measured: Results, picture: Path) -> None:
@@ -30,13 +29,19 @@ def first_picture(measured: Results, picture: Path) -> None:
     family = max(table.groupby(FAMILY), key=lambda group: group[1]["layers"].nunique())[1]
     if family["layers"].nunique() < 2:
         return
+    runs = pd.concat([*family["runs"]])
+    steps = {
+        setting: words.between(pd.concat([*of["runs"]])["optimizer.lr"], PANELS[str(setting)])
+        for setting, of in family.groupby("setting")
+    }
     with style.alone():
         figure, axes = sheet.page([list(PANELS)], row=1.75)
-        for setting, title in PANELS.items():
+        for setting in PANELS:
             _panel(axes[setting], family[family["setting"] == setting], family)
-            axes[setting].set_title(title)
+            axes[setting].set_title(steps[setting])
         axes["common"].set_ylabel("test accuracy (%)")
-        axes["best"].set_yticklabels([])
+        setting = words.trained(runs, ["optimizer.lr"])
+        sheet.above(figure, [], "", f"{setting}; dots: seeds; lines: means")
         sheet.save(figure, picture.with_suffix(""))
     picture.with_suffix(".pdf").unlink()
 
@@ -45,6 +50,7 @@ def _row(side: Side) -> dict[str, object]:
     seeds = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
     chance = PERCENT / side.runs["classes"].iloc[0]
     row = {"init": side.init, "setting": side.setting, "seeds": [*seeds], "chance": chance}
+    row |= {"runs": side.runs}
     return side.network | row
 
 
@@ -61,15 +67,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, family: pd.DataFrame) -> None:
             axes.scatter([place] * len(seeds), seeds, s=12, color=color, alpha=0.5, linewidths=0)
         means = [np.mean(seeds) for seeds in line["seeds"]]
         axes.plot(places, means, **style.look(init) | {"linewidth": 1.4, "linestyle": "-"})
-        ends[init] = (places[-1], means[-1])
-    order = sorted(ends, key=lambda init: -ends[init][1])
-    for place, init in enumerate(order):
-        x, y = ends[init][0], min(ends[init][1], TOP)
-        y = TOP - APART if place and y > TOP - APART else y
-        axes.text(x + 0.12, y, NAMES[init], color=style.color(init), va="center", fontsize=7)
-    axes.axhline(family["chance"].iloc[0], **marks.CHANCE, zorder=0)
-    axes.text(-0.2, family["chance"].iloc[0] + 2, "chance", color="0.4", fontsize=6)
-    axes.set_xlim(-0.3, len(depths) - 0.1 + 0.28 * len(depths))
+        ends[words.init(init)] = (float(means[-1]), color)
+    chance = family["chance"].iloc[0]
+    axes.axhline(chance, **marks.CHANCE, zorder=0)
+    axes.set_xlim(-0.3, len(depths) - 0.7)
     axes.set_ylim(0, 103)
     axes.set_xticks(range(len(depths)), [f"{depth}" for depth in depths])
     axes.set_xlabel("hidden layers")
+    marks.ends(axes, ends | {"chance": (chance, "0.4")})
