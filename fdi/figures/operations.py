@@ -41,7 +41,7 @@ def data(results: Results) -> dict[str, Page]:
         pages[f"{dataset}_{model}"] = table.assign(
             metric=metric_of(runs).title,
             finding=_finding(table),
-            title=f"{words.setting(runs, 'epochs')}: {words.over(table['n'])}",
+            title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
             source=source(runs),
         )
     return pages

@@ -60,9 +60,9 @@ def plain(content: pd.DataFrame) -> pd.DataFrame:
     as matplotlib shows it. What users name their runs is no formula, and one that cannot be read
     would end the command; only the symbols of fdi are.
     """
-    if {"n", "low", "high"} <= {*content}:
-        enough = content["n"] >= words.LEAST
-        content = content.assign(**content[["low", "high"]].where(enough))
+    ends = [name for name in content if name.rpartition("_")[2] in ("low", "high")]
+    if ends and "n" in content:
+        content = content.assign(**content[ends].where(content["n"] >= words.LEAST))
     text = content.select_dtypes(["object", "string"])
     return content.assign(**{name: text[name].map(_plain, na_action="ignore") for name in text})
 
