@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fdi import data, figures, init, interop
     from fdi.config import Error, Mistake
+    from fdi.interop.foreign import initialize
     from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.runner.trained import Trained
 
@@ -21,6 +22,7 @@ __all__ = [
     "data",
     "figures",
     "init",
+    "initialize",
     "interop",
     "load",
     "probe",
@@ -56,6 +58,8 @@ if not TYPE_CHECKING:  # it would make every name, misspelt ones too, one of any
             return import_module(f"fdi.{name}")
         if name in ("Error", "Mistake"):
             return getattr(import_module("fdi.config"), name)
+        if name == "initialize":
+            return getattr(import_module("fdi.interop.foreign"), name)
         if name in __all__:
             return getattr(import_module("fdi.notebook.calls"), name)
         from difflib import get_close_matches

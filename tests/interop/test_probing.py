@@ -92,12 +92,12 @@ def told(net, **options: Any) -> str:
 
 def test_the_verdict_speaks_of_the_state_and_of_the_optimizer():
     assert told(network(0.1)).startswith("lif1 is silent, and its weights have almost no gradient")
-    assert "init" not in told(network(0.1)).replace("fdi.interop.initialize", "")
+    assert "init" not in told(network(0.1)).replace("fdi.initialize", "")
     net = network()
     adam = torch.optim.Adam(net.parameters(), eps=10.0)
     said = told(net, loss=loss, optimizer=adam)
     assert re.search(r"gradient, \S+, is \S+ times below what Adam with eps=10 follows", said)
-    assert "lower its eps, or fdi.interop.initialize" in said
+    assert "lower its eps, or fdi.initialize" in said
     assert "below what" not in told(net, loss=loss, optimizer=torch.optim.Adam(net.parameters()))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-9)
     said = told(net, loss=loss, optimizer=sgd)
