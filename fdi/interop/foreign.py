@@ -96,7 +96,7 @@ def initialize(
     strategy = init if isinstance(init, Strategy) else named(init, **options)
     if isinstance(init, Strategy) and options:
         raise Mistake(f"{min(options)} is given to a Strategy that is already made")
-    with unchanged(network, generator):
+    with unchanged(network, generator, weights=False):
         random = generator or Generator().manual_seed(int(torch.randint(2**62, ())))
         if isinstance(network, Network):
             drawn = deepcopy(network).cpu()
@@ -124,9 +124,11 @@ def checked(dt: float | None) -> float:
 
 
 @contextmanager
-def unchanged(network: nn.Module, generator: Generator | None = None) -> Iterator[None]:
-    """Within it weights may change, and where random numbers come from, unless an error is raised;
-    all else is as before.
+def unchanged(
+    network: nn.Module, generator: Generator | None = None, weights: bool = True
+) -> Iterator[None]:
+    """Afterwards all is as before; without `weights` all but them and where random numbers come
+    from, unless an error is raised.
     """
     if any(nn.parameter.is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
         raise Mistake(
@@ -142,7 +144,7 @@ def unchanged(network: nn.Module, generator: Generator | None = None) -> Iterato
         for each, given in generators:
             each.set_state(given)
         raise
-    before.restore(parameters=False)
+    before.restore(weights)
 
 
 def _drawn(seen: Seen, strategy: Strategy, generator: Generator) -> Activity:

@@ -237,12 +237,12 @@ def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Call
     """A trial that leaves the random numbers of others alone, uncompiled: compiled code calls no
     hooks.
     """
-    simulate = simulate or partial(trial_of, module)
+    given = partial(trial_of, module) if simulate is None else simulate
 
     def run() -> Any:
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
         with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
-            return simulate(batch)
+            return given(batch)
 
     return run
 
@@ -288,7 +288,9 @@ def _measure(population: Population, network: Foreign) -> None:
         population.spiking = not isinstance(error, NotSpiking)
         return
     each = population.neuron.each
-    population.neurons = each if population.units == (len(each),) else (population.neuron,)
+    population.neurons = each or (population.neuron,)
+    if each and population.units != (len(each),):
+        population.reason = f"{population.label}: its constants are not one for each neuron"
 
 
 def _plan(network: Foreign, population: Population, power: float | None) -> None:

@@ -132,7 +132,7 @@ def _snntorch(neuron: Any, dt: float) -> Twin:
     shape = tuple(torch.broadcast_shapes((1,), *(constant.shape for constant in constants)))
 
     def step(x: Tensor) -> Tensor:
-        twin(x)
+        twin.forward(x)  # without hooks of others
         return twin.mem
 
     tau_syn = None if alpha is None else _mean(-dt / alpha.log())
@@ -155,7 +155,7 @@ def _norse(neuron: Any, dt: float) -> Twin:
 
     def step(x: Tensor) -> Tensor:
         nonlocal state
-        _, state = twin((x[None] if whole else x).to(device), state)
+        _, state = twin.forward((x[None] if whole else x).to(device), state)
         return getattr(state, "lif", state).v
 
     tau_mem, tau_syn = (
@@ -174,7 +174,7 @@ def _spikingjelly(neuron: Any, dt: float) -> Twin:
     twin.store_v_seq = False
 
     def step(x: Tensor) -> Tensor:
-        twin(x)
+        twin.forward(x)  # without hooks of others
         return twin.v
 
     tau_mem = _mean(twin.tau) * dt if hasattr(twin, "tau") else None
@@ -192,7 +192,7 @@ def _sinabs(neuron: Any, dt: float) -> Twin:
     squeezed = hasattr(twin, "num_timesteps")  # takes batch and time as one axis
 
     def step(x: Tensor) -> Tensor:
-        twin(x if squeezed else x[:, None])
+        twin.forward(x if squeezed else x[:, None])
         return twin.v_mem
 
     if squeezed:

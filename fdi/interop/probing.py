@@ -106,9 +106,9 @@ def probe(
             run = running(module, data, simulate)
             rows = _of_others(module, data, run, checked(dt), is_analogue(data, kind))
         gradients = {} if loss is None else _gradients(module, loss(run()))
-    for row in rows:
-        row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
-        row |= _pull(row["parts"], gradients)
+        for row in rows:
+            row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
+            row |= _pull(row["parts"], gradients)
     training = None if optimizer is None else _training(optimizer)
     if optimizer is not None:
         follow_gradients(rows, optimizer)

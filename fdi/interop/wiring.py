@@ -103,7 +103,7 @@ class Weights:
             return "it is frozen (requires_grad=False)"
         before = Snapshot(self.layers)
         try:
-            self.weight.copy_(torch.randn(self.weight.shape) / self.fan_in**0.5)
+            self.weight.normal_(0.0, self.fan_in**-0.5, generator=torch.Generator())
             self.write()
         except Unwritable as error:
             return f"{error}; remove it while fdi draws the weights"
@@ -387,7 +387,7 @@ class _Trace(TorchFunctionMode):
         for call in self.called:
             own = places.setdefault(call.module, [])
             joined = Population(call.name, call.module, set(call.sources), set(call.calls))
-            joined.reason = call.reason
+            joined.reason, joined.units = call.reason, call.units
             for other in list(own):
                 if other.sources & call.sources or not (other.sources and call.sources):
                     own.remove(other)
@@ -428,7 +428,7 @@ class _Trace(TorchFunctionMode):
         leaf = name in self.layers or library(part) or spikes_unknown(part)
         if not leaf and ("Pool" in type(part).__name__ or "Dropout" in type(part).__name__):
             self.hooks.append(part.register_forward_hook(self._passed(name)))
-        if not leaf:
+        if not leaf or isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
             return
 
         def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
