@@ -356,7 +356,7 @@ BUILT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: chain(
             nn.Unflatten(1, (1, INPUTS)), nn.Conv1d(1, 4, 5), several(torch.rand(4, 1) * 0.5 + 0.4)
         ),
-        "",
+        "not one for each neuron",
     ),
     "no leak": (lambda: net(lif1=LIF(1.0)), "-fc1"),
     "threshold below rest": (lambda: net(lif1=LIF(0.9, -1.0)), "-fc1"),
@@ -526,7 +526,8 @@ def spread(network: nn.Module, neuron: Any, run: Callable[[Tensor], Any], batch:
         neuron.register_forward_pre_hook(lambda part, args: given.append(args[0].clone())),
         neuron.register_forward_hook(lambda part, args, out: emitted.append(spikes_of(out))),
     ]
-    run(batch)
+    with torch.compiler.set_stance("force_eager"):  # to compile a loop takes a minute
+        run(batch)
     for hook in hooks:
         hook.remove()
     current, before = over_time(neuron, given), over_time(neuron, emitted).roll(1, 0)
