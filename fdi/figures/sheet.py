@@ -60,7 +60,7 @@ def plain(content: pd.DataFrame) -> pd.DataFrame:
     as matplotlib shows it. What users name their runs is no formula, and one that cannot be read
     would end the command; only the symbols of fdi are.
     """
-    ends = [name for name in content if name.rpartition("_")[2] in ("low", "high")]
+    ends = [name for name in content if str(name).rpartition("_")[2] in ("low", "high")]
     if ends and "n" in content:
         content = content.assign(**content[ends].where(content["n"] >= words.LEAST))
     text = content.select_dtypes(["object", "string"])

@@ -25,9 +25,7 @@ FLOORS = (1e-16, 1e-24, 1e-30)  # of eps; in float32 the square of what lies bel
 SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
 SIZE, STATE = "size of the weights", "initial state"
-INITIALIZE = (
-    "fdi.interop.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
-)
+INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
 PARTS = 5  # of the samples: one to choose by, one to prove it
 SEARCH, PROOF = 1000, 0  # seeds of the order of batches
 Batch = tuple[Tensor, Tensor]
@@ -122,7 +120,7 @@ def of_network(
     a whole trial from a fresh state; returns the score of each class, [B, classes]; `loss(scores,
     labels)`. `optimizer`: over the weights; the step is changed in all of its groups alike, eps
     where it has one. `dt`: duration of a step in seconds, for a network whose neurons
-    fdi.interop.initialize knows; without it, initial weights are tried in other sizes. A training
+    fdi.initialize knows; without it, initial weights are tried in other sizes. A training
     has `epochs` passes over the data; `trainings`: what the search for a step may cost.
 
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
@@ -256,7 +254,7 @@ class _Search:
                 self._initialize(value)
 
     def _initialize(self, sigma_u: float) -> None:
-        from fdi.interop import initialize
+        from fdi.interop.foreign import initialize
 
         assert isinstance(self.network, nn.Module)
         generator = torch.Generator().manual_seed(SEARCH)
