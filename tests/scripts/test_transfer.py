@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fdi.init.theory import psp_kernel
+import fdi
+from fdi.cli.cells import compose_cells
+from fdi.cli.run import parse
+from fdi.init.theory import psp_kernel, psp_kernel_integrals
 
 STUDY = Path(__file__).parents[2] / "scripts" / "study"
 TAUS = (20e-3, 10e-3, 2e-3)
@@ -46,4 +49,23 @@ def test_the_best_step_is_the_middle_of_those_as_good(transfer):
     rows = [*network(8, plateau), *network(16, {0.01: 0.9, 0.02: 0.4}), *network(32, {0.01: 0.1})]
     best = transfer.best(pd.DataFrame(rows)).set_index("model.hidden")
     assert best["lr"].to_dict() == pytest.approx({8: np.sqrt(0.02 * 0.04), 16: 0.01})
-    assert best["end"].to_dict() == {8: False, 16: True}
+
+
+def test_a_network_loses_where_the_others_choose_another_step(transfer):
+    valid = pd.Series({0.01: 0.5, 0.1: 0.9})
+    usual = dict.fromkeys([*transfer.NETWORK, *transfer.UNITS], 1)
+    rows = [
+        usual | {"model.hidden": h, "lr": lr, "valid": valid} for h, lr in ((8, 0.1), (16, 0.01))
+    ]
+    lr = transfer.ratios(pd.DataFrame(rows)).iloc[0]
+    assert lr[["all", "width", "lost", "most"]].tolist() == pytest.approx([10, 10, 20, 40])
+
+
+def test_the_probe_knows_what_a_step_does_in_one_direction(transfer, tmp_path):
+    words = ["engine=reference", "dataset.samples=20", "model.hidden=16", "model.depth=2"]
+    (cell,) = compose_cells(parse(words))
+    probed = fdi.probe(*words, results=tmp_path).iloc[:2]
+    eps_bar, eps_hat = psp_kernel_integrals(*TAUS)
+    n_nu = (probed["theory_sigma_u"] / probed["weight_rms"]) ** 2 / eps_hat
+    moved = transfer.layers(cell.config)
+    assert moved["one direction"].tolist() == pytest.approx((n_nu * eps_bar).tolist(), rel=1e-3)
