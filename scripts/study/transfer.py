@@ -179,11 +179,13 @@ def picture(table: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, len(UNITS) + 1, sharey=True)
     for axes, unit in zip(panels, ("lr", *UNITS)):
         for family, rows in table.groupby(FAMILY):
-            look = style.look(family[FAMILY.index("init")], line=False)
-            axes.plot(rows["lr"], rows[unit] / np.exp(np.log(rows[unit]).mean()), **look)
+            init, values = family[FAMILY.index("init")], rows[unit]
+            values = values / np.exp(np.log(values).mean())
+            axes.plot(rows["lr"], values, **style.look(init, line=False), label=init)
         axes.axhspan(2**-0.5, 2**0.5, color="0.9", zorder=0)
         axes.set(xscale="log", yscale="log", title=unit, xlabel="best step")
     panels[0].set_ylabel("over its geometric mean")
+    panels[0].legend(fontsize=6)
     return figure
 
 
