@@ -32,7 +32,8 @@ from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build
 from fdi.runner.training import initial_network
 from fdi.snn.network import Network, Projection
-from fdi.snn.objective import LowerBound, UpperBound
+from fdi.snn.neuron import Population
+from fdi.snn.objective import Bound
 from fdi.train.trainer import Phase, Progress, Trainer
 
 NEAR = 1e-9
@@ -72,11 +73,12 @@ def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
             f"trainer.batch_size = {config.trainer.batch_size} must divide the {len(data.train)} "
             f"training samples: stork weighs all batches alike"
         )
-    network, phases = build.network(config, data), build.training_phases(config, data)
+    network = build.network(config, data)
+    phases = build.training_phases(config, data, network)
     context: Any = SimpleNamespace(
         config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
     )
-    network.load_weights(initial_network(context)[0].weights())
+    network.load_weights(initial_network(context).network.weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}
     ours: list[Row] = []
@@ -203,7 +205,7 @@ def _model(
             model=model,
             input_group=below,
             recurrent=any(each.recurrent for each in afferents),
-            regs=_bounds(phase, hidden.shape),
+            regs=_bounds(phase, hidden),
         )
         if kind == "dale":
             tau_inh = config.model.tau_inh
@@ -264,18 +266,19 @@ def _convolution(
     )
 
 
-def _bounds(phase: Phase, shape: tuple[int, ...]) -> list[Any]:
+def _bounds(phase: Phase, population: Population) -> list[Any]:
     """In spikes a trial, as both libraries have them; a bound on a map is one on its mean."""
     from stork import regularizers
 
-    lower: LowerBound | None = phase.objective.lower
-    upper: UpperBound | None = phase.objective.upper
-    axes = tuple(range(-max(1, len(shape) - 1), 0))
     found = []
-    if lower is not None:
-        found.append(regularizers.LowerBoundL2(lower.strength, lower.threshold, dims=False))
-    if upper is not None:
-        found.append(regularizers.UpperBoundL2(upper.strength, upper.threshold, dims=axes))
+    for side in ("lower", "upper"):
+        bound: Bound | None = getattr(phase.objective, side)
+        if bound is None or not bound.holds_for(population.name):
+            continue
+        axes = max(1, len(population.shape) - 1) if bound.axes is None else bound.axes
+        kind = getattr(regularizers, f"{side.capitalize()}BoundL{bound.norm}")
+        dims = tuple(range(-axes, 0)) or False
+        found.append(kind(bound.strength, bound.threshold, dims=dims))
     return found
 
 

@@ -143,4 +143,4 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 
 def _needed(column: str) -> bool:
     """Whether figures and tables need this column of metrics.csv."""
-    return column.endswith("/accuracy") or column.startswith("rate/")
+    return column.endswith("/accuracy") or column.startswith(("rate/", "probe/"))

@@ -154,6 +154,13 @@ def _one_of(*choices: str) -> Any:
 class Bound:
     strength: NotNegative = MISSING
     rate: NotNegative = MISSING
+    norm: Annotated[int, Range(least=1, most=2)] = MISSING
+    layers: list[str] = MISSING
+
+
+@dataclass
+class LowerBound(Bound):
+    over: str = _one_of("neuron", "channel")
 
 
 @dataclass
@@ -162,7 +169,7 @@ class Homeostasis:
     prime_epochs: Index = MISSING
     fresh_optimizer: bool = MISSING
     upper: Bound = field(default_factory=Bound)
-    lower: Bound = field(default_factory=Bound)
+    lower: LowerBound = field(default_factory=LowerBound)
 
 
 @dataclass
@@ -238,6 +245,7 @@ class Config:
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
     threads: Count | None = MISSING
     probe: str = _one_of("before", "only", "none")
+    probe_every: Index = MISSING
     tags: list[str] = MISSING
     note: str | None = MISSING
     dry_run: bool = MISSING

@@ -4,7 +4,7 @@ and interval over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,24 @@ from fdi.figures.sweeps import best_set, guessed, source, usual
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
 
-def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
-    """The lines of runs that differ in seed and initialization only; empty where they have no
-    curves.
+Read = Callable[[Runs], pd.DataFrame]
+
+
+def learned(quantity: str) -> bool:
+    """Whether the figure shows this column of metrics.csv."""
+    return quantity in ACCURACIES or quantity.startswith("rate/")
+
+
+def lines(
+    runs: Runs, columns: Sequence[str], read: Read, wanted: Callable[[str], bool]
+) -> pd.DataFrame:
+    """The lines of runs that differ in seed and initialization only, of what is `wanted` of the
+    curves that `read` finds; empty where they have none.
     """
     parts: list[pd.DataFrame] = []
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _spread(results.curves_of(members))
+        rows = _spread(read(members), wanted)
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -40,21 +50,23 @@ def lines(runs: Runs, columns: Sequence[str], results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _spread(metrics: pd.DataFrame) -> pd.DataFrame:
+def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
     from the start of the task, that all of its seeds have.
     """
     primed = (metrics["phase"] == "prime").groupby(metrics["path"], observed=True).transform("sum")
     measured = metrics.dropna(axis="columns", how="all")
-    quantities = [q for q in map(str, measured) if q in ACCURACIES or q.startswith("rate/")]
+    quantities = list(filter(wanted, map(str, measured)))
     if not quantities:
         return pd.DataFrame()
     parts, means = [], seed_means(measured, quantities, metrics["epoch"] - primed)
     for quantity in quantities:
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
-        scale, most = (PERCENT, PERCENT) if quantity in ACCURACIES else (1.0, np.inf)
+        share = quantity in ACCURACIES or "/decoded/" in quantity
+        scale, most = (PERCENT, PERCENT) if share else (1.0, np.inf)
+        least = -np.inf if "mean/" in quantity else 0
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
-        low, high = spread["low"].clip(lower=0), spread["high"].clip(upper=most)
+        low, high = spread["low"].clip(lower=least), spread["high"].clip(upper=most)
         epochs = shared.index.to_numpy()
         parts.append(spread.assign(low=low, high=high, epoch=epochs, quantity=quantity))
     return pd.concat(parts)
@@ -95,8 +107,13 @@ def data(results: Results) -> dict[str, Page]:
     than six lines it keeps one of each initialization, and of these six. Sets that only guess have
     no page.
     """
+    return pages(results, results.curves_of, learned)
+
+
+def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[str, Page]:
+    """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
-    pages: dict[str, pd.DataFrame] = {}
+    found: dict[str, pd.DataFrame] = {}
     for _, group in groups(done, ["dataset", "model"]):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
@@ -112,14 +129,14 @@ def data(results: Results) -> dict[str, Page]:
             shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
-            page, left = _few(lines(shown, by, results))
+            page, left = _few(lines(shown, by, read, wanted))
             if len(page) and not guessed(chosen):
                 title = [_setting(chosen), *_distinction(chosen, varied)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                pages[_key(group, named, values)] = page.assign(
+                found[_key(group, named, values)] = page.assign(
                     finding=_finding(page), title=", ".join(title), source=source(shown)
                 )
-    return pages
+    return found
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
@@ -211,16 +228,24 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     _finish(axes, list(TITLES), 100.0, page)
     highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
     _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
+    primed = bool(page["epoch"].min() < 1)
+    handles = [
+        *entries(page),
+        *[Patch(color=style.PRIME, label="priming, before the task")] * primed,
+    ]
+    for quantity in {*panels(page)[-1]} - {"."}:
+        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
+    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+
+
+def entries(page: Page) -> list[Artist]:
+    """The lines of the legend."""
     handles: list[Artist] = []
     for line, rows in page.groupby("line", sort=False):
         thin: style.Look = {"linewidth": 0.7} if rows["n"].iloc[0] == 1 else {}
         look = style.look(rows["init"].iloc[0], rows["number"].iloc[0])
         handles.append(sheet.entry(look | thin, str(line), rows["n"].head(1)))
-    primed = bool(page["epoch"].min() < 1)
-    handles += [Patch(color=style.PRIME, label="priming, before the task")] * primed
-    for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
-    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+    return handles
 
 
 def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:

@@ -148,9 +148,14 @@ def beside(
     order: Sequence[Any],
     names: Sequence[str],
 ) -> None:
-    """A point with its interval for each initial state, at each x in this order."""
+    """A point with its interval for each initial state, at each x in this order; a level for one
+    that has no x.
+    """
     for i, initial in enumerate(initials):
         shown = initial.rows(rows)
+        for _, row in shown[shown["x"].isna()].iterrows():
+            level(axes, row, initial.look())
+        shown = shown.dropna(subset=["x"])
         x = shown["x"].map(list(order).index).astype(float)
         x = x + WIDTH * ((i + 0.5) / len(initials) - 0.5)
         points(axes, shown.assign(x=x), initial.look() | {"linestyle": ""})

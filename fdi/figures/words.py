@@ -42,6 +42,7 @@ INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, bas
     "ikun": Traits("IKUN", "#CC6677", "p", 1),
     "spytorch": Traits("SpyTorch", "#996633", "*", 4),
     "micheli": Traits("Micheli et al.", "#C4B000", "h", 2),
+    "homeostatic": Traits("homeostatic", "#661100", "8"),
     "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
 }  # a mark each, so that they are told apart in grey, too
 SHORT = {"fluct_calibrated": "fluct., corrected"}

@@ -39,9 +39,10 @@ def probe(
     strategy: Strategy,
     nu_input: float,
     measure: Measure | None = None,
+    selective: bool = False,
 ) -> list[dict[str, Any]]:
     """A row for each population, from one batch. `measure`: simulates it with moments, if that has
-    begun while the weights were drawn.
+    begun while the weights were drawn; `selective`: with `selectivity`.
 
     `target_*`: mean and spread of U that the strategy aims at (None if it aims at none).
     `theory_*`: what the theory predicts from the drawn weights and the measured rates of their
@@ -102,6 +103,8 @@ def probe(
                 **_pulls(population, afferents, whole, task, exchanged),
             }
         )
+        if selective:
+            rows[-1] |= selectivity(activity.counts[population.name], labels)
     nothing = dict.fromkeys(rows[0])
     readout = network.readout
     rows.append(
@@ -148,6 +151,37 @@ def _firing(
         "upper": _penalty(objective.upper, counts),
         "lower": _penalty(objective.lower, counts),
     }
+
+
+def selectivity(counts: Tensor, labels: np.ndarray) -> dict[str, float | None]:
+    """`fano`: the variance of a neuron's spike counts N over samples by their mean, mean over the
+    neurons that fire; `decoded`: the share of samples whose class a linear readout of the counts
+    knows that has seen all others, a ridge regression of each class's indicators Y:
+
+        Y_b - (Y_b - F_b) / (1 - H_bb),   F = H Y,   H = K (K + lambda)^-1 + 1 / B
+
+    with K [B, B] the products of the samples' counts [B, ...] without their means, and lambda = tr
+    K / B; the formula is that of leaving one out (Allen 1974). Without a spike fano is None;
+    where counts do not differ decoded is the chance level, and None where the targets are no
+    classes of samples.
+    """
+    n = counts.detach().cpu().flatten(1).double()
+    mean = n.mean(0)
+    fires = mean > 0
+    ratios = n.var(0, correction=0)[fires] / mean[fires]
+    fano = float(ratios.mean()) if fires.any() else None
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        return {"fano": fano, "decoded": None}
+    classes = int(labels.max()) + 1
+    kernel = (n - mean) @ (n - mean).T
+    samples, penalty = len(n), float(kernel.trace()) / len(n)
+    if not penalty:
+        return {"fano": fano, "decoded": 1 / classes}
+    hat = torch.linalg.solve(kernel + penalty * torch.eye(samples), kernel) + 1 / samples
+    given = torch.eye(classes, dtype=torch.float64)[torch.from_numpy(labels.astype(np.int64))]
+    left = given - (given - hat @ given) / (1 - hat.diagonal())[:, None]
+    right = left.argmax(1).numpy() == labels
+    return {"fano": fano, "decoded": float(right.mean())}
 
 
 Gradients = dict[str, Tensor]

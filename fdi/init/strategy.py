@@ -55,6 +55,7 @@ class Strategy(ABC):
     `nu`: which rates the sources are taken to fire at, see fdi.init.strategy; None if it does not
     matter. `baseline`: is it one of those that fluctuation-driven initialization is compared with?
     `target_in_first_layer_only`: do further layers aim at something else than `target`?
+    `homeostatic`: is it fdi.init.homeostatic.Homeostatic?
     A strategy works on every architecture or refuses with a ValueError of one sentence. One of your
     own inherits from this class, and needs `draw` alone.
     """
@@ -62,6 +63,7 @@ class Strategy(ABC):
     nu: Any = None
     baseline: ClassVar[bool] = False
     target_in_first_layer_only: ClassVar[bool] = False
+    homeostatic: ClassVar[bool] = False
 
     @abstractmethod
     def draw(self, drawing: Drawing) -> None:

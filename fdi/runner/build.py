@@ -262,7 +262,23 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
     return Schedule(make)
 
 
-def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
+def bound(config: DictConfig, side: str, duration: float, net: Network) -> Any:
+    """The upper or the lower bound of a trial of `duration` s, None where its strength is 0."""
+    node = config.homeostasis[side]
+    if not node.strength:
+        return None
+    layers, known = node.get("layers", []), [population.name for population in net.hidden]
+    for name in layers:
+        if name not in known:
+            raise Mistake(f"homeostasis.{side}.layers: no population {name}; {choose(name, known)}")
+    of = (node.strength, node.rate * duration)
+    more = {"norm": node.get("norm", 2), "layers": tuple(layers)}
+    if side == "upper":
+        return UpperBound(*of, **more)
+    return LowerBound(*of, axes=0 if node.get("over", "neuron") == "neuron" else None, **more)
+
+
+def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Phase]:
     """The phases of training. Bounds are rates in Hz; a trial has rate x duration spikes."""
     patience = config.trainer.patience
     if patience is not None and not len(data.valid):
@@ -272,12 +288,11 @@ def training_phases(config: DictConfig, data: Dataset) -> list[Phase]:
             f"trainer.patience=null"
         )
     bounds, duration = config.homeostasis, data.steps * data.dt
-    upper, lower = bounds.upper, bounds.lower
     return phases(
         epochs=config.trainer.epochs,
         readout=config.trainer.readout,
-        upper=UpperBound(upper.strength, upper.rate * duration) if upper.strength else None,
-        lower=LowerBound(lower.strength, lower.rate * duration) if lower.strength else None,
+        upper=bound(config, "upper", duration, net),
+        lower=bound(config, "lower", duration, net),
         prime_epochs=bounds.prime_epochs,
         joint=bounds.joint,
         fresh_optimizer=bounds.fresh_optimizer,

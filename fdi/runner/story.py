@@ -171,7 +171,8 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
     plan = _planned(context)
-    initial, measure = initial_network(context)
+    drawn = initial_network(context)
+    initial = drawn.network
     if config.trainer.get("lr_relative"):
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
@@ -179,7 +180,7 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
     if build.untried(config):
         compare_with_cpu(context, initial)
     if config.probe == "only":
-        initialize(context, initial, measure)
+        initialize(context, drawn)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
         return {}
@@ -188,10 +189,10 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, initial, measure)
+            rows = initialize(context, drawn)
             if mirror and rows:
                 mirror.probe(rows)
-        del measure  # it keeps spikes
+        del drawn  # it keeps spikes
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
@@ -253,7 +254,7 @@ def try_epoch(config: DictConfig) -> float:
 
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), silent)
-        context.network.load_weights(initial_network(context)[0].weights())
+        context.network.load_weights(initial_network(context).network.weights())
         data, (phase, *_) = context.data, context.phases
         with suppress(Enough):
             context.trainer.fit(
@@ -288,7 +289,7 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
         engine=engine,
         optimizer=build.optimizer(config, network),
         schedule=build.schedule(config, network, data),
-        phases=build.training_phases(config, data),
+        phases=build.training_phases(config, data, network),
     )
     build.check_batches(config, network, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
@@ -323,6 +324,8 @@ def _take_over(context: RunContext) -> None:
         run = record.whole(other)
         same = evidence.compare(run.evidence, mine) == evidence.SAME
         if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
+            continue
+        if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue
         if other_than_before(other, run, now) or not _is_whole(other, run):
             continue

@@ -11,11 +11,11 @@ import os
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,14 +29,14 @@ from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors, warning
 from fdi.runner import build
-from fdi.runner.build import RunContext
+from fdi.runner.build import RunContext, View
 from fdi.snn.network import Network
-from fdi.snn.objective import Outcome
+from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
 from fdi.track import record
 from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, write_json
 from fdi.track.process import interruptible
 from fdi.train.rules import SMORMS3
-from fdi.train.trainer import Progress, Schedule
+from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
 
 
 def configured(config: DictConfig) -> Training:
@@ -70,17 +70,25 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
-def initial_network(context: RunContext) -> tuple[Network, Measure]:
-    """The network with the weights that the run starts from, on the CPU, and what measured it while
-    it was drawn; the same at each call.
+class Initial(NamedTuple):
+    """The network with the weights that a run starts from, on the CPU; what measured it while it
+    was drawn; and by how many updates it was primed, where that belongs to its initial state.
     """
+
+    network: Network
+    measure: Measure
+    updates: int | None
+
+
+def initial_network(context: RunContext) -> Initial:
+    """The same at each call."""
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
     device = "cpu" if build.untried(config) else context.device
     network = build.network(config, data)
-    measure = engine.measuring(inputs)
+    measure, updates = engine.measuring(inputs), None
     draw(
         network,
         strategy,
@@ -92,14 +100,56 @@ def initial_network(context: RunContext) -> tuple[Network, Measure]:
         analogue=data.nu is None,
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
-    return network, measure
+    if strategy.homeostatic:
+        network, updates = primed(context, network.to(device), strategy)
+    return Initial(network, measure, updates)
 
 
-def initialize(context: RunContext, initial: Network, measure: Measure) -> list[dict[str, Any]]:
+def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
+    """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone
+    until it is on target or for its epochs; and by how many updates it was.
+    """
+    from fdi.init.homeostatic import LOWER, UPPER
+
+    if strategy.rule != "bounds":
+        return network.to("cpu"), 0
+    data, config = context.data, context.config
+    duration = data.steps * data.dt
+    objective = Objective(
+        upper=UpperBound(UPPER, strategy.upper * duration),
+        lower=LowerBound(LOWER, strategy.lower * duration),
+        task_weight=0.0,
+    )
+    size, seed = config.trainer.batch_size, config.seed
+    optimizer = SMORMS3(network.parameters(), strategy.lr, 1e-16, "float32")
+    trainer = Trainer(network, context.engine, optimizer, batch_size=size, seed=seed)
+    progress = Progress()
+
+    class OnTarget(Exception):
+        pass
+
+    def stop_on_target(row: Any = None) -> None:
+        found = activity(trainer.evaluate(data.train, objective), duration)
+        rows = [{of: found[f"{of}/{p.name}"] for of in ("rate", "silent")} for p in network.hidden]
+        if all(map(strategy.on_target, rows)):
+            raise OnTarget
+
+    with suppress(OnTarget):
+        stop_on_target()
+        phase = Phase("prime", objective, strategy.epochs)
+        no_validation: Any = ()
+        trainer.fit(
+            data.train, no_validation, [phase], progress, duration=duration, on_epoch=stop_on_target
+        )
+    return network.to("cpu"), progress.epoch * -(-len(data.train) // size)
+
+
+def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     """Give the network its initial weights and measure the state they put it in, with float64, on
     the CPU where the device may have none; with probe=none it is not measured.
     """
     config, data, network = context.config, context.data, context.network
+    initial, measure, updates = given
     network.load_weights(initial.weights())
     if config.probe == "none":
         return []
@@ -108,9 +158,14 @@ def initialize(context: RunContext, initial: Network, measure: Measure) -> list[
     objective = context.phases[-1].objective
     measured = deepcopy(initial) if build.untried(config) else network
     optimizer = context.optimizer
-    rows = probe(measured, context.engine, inputs, labels, objective, strategy, nu, measure)
+    selective = bool(config.get("probe_every", 0))
+    rows = probe(
+        measured, context.engine, inputs, labels, objective, strategy, nu, measure, selective
+    )
     names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
+    if strategy.homeostatic:
+        tell_target(context.view, strategy, rows, updates)
     write_initial_state(context, rows)
     training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)
@@ -118,6 +173,20 @@ def initialize(context: RunContext, initial: Network, measure: Measure) -> list[
         if line := warning(population.name, population.neuron, row["rate"], network.dt):
             context.view.say(line)
     return rows
+
+
+def tell_target(view: View, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
+    """Add to the rows of hidden populations by how many updates they were primed and whether they
+    are on target, and say so of all of them.
+    """
+    hidden = [row for row in rows if row["rate"] is not None]
+    for row in hidden:
+        row |= {"primed_updates": updates, "on_target": strategy.on_target(row)}
+    off = ", ".join(row["population"] for row in hidden if not row["on_target"])
+    view.say(
+        f"init=homeostatic, {strategy.rule}: {f'{off} not' if off else 'all'} on target"
+        + (f" after {updates} updates" if strategy.rule == "bounds" else "")
+    )
 
 
 def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None:
@@ -332,6 +401,7 @@ def train(
             check()
 
         def on_epoch(row: dict[str, Any]) -> None:
+            row |= in_training(context, progress, row["phase"])
             metrics.append(row)
             report.row(row)
             if progress.epoch == 1 and row["phase"] == "task":
@@ -354,6 +424,31 @@ def train(
     if progress.epoch < writer.epochs:
         why = _why_it_stopped(progress, context.config.trainer)
         context.view.say(f"stopped after epoch {progress.epoch} of {writer.epochs}: {why}")
+
+
+PROBED = (
+    *("free_mean", "free_sigma", "mean", "sigma", "rate", "silent", "saturated"),
+    *("fano", "decoded", "grad_task", "grad_bounds"),
+)
+
+
+def in_training(context: RunContext, progress: Progress, phase: str) -> dict[str, float | None]:
+    """What the probe says of the hidden populations, as probe/<quantity>/<population>, after the
+    last epoch of a phase and each probe_every-th of the task, else None; empty without probe_every.
+    """
+    if not (every := context.config.get("probe_every", 0)):
+        return {}
+    network, data = context.network, context.data
+    rows: list[dict[str, Any]] = [{"population": p.name} for p in network.hidden]
+    if not progress.phase_epoch or (phase == "task" and progress.phase_epoch % every == 0):
+        inputs, labels = batch(context)
+        strategy, nu = build.strategy(context.config), build.input_rate(data, network)
+        objective = context.phases[-1].objective
+        told = probe(
+            network, context.engine, inputs, labels, objective, strategy, nu, selective=True
+        )
+        rows = told[:-1]
+    return {f"probe/{key}/{row['population']}": row.get(key) for row in rows for key in PROBED}
 
 
 @dataclass
@@ -398,7 +493,7 @@ class _Writer:
             raise
         self.mark()
         for row in self.unsaved if self.mirror else ():
-            self.mirror.row(row)
+            self.mirror.row({key: value for key, value in row.items() if value is not None})
         self.unsaved.clear()
         self.saved = time.monotonic()
 

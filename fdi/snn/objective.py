@@ -4,6 +4,7 @@ counts, each a mean over samples.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,35 +45,51 @@ REDUCTIONS = {
 
 
 @dataclass(frozen=True)
-class UpperBound:
-    """strength mean(relu(n_bar - threshold)^2), n_bar the spike count of a trial averaged over
-    units.
+class Bound:
+    """strength mean(relu(excess)^norm) for the hidden populations of these `layers`, all without
+    names; the excess is that of a trial's spike counts, averaged over `axes` trailing axes, 0: of
+    each neuron by itself; None: all axes but the channels, or all units of a fully connected one.
 
-    `axes`: how many trailing axes of the population are averaged; None: all but the channels, or
-    all units of a fully connected one.
+    A `norm` of 2 is that of Rossbroich et al. 2022; both are in their library (fmi-basel/stork,
+    regularizers.py).
     """
 
     strength: float
     threshold: float
     axes: int | None = None
+    norm: int = 2
+    layers: tuple[str, ...] = ()
 
     def per_sample(self, counts: Tensor) -> Tensor:
         """[B, *shape] -> [B]."""
-        axes = self.axes or max(1, counts.ndim - 2)
-        excess = F.relu(counts.flatten(-axes).mean(-1) - self.threshold)
-        return self.strength * excess.square().reshape(len(counts), -1).mean(1)
+        axes = max(1, counts.ndim - 2) if self.axes is None else self.axes
+        excess = F.relu(self.excess(counts.flatten(-axes).mean(-1) if axes else counts))
+        penalty = excess.square() if self.norm == 2 else excess
+        return self.strength * penalty.reshape(len(counts), -1).mean(1)
+
+    def excess(self, n: Tensor) -> Tensor:
+        """By how much counts are out of bounds, where this is above 0."""
+        raise NotImplementedError
+
+    def holds_for(self, population: str) -> bool:
+        return not self.layers or population in self.layers
+
+
+class UpperBound(Bound):
+    """On n - threshold."""
+
+    def excess(self, n: Tensor) -> Tensor:
+        return n - self.threshold
 
 
 @dataclass(frozen=True)
-class LowerBound:
-    """strength mean(relu(threshold - n)^2), n the spike count of a trial, per neuron."""
+class LowerBound(Bound):
+    """On threshold - n, of each neuron unless `axes` says more."""
 
-    strength: float
-    threshold: float
+    axes: int | None = 0
 
-    def per_sample(self, counts: Tensor) -> Tensor:
-        """[B, *shape] -> [B]."""
-        return self.strength * F.relu(self.threshold - counts).square().flatten(1).mean(1)
+    def excess(self, n: Tensor) -> Tensor:
+        return self.threshold - n
 
 
 @dataclass(frozen=True)
@@ -114,15 +131,20 @@ class Objective:
     def regularizer(self, counts: dict[str, Tensor]) -> Tensor:
         """Sum of the bounds over hidden populations, of each sample, [B]."""
         bounds = [bound for bound in (self.upper, self.lower) if bound is not None]
-        alike: dict[torch.Size, list[Tensor]] = {}  # of one shape: computed at once
-        for n in counts.values():
-            alike.setdefault(n.shape, []).append(n)
         first = next(iter(counts.values()))
         return sum(
             (
                 bound.per_sample(torch.cat(group)).view(len(group), -1).sum(0)
                 for bound in bounds
-                for group in alike.values()
+                for group in _alike(n for name, n in counts.items() if bound.holds_for(name))
             ),
             torch.zeros_like(first.flatten(1)[:, 0]),
         )
+
+
+def _alike(counts: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """Those of one shape, which are computed at once."""
+    groups: dict[torch.Size, list[Tensor]] = {}
+    for n in counts:
+        groups.setdefault(n.shape, []).append(n)
+    return groups.values()

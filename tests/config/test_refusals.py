@@ -48,9 +48,9 @@ class Mode(Enum):
         (
             "homeostasis.upper.strenth=3",
             r"homeostasis\.upper\.strenth: no such key; did you mean strength\? choose one of "
-            r"rate, strength",
+            r"layers, norm, rate, strength",
         ),
-        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate\}"),
+        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
         ("seed=x", r"seed = x must be an integer"),
         ("seed=1.5", r"seed = 1\.5 must be an integer"),
         ("seed=-1", r"seed = -1 must be at least 0"),

@@ -56,7 +56,7 @@ RUN = [
     (["identity=${seed}"], "identity = 0 must be {"),
     (["paths.modules=${seed}"], "paths.modules = 0 must be a list"),
     (["identity.exclude=${name}"], "identity.exclude = {'dataset': 'randman', "),
-    (["homeostasis.upper=${seed}"], "homeostasis.upper = 0 must be {strength, rate}"),
+    (["homeostasis.upper=${seed}"], "homeostasis.upper = 0 must be {strength, rate, norm, layers}"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
     (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
     (["-m", "seed=0,1", "hydra.job_logging.root=x"], "'root': 'x', 'disable_existing_loggers': Fa"),

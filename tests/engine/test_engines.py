@@ -42,6 +42,9 @@ OBJECTIVES = [
     Objective("max", lower=LowerBound(1.0, 2.0), task_weight=0.0),
     Objective("max", label_smoothing=0.1),
     Objective("mean", UpperBound(0.1, 0.5), task_weight=0.5, label_smoothing=0.4),
+    Objective("mean", UpperBound(0.1, 0.5, norm=1), LowerBound(2.0, 1.0, norm=1)),
+    Objective("mean", UpperBound(0.1, 0.5, layers=("h1",)), LowerBound(3.0, 2.0, None, 1)),
+    Objective("mean", None, LowerBound(3.0, 2.0, axes=None, layers=("h2",)), task_weight=0.2),
 ]
 
 

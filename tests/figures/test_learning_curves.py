@@ -187,7 +187,7 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     assert len({style.look(name)["marker"] for name in names}) == len(names)
     assert page["line"].nunique() == 6, "more would lie on one another"
     details = figure.texts[1].get_text().replace("\n", " ")
-    assert "7 more initializations not drawn" in details
+    assert "8 more initializations not drawn" in details
     assert details.endswith("over n\N{NBSP}=\N{NBSP}2 to 3 seeds")
 
 

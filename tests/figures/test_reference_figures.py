@@ -23,7 +23,7 @@ from fdi.study.measured import reference
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
 LONG = ("learning_curves", "instead", "depth", "calibrated", "gain", "lazy", "homeostasis")
-NOT_MEASURED = ("regime_map", "restore", "which_step", "own_sweeps")  # in the reference
+NOT_MEASURED = ("regime_map", "restore", "which_step", "own_sweeps", "in_training")
 
 
 @pytest.fixture(scope="module")

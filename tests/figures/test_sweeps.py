@@ -116,6 +116,17 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
     drawn(own_sweeps, page)
 
 
+def test_an_initial_state_without_the_key_is_a_level(results, drawn):
+    rules = [("homeostatic", s, 0.7, 1, {"init.rule": r}) for s in (0, 1) for r in ("a", "b")]
+    runs = [*rules, *(("kaiming", s, 0.1, 1, {}) for s in (0, 1))]
+    (page,) = own_sweeps.data(results(runs)).values()
+    assert page.loc[page["init"] == "kaiming", "x"].isna().all()
+    _, axes = drawn(own_sweeps, page)
+    (panel,) = axes.values()
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["a", "b"]
+    assert 10.0 in [line.get_ydata()[0] for line in panel.lines if len(line.get_ydata()) == 2]
+
+
 def test_null_is_a_value(results, drawn):
     runs = [
         ("fluct", seed, 0.5, 1, {"trainer.clip": clip}) for clip in (None, 1.0) for seed in (0, 1)

@@ -27,6 +27,7 @@ from fdi.init.baselines import (
     Xavier,
 )
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu, FluctRate
+from fdi.init.homeostatic import Homeostatic
 from fdi.init.probe import probe
 from fdi.init.strategy import draw, rate_of_equal_spread
 from fdi.init.theory import psp_kernel_integrals
@@ -67,9 +68,10 @@ STRATEGIES = {
     "ikun": Ikun(),
     "ikun_scaled": IkunScaled(),
     "micheli": Micheli(),
+    "homeostatic_calibrated": Homeostatic(rule="fluctuations"),
 }
 ONLY_BOTH_SIGNS = {name for name, strategy in STRATEGIES.items() if strategy.baseline}
-ONLY_BOTH_SIGNS |= {"fluct_mu", "fluct_rate_identity"}
+ONLY_BOTH_SIGNS |= {"fluct_mu", "fluct_rate_identity", "homeostatic_calibrated"}
 GAINS = [
     (SpyTorch(), 7.0),
     (Ikun(), 21**0.5),

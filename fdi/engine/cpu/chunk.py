@@ -134,9 +134,7 @@ def score(
     results.task[b], results.prediction[b] = task(
         u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
     )
-    results.regularizer[b] = bounds(
-        results.counts[b], plan.population_at, loss.group, loss.bounds, loss.scale, gradient
-    )
+    results.regularizer[b] = bounds(results.counts[b], plan.population_at, loss, gradient)
 
 
 @inlined

@@ -45,10 +45,11 @@ _MODES = {"max": MAX, "mean": MEAN, "last": LAST}
 
 class Loss(NamedTuple):
     """An objective in numbers. `smoothing`: share of the label that is spread over all classes;
-    `bounds` [4]: strength and threshold of the upper and of the lower bound; `scale`: of one
-    sample's gradient.
+    `bounds` [P, 4]: strength and threshold of the upper and of the lower bound of each hidden
+    population; `linear` [2]: whether each of them is one of norm 1; `scale`: of one sample's
+    gradient.
 
-    `group` [P]: units whose counts are averaged before the upper bound, of each hidden population.
+    `group` [P, 2]: units whose counts are averaged before each bound.
     With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes] and `d_counts`
     [B, hidden units] are its gradients, or of size 0; `passed`: the forward pass was before, and
     left its spikes and potentials in the memory of the chunk.
@@ -59,6 +60,7 @@ class Loss(NamedTuple):
     smoothing: float
     scale: float
     bounds: np.ndarray
+    linear: np.ndarray
     group: np.ndarray
     d_readout: np.ndarray
     d_counts: np.ndarray
@@ -67,27 +69,29 @@ class Loss(NamedTuple):
 
 def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
     """The loss is a mean over `samples`."""
-    upper, lower = objective.upper, objective.lower
-    bounds = [
-        *((upper.strength, upper.threshold) if upper else (0, 0)),
-        *((lower.strength, lower.threshold) if lower else (0, 0)),
-    ]
-    group = []
-    for p in network.hidden:
-        axes = (upper.axes if upper else None) or max(1, len(p.shape) - 1)
-        if axes > len(p.shape):
+    both = objective.upper, objective.lower
+    bounds, group = np.zeros((len(network.hidden), 4), dtype), []
+    for i, p in enumerate(network.hidden):
+        channel = max(1, len(p.shape) - 1)
+        for side, bound in enumerate(both):
+            if bound and bound.holds_for(p.name):
+                bounds[i, 2 * side : 2 * side + 2] = bound.strength, bound.threshold
+        axes = [channel if bound is None or bound.axes is None else bound.axes for bound in both]
+        if max(axes) > len(p.shape):
             raise ValueError(
-                f"the upper bound averages {axes} axes, but population {p.name} has shape {p.shape}"
+                f"a bound averages {max(axes)} axes, but population {p.name} has shape {p.shape}"
             )
-        group.append(math.prod(p.shape[-axes:]))
+        group.append([math.prod(p.shape[len(p.shape) - n :]) for n in axes])
     numbers = (
         dtype.type(objective.task_weight),
         dtype.type(objective.label_smoothing),
         dtype.type(1 / samples),
-        np.array(bounds, dtype=dtype),
+        bounds,
+        np.array([bound is not None and bound.norm == 1 for bound in both]),
+        np.array(group, dtype=np.int64).reshape(-1, 2),
     )
     none = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], *numbers, np.array(group, dtype=np.int64), *none, False)
+    return Loss(_MODES[objective.readout], *numbers, *none, False)
 
 
 @jit
@@ -160,35 +164,58 @@ def task(
     return math.log(total) + peak[best] - meant, best
 
 
+@inlined
+def _mean(count: np.ndarray, start: int, n: int) -> float:
+    mean = count.dtype.type(0)
+    for j in range(start, start + n):
+        mean += count[j]
+    return mean / count.dtype.type(n)
+
+
+@inlined
+def _factors(excess: float, linear: bool, zero: float, one: float) -> tuple[float, float, float]:
+    """a, b and c of a bound's penalty, strength excess a, and of its slope, b strength c."""
+    if linear:
+        return one, one, one if excess > zero else zero
+    return excess, one + one, excess
+
+
 @jit
-def bounds(
-    count: np.ndarray, population_at: np.ndarray, group: np.ndarray, strengths: np.ndarray,
-    scale: float, gradient: np.ndarray,
-) -> float:  # fmt: skip
-    """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes `scale`
+def bounds(count: np.ndarray, population_at: np.ndarray, loss: Loss, gradient: np.ndarray) -> float:
+    """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes loss.scale
     times its gradient.
     """
-    upper, above, lower, below = strengths[0], strengths[1], strengths[2], strengths[3]
-    two, zero = count.dtype.type(2), count.dtype.type(0)
+    zero, one, scale = count.dtype.type(0), count.dtype.type(1), loss.scale
     total = zero
-    if upper == 0 and lower == 0:
+    if not loss.bounds.any():
         gradient[:] = 0
         return total
-    for p in range(group.size):
-        first, last = population_at[p], population_at[p + 1]
-        units, groups = count.dtype.type(last - first), count.dtype.type((last - first) // group[p])
-        for start in range(first, last, group[p]):
-            mean = zero
-            for j in range(start, start + group[p]):
-                mean += count[j]
-            mean /= count.dtype.type(group[p])
-            excess = max(mean - above, zero)
-            total += upper * excess * excess / groups
-            slope = scale * two * upper * excess / (groups * count.dtype.type(group[p]))
-            for j in range(start, start + group[p]):
-                lack = max(below - count[j], zero)
-                total += lower * lack * lack / units
-                gradient[j] = slope - scale * two * lower * lack / units
+    for p in range(loss.group.shape[0]):
+        upper, above, lower, below = (
+            loss.bounds[p, 0], loss.bounds[p, 1], loss.bounds[p, 2], loss.bounds[p, 3],
+        )  # fmt: skip
+        first, last, group = population_at[p], population_at[p + 1], loss.group[p]
+        units = count.dtype.type(last - first)
+        for start in range(first, last, group[0]):
+            groups, size = count.dtype.type((last - first) // group[0]), count.dtype.type(group[0])
+            excess = max(_mean(count, start, group[0]) - above, zero)
+            a, b, c = _factors(excess, loss.linear[0], zero, one)
+            total += upper * excess * a / groups
+            slope = scale * b * upper * c / (groups * size)
+            for j in range(start, start + group[0]):
+                gradient[j] = slope
+                if group[1] == 1:
+                    lack = max(below - count[j], zero)
+                    a, b, c = _factors(lack, loss.linear[1], zero, one)
+                    total += lower * lack * a / units
+                    gradient[j] = slope - scale * b * lower * c / units
+        for start in range(first, last if group[1] > 1 else first, group[1]):
+            groups, size = count.dtype.type((last - first) // group[1]), count.dtype.type(group[1])
+            lack = max(below - _mean(count, start, group[1]), zero)
+            a, b, c = _factors(lack, loss.linear[1], zero, one)
+            total += lower * lack * a / groups
+            for j in range(start, start + group[1]):
+                gradient[j] -= scale * b * lower * c / (groups * size)
     return total
 
 

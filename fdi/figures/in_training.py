@@ -1,0 +1,89 @@
+"""The state of a network while it is trained, as the probe measures it every `probe_every` epochs:
+rates, means and spreads of the potential, and what spike counts tell of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from fdi.analysis.collect import Page, Runs
+from fdi.analysis.conditions import groups
+from fdi.analysis.metrics import VALID
+from fdi.analysis.results import Results
+from fdi.figures import learning_curves, marks, sheet, style, words
+
+PLACE, TITLE = 10.5, "States in training"
+ABOUT = (
+    "rate, mean and spread of the potential, Fano factor of spike counts, and the share of samples "
+    "whose class a linear readout of counts knows, over epochs, in three layers"
+)
+NEEDS = "finished runs with probe_every that do better than guessing"
+COMMAND = "fdi-run -m experiment=homeostatic budget=laptop"
+SIZE = (style.COLUMN, 1.1)
+QUANTITIES = {
+    "rate": "rate (Hz)",
+    "free_mean": r"$\mu_U$",
+    "free_sigma": r"$\sigma_U$",
+    "fano": "Fano factor",
+    "decoded": "decoded (%)",
+}
+PROBE = "probe/"
+
+
+def data(results: Results) -> dict[str, Page]:
+    """Pages as those of the learning curves, for probe/<quantity>/<population>, of runs that have
+    some; the initial state stands before the first epoch.
+    """
+    if "probe_every" not in results.runs:
+        return {}
+    probed = replace(results, runs=results.runs[results.runs["probe_every"] > 0])
+
+    def read(runs: Runs) -> pd.DataFrame:
+        states, curves = results.probe_of(runs), results.curves_of(runs)
+        wide = states.reindex(columns=["path", "seed", "population", *QUANTITIES]).pivot(
+            index=["path", "seed"], columns="population", values=[*QUANTITIES]
+        )
+        wide.columns = [f"{PROBE}{quantity}/{name}" for quantity, name in wide.columns]
+        known = [column for column in wide if column in curves]
+        start = wide[known].reset_index().assign(epoch=0, phase="start")
+        return pd.concat([start, curves.astype({"path": str, "phase": str})], ignore_index=True)
+
+    pages = learning_curves.pages(probed, read, lambda q: q.startswith(PROBE) or q == VALID)
+    return {
+        name: page for name, page in pages.items() if page["quantity"].str.startswith(PROBE).any()
+    }
+
+
+def panels(page: Page) -> list[list[str]]:
+    """A row for each quantity, with the first, the middle and the last population."""
+    first = f"{PROBE}rate/"
+    names = [q.removeprefix(first) for q in page["quantity"].unique() if q.startswith(first)]
+    shown = dict.fromkeys((names[0], names[len(names) // 2], names[-1]))
+    return [[f"{PROBE}{quantity}/{name}" for name in shown] for quantity in QUANTITIES]
+
+
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
+    """Draw a page of `data`; panels of a row share their limits."""
+    rows = panels(page)
+    for (quantity, _), part in groups(page, ["quantity", "line"], sort=False):
+        if quantity in axes:
+            first = part.iloc[0]
+            look = style.look(first["init"], first["number"])
+            marks.curve(axes[quantity], part.rename(columns={"epoch": "x"}), look)
+    for row, title in zip(rows, QUANTITIES.values()):
+        limits = [axes[name].get_ylim() for name in row]
+        low, high = min(low for low, _ in limits), max(high for _, high in limits)
+        for name in row:
+            axes[name].set_ylim(low, high)
+            axes[name].xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
+        axes[row[0]].set_ylabel(title)
+    for above, below in zip(rows[0], rows[-1]):
+        axes[above].set_title(above.rpartition("/")[2])
+        axes[below].set_xlabel("epoch")
+    title = f"{page['title'].iloc[0]}: {words.OVER}"
+    sheet.head(axes, learning_curves.entries(page), page.assign(title=title))

@@ -1,0 +1,59 @@
+"""What the probe measured in training, onto the axes."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fdi.analysis.results import own
+from fdi.figures import in_training
+from fdi.track.files import METRICS
+
+STATE = {"population": "h1", "rate": 7.0, "free_mean": -0.5, "free_sigma": 1.0, "decoded": 0.25}
+
+
+def write(write_run, init, seed, every=2):
+    """A run of 4 epochs, of which the first and the third were not probed."""
+    run = write_run(init, seed, [0.2, 0.4, 0.6, 0.8], probe=[STATE])
+    if every:
+        rows = pd.read_csv(run / METRICS)
+        for i, quantity in enumerate(in_training.QUANTITIES):
+            rows[f"probe/{quantity}/h1"] = [None, 0.1 * i + seed, None, 0.2 * i + seed]
+        rows["probe/fano/h1"] = None
+        rows.to_csv(run / METRICS, index=False)
+    return run
+
+
+@pytest.fixture
+def probed(monkeypatch, tmp_path, write_run):
+    """Results with two runs that were probed in training."""
+    for seed in range(2):
+        write(write_run, "fluct", seed)
+    results = own(tmp_path)
+    # what was written over is no longer the file of its record
+    monkeypatch.setattr("fdi.analysis.metrics.digest", lambda text: None)
+    monkeypatch.setattr("fdi.analysis.metrics.look", lambda path: type("", (), {"files": {}}))
+    state = results.runs[["path", "seed"]].assign(**STATE)
+    monkeypatch.setattr(type(results), "probe_of", lambda self, runs: state)
+    results.runs["probe_every"] = 2
+    return results
+
+
+def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed, drawn):
+    page = in_training.data(probed)["randman_dense"]
+    mean = page[page["quantity"] == "probe/free_mean/h1"]
+    assert mean["epoch"].tolist() == [0, 2, 4]
+    assert mean["mean"].tolist() == pytest.approx([-0.5, 0.1 + 0.5, 0.2 + 0.5])
+    decoded = page[page["quantity"] == "probe/decoded/h1"]
+    assert decoded["mean"].tolist()[0] == pytest.approx(25), "percent"
+    assert "probe/fano/h1" not in set(page["quantity"]), "never measured"
+    figure, axes = drawn(in_training, page)
+    line = axes["probe/free_mean/h1"].lines[0]
+    assert line.get_xdata().tolist() == [0, 2, 4]
+    assert "decoded (%)" in {panel.get_ylabel() for panel in axes.values()}
+    assert figure.texts
+
+
+def test_runs_without_probes_have_no_page(write_run, tmp_path):
+    write(write_run, "fluct", 0, every=0)
+    assert in_training.data(own(tmp_path)) == {}
