@@ -128,6 +128,10 @@ class Rule:
         reached = self.last(each)
         return reached.accuracy >= bar(reached.classes)
 
+    def _trains(self, each: Candidate) -> bool:
+        """Whether it was not refused, and did not diverge."""
+        return math.isfinite(self.last(each).loss)
+
     def of(self, kind: str) -> list[Candidate]:
         """The candidates of a stage; the network as it is is one of the steps."""
         if kind == PAIRS:
@@ -169,7 +173,7 @@ class Rule:
             yield from self._ask(kind, [(each,) for each in self.plan.stages[kind]])
         every = sorted(self.of(kind), key=self._behind)
         if not any(map(self.suffices, every)):
-            waiting = [each for each in every if math.isfinite(self.last(each).loss)]
+            waiting = [each for each in every if self._trains(each)]
             yield from self._ask(f"{kind}, longer", waiting[:GO_ON], LONGER)
 
     def _steps(self) -> Asking:
@@ -208,7 +212,7 @@ class Rule:
 
     def _pairs(self) -> list[Candidate]:
         kinds = [
-            sorted((each for each in self.of(kind) if each), key=self._behind)[:OF_EACH]
+            sorted((e for e in self.of(kind) if e and self._trains(e)), key=self._behind)[:OF_EACH]
             for kind in (STEP, *self.plan.stages)
         ]
         return [(*a, *b) for one, other in combinations(kinds, 2) for a, b in product(one, other)]
