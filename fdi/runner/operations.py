@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from math import prod
 
 import numpy as np
@@ -38,10 +39,11 @@ def operations(
     counts = {name: n.astype(float) / outcome.samples for name, n in outcome.counts.items()}
     passed = counts
     if any(population.pool > 1 for population in network.hidden):
+        on_cpu = deepcopy(network).cpu()  # not every device has float64
         few = split.batch(np.arange(min(POOLED, len(split))), stream(seed, "evaluation noise", 0))
         passed = {
             name: n.cpu().double().mean(0).numpy()
-            for name, n in engine.measuring(few[0])(network).passed.items()
+            for name, n in engine.measuring(few[0])(on_cpu).passed.items()
         }
     dense, found = 0.0, {}
     for p in network.projections:

@@ -100,10 +100,10 @@ def layers(config: DictConfig) -> pd.DataFrame:
         engine=engine,
         optimizer=build.optimizer(config, network),
         schedule=None,
-        phases=build.training_phases(config, data),
+        phases=build.training_phases(config, data, network),
     )
     inputs, labels = batch(context)
-    initial, _ = initial_network(context)
+    initial = initial_network(context).network
     engine.step(initial, inputs, labels, context.phases[-1].objective)
     before = engine.simulate(initial, inputs, ("free", "moments"))
     heard, found = build.input_rate(data, network), []

@@ -59,7 +59,8 @@ class Mode(Enum):
         ("trainer.epochs=-1", r"trainer\.epochs = -1 must be at least 1"),
         (
             "trainer.readout=mx",
-            r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean",
+            r"trainer\.readout = mx is unknown; did you mean max\? "
+            r"choose one of every, last, max, mean",
         ),
         (
             "model.depth=abc",

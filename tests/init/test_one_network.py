@@ -26,7 +26,11 @@ def options(name: str) -> dict[str, object]:
     return below | read
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
+OF_RUNS = ("from_run", "homeostatic")  # need runs, and training
+STATES = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem not in OF_RUNS)
+
+
+@pytest.mark.parametrize("name", STATES)
 def test_a_name_is_what_the_configuration_calls_so(name):
     values = options(name)
     target = values.pop("_target_")
@@ -36,7 +40,7 @@ def test_a_name_is_what_the_configuration_calls_so(name):
 
 
 def test_every_name_is_in_the_configuration():
-    assert sorted(NAMES) == sorted(path.stem for path in CONF.glob("*.yaml"))
+    assert sorted(NAMES) == STATES
 
 
 @pytest.mark.parametrize(
