@@ -15,8 +15,7 @@ from pages.claims import full, paper, short, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
-from pages.first import first_picture
-from pages.gallery import FIRST, gallery
+from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
 from pages.headline import at_their_best, drawn, foretold, headline, random_networks
 from pages.images import convolutions, pooled, whole
@@ -110,7 +109,6 @@ MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def main() -> int:
     measured = reference(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
-    first_picture(measured, PICTURES / FIRST)
     long: Long = {}
     for page in PAGES:
         fill = partial(filled, page=page, measured=measured, long=long)
