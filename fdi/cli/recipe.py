@@ -100,6 +100,11 @@ class Search(Trainings):
             )
         if self.default.values["probe"] == "only":
             raise ValueError("probe = only trains nothing; a recipe is found by training")
+        if "CrossEntropy" not in (loss := str(self.default.values["objective"]["_target_"])):
+            raise ValueError(
+                f"objective = {loss.rpartition('.')[2]}: a recipe tells what learns from what "
+                f"guesses by the accuracy of classes; take objective=cross_entropy"
+            )
         if lacking(self.source, (*self.words, f"{LR}=1")):
             raise ValueError(f"{LR}: this optimizer has no step size that could be changed")
 
