@@ -15,7 +15,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 
-from fdi.interop import initialize
+from fdi import initialize
 
 DT = 1e-3  # s a step
 NU = 15.0  # Hz, rate of each input
@@ -54,7 +54,7 @@ def main() -> tuple[list[float], list[float]]:
     spikes = (torch.rand(STEPS, BATCH, INPUTS) < NU * DT).float()
     network = build()
     before = hidden_rates(network, spikes)
-    for row in initialize(network, sigma_u=SIGMA_U, nu=NU, dt=DT):
+    for row in initialize(network, "fluct", sigma_u=SIGMA_U, batch=spikes, dt=DT):
         print(row)
     after = hidden_rates(network, spikes)
     print("rates in Hz, PyTorch's default:   ", "  ".join(f"{rate:6.2f}" for rate in before))

@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fdi import data, figures, init, interop
     from fdi.config import Error, Mistake
+    from fdi.interop.foreign import initialize
     from fdi.notebook.calls import curves, probe, results, run, sweep
+    from fdi.notebook.recipe import Recipe, recipe
     from fdi.runner.trained import Trained
 
 __version__ = "0.3.0"
 __all__ = [
     "Error",
     "Mistake",
+    "Recipe",
     "curves",
     "data",
     "figures",
     "init",
+    "initialize",
     "interop",
     "load",
     "probe",
+    "recipe",
     "results",
     "run",
     "sweep",
@@ -56,6 +61,10 @@ if not TYPE_CHECKING:  # it would make every name, misspelt ones too, one of any
             return import_module(f"fdi.{name}")
         if name in ("Error", "Mistake"):
             return getattr(import_module("fdi.config"), name)
+        if name in ("Recipe", "recipe"):
+            return getattr(import_module("fdi.notebook.recipe"), name)
+        if name == "initialize":
+            return getattr(import_module("fdi.interop.foreign"), name)
         if name in __all__:
             return getattr(import_module("fdi.notebook.calls"), name)
         from difflib import get_close_matches

@@ -143,7 +143,7 @@ def edit(directory: Path, key: str, value: Any) -> None:
 
 
 def numbers(directory: Path) -> dict[str, Any]:
-    """All numbers that a run wrote, without its times."""
+    """All numbers that a run wrote, without its times, and what follows from them."""
     with (directory / METRICS).open(newline="") as file:
         rows = [
             {key: text for key, text in row.items() if "seconds" not in key}
@@ -151,9 +151,13 @@ def numbers(directory: Path) -> dict[str, Any]:
         ]
     probe = directory / PROBE
     states = json.loads(probe.read_text()) if probe.exists() else None
+    for state in states or []:
+        state.pop("expected", None)  # a word
     result = record.whole(directory).result or {}
     return {
         "rows": rows,
         "probe": states,
-        "result": {key: value for key, value in result.items() if key != "seconds"},
+        "result": {
+            key: value for key, value in result.items() if key not in ("seconds", "operations")
+        },
     }

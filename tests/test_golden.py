@@ -34,7 +34,7 @@ def here() -> dict[str, str]:
 
 def bits(directory: Path) -> str:
     """A hash of all numbers that a run wrote but for its times."""
-    content = json.dumps(list(numbers(directory).values()))
+    content = json.dumps(list(numbers(directory).values()), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

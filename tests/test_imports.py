@@ -44,7 +44,7 @@ ALLOWED = {
         "track",
         "train",
     },
-    "notebook": {"analysis", "cli", "config", "data", "init", "runner", "track"},
+    "notebook": {"analysis", "cli", "config", "data", "init", "interop", "runner", "track"},
     "study": {"analysis", "config", "figures", "runner", "track", "train"},
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
@@ -61,10 +61,13 @@ RUN = {
 }
 PARTS = {
     "fdi.config.cache",  # where the engine keeps its kernels
+    "fdi.config.metric",  # what runs are judged by
     "fdi.data.randman",
+    "fdi.data.targets",  # what it is asked for
     "fdi.data.tables",  # where large files are mapped from
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
+    "fdi.runner.operations",  # what it costs
     "fdi.snn.models",
     "fdi.snn.neuron",
     "fdi.snn.surrogate",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -106,21 +110,69 @@ def test_workflows_call_what_the_makefile_has_on_pythons_that_may_install_it():
     assert f"Python :: {newest[-1]}" not in PROJECT  # says "not tested" until it is
 
 
-@pytest.mark.slow
-def test_distributions_hold_configurations_and_the_source_its_tests(tmp_path):
-    import tarfile
-    import zipfile
+ADDRESS = "https://forge.example/somebody/fdi"
 
-    pytest.importorskip("build")
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the last commit, with a changelog that has a date."""
     source = tmp_path / "source"
-    subprocess.run(["git", "clone", "--quiet", ROOT, source], check=True)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path, source]
-    subprocess.run(command, check=True, capture_output=True)
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+    try:
+        subprocess.run(["git", "clone", "--quiet", ROOT, source], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs a git checkout")
+    changes = source / "CHANGELOG.md"
+    changes.write_text(changes.read_text().replace("(not released)", "(2030-01-31)"))
+    shutil.copy(ROOT / "scripts" / "release.py", source / "scripts")
+    return source
+
+
+@pytest.fixture
+def release(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("release")
+
+
+def test_a_release_fills_in_its_addresses(checkout, release):
+    version, date = release.released(checkout)
+    release.fill(checkout, ADDRESS, version, date, "10.1234/5")
+    project = (checkout / "pyproject.toml").read_text()
+    assert f'Repository = "{ADDRESS}"' in project
+    cited = yaml.safe_load((checkout / "CITATION.cff").read_text())
+    assert cited["repository-code"] == ADDRESS
+    assert (cited["doi"], str(cited["date-released"])) == ("10.1234/5", "2030-01-31")
+    links = re.findall(r"\]\(([^)]+)\)", (checkout / "README.md").read_text())
+    assert links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+def test_a_release_of_two_versions_or_without_a_date_is_refused(checkout, release):
+    (checkout / "CITATION.cff").write_text("version: 0.0.1\n")
+    with pytest.raises(SystemExit, match=r"CITATION\.cff has another version"):
+        release.released(checkout)
+    (checkout / "CHANGELOG.md").write_text("# Changelog\n\n## 0.3.0 (not released)\n")
+    with pytest.raises(SystemExit, match="needs its date"):
+        release.released(checkout)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_release_is_built_up_to_its_upload(checkout):
+    pytest.importorskip("build")
+    pytest.importorskip("twine")
+    names = {"user.name": "a", "user.email": "a@b.c"}
+    who = [word for key, value in names.items() for word in ("-c", f"{key}={value}")]
+    subprocess.run(["git", *who, "commit", "--quiet", "-am", "a date"], cwd=checkout, check=True)
+    command = [sys.executable, "scripts/release.py", ADDRESS]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2, "PyPI can show the README"
+    with zipfile.ZipFile(next(checkout.glob("dist/*.whl"))) as wheel:
         installed = wheel.namelist()
-    assert "fdi/conf/config.yaml" in installed
-    assert "fdi/py.typed" in installed
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
-        held = [name.partition("/")[2] for name in archive.getnames()]
-    assert {"fdi/conf/config.yaml", "tests/test_docs.py", "docs/index.md", "Makefile"} <= set(held)
-    assert {name.partition("/")[0] for name in installed} == {"fdi", "fdi_snn-0.2.0.dist-info"}
+    assert {"fdi/conf/config.yaml", "fdi/py.typed"} <= {*installed}
+    tops = {name.partition("/")[0] for name in installed}
+    assert tops == {"fdi", f"fdi_snn-{fdi.__version__}.dist-info"}
+    with tarfile.open(next(checkout.glob("dist/*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"fdi/conf/config.yaml", "CITATION.cff", "CHANGELOG.md"} <= held
+    assert not [name for name in held if name.startswith(("tests", "results", "docs"))]

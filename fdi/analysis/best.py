@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
-from fdi.analysis.collect import ACCURACY, SAMPLES
+from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
 from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
 from fdi.analysis.contrasts import STATISTICS, TESTED, compare
 from fdi.analysis.derived import guesses, with_layers
@@ -62,7 +62,8 @@ class Side(NamedTuple):
     @property
     def verdict(self) -> str:
         """better, worse, undecided, or "" where no p can be given."""
-        return verdict(self.difference.mean, self.difference.p) if self.difference else ""
+        found = self.difference
+        return verdict(found.mean, found.p, metric_of(self.runs).sign) if found else ""
 
     @property
     def good(self) -> tuple[float, float]:
@@ -74,6 +75,8 @@ class Side(NamedTuple):
         trials = [t for t in self.choice["trials"] if t["accuracy"] and beside.items() <= t.items()]
         for epochs in sorted({trial["epochs"] for trial in trials}):
             steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
+            if metric_of(self.runs).lower:
+                steps = {step: 1 / value for step, value in steps.items()}
             if steps.get(chosen[STEP], 0.0) >= GOOD * max(steps.values()):
                 return good_range(steps)
         return np.nan, np.nan
@@ -94,7 +97,8 @@ def networks(results: Results) -> list[list[Side]]:
     groups: dict[tuple[Any, ...], dict[tuple[str, str], Side]] = {}
     for side, network in zip(found, _networks([side.runs for side in found])):
         (seeds,) = by_seed(side.runs, TESTED)
-        reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), PERCENT, PERCENT)
+        scale = metric_of(side.runs).scale
+        reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), scale, PERCENT)
         numbers = {name: getattr(reached, name) for name in STATISTICS}
         whole = side._replace(network=network, moments=pd.Series(numbers, dtype=object))
         groups.setdefault((*network.values(),), {})[side.init, side.setting] = whole
@@ -122,7 +126,8 @@ def _compared(groups: Sequence[Mapping[tuple[str, str], Side]]) -> list[list[Sid
     for sides in groups:
         for side in sides.values():
             base = sides.get((BASELINE, side.setting))
-            one = compare(side.runs, base.runs) if base and side.init != BASELINE else None
+            of = ACCURACY, metric_of(side.runs).scale
+            one = compare(side.runs, base.runs, *of) if base and side.init != BASELINE else None
             found.append(one.difference if one else None)
     each = iter(correct(found, np.zeros(len(found))))
     return [[side._replace(difference=next(each)) for side in of.values()] for of in groups]
@@ -141,9 +146,11 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     for sides in networks(results):
         curves = [list(results.learning(side.runs).values()) for side in sides]
         lasts = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves if of]
-        target = GOOD * max(lasts, default=np.nan)
+        metric = metric_of(sides[0].runs)
+        top = metric.sign * max((metric.sign * last for last in lasts), default=np.nan)
+        target = metric.near(top, GOOD)
         for side, of in zip(sides, curves):
-            firsts = [first_epoch(*curve, target) for curve in of]
+            firsts = [first_epoch(*curve, target, metric.sign) for curve in of]
             reached = [first for first in firsts if pd.notna(first)]
             choice, (low, high) = side.choice, side.good
             rows.append(
@@ -159,7 +166,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                     "reached": len(reached),
                     "choice": choice["state"],
                     "why": choice["why"],
-                    "validated": PERCENT * (choice["accuracy"] or np.nan),
+                    "validated": metric.scale * (choice["accuracy"] or np.nan),
                     "tuned": choice["seeds"],
                     "good_low": low,
                     "good_high": high,

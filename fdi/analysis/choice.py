@@ -11,6 +11,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from fdi.config.metric import ACCURACY as OF_CLASSES
+from fdi.config.metric import Metric
 from fdi.track.files import parse_json
 from fdi.track.told import tell
 
@@ -23,6 +27,7 @@ SAID = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "set
 LONGER = 3  # times the short training, after which a candidate at chance counts as not found
 NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
 FINE = 2.0  # largest factor between the best value and its neighbours
+SOME = 0.05  # R2, up to which nothing is learned
 LOSS = 0.98  # of that of guessing: below it, training learns something
 FACTOR = 3.0  # to the next value, where only one is given
 
@@ -35,30 +40,38 @@ class Candidate(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Means over the seeds of a candidate: accuracy on validation, and loss on the training set,
-    infinite where it diverged or was refused. `margin`: what NEAR is compared with, the least of
-    all layers; NaN where it was not measured.
+    """Means over the seeds of a candidate: accuracy on validation, or what else its `metric` says,
+    and loss on the training set, infinite where it diverged or was refused. `classes`: NaN where
+    none are told apart; then R2 has a chance level, 0, and no other metric. `margin`: what NEAR is
+    compared with, the least of all layers; NaN where it was not measured.
     """
 
     accuracy: float
     loss: float
     classes: float
     margin: float = math.nan
+    metric: Metric = OF_CLASSES
 
     @property
     def at_chance(self) -> bool:
+        if self.metric != OF_CLASSES:
+            return math.isinf(self.loss) or (self.metric.name == "R2" and self.accuracy <= SOME)
         chance = 1 / self.classes
         return self.accuracy <= min(1.5 * chance, chance + (1 - chance) / 4)
 
     @property
     def learns(self) -> bool:
         """Whether it is past guessing, by one of the two."""
-        return not self.at_chance or self.loss < LOSS * math.log(self.classes)
+        learned = self.metric == OF_CLASSES and self.loss < LOSS * math.log(self.classes)
+        return not self.at_chance or learned
 
     @property
     def score(self) -> tuple[float, float]:
-        """The higher the better: accuracy, unless it is at chance, then the lower loss."""
-        return 0.0 if self.at_chance else round(self.accuracy, 9), -round(self.loss, 9)
+        """The higher the better: what it reached, unless it is at chance, then the lower loss."""
+        if math.isinf(self.loss):
+            return -math.inf, -math.inf
+        reached = 0.0 if self.at_chance else round(self.metric.sign * self.accuracy, 9)
+        return reached, -round(self.loss, 9)
 
 
 class Plan(NamedTuple):
@@ -93,11 +106,18 @@ Answers = Mapping[Question, Reached]
 Trainings = Generator[list[Question], Answers, None]
 
 
+def bar(classes: Any) -> Any:
+    """The accuracy from which a network counts as one that learns: 3 times chance, or half way from
+    chance to 1 if that is less.
+    """
+    return np.minimum(3 / classes, (1 + 1 / classes) / 2)
+
+
 def mean(of: Sequence[Reached]) -> Reached:
     """Of several seeds or sides."""
-    accuracy, loss = (sum(each[i] for each in of) / len(of) for i in (0, 1))
+    accuracy, loss = (sum(each) / len(of) for each in zip(*((e.accuracy, e.loss) for e in of)))
     classes, margin = max(each.classes for each in of), min(each.margin for each in of)
-    return Reached(accuracy, loss, classes, margin)
+    return Reached(accuracy, loss, classes, margin, of[0].metric)
 
 
 class Rule:
@@ -224,13 +244,13 @@ class Rule:
         top = self.last(ranked[0])
         equal = [each for each in ranked if self.last(each).score == top.score]
         equal.sort(key=lambda each: (each.beside != own.beside, _apart(each.value, own.value)))
-        said = f"{100 * top.accuracy:.1f} % on validation"
+        said = f"{top.metric.text(top.accuracy)} on validation"
         if not top.learns:
             return Decision("not found", equal[0], f"all at chance: {said} at most")
         if len(equal) > 1:
             return Decision("tied", equal[0], f"{said}, as {len(equal) - 1} more")
         others = [self.last(each).accuracy for each in ranked[1:]]
-        beside = f", the next {100 * others[0]:.1f} %" if others else ""
+        beside = f", the next {top.metric.text(others[0])}" if others else ""
         return Decision("chosen", equal[0], said + beside)
 
 

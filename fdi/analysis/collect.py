@@ -17,9 +17,13 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     silent/<population>         share of neurons that never spike there
     train_accuracy_last, train_loss_last    of the last epoch, as it was trained (cross-entropy)
     test_loss_last              cross-entropy
+    metric                      what stands in place of an accuracy, with its unit and direction;
+                                only where there is a run with another objective
     moved/<projection>          |W - W1|/|W0| of its weights, W1 those at its first gradient
     decayed/<projection>        |W1 - W0|/|W0|, where the optimizer has weight decay
     alignment/<population>      of its spike counts before and after training, 1: the same
+    operations/<spikes, dense, effective, MAC>
+                                of a sample, see fdi.runner.operations
     data_checksum               of the data as the seed splits them: what two runs of a pair share
     data, code, numerics        the evidence that the runs of a row share besides their config, see
                                 fdi.track.evidence; what a run does not know of itself is a value
@@ -44,6 +48,8 @@ from typing import Any
 import pandas as pd
 
 from fdi.config import Mistake
+from fdi.config.metric import ACCURACY as OF_CLASSES
+from fdi.config.metric import Metric, of_result, of_rows
 from fdi.track import plans
 from fdi.track.evidence import SHARED
 from fdi.track.files import directories
@@ -56,12 +62,13 @@ KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
 ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
-MODULES = "modules"
+MODULES, METRIC = "modules", "metric"
 ORIGIN = (
     "source",
     "baseline",
     "provenance",
     "data_checksum",
+    METRIC,
     MODULES,
     "sweeps",
     "tags",
@@ -71,7 +78,8 @@ ORIGIN = (
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
-PREFIXES = {"rates": "rate"} | {key: key for key in ("silent", "moved", "decayed", "alignment")}
+OWN_NAMES = ("silent", "moved", "decayed", "alignment", "operations")
+PREFIXES = {"rates": "rate"} | {key: key for key in OWN_NAMES}
 """Key of a result -> first part of its columns, one for each population or projection."""
 MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"
@@ -138,6 +146,11 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     return joined.astype(dict.fromkeys(texts_of, object)).copy()
 
 
+def metric_of(runs: Runs) -> Metric:
+    """What the runs are judged by."""
+    return of_rows(runs.get(METRIC, ()))
+
+
 def config_columns(table: pd.DataFrame) -> list[str]:
     """The columns of `runs` that must agree in what is averaged or paired: those of the config, and
     SHARED.
@@ -153,7 +166,11 @@ def _row(path: str, run: Run) -> dict[str, Any]:
     seed, _, identity = name.removeprefix("seed=").partition("-")
     names = dict(zip(KEYS, (path, dataset, model, init, int(seed), identity, run.state)))
     result, modules = run.result or {}, (run.config.get("paths") or {}).get("modules")
-    numbers = {key: result.get(key) for key in NUMBERS} | {"epoch": run.epoch, "epochs": run.epochs}
+    metric = of_result(result)
+    numbers = {key: result.get(metric.key(key)) for key in NUMBERS}
+    numbers |= {"epoch": run.epoch, "epochs": run.epochs}
+    if metric != OF_CLASSES:
+        numbers |= {METRIC: str(metric), SAMPLES: None}  # whose noise is not that of hits
     for key, prefix in PREFIXES.items():
         numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
     return {
@@ -195,7 +212,10 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted key -> value, lists as JSON text, without the seed and without what cannot change the
     numbers (`identity.exclude`).
     """
-    excluded = (config.get("identity") or {}).get("exclude") or []
+    known = config.get("identity") or {}
+    neutral = known.get("neutral") or {}
+    excluded = [key for key in neutral if key in config and config[key] == neutral[key]]
+    excluded += known.get("exclude") or []
     inside = tuple(f"{key}." for key in excluded)
     return {
         key: value

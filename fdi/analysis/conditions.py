@@ -150,10 +150,13 @@ def spread(
     values: np.ndarray, samples: float = np.nan, scale: float = 1.0, most: float = np.inf
 ) -> Summary:
     """Number, mean, standard deviation and 95 % interval (Student's t, of an accuracy on `samples`
-    test samples with their noise, cut at 0 and `most`) of `scale` times the values of seeds.
+    test samples with their noise, cut at 0 and `most` if the mean lies between them) of `scale`
+    times the values of seeds.
     """
     noise = sample_noise(values.mean(), samples) if len(values) else 0.0
     found = summary(scale * values, scale * noise)
+    if not 0 <= found.mean <= most:
+        return found
     low, high = np.maximum(found.low, 0.0), np.minimum(found.high, most)
     return found._replace(low=float(low), high=float(high))
 
@@ -176,7 +179,8 @@ def difference(
     if quantity != ACCURACY:
         return paired(a, b)
     noise = (sample_noise(side.mean(ACCURACY), side.mean(SAMPLES)) for side in (one, other))
-    return paired(a, b, scale * math.hypot(*noise)).within(scale)
+    found = paired(a, b, scale * math.hypot(*noise))
+    return found if abs(found.mean) > scale else found.within(scale)
 
 
 def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import ACCURACY, SAMPLES, VALID, Runs
+from fdi.analysis.collect import ACCURACY, SAMPLES, VALID, Runs, metric_of
 from fdi.analysis.conditions import (
     BASELINE,
     VERSUS,
@@ -125,21 +125,25 @@ def accuracies(
     within: Sequence[str] = (),
     base: Mapping[str, Any] = {"init": BASELINE},
 ) -> pd.DataFrame:
-    """`moments` of the test accuracy in percent, with the columns of the difference to the runs
-    with the values `base` that agree in `within` (both of them columns of `by`), its `p` alone, and
-    `verdict`: p and interval of the difference are those of Holm's method over all rows.
+    """`moments` of the test accuracy in percent, or of what else the runs are judged by, with the
+    columns of the difference to the runs with the values `base` that agree in `within` (both of
+    them columns of `by`), its `p` alone, and `verdict`: p and interval of the difference are those
+    of Holm's method over all rows.
     """
-    table = moments(runs, by, ACCURACY, PERCENT, PERCENT)
+    metric = metric_of(runs)
+    table = moments(runs, by, ACCURACY, metric.scale, PERCENT)
     seeds = [of for _, of in _cells(runs, by, TESTED)]
     alone: list[Comparison | None] = []
     for row in range(len(table)):
         baselines = where(table, {**base, **table.loc[row, list(within)]}).index
         one = len(baselines) == 1 and row not in baselines
-        alone.append(difference(seeds[row], seeds[baselines[0]], scale=PERCENT) if one else None)
+        found = difference(seeds[row], seeds[baselines[0]], scale=metric.scale) if one else None
+        alone.append(found)
     table["p"] = [np.nan if each is None else each.p for each in alone]
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
-    return table.assign(verdict=[verdict(*row) for row in zip(table["versus"], table["versus_p"])])
+    each = zip(table["versus"], table["versus_p"])
+    return table.assign(verdict=[verdict(*row, metric.sign) for row in each])
 
 
 def versus_columns(found: Comparison | None) -> dict[str, float]:
@@ -151,9 +155,10 @@ def versus_columns(found: Comparison | None) -> dict[str, float]:
 
 def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:
     """Of the runs that agree in `by`, those with the value of `key` (a column) whose mean
-    validation accuracy after the last epoch is highest. What is chosen on validation may be
-    reported on the test set.
+    validation accuracy after the last epoch, or what else they are judged by, is best. What is
+    chosen on validation may be reported on the test set.
     """
     means = moments(runs, [*by, key], VALID)
+    means["mean"] *= metric_of(runs).sign
     top = means.groupby(list(by), dropna=False)["mean"].idxmax()
     return runs.merge(means.loc[top, [*by, key]])

@@ -150,6 +150,9 @@ COLUMNS = {
 """By the names of fdi.config.settings.DERIVED."""
 
 
+OPERATIONS = "operations/effective"
+
+
 class Quantity(NamedTuple):
     """What a panel shows, in words; `of` makes it from the run table. `most`: no mean is larger."""
 
@@ -175,14 +178,16 @@ RATE_BY_LAYER = "rate_by_layer"
 """The rate of each hidden layer where x is largest: a quantity with an axis of its own."""
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
-    "rate": Quantity(
-        "rate after training (Hz), mean of the hidden populations", of_hidden("rate/")
-    ),
+    "rate": Quantity("mean hidden rate after training (Hz)", of_hidden("rate/")),
     RATE_BY_LAYER: Quantity("rate before training (Hz)", lambda layers: layers["rate"]),
     "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
     "alignment": Quantity(
-        "alignment of hidden spikes, before and after (1: unchanged)", of_hidden("alignment/"), 1.0
+        "alignment of hidden spikes (1: unchanged)", of_hidden("alignment/"), 1.0
     ),
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
+    "operations": Quantity(
+        "synaptic operations per sample",
+        lambda runs: runs.reindex(columns=[OPERATIONS])[OPERATIONS],
+    ),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import Runs
+from fdi.analysis.collect import Runs, metric_of
 from fdi.analysis.conditions import BASELINE, by_seed, condition_columns, conditions
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Curve, Results
@@ -42,16 +42,18 @@ def full(results: Results, versus: str = BASELINE) -> pd.DataFrame:
     members = [places[done[places]] for _, places in conditions(runs, columns)]
     seeds = by_seed(runs, MEANS, members)
     last = pd.Series([of.mean("last") for of in seeds], summary.index, dtype=float)
-    best = last.groupby([summary["dataset"], summary["model"]]).transform("max")
+    metric = metric_of(results.runs)
+    best = last.groupby([summary["dataset"], summary["model"]])
+    target_of = metric.near(best.transform("min" if metric.lower else "max"), SHARE)
     first, paths = np.full(len(runs), np.nan), runs["path"].to_numpy()
-    for places, target in zip(members, SHARE * best):
+    for places, target in zip(members, target_of):
         of = [curves.get(path, UNKNOWN) for path in paths[places]]
-        first[places] = [first_epoch(*curve, target) for curve in of]
+        first[places] = [first_epoch(*curve, target, metric.sign) for curve in of]
     firsts = by_seed(runs.assign(first=first), ["first"], members)
     wide = summary.assign(
         chance=[of.mean("chance") for of in seeds],
         area=[of.mean("area") for of in seeds],
-        target=SHARE * best,
+        target=target_of,
         epochs_to=[of.mean("first") for of in firsts],
         reached=[len(of.of("first")) for of in firsts],
     )
@@ -69,9 +71,11 @@ def _learned(runs: Runs, curves: dict[str, Curve]) -> pd.DataFrame:
     )
 
 
-def first_epoch(epochs: np.ndarray, accuracy: np.ndarray, target: float) -> float:
-    """The first of the recorded `epochs` whose accuracy reaches the target; NaN without one."""
-    reached = np.flatnonzero(accuracy >= target)
+def first_epoch(epochs: np.ndarray, accuracy: np.ndarray, target: float, sign: int = 1) -> float:
+    """The first of the recorded `epochs` whose accuracy reaches the target, with the `sign` of an
+    improvement; NaN without one.
+    """
+    reached = np.flatnonzero(sign * accuracy >= sign * target)
     return float(epochs[reached[0]]) if len(reached) else np.nan
 
 

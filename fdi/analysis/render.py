@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import Runs, Summary
+from fdi.analysis.collect import METRIC, Runs, Summary
 from fdi.analysis.conditions import BASELINE, LABELS
-from fdi.analysis.formats import interval, number, percent, plural, short_names, shown
+from fdi.analysis.derived import OPERATIONS
+from fdi.analysis.formats import number, percent, plural, short_names, shown
 from fdi.analysis.studies import quotes
 from fdi.analysis.summary import SAID
 from fdi.config import Mistake
+from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 from fdi.track.files import atomic
 from fdi.track.record import STATES
@@ -32,7 +34,8 @@ CAPTION = (
 LEARNING = (
     "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
     "epochs; epochs to target: until the validation accuracy is 90 % of the best one with that "
-    "data set and model, mean over the n runs that get there"
+    "data set and model, mean over the n runs that get there; operations: synaptic ones of a test "
+    "sample whose input and weight are not 0"
 )
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
@@ -46,8 +49,8 @@ def keys(summary: Summary) -> dict[str, str]:
 
 
 def readable(summary: Summary) -> pd.DataFrame:
-    """The summary as text: accuracies in percent, of many rates the range and how many, empty
-    columns left out.
+    """The summary as text: accuracies in percent, other metrics in their unit, of many rates the
+    range and how many, empty columns left out.
     """
     rows = summary.to_dict("records")
     text = {
@@ -57,15 +60,18 @@ def readable(summary: Summary) -> pd.DataFrame:
     text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [_unfinished(row) for row in rows],
-        "mean": [percent(row["accuracy"]) for row in rows],
-        "sd": [percent(row["sd"]) for row in rows],
-        "95 %": [interval(row["low"], row["high"]) for row in rows],
+        "mean": [_reached(row, row["accuracy"]) for row in rows],
+        "sd": [_reached(row, row["sd"]) for row in rows],
+        "95 %": [_interval(row, row["low"], row["high"], "-") for row in rows],
+        "judged by": [row.get(METRIC, "") for row in rows],
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
     }
     if "chance" in summary:
         text["at chance"] = [*summary["chance"].map(percent)]
-        text["area"] = [*summary["area"].map(percent)]
+        text["area"] = [_reached(row, row["area"]) for row in rows]
+        if OPERATIONS in summary:
+            text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
         text["epochs to target"] = [_epochs_to_target(row) for row in rows]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
     published = summary["published"]
@@ -87,7 +93,10 @@ def counted(runs: Runs) -> list[str]:
 
 def caption(summary: Summary) -> str:
     """What the columns of `readable` mean."""
-    return f"{CAPTION}; {LEARNING}" if "chance" in summary else CAPTION
+    said = CAPTION
+    if METRIC in summary:
+        said = said.replace("accuracy in percent", "set, as each row is judged,")
+    return f"{said}; {LEARNING}" if "chance" in summary else said
 
 
 def notes(summary: Summary) -> str:
@@ -127,7 +136,20 @@ def _rates(row: Mapping[Any, Any]) -> str:
 def _epochs_to_target(row: dict) -> str:
     if pd.isna(row["target"]):
         return "-"
-    return f"{number(row['epochs_to'])} to {percent(row['target'], '.0f')}, n={row['reached']:.0f}"
+    target = _reached(row, row["target"], ".0f")
+    return f"{number(row['epochs_to'])} to {target}, n={row['reached']:.0f}"
+
+
+def _reached(row: Mapping[Any, Any], value: float, form: str = ".1f") -> str:
+    """What a row of the summary is judged by, three digits where it is not in percent."""
+    metric = of_rows([row.get(METRIC)])
+    return number(value, form if metric.unit == "%" else f"{form[:-3]}.3g", metric.scale)
+
+
+def _interval(
+    row: Mapping[Any, Any], low: float, high: float, unknown: str, form: str = ".1f"
+) -> str:
+    return unknown if low != low else "..".join(_reached(row, end, form) for end in (low, high))
 
 
 def _versus(row: Mapping[Any, Any]) -> str:
@@ -136,9 +158,9 @@ def _versus(row: Mapping[Any, Any]) -> str:
     """
     if pd.isna(row["versus"]):
         return ""
-    around = interval(row["versus_low"], row["versus_high"], "+.1f", "")
+    around = _interval(row, row["versus_low"], row["versus_high"], "", "+.1f")
     word = f" {row['verdict']}," if row["verdict"] else ""
-    text = f"{percent(row['versus'], '+.1f')}{word} n={row['versus_n']:.0f}"
+    text = f"{_reached(row, row['versus'], '+.1f')}{word} n={row['versus_n']:.0f}"
     return f"{text}\n({around})" if around else text
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import Curves, Probe, Runs, checked, runs
+from fdi.analysis.collect import METRIC, Curves, Probe, Runs, checked, runs
 from fdi.analysis.metrics import VALID, curves, probes
+from fdi.config.metric import of_rows
 
 TARGET = "init._target_"
 
@@ -32,7 +33,7 @@ def is_baseline(target: Any) -> bool:
 
 
 OWN = "own runs"
-READOUT = "readout"
+READOUT, SPLITS = "readout", ("train", "valid")
 NEEDED = (
     "population",
     "target_sigma_u",
@@ -91,14 +92,14 @@ class Results:
     def curves_of(self, runs: Runs) -> pd.DataFrame:
         """The learning curves of some of the runs."""
         if self.curves is None:
-            return curves(runs, _needed)
+            return _judged(curves(runs, _needed), runs)
         return self.curves[self.curves["path"].isin(runs["path"])]
 
     def learning(self, runs: Runs) -> dict[str, Curve]:
         """Path -> epochs of the task, counted from 1, and the validation accuracies after them, of
         the runs that have some.
         """
-        measured = self.curves_of(runs) if self.curves is not None else curves(runs, VALID.__eq__)
+        measured = self.curves_of(runs)
         if VALID not in measured:
             return {}
         task = measured.loc[measured["phase"] == "task", ["path", "epoch", VALID]]
@@ -143,4 +144,18 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 
 def _needed(column: str) -> bool:
     """Whether figures and tables need this column of metrics.csv."""
-    return column.endswith("/accuracy") or column.startswith(("rate/", "probe/"))
+    split, _, what = column.partition("/")
+    judged = split in SPLITS and what not in ("loss", "task", "regularizer")
+    return judged or split in ("rate", "probe")
+
+
+def _judged(found: Curves, runs: Runs) -> Curves:
+    """The curves with what the runs are judged by in place of an accuracy."""
+    for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
+        name = of_rows([text]).name
+        for split in SPLITS:
+            if (own := f"{split}/{name}") in found:
+                values = found.pop(own)
+                usual = f"{split}/accuracy"
+                found[usual] = found[usual].fillna(values) if usual in found else values
+    return found

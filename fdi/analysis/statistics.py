@@ -181,15 +181,15 @@ def correct(comparisons: Sequence[Comparison | None], families: ArrayLike) -> li
     ]
 
 
-def verdict(difference: float, p: float) -> str:
+def verdict(difference: float, p: float, sign: int = 1) -> str:
     """better, worse or undecided, of a difference and its p (Holm's, where there are several);
-    "" where no p can be given.
+    "" where no p can be given. `sign` of an improvement.
     """
     if np.isnan(p):
         return ""
     if p >= LEVEL:
         return "undecided"
-    return "better" if difference > 0 else "worse"
+    return "better" if sign * difference > 0 else "worse"
 
 
 def chance_level(classes: Any, samples: Any) -> Any:

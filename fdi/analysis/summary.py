@@ -13,6 +13,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     accuracy_best                     with the weights of the best validation epoch: mean
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
+    operations/<..>                   of a sample, see fdi.runner.operations: mean
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of the baseline over the seeds both have:
                                       mean, interval (paired, as above), seeds
@@ -21,6 +22,8 @@ Columns (accuracies are shares, 0 to 1, on the test set):
                                       0.05 or more
     verdict                           better or worse than the baseline where versus_p < 0.05, else
                                       undecided
+    metric                            what stands in place of an accuracy, its unit and direction;
+                                      only where there are such runs
     tags, note                        of the user's own, of all runs of the row; where there are any
     published                         percent, source and circumstances, as text
 
@@ -38,7 +41,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import ACCURACY, BEST, SAMPLES, VALID, Runs, checked
+from fdi.analysis.collect import ACCURACY, BEST, METRIC, SAMPLES, VALID, Runs, checked
 from fdi.analysis.conditions import (
     BASELINE,
     LABELS,
@@ -55,11 +58,12 @@ from fdi.analysis.statistics import correct, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
 from fdi.config import Mistake
+from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 
 BEST_OF_ALL = "best"
 SAID = ("tags", "note")
-LAST = ("versus_p", "verdict", *SAID, "published")  # columns
+LAST = ("versus_p", "verdict", METRIC, *SAID, "published")  # columns
 Condition = tuple[Any, ...]
 
 
@@ -69,16 +73,18 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     """
     _refuse(runs, versus)
     columns = condition_columns(runs)
-    rates = [column for column in map(str, runs) if column.startswith("rate/")]
+    rates = [column for column in map(str, runs) if column.startswith(("rate/", "operations/"))]
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     states = runs["state"].to_numpy(dtype=str)
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
     seeds = dict(zip(places, by_seed(runs, measured, done)))
-    known = [name for name in (*LABELS, *asked(), *rates) if name in runs]
+    known = [name for name in (*LABELS, *asked(), *rates, METRIC) if name in runs]
     firsts = runs[known].iloc[[of[0] for of in places.values()]].to_dict("records")
-    bases = _baselines(seeds, columns, versus)
+    metrics = [of_rows([first.get(METRIC)]) for first in firsts]
+    signs = {condition: metric.sign for condition, metric in zip(places, metrics)}
+    bases = _baselines(seeds, columns, versus, signs)
     found = [
         difference(of, seeds[base])
         if (base := bases.get(_partner(condition, columns))) and condition != base
@@ -93,13 +99,15 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
             **versus_columns(comparison),
             **{name: _texts(runs[name].array[of]) for name in said},
             "published": "; ".join(map(str, published(first))),
+            **({METRIC: str(metric)} if METRIC in runs else {}),
         }
-        for (condition, of), first, comparison in zip(
-            places.items(), firsts, correct(found, networks)
+        for (condition, of), first, comparison, metric in zip(
+            places.items(), firsts, correct(found, networks), metrics
         )
     ]
     table = pd.DataFrame(rows)
-    table["verdict"] = [verdict(*row) for row in zip(table["versus"], table["versus_p"])]
+    differences = zip(table["versus"], table["versus_p"], signs.values())
+    table["verdict"] = [verdict(*row) for row in differences]
     last = [column for column in LAST if column in table]
     table = table[[*(column for column in table if column not in LAST), *last]]
     table.attrs["versus"] = versus
@@ -143,7 +151,7 @@ def _statistics(states: np.ndarray, seeds: Seeds, rates: Sequence[str]) -> dict[
 
 
 def _baselines(
-    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str
+    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str, signs: dict[Condition, int]
 ) -> dict[Condition, Condition | None]:
     """The baseline of the conditions with equal `_partner`; None where there are several."""
     found: dict[Condition, list[Condition]] = {}
@@ -152,7 +160,7 @@ def _baselines(
             found.setdefault(_partner(condition, columns), []).append(condition)
     if versus == BEST_OF_ALL:
         return {
-            partner: max(several, key=lambda condition: _on_validation(seeds[condition]))
+            partner: max(several, key=lambda each: signs[each] * _on_validation(seeds[each]))
             for partner, several in found.items()
         }
     return {

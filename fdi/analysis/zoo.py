@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.choice import STEP
+from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.formats import number
@@ -23,8 +23,8 @@ from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {"common": "default step", "best": "each at its best"}
-SCORES = {"no": 0, "doubtful": 1, "yes": 2}
-"""What the probe expects, in the order of the hope that it leaves."""
+SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
+"""What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
 
 
 def members(results: Results) -> pd.DataFrame:
@@ -92,10 +92,10 @@ def _fits(key: str, value: Any) -> bool:
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """With `learns`, and without pairs that cannot be: Dale's law forbids weights of both signs."""
-    chance = 1 / table["classes"]
-    bar = np.minimum(3 * chance, (1 + chance) / 2)
     forbidden = (table["state"] == "refused") & table["kind"].str.startswith("dale")
-    return table.assign(learns=table["accuracy"] >= bar)[~forbidden].reset_index(drop=True)
+    return table.assign(learns=table["accuracy"] >= bar(table["classes"]))[~forbidden].reset_index(
+        drop=True
+    )
 
 
 def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -179,7 +179,7 @@ def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
     states = [(f"from {init}", known[known["init"] == init]) for init in _inits(known)]
     for kind, of in [("all", known), *states, *known.groupby("kind")]:
         row = {"networks": kind}
-        for word in reversed(SCORES):
+        for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
             those = of[of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
         rows.append(row | {"area under the curve": number(area(of), ".2f")})

@@ -84,6 +84,11 @@ def is_tuned(arguments: Namespace) -> bool:
     return compose_sweep(arguments).tune is not None
 
 
+def is_recipe(arguments: Namespace) -> bool:
+    """Whether a recipe is asked for."""
+    return compose_sweep(arguments).recipe is not None
+
+
 def common_words(arguments: Namespace) -> tuple[str, ...]:
     """The overrides with one value, as far as the default options have their keys."""
     given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
@@ -170,7 +175,7 @@ def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
     """
     params = composed(begin, overrides).hydra.sweeper.get("params") or {}
     given = {*map(_key, overrides)}
-    given |= lacking(begin, [*overrides, *(f"{key}=" for key in params if "+" not in key)])
+    given |= lacking(begin, [*overrides, *(f"{k}=" for k in params if "." in k and "+" not in k)])
     sweep = [
         f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))
     ]

@@ -93,8 +93,12 @@ def _dispatch(arguments: Namespace) -> int:
         return _ask_hydra()
     if arguments.cfg:
         return _show(arguments)
-    from fdi.cli.cells import compose_cells, is_tuned
+    from fdi.cli.cells import compose_cells, is_recipe, is_tuned
 
+    if is_recipe(arguments):
+        from fdi.cli.recipe import run_recipe
+
+        return run_recipe(arguments)[0]
     if arguments.multirun:
         from fdi.cli.search import is_search, search
         from fdi.cli.sweep import run_sweep

@@ -25,6 +25,7 @@ from fdi.cli.cells import (
 from fdi.cli.compose import Source, composed, parsed, source, values_of
 from fdi.cli.launch import launch
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, print_result, run_cell
+from fdi.config.metric import of_result
 from fdi.track.files import RUNS, atomic
 from fdi.track.process import holder
 from fdi.track.record import finished, look
@@ -41,8 +42,8 @@ def is_search(arguments: Namespace) -> bool:
 
 
 def search(arguments: Namespace) -> None:
-    """Run the trials, hydra.sweeper.n_jobs at a time, and show the best: by the validation accuracy
-    of the best epoch.
+    """Run the trials, hydra.sweeper.n_jobs at a time, and show the best: by the accuracy, or what
+    else runs are judged by, of the best epoch on validation.
 
     A trial that is refused or fails does not end the search, unless a larger share of them does
     than hydra.sweeper.max_failure_rate. Raises ValueError for what cannot be searched, before
@@ -169,7 +170,7 @@ def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
 
 def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | None]:
     """Run what is not finished, once others have ended who are at it; a line for each trial, and
-    its validation accuracy, None where it failed.
+    what it reached on validation, the higher the better, None where it failed.
     """
     left = list({cell.directory: cell for cell in cells.values() if cell}.values())
     new = [cell for cell in left if not cell.directory.exists()]
@@ -191,21 +192,20 @@ def wait_for(cells: Sequence[Cell]) -> None:
 
 
 def _ended(label: str, cell: Cell | None) -> float | None:
-    """Say what came of a trial; returns its validation accuracy."""
-    from fdi.cli.terminal import percent
-
+    """Say what came of a trial; returns what it reached on validation, the higher the better."""
     if cell is None:
         return None
     run = look(cell.directory)
     result = run.result
-    accuracy = result.get("valid_accuracy_best") if result else None
+    metric = of_result(result or {})
+    reached = result.get(metric.key("valid_accuracy_best")) if result else None
     if result is None:
         complain(f"{label}  failed: {run.reason.removeprefix('ValueError: ')}", FAILED)
-    elif accuracy is None:
+    elif reached is None:
         complain(f"{label}  failed: it has no validation split", REFUSED)
     else:
-        print(f"{label}  valid {percent(accuracy)}  {result['seconds']:.0f} s", flush=True)
-    return accuracy
+        print(f"{label}  valid {metric.text(reached)}  {result['seconds']:.0f} s", flush=True)
+    return None if reached is None else metric.sign * reached
 
 
 def _tell(optuna: Any, study: Any, trial: Any, accuracy: float | None) -> None:

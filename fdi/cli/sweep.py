@@ -28,7 +28,8 @@ from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
-from fdi.cli.terminal import bar, console, duration, percent
+from fdi.cli.terminal import bar, console, duration
+from fdi.config.metric import of_result
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import repeated
@@ -99,11 +100,12 @@ class Watch:
 
 
 def _reached(result: dict[str, Any]) -> str:
-    """The accuracy on the test set, or of a run that does not look at it on the validation set."""
-    test, valid = result.get("test_accuracy_last"), result.get("valid_accuracy_last")
+    """What it reached on the test set, or without a look at it on the validation set."""
+    metric = of_result(result)
+    test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
     if test is not None:
-        return percent(test)
-    return "done" if valid is None else f"{percent(valid)} on validation"
+        return metric.text(test)
+    return "done" if valid is None else f"{metric.text(valid)} on validation"
 
 
 def _written(directory: Path) -> int | None:

@@ -15,6 +15,7 @@ from fdi.cli.cells import Cell
 from fdi.cli.command import FAILED, REFUSED
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
+from fdi.config.metric import of_result
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
@@ -121,15 +122,17 @@ def print_result(cell: Cell) -> None:
     out, run = console(), record.look(cell.directory)
     if cell.values["probe"] != "only" and run.result:
         names = {name: [str(cell.values["name"][name])] for name in LABELS}
-        keys = {"last": "test_accuracy_last", "best": "test_accuracy_best"}
-        if run.result["test_accuracy_last"] is None:
-            keys = {"validation": "valid_accuracy_last"}
-        shares = {name: [f"{100 * run.result[key]:.1f}"] for name, key in keys.items()}
+        metric = of_result(run.result)
+        keys = dict(zip(("last", "best"), record.tested(run.result)))
+        if run.result[keys["last"]] is None:
+            keys = {"validation": metric.key("valid_accuracy_last")}
+        shares = {
+            name: [metric.text(run.result[key]).removesuffix(" %")] for name, key in keys.items()
+        }
         rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
         print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
-        print_note(
-            out, "accuracy in percent, after the last epoch and after the best on validation"
-        )
+        what = f"{metric.name}{' in percent' * (metric.unit == '%')}"
+        print_note(out, f"{what}, after the last epoch and after the best on validation")
     out.print(cell.directory)
 
 

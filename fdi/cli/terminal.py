@@ -28,13 +28,14 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
+from fdi.config.metric import ACCURACY
 from fdi.init.verdict import CLOSE, NEAR, Training, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fdi.snn.objective import Outcome
+    from fdi.snn.objective import Loss, Outcome
 
 EVERY = 0.2  # s between two pictures of a bar
 
@@ -203,39 +204,53 @@ class Epochs:
     """Shows the epochs of one training."""
 
     def __init__(
-        self, console: Console, epochs: int, samples: int, bar: Progress | Bar, done: int
+        self,
+        console: Console,
+        epochs: int,
+        samples: int,
+        bar: Progress | Bar,
+        done: int,
+        loss: Loss,
     ) -> None:
         self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
+        self.loss = loss
         self.epoch, self.valid, self.rates = done, "", ""
         self.task = bar.add_task("", total=epochs, completed=done, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
         if not self.bar.disable:
-            loss, accuracy = outcome.task / outcome.samples, outcome.correct / outcome.samples
-            self._update(self.epoch + done / self.samples, loss, accuracy)
+            reached = self.loss.score(outcome.sums)
+            self._update(self.epoch + done / self.samples, outcome.task / outcome.samples, reached)
 
     def row(self, row: dict[str, Any]) -> None:
         self.epoch = row["epoch"]
         rates = sorted(value for key, value in row.items() if key.startswith("rate/"))
         self.rates = "-".join(dict.fromkeys(f"{rate:.1f}" for rate in (rates[0], rates[-1])))
         self.rates += " Hz"
-        self.valid = f"valid {percent(row['valid/accuracy'])}  " if "valid/accuracy" in row else ""
+        metric = self.loss.judged_by
+        train, valid = (row.get(f"{split}/{metric.name}") for split in ("train", "valid"))
+        self.valid = "" if valid is None else f"valid {metric.text(valid)}  "
         if not self.bar.disable:
-            self._update(self.epoch, row["train/loss"], row["train/accuracy"])
+            self._update(self.epoch, row["train/loss"], train)
             return
         phase = "" if row["phase"] == "task" else f"{row['phase']}  "
         self.console.print(
             f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {phase}"
-            f"{_learned(row['train/loss'], row['train/accuracy'])}  {self.valid}{self.rates}  "
+            f"{self._learned(row['train/loss'], train)}  {self.valid}{self.rates}  "
             f"{row['seconds']:.2f} s",
             soft_wrap=True,
             highlight=False,
         )
 
-    def _update(self, epochs: float, loss: float, accuracy: float) -> None:
+    def _update(self, epochs: float, loss: float, reached: float | None) -> None:
         rates = self.rates if self.console.width >= ROOM else ""
-        what = f"{_learned(loss, accuracy)}  {self.valid}{rates}"
+        what = f"{self._learned(loss, reached)}  {self.valid}{rates}"
         self.bar.update(self.task, completed=epochs, what=what)
+
+    def _learned(self, loss: float, reached: float | None) -> str:
+        metric = self.loss.judged_by
+        name = "" if metric == ACCURACY else f"{metric.name} "
+        return f"loss {loss:.3g}  {name}{metric.text(reached)}"
 
 
 class Terminal:
@@ -251,8 +266,10 @@ class Terminal:
         print_probe(self.console, rows, model, init, training)
 
     @contextmanager
-    def training(self, epochs: int, samples: int, done: int) -> Iterator[Epochs]:
-        """Shows `epochs` epochs of `samples` samples, `done` of them already finished."""
+    def training(self, epochs: int, samples: int, done: int, loss: Loss) -> Iterator[Epochs]:
+        """Shows `epochs` epochs of `samples` samples, `done` of them already finished, and what the
+        `loss` is judged by.
+        """
         out = self.console
         whole = Column(no_wrap=True)
         wide = out.width >= ROOM
@@ -266,7 +283,7 @@ class Terminal:
             TextColumn("left", table_column=whole),
         )
         with bar(out, *columns, expand=True) as shown:
-            yield Epochs(out, epochs, samples, shown, done)
+            yield Epochs(out, epochs, samples, shown, done, loss)
 
 
 def percent(share: float) -> str:
@@ -325,7 +342,3 @@ def colour(verdict: str) -> str:
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
     return ["-" if row[key] is None else format(row[key], form) for row in rows]
-
-
-def _learned(loss: float, accuracy: float) -> str:
-    return f"loss {loss:.3g}  {percent(accuracy)}"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -30,7 +29,6 @@ from fdi.analysis.choice import (
     Question,
     Reached,
     Rule,
-    mean,
     usual,
 )
 from fdi.cli.cells import (
@@ -43,23 +41,22 @@ from fdi.cli.cells import (
     together,
     varied,
 )
-from fdi.cli.compose import fitting, lacking, parsed, source
+from fdi.cli.compose import fitting, parsed
 from fdi.cli.cost import estimate
-from fdi.cli.search import wait_for
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
+from fdi.cli.trainings import (
+    REFUSED,
+    TEST,
+    Trainings,
+    Words,
+    key_of,
+    refuse_without_validation,
+)
 from fdi.track.files import RUNS, ZOO, write_json
-from fdi.track.process import INTERRUPTED, Busy, holder, lock
-from fdi.track.record import digest, initial_state, look
-
-TEST = "trainer.test="
-EPS, PRECISION = "optimizer.eps", "optimizer.precision"
-DIVERGED = "Diverged: "  # how the error of such a run begins
-FAILS = Reached(0.0, math.inf, 2)
-REFUSED = FAILS._replace(classes=1)
-FLOORS = ("floor_steady", "floor_noisy")
-Words = tuple[str, ...]
+from fdi.track.process import INTERRUPTED
+from fdi.track.record import digest
 
 
 def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
@@ -71,7 +68,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with choice.alone():
+    with choice.alone(choice.path.parent, choice.config.take_over):
         if code := choice.choose():
             return code, []
         cells = choice.write()
@@ -134,11 +131,11 @@ class Side:
                 self.decision = end.value
 
 
-class Choice:
+class Choice(Trainings):
     """The choice that the command line `arguments` asks for."""
 
     def __init__(self, arguments: Namespace) -> None:
-        self.arguments, self.source = arguments, source(arguments)
+        super().__init__(arguments)
         self.config: Any = compose_sweep(arguments)
         nodes: Any = OmegaConf.to_container(self.config)
         self.tune, self.zoo = nodes["tune"], nodes["zoo"]
@@ -157,9 +154,7 @@ class Choice:
             for row in product(*(together(*item) for item in self.tune["beside"].items()))
         ]
         self._refuse([words for _, words in every], beside)
-        self.names: dict[Path, str] | None = {} if self.zoo else None
-        self.trained: dict[Path, Cell] = {}
-        self.refused: set[Path] = set()
+        self.names = {} if self.zoo else None
         self.sides = [self._side(place, words, beside) for place, words in composing(every)]
         self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
@@ -173,24 +168,21 @@ class Choice:
                 f"{min(same)} is a seed of the choice (tune.seeds); compare with other seeds"
             )
         refuse_unknown(self.arguments, sides)
-        chosen = {self.key, *(_key(word) for row in beside for word in row)}
+        chosen = {self.key, *(key_of(word) for row in beside for word in row)}
         if others := chosen - {*TUNED}:
             raise ValueError(
                 f"tune chooses {min(others)}; the comparison knows {', '.join(TUNED)} as what may "
                 f"differ between its sides"
             )
-        if given := chosen & {_key(word) for side in sides for word in side}:
+        if given := chosen & {key_of(word) for side in sides for word in side}:
             raise ValueError(
                 f"{min(given)} is what is chosen (tune): leave it out, or give tune.values"
             )
 
     def _side(self, place: int, words: Words, beside: Sequence[Words]) -> Side:
         default = self._cell(place, (*words, "seed=0"))
-        if default.values["dataset"].get("valid") == 0:
-            raise ValueError(
-                "dataset.valid = 0: a choice needs a validation split; hold samples out for it"
-            )
-        rows = list(dict.fromkeys(self._rows(words, beside)))
+        refuse_without_validation(default)
+        rows = list(dict.fromkeys(self.rows(words, beside)))
         places = [self._cell(place, (*words, *row, "seed=0")).directory for row in rows]
         configured = places.index(default.directory) if default.directory in places else 0
         own = Candidate(_value(default, self.key), configured)
@@ -198,15 +190,6 @@ class Choice:
         short = max(1, epochs // self.tune["short"])
         plan = Plan(values, len(rows), own, epochs, short, self.tune["keep"], self.tune["extend"])
         return Side(place, words, rows, default, plan)
-
-    def _rows(self, words: Words, beside: Sequence[Words]) -> Iterator[Words]:
-        """The words beside a value, without those of keys that the options lack. An eps for float64
-        is none for an optimizer that computes in float32 only, where its square is 0.
-        """
-        for row in beside:
-            lacks = lacking(self.source, (*words, *row))
-            if EPS in lacks or PRECISION not in lacks or f"{PRECISION}=float64" not in row:
-                yield tuple(word for word in row if _key(word) not in lacks)
 
     def _together(self, parts: list[Side]) -> Side:
         """What suits several sides together: among the steps from the smallest to the largest that
@@ -231,18 +214,6 @@ class Choice:
         sides = sorted(str(side.default.directory) for side in self.sides)
         name = self.sides[0].default.values["name"]["experiment"]
         return self.results / CHOICES / f"{name}-{digest(' '.join(sides))[:8]}" / CHOICE
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While no other process makes this choice; one that does is waited for."""
-        if holder(self.path.parent):
-            print("another process makes this choice; waiting for it", flush=True)
-        with ExitStack() as stack:
-            while True:
-                with suppress(Busy):
-                    stack.enter_context(lock(self.path.parent, self.config.take_over))
-                    break
-            yield
 
     def cost(self) -> str:
         """How many trainings that is, about, since it depends on what they reach; and what they
@@ -275,7 +246,7 @@ class Choice:
             return INTERRUPTED
         named = varied(side.words for side in self.sides)
         for side in (*self.sides, *self.shared) if not self.zoo else ():
-            words = [word for word in side.words if _key(word) in named]
+            words = [word for word in side.words if key_of(word) in named]
             words += ["all together"] * bool(side.parts) + [*(self._words(side) or ())]
             assert side.decision
             print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
@@ -284,47 +255,11 @@ class Choice:
     def _decide(self, sides: Sequence[Side]) -> int:
         while waiting := [side for side in sides if not side.decision]:
             every = [cell for side in waiting for cell in self._asked(side)]
-            new = {c.directory: c for c in every if c.directory not in self.trained}
-            if new and self._train([*new.values()]) == INTERRUPTED:
+            if self.train(f"choosing {self.key}", every) == INTERRUPTED:
                 return INTERRUPTED
             for side in waiting:
-                side.hear({each: self._means(side.cells[each]) for each in side.asked})
+                side.hear({each: self.means(side.cells[each]) for each in side.asked})
         return 0
-
-    def _train(self, cells: list[Cell]) -> int:
-        """Train what nobody has trained, and wait for what others are at."""
-        while cells:
-            print(f"choosing {self.key}: {len(cells)} trainings", flush=True)
-            before = [*self.trained.values()]
-            code = run_sweep(self.arguments, cells, before, self.names, self.refused)
-            self.trained |= {cell.directory: cell for cell in cells}
-            if code == INTERRUPTED:
-                return code
-            cells = [cell for cell in cells if holder(cell.directory)]
-            wait_for(cells)
-        return 0
-
-    def _means(self, cells: Sequence[Cell]) -> Reached | None:
-        told = [*map(self._reached, cells)]
-        known = [each for each in told if each]
-        return mean(known) if len(known) == len(told) else None
-
-    def _reached(self, cell: Cell) -> Reached | None:
-        """What a training reached; None where it cannot tell."""
-        run = look(cell.directory)
-        if cell.directory in self.refused or run.refused:
-            return REFUSED
-        if (run.error or "").startswith(DIVERGED):
-            return FAILS
-        if not (result := run.result):
-            return None
-        margins = map(_margin, initial_state(cell.directory, run))
-        return Reached(
-            result["valid_accuracy_last"],
-            result["train_loss_last"],
-            result["classes"],
-            min((margin for margin in margins if margin is not None), default=math.nan),
-        )
 
     def _asked(self, side: Side) -> list[Cell]:
         """The trainings of all candidates that a side, or all of its parts, are asked for."""
@@ -432,22 +367,9 @@ def _network(words: Words) -> Words:
     return tuple(word for word in words if not word.startswith(("init=", "init.")))
 
 
-def _key(word: str) -> str:
-    return word.partition("=")[0]
-
-
 def _values(cell: Cell) -> dict[str, Any]:
     """Those of what may be chosen."""
     return {key: value for key in TUNED if (value := _value(cell, key)) is not None}
-
-
-def _margin(row: Mapping[str, Any]) -> float | None:
-    """The largest gradient of a hidden layer over the floor of the optimizer."""
-    named: list[Any] = [row.get(k) for k in ("rate", "grad_task_max", *FLOORS)]
-    if None in named:
-        return None
-    _, gradient, *floors = named
-    return gradient / max(floors) if max(floors) > 0 else math.inf
 
 
 def _value(cell: Cell, key: str) -> Any:

@@ -121,8 +121,12 @@ one are in no row and no pair with those of this one.
 """
 DIGITS = 16  # of the id of a run
 
-PLACES = {"fdi.data.series.ts": ("file", "test_file"), "fdi.data.arrays.arrays": ("file",)}
-"""Keys of a data set that say where its files are: its name and its checksum count instead."""
+PLACES = {
+    "fdi.data.series.ts": ("file", "test_file"),
+    "fdi.data.arrays.arrays": ("file",),
+    "fdi.init.warm.FromRun": ("run",),
+}
+"""Keys that say where files are: a name and a checksum count instead."""
 
 
 def canonical(config: DictConfig | Mapping[str, Any]) -> str:

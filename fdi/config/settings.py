@@ -78,7 +78,7 @@ class Figure:
     label: str = ""
     legend: str = ""
     scale: str = field(default="auto", metadata={"choices": SCALES})
-    columns: Count = 1
+    columns: Count = 2
     height: Annotated[float, Range(least=0.5)] = 1.4
     names: dict[str, Any] = field(default_factory=dict)
 
@@ -113,6 +113,17 @@ class Zoo:
     networks: Count = 100
     kinds: dict[str, Any] = MISSING
     draw: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Recipe:
+    """How a change is looked for that makes a network learn: the step for the cost of `trainings`,
+    with `seeds` of its own; then the `stages`, kind -> what it changes, as in Tune.beside.
+    """
+
+    trainings: Annotated[float, Range(least=0.2)] = 1.0
+    seeds: list[int] = MISSING
+    stages: dict[str, Any] = field(default_factory=dict)
 
 
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
@@ -165,7 +176,7 @@ class Homeostasis:
 class Trainer:
     epochs: Count = MISSING
     batch_size: Count = MISSING
-    readout: str = _one_of("max", "mean", "last")
+    readout: str = _one_of("max", "mean", "last", "every")
     patience: Count | None = MISSING
     stop_at_loss: NotNegative | None = MISSING
     clip: Positive | None = MISSING
@@ -208,8 +219,8 @@ class Identity:
 
 @dataclass
 class Config:
-    """All keys of a run. `dataset`, `model`, `neuron`, `init` and `optimizer` hold a `_target_` and
-    its keyword arguments; `scheduler` does, or is None.
+    """All keys of a run. `dataset`, `model`, `neuron`, `init`, `objective` and `optimizer` hold a
+    `_target_` and its keyword arguments; `scheduler` does, or is None.
     """
 
     name: Name = field(default_factory=Name)
@@ -217,6 +228,7 @@ class Config:
     model: Any = MISSING
     neuron: Any = MISSING
     init: Any = MISSING
+    objective: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
@@ -228,6 +240,7 @@ class Config:
     figure: Figure | None = MISSING
     tune: Tune | None = MISSING
     zoo: Zoo | None = MISSING
+    recipe: Recipe | None = MISSING
     seed: Index = MISSING
     readout_init: str = _one_of("same", *READOUT_INITS)
     device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")

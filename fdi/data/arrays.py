@@ -34,6 +34,7 @@ from fdi.data.inputs import (
     within,
 )
 from fdi.data.series import by_number, delta_spikes
+from fdi.data.targets import targets
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
 IMAGES = "(samples, units) or (samples, C, H, W)"
@@ -48,7 +49,7 @@ Data = Mapping[str, Any] | Sequence[Any] | Any
 
 
 class Given(NamedTuple):
-    """What a file holds of one part: `x`, or `events` as in LISTS, and labels."""
+    """What a file holds of one part: `x`, or `events` as in LISTS, and targets."""
 
     x: np.ndarray | None
     events: tuple[np.ndarray, ...] | None
@@ -75,9 +76,11 @@ def arrays(
     seed: int = 0,
 ) -> Dataset:
     """The arrays of a `file` .npz: `x` (samples, T, units) or (samples, T, C, H, W), T steps of
-    `dt` seconds, and labels `y`, numbers from 0 on or words; `x_test` and `y_test`, if there is a
-    test set. `names`: how the file calls them, where otherwise. A file .csv has a row for each
-    step, with `sample` and `label`, and a column for each unit.
+    `dt` seconds, and targets `y`: classes (samples,) or of each step (samples, T), from 0 on or
+    words, or numbers, floats (samples, outputs) or (samples, T, outputs); `mask` (samples, T), the
+    steps that count, if not all do; and the same with `_test` if there is a test set. `names`: how
+    the file calls them, where otherwise. A file .csv has a row for each step, with `sample` and
+    `label`, and a column for each unit.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
@@ -125,7 +128,8 @@ def arrays(
             if isinstance(each, Frames)
         ]
     splits = [Split(each, of.y) for each, of in zip(inputs, parts)]
-    data = drawn(name, splits[0], splits[-1], samples, int(train.y.max()) + 1, dt)
+    outputs = train.y.shape[-1] if train.y.dtype.kind == "f" else int(train.y.max()) + 1
+    data = drawn(name, splits[0], splits[-1], samples, outputs, dt)
     return replace(data, said=said)
 
 
@@ -251,7 +255,7 @@ def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[s
 
 def checked(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
     """The arrays of a file, or for one, by the names that they have there."""
-    known = {"shape", *(f"{key}{part}" for key in ("x", "y", *LISTS) for part in PARTS)}
+    known = {"shape", *(f"{key}{part}" for key in ("x", "y", "mask", *LISTS) for part in PARTS)}
     if unknown := content.keys() - known:
         raise DataError(f"{where}: no use for {min(unknown)}; give x and y, and x_test and y_test")
     content = _numbered(content)
@@ -286,7 +290,8 @@ def _numbered(content: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     given = {key: content[key].astype(str).ravel().tolist() for key in keys}
     words = {word for each in given.values() for word in each}
     places = {word: i for i, word in enumerate(sorted(words, key=by_number))}
-    return {**content, **{k: np.array([places[w] for w in v]) for k, v in given.items()}}
+    numbers = {key: np.array([places[word] for word in given[key]]) for key in keys}
+    return {**content, **{key: numbers[key].reshape(content[key].shape) for key in keys}}
 
 
 def _part(
@@ -294,13 +299,15 @@ def _part(
 ) -> Given | None:
     """Training or test set, `part` is at the end of their names; None if there is no such y."""
     there = {
-        key: content[f"{key}{part}"] for key in ("x", "y", *LISTS) if f"{key}{part}" in content
+        key: content[f"{key}{part}"]
+        for key in ("x", "y", "mask", *LISTS)
+        if f"{key}{part}" in content
     }
     if not there:
         return None
     if "y" not in there:
         raise DataError(f"{where}: no y{part}; give the label of each sample")
-    y = class_labels(f"{where}: y{part}", there.pop("y"))
+    y = targets(f"{where}: y{part}", there.pop("y"), there.pop("mask", None))
     if there.keys() == {"x"}:
         what = f"{where}: x{part}"
         x = _dense(there["x"], len(y), what, kind)
@@ -372,14 +379,14 @@ def digest(content: Mapping[str, np.ndarray]) -> str:
 
 
 def _labels_of(y: Any) -> bool:
-    """Whether `y` are labels, and not a second data set."""
+    """Whether `y` are targets, and not a second data set."""
     if not (hasattr(y, "dtype") or isinstance(y, list | tuple)):
         return False
     try:
         labels = np.asarray(y)
     except (ValueError, TypeError, RuntimeError):
         return False
-    return labels.ndim == 1 and labels.dtype.kind in "iufUS"
+    return labels.ndim in (1, 2, 3) and labels.dtype.kind in "iufUS"
 
 
 def _of_lists(samples: Sequence[Any], part: str) -> dict[str, np.ndarray]:
@@ -406,7 +413,7 @@ def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
     try:
         pairs = [data[i] for i in range(len(data))]
         samples = [np.asarray(sample) for sample, _ in pairs]
-        labels = np.array([y if isinstance(y, str) else int(y) for _, y in pairs])
+        labels = np.array([y if isinstance(y, str) else np.asarray(y) for _, y in pairs])
     except (TypeError, ValueError, IndexError) as error:
         raise DataError(
             f"data = {type(data).__name__} must be (x, y), (x, y, x_test, y_test), or a data set "

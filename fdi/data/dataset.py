@@ -21,6 +21,7 @@ import numpy as np
 from fdi.config import Mistake
 from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input
 from fdi.data.tables import Mapped, value
+from fdi.data.targets import check, strata
 
 if TYPE_CHECKING:
     from fdi.config.cache import Stamp
@@ -57,7 +58,7 @@ def train_valid(
         raise DataError(
             f"valid = {valid} must be a share of the training set, at least 0 and below 1"
         )
-    rng = stream(seed, "split")
+    rng, labels = stream(seed, "split"), strata(labels)
     chosen = subset(labels, max_train, rng)
     if valid == 0:
         return chosen, chosen[:0]
@@ -104,6 +105,7 @@ def divide(
         raise DataError(
             f"need test > 0, valid >= 0 and test + valid < 1, got test = {test}, valid = {valid}"
         )
+    labels = strata(labels)
     tested = stratified(labels, round(test * len(labels)), rng)
     rest = np.setdiff1d(np.arange(len(labels)), tested)
     train, held = train_valid(labels[rest], valid / (1 - test), seed, max_train=max_train)
@@ -114,7 +116,7 @@ def subset(labels: np.ndarray, size: int | None, rng: np.random.Generator) -> np
     """Sorted indices of at most `size` samples, stratified; all if `size` is None."""
     if size is None or size >= len(labels):
         return np.arange(len(labels))
-    return stratified(labels, size, rng)
+    return stratified(strata(labels), size, rng)
 
 
 def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -144,8 +146,8 @@ Transform = Callable[[Any, np.random.Generator], Input]  # of the kind of input 
 
 @dataclass(frozen=True)
 class Split:
-    """All samples of a split; `labels`: int64 [B]. `transform` (crop, augmentation, encoding) is
-    applied to each batch as it is made.
+    """All samples of a split; `labels`: see fdi.data.targets. `transform` (crop, augmentation,
+    encoding) is applied to each batch as it is made.
     """
 
     inputs: Input
@@ -169,12 +171,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits of one classification task.
+    """Three splits of one task.
 
     `shape`: one sample in one step; `steps` of `dt` seconds: one trial; both as the network sees
     them. `nu_paper`: mean input rate in Hz per unit that the paper uses, if it says one. `said`:
-    what was guessed and done to the input, in one line. `valid` may be empty. Raises DataError if
-    labels are outside 0..classes-1 or a class has no sample.
+    what was guessed and done to the input, in one line. `classes`: or how many numbers a target
+    has. `valid` may be empty. Raises DataError if labels are outside 0..classes-1 or a class has no
+    sample.
     """
 
     name: str
@@ -194,7 +197,7 @@ class Dataset:
                 f"{self.name}: a trial of {self.steps} steps of dt = {self.dt} s; both must be "
                 f"positive"
             )
-        if self.classes < 2:
+        if self.classes < 2 - self.numbers:
             raise DataError(f"{self.name}: {self.classes} class; there is nothing to tell apart")
         shapes = {split.inputs.shape for split in self.splits.values() if len(split)}
         if len(shapes) > 1:
@@ -209,17 +212,12 @@ class Dataset:
                     f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the "
                     f"{name} split"
                 )
-            if len(labels) and not 0 <= labels.min() <= labels.max() < self.classes:
-                raise DataError(
-                    f"{self.name}: labels {labels.min()}..{labels.max()} in the {name} split, "
-                    f"expected 0..{self.classes - 1}"
-                )
-            missing = np.setdiff1d(np.arange(self.classes), labels)
-            if len(missing) and (len(labels) or name != "valid"):
-                raise DataError(
-                    f"{self.name}: no sample of class {missing[0]} in the {name} split "
-                    f"({len(labels)} samples)"
-                )
+            check(self.name, name, labels, self.classes, self.steps)
+
+    @property
+    def numbers(self) -> bool:
+        """Whether targets are numbers, not classes."""
+        return self.train.labels.dtype.kind == "f"
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -138,6 +138,8 @@ TENS = "60,000 / - / 10,000"
 SOURCES: dict[str, Source] = {
     "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
     "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
+    "mackey_glass": Source("numbers", "630 / 70 / 750", "none (generated)", "-"),
+    "traces": Source("numbers", "350 / 50 / 100", "none (generated)", "-"),
     "hdf5": YOURS,
     "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
     "japanese_vowels": Source("9", "270 / - / 370", "6.4 MB", "CC BY 4.0", JAPANESE_VOWELS),

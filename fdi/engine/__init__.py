@@ -35,7 +35,7 @@ class Engine(ABC):
 
     `devices`: kinds of device that it runs on. `keeps`: whether it may keep data there, see `keep`.
     The methods get `inputs`, Events, Frames or Constant
-    of fdi.data.inputs with B samples, and `labels`, int64 [B].
+    of fdi.data.inputs with B samples, and `labels`, their targets as fdi.snn.objective says.
     """
 
     devices: ClassVar[tuple[str, ...]] = ("cpu",)

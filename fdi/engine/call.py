@@ -42,9 +42,10 @@ def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
     leaves = [given, *weights] if isinstance(given, Tensor) else weights
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms)
-    if learn or (record and graded) or not _plain(leaves):
+    on_cpu = weights[0].device.type == "cpu"
+    if learn or (record and (graded or on_cpu)) or not _plain(leaves):
         return _simulated(network, given, record, learn)
-    fast = _compiled if weights[0].device.type == "cpu" else _on_device
+    fast = _compiled if on_cpu else _on_device
     return fast(network, given, record, graded) or _simulated(network, given, record)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Events, Input
+from fdi.data.targets import NO_CLASS
 from fdi.snn.network import INPUT, Network, Norm, Projection
 from fdi.snn.neuron import Neuron, Population
 
@@ -119,9 +120,17 @@ def check_wiring(network: Network, engine: str) -> None:
 
 
 def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:
-    """ValueError unless there is one class for each sample."""
+    """ValueError unless there are targets for each sample, or for each of its steps."""
     batch, classes = len(inputs), network.readout.units
-    if labels.shape != (batch,) or not 0 <= labels.min() <= labels.max() < classes:
+    steps = (batch, inputs.steps)
+    if labels.dtype.kind == "f":
+        if labels.shape not in ((batch, classes), (*steps, classes)):
+            raise Mistake(
+                f"targets of {labels.shape}; they must be {(batch, classes)} or {(*steps, classes)}"
+            )
+        return
+    least = 0 if labels.ndim == 1 else NO_CLASS
+    if labels.shape not in ((batch,), steps) or not least <= labels.min() <= labels.max() < classes:
         raise Mistake(f"labels must be {batch} numbers from 0 to {classes - 1}")
 
 

@@ -68,34 +68,35 @@ def dense(network: Network, inputs: Input) -> Tensor:
 
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """Loss of a batch, to be differentiated, and its outcome."""
-    loss, numbers = measured(activity, targets(labels, activity.readout.device), objective)
+    loss, numbers = measured(activity, targets(labels, activity.readout), objective)
     return loss, outcome(activity, numbers)
 
 
-def targets(labels: np.ndarray, device: torch.device) -> Tensor:
-    """The labels as the cross-entropy reads them."""
-    return send(labels.astype(np.int64, copy=False), device)
+def targets(labels: np.ndarray, like: Tensor) -> Tensor:
+    """The targets as the loss reads them: numbers in the precision of `like`, on its device."""
+    kind = _NUMPY[like.dtype] if labels.dtype.kind == "f" else np.int64
+    return send(labels.astype(kind, copy=False), like.device)
 
 
 def measured(activity: Activity, targets: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and the numbers of its outcome, on its device."""
-    task = objective.task(activity.readout, targets)
+    task, judged = objective.judged(activity.readout, targets)
     regularizer = objective.regularizer(activity.counts)
-    correct = objective.logits(activity.readout).argmax(1) == targets
-    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer, correct)]
+    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer)]
     counts = [n.detach().sum(0).flatten() for n in activity.counts.values()]
-    return (objective.task_weight * task + regularizer).mean(), torch.cat([*sums, *counts])
+    return (objective.task_weight * task + regularizer).mean(), torch.cat([*sums, *counts, judged])
 
 
 def outcome(activity: Activity, numbers: Tensor) -> Outcome:
     """What `measured` found, for which the device is waited for."""
-    task, regularizer, correct, *_ = numbers = numbers.cpu()
     shapes = {name: n.shape[1:] for name, n in activity.counts.items()}
-    named = numbers[3:].split([shape.numel() for shape in shapes.values()])
+    sizes = [shape.numel() for shape in shapes.values()]
+    sums, named, judged = numbers.cpu().tensor_split([2, 2 + sum(sizes)])
+    task, regularizer = sums
     return Outcome(
         samples=activity.readout.shape[1],
         task=float(task),
         regularizer=float(regularizer),
-        correct=int(correct),
-        counts={name: n.view(shapes[name]).numpy() for name, n in zip(shapes, named)},
+        sums=judged.double().numpy(),
+        counts={n: each.view(shapes[n]).numpy() for n, each in zip(shapes, named.split(sizes))},
     )

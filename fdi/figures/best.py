@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.best import DECIDED, Side, networks
-from fdi.analysis.choice import SETTINGS
+from fdi.analysis.choice import SETTINGS, STEP, TUNED
+from fdi.analysis.collect import metric_of
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -24,11 +25,12 @@ PLACE, TITLE = 0.5, "Each initial state at its best"
 ABOUT = "test accuracy of each initial state at a common step size, and each at its best one"
 NEEDS = "runs of experiment=best"
 COMMAND = "fdi-run -m experiment=best"
-SIZE = (2 * style.COLUMN, 1.2)
+SIZE = (style.COLUMN, 0.34)
 PANELS = {"common": "all at the same step size", "best": SETTINGS["best"]}
-MEAN: style.Look = {"marker": "|", "markersize": 6, "elinewidth": 1.2}
-GAP = 0.6  # rows between networks
-TALL = 9.0  # rows in a panel as high as SIZE says
+SEED: style.Look = {"alpha": 0.45, "markeredgewidth": 0, "markersize": 2.5}
+MEAN: style.Look = {"marker": "|", "markersize": 5, "elinewidth": 1.2}
+EPS = TUNED[1]
+WITHIN = 0.7  # of the height of the row of a network, for its initial states
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
@@ -40,26 +42,30 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     if not sides:
         return {}
     table = pd.DataFrame([row for side in sides for row in _points(side)])
-    first = table.drop_duplicates(["network", "init"])
-    order = first["init"].ne(BASELINE).groupby(first["network"], sort=False)
-    first = first.loc[[row for _, of in order for row in of.sort_values(kind="stable").index]]
-    begins = ~first["network"].duplicated()
-    rows = np.arange(len(first)) + GAP * (begins.cumsum() - 1)
-    places = first[["network", "init"]].assign(row=rows)
-    seeds = words.over(table["n"], "dots: seeds; line: 95 % interval of the mean,")
-    steps = "step and floor chosen on validation with other seeds"
-    runs = pd.concat([side.runs for side in sides])
+    places = table.drop_duplicates(["network", "init"])[["network", "init"]]
+    places = places.sort_values("init", key=lambda inits: inits.ne(BASELINE), kind="stable")
+    of = places.groupby("network", sort=False)["init"]
+    number = places["network"].map([*table["network"].unique()].index)
+    places["row"] = number + WITHIN * ((of.cumcount() + 0.5) / of.transform("size") - 0.5)
+    runs = pd.concat([side.runs.assign(setting=side.setting) for side in sides])
+    of_setting = dict([*runs.groupby("setting")])
+    steps = [
+        f"{words.between(of[STEP], name)}, {words.between(of[EPS], 'eps')}"
+        for setting, name in SETTINGS.items()
+        if (of := of_setting.get(setting)) is not None
+    ]
     return {
         "": table.merge(places, on=["network", "init"]).assign(
             finding=_finding(table),
-            title=f"{seeds}; {steps}; {words.bounds(runs) or 'bounds as configured'}",
+            title="; ".join(filter(None, [*steps, words.bounds(runs)])),
+            note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
             source=source(runs),
         )
     }
 
 
 def _points(side: Side) -> list[dict[str, Any]]:
-    first, of = side.runs.iloc[0], side.network
+    first, of, metric = side.runs.iloc[0], side.network, metric_of(side.runs)
     data, model = words.data(first["dataset"]).partition(" (")[0], first["model"]
     named = [words.MODELS.get(model, model).removesuffix(" network")]
     named += [f"{of['layers']} layers"] * (of["layers"] > 1)
@@ -72,8 +78,9 @@ def _points(side: Side) -> list[dict[str, Any]]:
         **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
         "lead": lead,
+        "metric": metric.title,
     }
-    values = PERCENT * side.runs.groupby("seed")["test_accuracy_last"].mean()
+    values = metric.scale * side.runs.groupby("seed")["test_accuracy_last"].mean()
     return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]
 
 
@@ -85,8 +92,8 @@ def _finding(table: pd.DataFrame) -> str:
         return TITLE
     common, best = (words.span(lead.min(), lead.max()) for lead in leads)
     return (
-        f"{words.init('fluct')} against {words.init(BASELINE)}, where decided: {common} points at "
-        f"the same step size, {best} with each at its best"
+        f"{words.init('fluct').capitalize()} against {words.init(BASELINE)}, where it is decided: "
+        f"{common} points at the same step size, {best} with each at its best"
     )
 
 
@@ -95,34 +102,32 @@ def _settings(page: pd.DataFrame) -> list[str]:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """The settings beside each other, higher for more rows."""
-    return [_settings(page)] * max(1, round((page["row"].max() + 1) / TALL))
+    """The settings beside each other, higher for more networks."""
+    return [_settings(page)] * page["network"].nunique()
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A line for each initial state of a network with its seeds as dots."""
+    """A row for each network, with its initial states below one another, their seeds as dots."""
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
-    names = page.groupby("network", sort=False)["row"].agg(["min", "max"]).sort_values("min")
+    names = page.sort_values("row")["network"].unique()
     titles = SETTINGS | ({} if "shared" in axes else PANELS)
     for place, setting in enumerate(_settings(page)):
         panel, rows = axes[setting], page[page["setting"] == setting]
-        for _, row in rows.iterrows():
-            look = style.look(row["init"], line=False) | {"alpha": 0.55, "markeredgewidth": 0}
-            panel.plot(row["accuracy"], row["row"], **look)
+        for init, of in rows.groupby("init"):
+            panel.plot(of["accuracy"], of["row"], **style.look(str(init), line=False) | SEED)
         for _, row in rows.drop_duplicates("row").iterrows():
             bar = MEAN | {"color": style.color(row["init"])}
             marks.across(panel, row["mean"], (row["low"], row["high"]), row["row"], bar)
-        panel.axvline(page["chance"].max(), color=style.GREY, linewidth=0.6, linestyle=":")
-        panel.set_xlim(0, 101)
-        panel.set_yticks(names.mean(axis=1), [*names.index] if not place else [""] * len(names))
-        panel.set_ylim(page["row"].max() + 0.5 + GAP / 2, -0.5 - GAP / 2)
-        panel.tick_params(axis="y", length=0)
+        panel.axvline(page["chance"].max(), **marks.CHANCE, zorder=0)
+        if page["chance"].notna().any():
+            panel.set_xlim(0, 101)
+        marks.named_rows(panel, names if not place else [""] * len(names))
         panel.set_title(titles[setting])
-        panel.set_xlabel("test accuracy (%)")
-        for end in names["max"].iloc[:-1]:
-            panel.axhline(end + 0.5 + GAP / 2, color=style.PRIME, linewidth=0.6)
+        panel.set_xlabel(f"test {page['metric'].iloc[0]}")
+        for end in range(1, len(names)):
+            panel.axhline(end - 0.5, color=style.PRIME, linewidth=0.6)
     handles = [
         Line2D([], [], **style.look(init, line=False), label=words.init(init)) for init in inits
     ]
-    handles.append(Line2D([], [], color=style.GREY, linestyle=":", label="guessing"))
+    handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
     sheet.head(axes, handles, page)

@@ -28,7 +28,7 @@ DEFAULT = "randman_dense"  # page of the data set and model of the default confi
 SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
 IN_REPORT = (*SAID, "TITLE", "PLACE")
 ABOVE = ("catalogue", "report")  # modules that import this one
-UNSAFE = re.compile(r"[^\w.=-]+")  # in names of files
+UNSAFE = re.compile(r"[^\w.-]+")  # in names of files
 
 
 def _figures() -> dict[str, Any]:
@@ -112,7 +112,7 @@ def figure(module: Any, content: pd.DataFrame) -> sheet.Page:
     with style.alone():
         drawn, axes = sheet.page(module.panels(content), *module.SIZE)
         module.draw(content, axes)
-        sheet.foot(drawn, content["source"].iloc[0])
+        sheet.foot(drawn, content)
         return drawn
 
 

@@ -15,7 +15,7 @@ from fdi.analysis.collect import Page, Runs
 from fdi.analysis.conditions import groups
 from fdi.analysis.metrics import VALID
 from fdi.analysis.results import Results
-from fdi.figures import learning_curves, marks, sheet, style, words
+from fdi.figures import learning_curves, marks, sheet, style
 
 PLACE, TITLE = 10.5, "States in training"
 ABOUT = (
@@ -60,30 +60,29 @@ def data(results: Results) -> dict[str, Page]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """A row for each quantity, with the first, the middle and the last population."""
+    """A column for each quantity, with the first, the middle and the last population."""
     first = f"{PROBE}rate/"
     names = [q.removeprefix(first) for q in page["quantity"].unique() if q.startswith(first)]
     shown = dict.fromkeys((names[0], names[len(names) // 2], names[-1]))
-    return [[f"{PROBE}{quantity}/{name}" for name in shown] for quantity in QUANTITIES]
+    return [[f"{PROBE}{quantity}/{name}" for quantity in QUANTITIES] for name in shown]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
-    """Draw a page of `data`; panels of a row share their limits."""
+    """Draw a page of `data`; panels of a column share their limits."""
     rows = panels(page)
     for (quantity, _), part in groups(page, ["quantity", "line"], sort=False):
         if quantity in axes:
             first = part.iloc[0]
             look = style.look(first["init"], first["number"])
             marks.curve(axes[quantity], part.rename(columns={"epoch": "x"}), look)
-    for row, title in zip(rows, QUANTITIES.values()):
-        limits = [axes[name].get_ylim() for name in row]
+    for column, title in zip(zip(*rows), QUANTITIES.values()):
+        limits = [axes[name].get_ylim() for name in column]
         low, high = min(low for low, _ in limits), max(high for _, high in limits)
-        for name in row:
+        for name in column:
             axes[name].set_ylim(low, high)
             axes[name].xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
-        axes[row[0]].set_ylabel(title)
-    for above, below in zip(rows[0], rows[-1]):
-        axes[above].set_title(above.rpartition("/")[2])
-        axes[below].set_xlabel("epoch")
-    title = f"{page['title'].iloc[0]}: {words.OVER}"
-    sheet.head(axes, learning_curves.entries(page), page.assign(title=title))
+        axes[column[0]].set_title(title)
+        axes[column[-1]].set_xlabel("epoch")
+    for row in rows:
+        axes[row[0]].set_ylabel(row[0].rpartition("/")[2])
+    sheet.head(axes, learning_curves.entries(page), page)

@@ -14,11 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.collect import SHARED, Page, Runs
+from fdi.analysis.collect import SHARED, Page, Runs, metric_of
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
 from fdi.analysis.formats import told
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
+from fdi.config.metric import ACCURACY, Metric, of_rows
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import best_set, guessed, source, usual
 
@@ -40,9 +41,10 @@ def lines(
     curves that `read` finds; empty where they have none.
     """
     parts: list[pd.DataFrame] = []
+    metric = metric_of(runs)
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _spread(read(members), wanted)
+        rows = _spread(read(members), wanted, metric.scale)
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -50,7 +52,7 @@ def lines(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFrame:
+def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], percent: float) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
     from the start of the task, that all of its seeds have.
     """
@@ -62,11 +64,14 @@ def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool]) -> pd.DataFram
     parts, means = [], seed_means(measured, quantities, metrics["epoch"] - primed)
     for quantity in quantities:
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
-        share = quantity in ACCURACIES or "/decoded/" in quantity
-        scale, most = (PERCENT, PERCENT) if share else (1.0, np.inf)
-        least = -np.inf if "mean/" in quantity else 0
+        judged = quantity in ACCURACIES
+        share = judged or "/decoded/" in quantity
+        scale, most = (percent if judged else PERCENT, PERCENT) if share else (1.0, np.inf)
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
-        low, high = spread["low"].clip(lower=least), spread["high"].clip(upper=most)
+        low, high = spread["low"], spread["high"]
+        if not judged or spread["mean"].between(0, most).all():
+            least = -np.inf if "mean/" in quantity else 0
+            low, high = low.clip(lower=least), high.clip(upper=most)
         epochs = shared.index.to_numpy()
         parts.append(spread.assign(low=low, high=high, epoch=epochs, quantity=quantity))
     return pd.concat(parts)
@@ -86,12 +91,11 @@ ABOUT = (
 )
 NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
-SIZE = (style.COLUMN, style.ROW)
+SIZE = (style.COLUMN, 1.6)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
 MOST = 6  # lines of a page
 MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a page
-POPULATIONS = 4  # of a page; of more the first, the middle and the last
-BASE = 6  # columns of the grid that 1, 2 or 3 panels a row share
+POPULATIONS = 3  # of a page; of more the first, the middle and the last
 
 
 def data(results: Results) -> dict[str, Page]:
@@ -118,6 +122,7 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
+        named = [n for n in named if n != "dataset.name"]  # as the data set is
         for values, places in conditions(group, named):
             members = group.iloc[places]
             varied = [
@@ -129,12 +134,16 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
             shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
-            page, left = _few(lines(shown, by, read, wanted))
+            metric = metric_of(shown)
+            page, left = _few(lines(shown, by, read, wanted), metric)
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), *_distinction(chosen, varied)]
+                title = [_setting(chosen), words.condition(shown), _distinction(chosen, varied)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 found[_key(group, named, values)] = page.assign(
-                    finding=_finding(page), title=", ".join(title), source=source(shown)
+                    finding=_finding(page, metric),
+                    title=", ".join(filter(None, title)),
+                    source=source(shown),
+                    metric=str(metric),
                 )
     return found
 
@@ -150,7 +159,7 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
         or (group[column] == value).mean() <= MAJORITY
         or group[column].isna().any()
     ]
-    return name(*zip(*differing)).replace(", ", "_").replace(" = ", "=")
+    return name(*zip(*differing)).replace(", ", "_").replace(" = ", "_")
 
 
 def _setting(runs: Runs) -> str:
@@ -158,61 +167,61 @@ def _setting(runs: Runs) -> str:
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
-def _last(page: Page) -> pd.DataFrame:
+def _last(page: Page, metric: Metric) -> pd.DataFrame:
     """The validation accuracy of each line after its last epoch, best first."""
     rows = page[page["quantity"] == "valid/accuracy"].sort_values("epoch")
-    return rows.drop_duplicates("line", keep="last").sort_values("mean", ascending=False)
+    return rows.drop_duplicates("line", keep="last").sort_values("mean", ascending=metric.lower)
 
 
-def _few(page: Page) -> tuple[pd.DataFrame, int]:
+def _few(page: Page, metric: Metric) -> tuple[pd.DataFrame, int]:
     """The lines of fluct, fluct_calibrated and kaiming and the best of the others, up to the number
     that a page shows; and how many are left out.
     """
     if page.empty or page["line"].nunique() <= MOST:
         return page, 0
-    order = _last(page)
+    order = _last(page, metric)
     others = ~order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
     kept = order.loc[others.sort_values(kind="stable").index, "line"].head(MOST)
     return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
 
 
-def _finding(page: Page) -> str:
+def _finding(page: Page, metric: Metric) -> str:
     """What the best line reaches, and what kaiming does."""
-    order = _last(page)
+    order = _last(page, metric)
     if order.empty:
         return "How fast does each initial state learn?"
     names = pd.concat([order.head(1), order[order["init"] == "kaiming"].head(1)])
     names = names.drop_duplicates("line")
+    form, unit = (".0f", " %") if metric.unit == "%" else (".3g", "")
     each = [
-        f"{words.init(init, True)} {mean:.0f} %" for init, mean in zip(names["init"], names["mean"])
+        f"{mean:{form}}{unit} ({words.init(n)})" for n, mean in zip(names["init"], names["mean"])
     ]
-    overlap = len(names) > 1 and names["low"].iloc[0] <= names["high"].iloc[1]
-    said = f"Validation after the last epoch: {', '.join(each)}"
+    ends = ["high", "low"][:: metric.sign]
+    overlap = (
+        len(names) > 1 and metric.sign * (names[ends[1]].iloc[0] - names[ends[0]].iloc[1]) <= 0
+    )
+    named = "" if metric == ACCURACY else f" {metric},"
+    said = f"Validation{named} after the last epoch: {', '.join(each)}"
     return f"{said} (intervals overlap)" if overlap else said
 
 
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
 
 
-def _distinction(runs: Runs, columns: Sequence[str]) -> list[str]:
-    """What tells these runs from other sets with the same data set and model, in words."""
+def _distinction(runs: Runs, columns: Sequence[str]) -> str:
+    """What else tells these runs from other sets with the same data set and model, in words."""
     others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
-    differing = told(others, runs[others].astype(object).iloc[0])
-    return [text for text in (words.condition(runs), differing) if text] if columns else []
+    return told(others, runs[others].astype(object).iloc[0])
 
 
 def panels(page: Page) -> list[list[str]]:
-    """The layout: both accuracies in the first row, the rates of the populations below, two or
-    three a row; of many populations the first, the middle and the last.
+    """Both accuracies, and narrower the rates; of many populations the first, the middle and the
+    last.
     """
     rates = [quantity for quantity in page["quantity"].unique() if quantity not in TITLES]
     if len(rates) > POPULATIONS:
         rates = [rates[0], rates[len(rates) // 2], rates[-1]]
-    per_row = 2 if len(rates) in (2, 4) else min(len(rates), 3)
-    rows = [list(TITLES), *(rates[i : i + per_row] for i in range(0, len(rates), per_row or 1))]
-    widths = [BASE // len(TITLES), *(BASE // per_row for _ in rows[1:])]
-    spread = [[name for name in row for _ in range(width)] for row, width in zip(rows, widths)]
-    return [row + ["."] * (BASE - len(row)) for row in spread]
+    return [[quantity for quantity in TITLES for _ in range(2)] + rates]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -225,7 +234,13 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         shift = places[line] - (len(places) - 1) / 2
         marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     rates = [quantity for quantity in axes if quantity not in TITLES]
-    _finish(axes, list(TITLES), 100.0, page)
+    reached = page[page["quantity"].isin(TITLES)]
+    _finish(axes, list(TITLES), 100.0, page, min(0.0, reached["mean"].min()))
+    if (metric := of_rows(page["metric"])) != ACCURACY:
+        for quantity, title in TITLES.items():
+            axes[quantity].set_title(title.replace(ACCURACY.title, metric.title))
+            if metric.lower:
+                axes[quantity].set_ylim(0, 1.05 * reached[["mean", "high"]].max(axis=None))
     highest = page.loc[page["quantity"].isin(rates), ["mean", "high"]].max(axis=None)
     _finish(axes, rates, 1.05 * np.fmax(1.0, highest), page)
     primed = bool(page["epoch"].min() < 1)
@@ -233,9 +248,9 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         *entries(page),
         *[Patch(color=style.PRIME, label="priming, before the task")] * primed,
     ]
-    for quantity in {*panels(page)[-1]} - {"."}:
-        axes[quantity].set_xlabel("epoch of the task" if primed else "epoch")
-    sheet.head(axes, handles, page.assign(title=f"{page['title'].iloc[0]}: {words.OVER}"))
+    for panel in axes.values():
+        panel.set_xlabel("epoch")
+    sheet.head(axes, handles, page)
 
 
 def entries(page: Page) -> list[Artist]:
@@ -248,14 +263,16 @@ def entries(page: Page) -> list[Artist]:
     return handles
 
 
-def _finish(axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page) -> None:
+def _finish(
+    axes: Mapping[str, Axes], quantities: Sequence[str], top: float, page: Page, low: float = 0.0
+) -> None:
     """Limits that panels of one kind share, titles, axis labels, priming."""
     first, last = page["epoch"].min(), page["epoch"].max()
     for quantity in quantities:
         panel = axes[quantity]
         panel.set_title(TITLES.get(quantity, f"{quantity.removeprefix('rate/')} rate (Hz)"))
         panel.set_xlim(min(first - 0.5, 0), last + 0.5)
-        panel.set_ylim(-0.02 * top, 1.02 * top)
+        panel.set_ylim(low - 0.02 * top, 1.02 * top)
         panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import Any
 
@@ -12,9 +13,9 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 
 from fdi.figures.style import GREY, InitialState, Look
+from fdi.figures.words import LEAST
 
 MARKS = 4  # of a curve
-FEW = 5  # seeds of a band; the interval of fewer is drawn at the marks
 
 
 def bars(rows: pd.DataFrame) -> np.ndarray:
@@ -24,10 +25,10 @@ def bars(rows: pd.DataFrame) -> np.ndarray:
 
 
 def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
-    """Columns x, mean, low, high of `rows` with error bars; hollow where there is a single seed."""
+    """Columns x, mean, low, high of `rows` with error bars; hollow where seeds are too few."""
     bar: Look = {"capsize": 1.5, "elinewidth": 0.8, "zorder": 3}
     axes.errorbar(rows["x"], rows["mean"], bars(rows), **look | bar)
-    single = rows[rows["n"] == 1]
+    single = rows[rows["n"] < LEAST]
     face: Look = {"linestyle": "", "markerfacecolor": "white", "markeredgewidth": 0.7, "zorder": 4}
     if len(single):
         axes.plot(single["x"], single["mean"], **look | face)
@@ -35,19 +36,14 @@ def points(axes: Axes, rows: pd.DataFrame, look: Look) -> None:
 
 def curve(axes: Axes, rows: pd.DataFrame, look: Look, shift: float = 0.0) -> None:
     """Columns x, mean, low, high of `rows` as a line with few marks, and a band of the interval;
-    thin where there is a single seed, with bars in place of the band where there are too few for
-    one. `shift`: of the marks, in widths of a mark, so that they do not hide those of others.
+    thin where seeds are too few for one. `shift`: of the marks, in widths of a mark, so that they
+    do not hide those of others.
     """
     every = max(1, len(rows) // MARKS)
     first = round(every * (0.5 + shift / 8)) % max(1, every)
-    single = rows["n"].max() == 1
+    single = rows["n"].max() < LEAST
     face: Look = {"markerfacecolor": "white", "linewidth": 0.7} if single else {}
     axes.plot(rows["x"], rows["mean"], **look | face, markevery=(first, every))
-    if rows["n"].max() < FEW:
-        shown = rows.iloc[first::every]
-        bar: Look = {"linestyle": "", "elinewidth": 0.7, "capsize": 1.5}
-        axes.errorbar(shown["x"], shown["mean"], bars(shown), color=look["color"], **bar)
-        return
     band: Look = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
     axes.fill_between(rows["x"], rows["low"], rows["high"], **band)
 
@@ -134,10 +130,34 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
+LINE = 0.125  # inches, of a label
+
+
+def ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:
+    """Labels right of the panel, each at the height where its line ends and in its colour, apart
+    from one another: label -> height on the vertical axis, colour.
+    """
+    right, low = axes.get_xlim()[1], axes.get_ylim()[0]
+    place = axes.transData + axes.transAxes.inverted()
+    heights = {
+        label: place.transform((right, max(end, low)))[1] for label, (end, _) in labels.items()
+    }
+    order = sorted(heights, key=lambda label: heights[label])
+    room = LINE * axes.figure.dpi / axes.bbox.height
+    for below, label in pairwise(order):
+        heights[label] = max(heights[label], heights[below] + room)
+    top = 1.0
+    for label in reversed(order):
+        heights[label] = min(heights[label], top)
+        top = heights[label] - room
+        look: Look = {"va": "center", "color": labels[label][1], "fontsize": 6.5}
+        axes.text(1.03, heights[label], label, transform=axes.transAxes, **look)
+
+
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
 DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
 SILENT = 0.02  # Hz, where layers without spikes are drawn
-LETTERS = 60  # in one line below a horizontal axis
+LETTERS = 80  # in one line below the horizontal axes of a page
 EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
 
@@ -147,9 +167,10 @@ def beside(
     initials: Sequence[InitialState],
     order: Sequence[Any],
     names: Sequence[str],
+    columns: int,
 ) -> None:
-    """A point with its interval for each initial state, at each x in this order; a level for one
-    that has no x.
+    """A point with its interval for each initial state, at each x in this order, a level for one
+    that has no x; in one of so many panels side by side.
     """
     for i, initial in enumerate(initials):
         shown = initial.rows(rows)
@@ -160,9 +181,10 @@ def beside(
         x = x + WIDTH * ((i + 0.5) / len(initials) - 0.5)
         points(axes, shown.assign(x=x), initial.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
-    width = max(6, LETTERS // len(order))
+    width = max(6, LETTERS // columns // len(order))
     axes.set_xticks(
-        range(len(order)), [fill(name, width) if "$" not in name else name for name in names]
+        range(len(order)),
+        [name if "$" in name else fill(name, width, break_long_words=False) for name in names],
     )
 
 

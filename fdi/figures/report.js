@@ -169,7 +169,8 @@ const compare = (data, keys, value, [a, b]) => {
     tabulate(["key", "both"], alike.map(key => [key, value(key, a)])));
   config.append(rest);
   const curves = node("div");
-  curves.append(node("b", "Validation accuracy (%) by epoch"), plot([a, b].map(i => data.curves[i])));
+  const judged = [...new Set([a, b].map(i => data.judged[i]))].join(", ");
+  curves.append(node("b", `Validation ${judged} by epoch`), plot([a, b].map(i => data.curves[i])));
   const states = node("div");
   states.append(node("b", "Initial state"));
   for (const [n, i] of [a, b].entries()) {
@@ -183,17 +184,20 @@ const plot = curves => {
   const known = curves.filter(Boolean);
   if (!known.length) return node("p", "none recorded", "note");
   const last = Math.max(...known.map(([epochs]) => epochs.at(-1)), 2);
-  const x = epoch => 40 + 340 * (epoch - 1) / (last - 1), y = percent => 205 - 1.9 * percent;
+  const reached = known.flatMap(([, values]) => values), low = Math.min(0, ...reached);
+  const most = Math.max(...reached), top = most > 5 && most <= 100 ? 100 : most || 1;
+  const x = epoch => 40 + 340 * (epoch - 1) / (last - 1);
+  const y = value => 205 - 190 * (value - low) / (top - low);
   const line = (points, colour) => `<polyline fill="none" stroke="var(--${colour})" `
     + `stroke-width="2" points="${points}"/>`;
-  const marks = [0, 25, 50, 75, 100].map(p => `<line x1="40" x2="380" y1="${y(p)}" y2="${y(p)}" `
+  const ticks = [0, 1, 2, 3, 4].map(k => Number((low + k * (top - low) / 4).toPrecision(3)));
+  const marks = ticks.map(p => `<line x1="40" x2="380" y1="${y(p)}" y2="${y(p)}" `
     + `stroke="var(--line)"/><text x="34" y="${y(p) + 4}" text-anchor="end" font-size="11">${p}`
     + `</text>`).join("");
   const drawn = curves.map((curve, n) => curve ? line(curve[0].map((epoch, k) =>
     `${x(epoch).toFixed(1)},${y(curve[1][k]).toFixed(1)}`).join(" "), n ? "b" : "a") : "").join("");
   const around = node("div");
-  around.innerHTML = `<svg viewBox="0 0 390 230" role="img" aria-label="validation accuracy of both `
-    + `runs">${marks}<text x="40" y="222" font-size="11">1</text><text x="380" y="222" `
+  around.innerHTML = `<svg viewBox="0 0 390 230" role="img" aria-label="validation of both runs">${marks}<text x="40" y="222" font-size="11">1</text><text x="380" y="222" `
     + `text-anchor="end" font-size="11">${last}</text>${drawn}</svg>`;
   return around;
 };

@@ -18,7 +18,7 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.best import each_at_its_best
-from fdi.analysis.collect import ACCURACY, SAMPLES, Summary, config_columns
+from fdi.analysis.collect import ACCURACY, METRIC, SAMPLES, Summary, config_columns
 from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import interval, percent, plural, shown, told
@@ -27,6 +27,8 @@ from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import OWN, READOUT, Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
+from fdi.config.metric import ACCURACY as OF_CLASSES
+from fdi.config.metric import of_rows
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
 from fdi.track.files import printable
 from fdi.track.record import STATES, TRAINED, UNTESTED
@@ -273,8 +275,8 @@ PLACEHOLDER = "randman kaiming eps=1e-36 test&gt;90 tags=draft"
 COLUMNS = {
     "seed": "seed",
     "state": "state",
-    "test_accuracy_last": "test (%)",
-    "valid_accuracy_last": "valid (%)",
+    "test_accuracy_last": "test",
+    "valid_accuracy_last": "valid",
     "epoch": "epochs",
     "tags": "tags",
     "note": "note",
@@ -294,11 +296,17 @@ def explorer(results: Results) -> str:
     runs = results.runs.reset_index(drop=True)
     columns: dict[str, list[Any]] = {name: [*map(_text, runs[name])] for name in LABELS}
     columns["settings"] = _settings(runs)
-    columns |= {
-        title: [_text(100 * v, ".1f") if "accuracy" in name else _text(v) for v in runs[name]]
-        for name, title in COLUMNS.items()
-        if name in runs and (runs[name].notna().any() or name not in ("tags", "note"))
-    }
+    metrics = [of_rows([text]) for text in runs.get(METRIC, [None] * len(runs))]
+    for name, title in COLUMNS.items():
+        if "accuracy" in name:
+            forms = [(of.scale, ".1f" if of.unit == "%" else ".3g") for of in metrics]
+            shown = [_text(scale * v, form) for v, (scale, form) in zip(runs[name], forms)]
+            unit = " (%)" if set(metrics) <= {OF_CLASSES} else ""
+            columns[title + unit] = shown
+        elif name in runs and (runs[name].notna().any() or name not in ("tags", "note")):
+            columns[title] = [*map(_text, runs[name])]
+    if METRIC in runs:
+        columns["judged by"] = [*map(str, metrics)]
     keys = [name for name in config_columns(runs) if "." in name and not name.startswith("name.")]
     config = {name: [*map(_text, runs[name])] for name in keys if runs[name].notna().any()}
     alike = {name: values[0] for name, values in config.items() if len(set(values)) == 1}
@@ -308,7 +316,8 @@ def explorer(results: Results) -> str:
         "paths": [*map(_text, runs["path"])],
         "same": alike,
         "config": {name: values for name, values in config.items() if name not in alike},
-        "curves": _curves(results, runs),
+        "curves": _curves(results, runs, [metric.scale for metric in metrics]),
+        "judged": [metric.title for metric in metrics],
         "measured": list(LAYER.values()),
         "probes": _probes(results, runs),
     }
@@ -348,16 +357,20 @@ def _text(value: Any, form: str = "") -> str | None:
     return str(int(value)) if whole else printable(shown(value), keep="\n")
 
 
-def _curves(results: Results, runs: pd.DataFrame) -> dict[int, list[list[float]]]:
-    """Epochs and validation accuracies in percent by the place of the run."""
+def _curves(
+    results: Results, runs: pd.DataFrame, scales: list[float]
+) -> dict[int, list[list[float]]]:
+    """Epochs and validation accuracies in percent, or what else it is judged by, by the place of
+    the run.
+    """
     curves = results.learning(runs)
     found = {}
     for place, path in enumerate(runs["path"]):
         if path in curves:
             epochs, accuracy = curves[path]
             kept = np.unique(np.linspace(0, len(epochs) - 1, POINTS).round().astype(int))
-            shares = np.asarray(accuracy)[kept]
-            found[place] = [np.asarray(epochs)[kept].tolist(), (100 * shares).round(1).tolist()]
+            values = scales[place] * np.asarray(accuracy)[kept]
+            found[place] = [np.asarray(epochs)[kept].tolist(), values.round(3).tolist()]
     return found
 
 

@@ -25,8 +25,8 @@ from fdi.figures.style import COLUMN, RC, ROW
 from fdi.track.files import atomic
 
 HEAD = 0.4  # inches, title above and axis label below the panels
-FOOT_LINE = 0.09  # inches
-FOOT_WIDTH = 86  # characters in one column
+FOOT_LINE = 0.1  # inches
+FOOT_WIDTH = 150  # characters in COLUMN
 SHADES = 256  # of a PNG
 
 
@@ -56,9 +56,13 @@ MATH = re.compile(rf"(\$(?:_0|\^2|(?:{SYMBOLS})+)\$)")  # that figures of fdi ha
 
 
 def plain(content: pd.DataFrame) -> pd.DataFrame:
-    """The page with its text as matplotlib draws it: what users name their runs is no formula, and
-    one that cannot be read would end the command; only the symbols of fdi are.
+    """The page as it is drawn: without intervals of fewer than words.LEAST seeds, and with its text
+    as matplotlib shows it. What users name their runs is no formula, and one that cannot be read
+    would end the command; only the symbols of fdi are.
     """
+    ends = [name for name in content if str(name).rpartition("_")[2] in ("low", "high")]
+    if ends and "n" in content:
+        content = content.assign(**content[ends].where(content["n"] >= words.LEAST))
     text = content.select_dtypes(["object", "string"])
     return content.assign(**{name: text[name].map(_plain, na_action="ignore") for name in text})
 
@@ -71,26 +75,36 @@ def _plain(value: Any) -> Any:
     return "".join(parts)
 
 
-def foot(figure: Figure, source: str) -> None:
-    """Small lines below everything that say where the data come from; the figure grows by them."""
-    text = fill(f"data: {source}", round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))
+def foot(figure: Figure, page: pd.DataFrame) -> None:
+    """Small lines below everything that say how the marks are read (`note` of a page, that of means
+    over seeds by default) and where the data come from; the figure grows by them.
+    """
+    first = page.iloc[0]
+    note = first.get("note", words.reading(page["n"]) if "n" in page else None)
+    said = "; ".join(filter(None, [note, f"data: {first['source']}"]))
+    text = fill(said, round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))
     inches = FOOT_LINE * (text.count("\n") + 1.4)
     grow(figure, below=inches)
     height = figure.get_figheight()
-    figure.text(0.01, 0.3 * FOOT_LINE / height, text, fontsize=5, color="0.4", va="bottom")
+    figure.text(0.01, 0.3 * FOOT_LINE / height, text, fontsize=5.5, color="0.4", va="bottom")
 
 
-def grow(figure: Figure, above: float = 0.0, below: float = 0.0) -> None:
-    """Make the figure higher by so many inches that panels leave free."""
+def grow(
+    figure: Figure, above: float = 0, below: float = 0, right: float = 0, within: float = 0
+) -> None:
+    """Make the figure higher by so many inches that panels leave free, as they do on its right, and
+    the panels by those `within`.
+    """
     engine, height = figure.get_layout_engine(), figure.get_figheight()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    _, bottom, _, share = engine.get().get("rect", (0, 0, 1, 1))
+    _, bottom, wide, share = engine.get().get("rect", (0, 0, 1, 1))
     below += bottom * height
     above += (1 - bottom - share) * height
-    panels = share * height
+    panels = share * height + within
     figure.set_figheight(panels + below + above)
     whole = figure.get_figheight()
-    engine.set(rect=(0, below / whole, 1, panels / whole))
+    wide -= right / figure.get_figwidth()
+    engine.set(rect=(0, below / whole, wide, panels / whole))
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -133,42 +147,39 @@ def _settle(figure: Figure) -> None:
 
 MARGIN = 0.04  # inches
 GAP = 0.05  # inches between lines of different kinds
-LONGEST = 110  # characters of a line
-MANY = 5  # entries of a legend that leave no room for numbers of seeds
-SEEDS = re.compile(r" \(n = ([^)]*)\)$")  # at the end of a label
-SHOWN = re.compile(r"(mean and [^:;]*) over n seeds")
+LONGEST = 150  # characters of a line
+ENTRY = 24  # characters of a line of a legend
 FINDING = {"fontsize": 8, "fontweight": "bold"}
-DETAILS = {"fontsize": 6.5, "color": "0.3"}
-LEGEND: style.Look = {"loc": "upper left", "bbox_to_anchor": (0, 1), "columnspacing": 1.2}
+DETAILS = {"fontsize": 6, "color": "0.3"}
+LEGEND: style.Look = {"loc": "upper right", "bbox_to_anchor": (1, 1), "labelspacing": 0.6}
 LEGEND |= {"borderaxespad": 0, "borderpad": 0.1}
 
 
 def above(
     figure: Figure | SubFigure, handles: Sequence[Artist], finding: str, details: str = ""
 ) -> None:
-    """The finding, below it the details and one legend in as many columns as the figure has room
-    for; the figure grows by what they need.
+    """The finding, below it the details, and one legend beside the panels; the figure grows by
+    what they need.
     """
     assert isinstance(figure, Figure)
-    labels = [str(handle.get_label()).replace("sigma_u", "$\\sigma_U$") for handle in handles]
-    seeds = [match[1] for match in map(SEEDS.search, labels) if match]
-    if len(set(seeds)) == 1 or len(seeds) > MANY:  # once, in the details
-        labels = [SEEDS.sub("", label) for label in labels]
-        numbers = pd.Series(" to ".join(seeds).split(" to ")).astype(int)
-        details = SHOWN.sub(lambda shown: words.over(numbers, shown[1]), details)
     top = MARGIN
     for text, look in ((finding, FINDING), (details, DETAILS)):
         if text:
             top += _line(figure, text, top, look) + GAP
-    if handles:
-        top += _legend(figure, handles, labels, top) + GAP
     grow(figure, above=top)
+    if handles:
+        where = _from_top(figure, top, -MARGIN)
+        labels = [_entry(str(handle.get_label())) for handle in handles]
+        legend = figure.legend(handles, labels, bbox_transform=where, **LEGEND)
+        wide, high = (size / figure.dpi for size in legend.get_window_extent().size)
+        lacks = max(0.0, top + high - figure.get_figheight())
+        grow(figure, right=wide + 2 * MARGIN, within=lacks)
 
 
 def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
-    """`above`, with the finding and the title of a page."""
+    """`above`, with the finding and the title of a page, and its numbers of seeds."""
     first, figure = page.iloc[0], next(iter(axes.values())).figure
-    above(figure, handles, first["finding"], first["title"])
+    above(figure, handles, first["finding"], f"{first['title']}; {words.over(page['n'])}")
 
 
 def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
@@ -182,18 +193,14 @@ def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
     return line.get_window_extent().height / figure.dpi
 
 
-def _legend(figure: Figure, handles: Sequence[Artist], labels: Sequence[str], top: float) -> float:
-    for columns in range(min(len(handles), 6), 0, -1):
-        where = _from_top(figure, top)
-        legend = figure.legend(handles, labels, ncols=columns, bbox_transform=where, **LEGEND)
-        if columns == 1 or legend.get_window_extent().width <= _room(figure):
-            break
-        legend.remove()
-    return legend.get_window_extent().height / figure.dpi
+def _entry(label: str) -> str:
+    """The label of an entry of the legend, in lines; a formula is not parted."""
+    label = label.replace("sigma_u", "$\\sigma_U$").replace(" = ", "\N{NBSP}=\N{NBSP}")
+    return fill(label, ENTRY, break_on_hyphens=False, break_long_words=False)
 
 
-def _from_top(figure: Figure, inches: float) -> Transform:
-    return figure.transFigure + ScaledTranslation(MARGIN, -inches, figure.dpi_scale_trans)
+def _from_top(figure: Figure, inches: float, aside: float = MARGIN) -> Transform:
+    return figure.transFigure + ScaledTranslation(aside, -inches, figure.dpi_scale_trans)
 
 
 def _room(figure: Figure) -> float:
@@ -201,6 +208,6 @@ def _room(figure: Figure) -> float:
 
 
 def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
-    """The entry of the legend for what `marks.points` draws, with the numbers of seeds."""
-    hollow: style.Look = {"markerfacecolor": "white"} if n.max() == 1 else {}
-    return Line2D([], [], **look | hollow, label=f"{label} (n = {words.seeds(n)})")
+    """The entry of the legend for what `marks.points` draws over so many seeds."""
+    hollow: style.Look = {"markerfacecolor": "white"} if n.max() < words.LEAST else {}
+    return Line2D([], [], **look | hollow, label=label)

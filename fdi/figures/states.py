@@ -24,7 +24,7 @@ PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
 NEEDS = "initial states of at least two initializations"
 COMMAND = "fdi-run -m probe=only init=kaiming,fluct"
-SIZE = (style.COLUMN, 1.25)
+SIZE = (style.COLUMN, 1.7)
 TITLES = {
     "free_sigma": "$\\sigma_U$ (units of threshold)",
     "rate": "rate (Hz)",
@@ -58,10 +58,10 @@ def data(results: Results) -> dict[str, Page]:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
-        n = words.over(table["n"], "mean (of gradients geometric) and 95 % interval")
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=f"{words.setting(runs)}, before training: {n}",
+            title=f"{words.setting(runs)}, before training",
+            note=f"{words.reading(table['n'])}; of gradients the geometric mean",
             source=source(runs),
         )
     return pages
@@ -113,8 +113,8 @@ def _finding(table: pd.DataFrame) -> str:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """The three quantities below each other."""
-    return [[quantity] for quantity in TITLES]
+    """The three quantities side by side."""
+    return [[*TITLES]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -137,8 +137,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         layers = page.drop_duplicates("x").sort_values("x")
         layers = layers.iloc[:: -(-len(layers) // LABELS)]
         panel.set_xticks(layers["x"], layers["population"])
+        panel.set_xlabel("layer")
         if quantity == "gradient":
-            panel.set_xlabel("layer")
             panel.set_yscale("log")
             panel.yaxis.set_minor_locator(NullLocator())
         else:

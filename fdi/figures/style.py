@@ -1,5 +1,5 @@
-"""How every figure looks: one journal column, one colour per initialization, legible in print and
-to the colour-blind.
+"""How every figure looks: as wide as the text of a page, one colour per initialization, legible in
+print and to the colour-blind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
 
-COLUMN = 3.35  # inches: 85 mm, one column of a journal
+COLUMN = 6.7  # inches: 170 mm, both columns of a journal
 ROW = 1.2  # inches, height of a row of panels
 
 Look = dict[str, Any]
@@ -39,7 +39,7 @@ RC: dict[RcKeyType, Any] = {
     **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
     **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
     "lines.linewidth": 1.1,
-    "savefig.dpi": 300,
+    "savefig.dpi": 200,
     "pdf.fonttype": 42,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -18,13 +19,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs
+from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
+from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -41,6 +43,7 @@ STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
+FEW = 5  # lines that are labelled at their ends
 SHORT: style.Look = {"linestyle": "", "color": "black", "marker": "x", "markersize": 4, "zorder": 5}
 
 
@@ -81,6 +84,7 @@ class Sweep:
             table = self._table(chosen, results)
             left = sweeps.left_out(results.runs, chosen)
             pages[page] = table.assign(**self._constants(chosen, table), left=left)
+            pages[page]["note"] = self._note(pages[page])
             if left:
                 pages[page]["source"] += f"; {LEFT}{left}"
         return pages
@@ -96,9 +100,9 @@ class Sweep:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
         for each value of the first.
         """
-        drawn, wide = self._drawn(page), self.figure.columns
+        drawn = self._drawn(page)
         if len(self.figure.panels) < 2:
-            names = [panel.name for panel in drawn]
+            wide, names = self._wide(drawn), [panel.name for panel in drawn]
             names += ["."] * (-len(names) % wide)
             return [names[i : i + wide] for i in range(0, len(names), wide)]
         places = {(panel.quantity, *panel.values): panel.name for panel in drawn}
@@ -117,7 +121,8 @@ class Sweep:
             if panel.quantity == RATE_BY_LAYER:
                 marks.rates(one, rows, initials)
             elif named:
-                marks.beside(one, rows, initials, order, [self.tick(value) for value in order])
+                names = [self.tick(value) for value in order]
+                marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
                 marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
                 if len(short := rows[rows["reached"] < 1]):
@@ -127,29 +132,44 @@ class Sweep:
                         one.plot(ring["x"], ring["mean"], markeredgecolor=initial.color, **RING)
             near |= self._heights(one, panel, drawn)
             self._label(one, panel, drawn, named)
-        joined: style.Look = {"linestyle": ""} if named else {}
-        entries = [
-            (initial.look() | joined, f"{self.figure.legend}{initial.label}")
-            for initial in initials
-        ]
-        black = RING | {"markeredgecolor": "black"}
-        entries += [(black, "best on validation")] * bool(page["chosen"].any())
-        entries += [(SHORT, "loss not reached by all")] * bool((page["reached"] < 1).any())
-        entries += [(marks.CHANCE, "chance")] * near
-        if named and self._lacks(page, initials, order):
-            lacks = "; no mark: not run, or weights that fdi refuses to draw"
-            page = page.assign(title=page["title"] + lacks)
-        sheet.head(axes, [Line2D([], [], **look, label=label) for look, label in entries], page)
+        looks = [(initial.look(), f"{self.figure.legend}{initial.label}") for initial in initials]
+        looks += [(marks.CHANCE, "chance")] * near
+        beside = drawn[self._wide(drawn) - 1]
+        last = [initial.rows(beside.rows)["mean"] for initial in initials]
+        if not named and len(initials) <= FEW and all(map(len, last)):
+            heights = [*(means.iloc[-1] for means in last), page["chance"].iloc[0]]
+            there = looks[: None if beside.quantity == "accuracy" else len(initials)]
+            ends = {name: (at, look["color"]) for (look, name), at in zip(there, heights)}
+            marks.ends(axes[beside.name], ends)
+            looks = []
+        handles = [Line2D([], [], **look, label=label) for look, label in looks]
+        for handle in handles[: len(initials) * named]:
+            handle.set_linestyle("")
+        sheet.head(axes, handles, page)
 
-    def _lacks(self, page: Page, initials: Sequence[style.InitialState], order: list[Any]) -> bool:
-        """Whether some initial state has no accuracy at some value of x in some panel."""
-        panels = [p for p in self._drawn(page) if p.quantity == "accuracy"]
-        there = sum(len(initial.rows(panel.rows)) for initial in initials for panel in panels)
-        return there < len(panels) * len(initials) * len(order)
+    def _wide(self, drawn: Sequence[Panel]) -> int:
+        """How many panels stand side by side."""
+        if len(self.figure.panels) == 2:
+            return len({panel.values[1] for panel in drawn})
+        return min(self.figure.columns, len(drawn))
+
+    def _note(self, page: Page) -> str:
+        """How the marks are read."""
+        panels = [panel.rows for panel in self._drawn(page) if panel.quantity == "accuracy"]
+        points = page[["init", "shade"]].drop_duplicates().shape[0] * len(self._order("x", page))
+        lacks = self._named(page) and sum(map(len, panels)) < len(panels) * points
+        notes = {
+            words.reading(page["n"]): True,
+            "ring: the best on validation": page["chosen"].any(),
+            "cross: the loss was not reached by all": (page["reached"] < 1).any(),
+            "no mark: not run, or weights that fdi refuses to draw": lacks,
+        }
+        return "; ".join(note for note, true in notes.items() if true)
 
     def text(self, key: str, value: Any) -> str:
         """A value of a key in words."""
-        return self._name(key, value) or words.of(self.figure.x if key == "x" else key, value)
+        keys = {"x": self.figure.x, "shade": self.figure.shade}
+        return self._name(key, value) or words.of(keys.get(key, key), value)
 
     def finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
@@ -183,6 +203,10 @@ class Sweep:
         for key, value in figure.only.items():
             accepted = value if isinstance(value, list) else [value]
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
+        for experiment, x in _shown().items():  # a figure over the same x
+            if x == figure.x and experiment != self.experiment:
+                own = sweeps.of_sweep(runs, self.experiment)
+                runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
 
     def _pages(self, runs: Runs) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -281,12 +305,14 @@ class Sweep:
 
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
-        figure, first = self.figure, chosen.iloc[0]
+        figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
-            "finding": self.finding(table),
+            "metric": metric.title,
+            "better": metric.sign,
+            "finding": self.finding(table.assign(metric=metric.title, better=metric.sign)),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
-            "title": f"{_setting(chosen)}: {words.over(table['n'])}",
+            "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
             "source": sweeps.source(chosen),
         }
         if figure.longest:
@@ -346,6 +372,8 @@ class Sweep:
             if not _enlarged(panel, drawn):
                 rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
             chance = rows["chance"].iloc[0]
+            if rows["metric"].iloc[0] != OF_CLASSES.title:
+                return False
             marks.percent(axes, rows, chance)
             return bool(axes.get_ylim()[0] <= chance)
         if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
@@ -359,6 +387,8 @@ class Sweep:
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
         title = self.text("quantity", panel.quantity)
+        if panel.quantity == "accuracy":
+            title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
         side = fill(title, WRAP)
         if two:
             head, side = head[1:], f"{head[0]}\n{side}"
@@ -367,13 +397,12 @@ class Sweep:
             side = ""
         head += ["enlarged"] * _enlarged(panel, drawn)
         axes.set_title(", ".join(head) or title)
-        axes.set_ylabel(side if head else "")
-        alike = [p for p in drawn if (p.quantity == RATE_BY_LAYER) == layers]
-        end = panel.values[0] == alike[-1].values[0] if two else panel in alike[-figure.columns :]
+        first = two or drawn.index(panel) % self._wide(drawn) == 0
+        axes.set_ylabel(side if head and first else "")
         label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
         if layers:
             label = "hidden layer" + f", at the largest {words.of(figure.x)}" * (not two)
-        axes.set_xlabel(label if end else "")
+        axes.set_xlabel(label)
 
 
 def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:
@@ -436,16 +465,15 @@ def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
     return layers.assign(x=layers.groupby("path").cumcount() + 1.0)
 
 
-def _setting(runs: Runs) -> str:
-    """What was trained, for how long and under which conditions, where all runs agree."""
-    epochs = "trainer.epochs" if runs["trainer.epochs"].nunique() == 1 else ""
+def _setting(runs: Runs, axes: Sequence[str]) -> str:
+    """What was trained, for how long and how, without what the `axes` say."""
+    runs = runs.assign(**runs.reindex(columns=[LIMIT, PRIMED]))
+    until = words.between(runs[LIMIT], "trained to a loss of")
+    epochs = "trainer.epochs" * (runs["trainer.epochs"].nunique() == 1 and not until)
     setting = words.setting(runs, epochs)
-    if epochs and (runs.reindex(columns=[PRIMED])[PRIMED].fillna(0) > 0).any():
+    if (runs[PRIMED] > 0).any():
         setting = setting.replace("epochs", "epochs of the task")
-    limits = runs.reindex(columns=[LIMIT])[LIMIT].unique()
-    if len(limits) == 1 and pd.notna(limits[0]):
-        setting += f", all trained to a loss of {limits[0]:g}"
-    return ", ".join(filter(None, [setting, words.condition(runs)]))
+    return ", ".join(filter(None, [setting, until, words.condition(runs, axes)]))
 
 
 def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
@@ -463,6 +491,12 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             command = f"fdi-run -m {where}experiment={file.stem}"
             found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
     return found
+
+
+@cache
+def _shown() -> dict[str, str]:
+    """The experiments of fdi that have a figure, and what it is over."""
+    return {of.experiment: of.figure.x for of in experiments().values()}
 
 
 def own_folders(runs: Runs) -> list[Path]:

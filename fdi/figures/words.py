@@ -14,7 +14,8 @@ import pandas as pd
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
 
-SCHEDULE = "scheduler._target_"
+SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"
+RATES = {"optimizer.lr": "step size", "optimizer.eps": "eps"}
 
 
 class Traits(NamedTuple):
@@ -42,12 +43,11 @@ INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, bas
     "ikun": Traits("IKUN", "#CC6677", "p", 1),
     "spytorch": Traits("SpyTorch", "#996633", "*", 4),
     "micheli": Traits("Micheli et al.", "#C4B000", "h", 2),
-    "homeostatic": Traits("homeostatic", "#661100", "8"),
+    "homeostatic": Traits("homeostatic", "#6A3D9A", "8"),
     "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
 }  # a mark each, so that they are told apart in grey, too
-SHORT = {"fluct_calibrated": "fluct., corrected"}
 DATA = {
-    "randman": "Randman (spike times on random manifolds)",
+    "randman": "Randman",
     "digits": "handwritten digits",
     "japanese_vowels": "Japanese vowels",
     "fashion_mnist": "Fashion-MNIST",
@@ -74,7 +74,8 @@ MODELS = {
 KEYS = {
     "init.sigma_u": "$\\sigma_U$",
     "init.alpha": "$\\alpha$",
-    "optimizer.lr": "step size",
+    **RATES,
+    "init.identity": "identity",
     "layers": "number of hidden layers",
     "model.depth": "number of hidden layers",
 }
@@ -103,10 +104,9 @@ def shown(value: Any) -> str:
     return "none" if pd.isna(value) else formats.shown(value)
 
 
-def init(name: str, short: bool = False) -> str:
+def init(name: str) -> str:
     """The name of an initialization; one that fdi does not know keeps its own."""
-    known = INITS[name].name if name in INITS else name
-    return SHORT.get(name, known) if short else known
+    return INITS[name].name if name in INITS else name
 
 
 def data(name: str) -> str:
@@ -115,7 +115,7 @@ def data(name: str) -> str:
     if start in DATA and size.isdigit() and int(size) >= 100:
         return f"{DATA[start]}, {int(size):,} samples"
     if start.endswith("_manifold") and size.isdigit():
-        return f"Randman (spike times on {size}-dimensional random manifolds)"
+        return f"Randman on {size}-dimensional manifolds"
     return DATA.get(name, name)
 
 
@@ -124,8 +124,10 @@ def setting(runs: pd.DataFrame, epochs: str = "") -> str:
     `epochs`, if it is given, for how many, with the schedule of the learning rate.
     """
     first = runs.iloc[0]
-    parts = [name := data(first["dataset"])]
-    parts += [size for size in cut(runs) if not name.endswith(size)]
+    name, sizes = data(first["dataset"]), cut(runs)
+    if runs.reindex(columns=[CUT])[CUT].nunique(dropna=False) > 1:
+        name = name.partition(", ")[0]
+    parts = [name, *(size for size in sizes if not name.endswith(size))]
     parts.append(MODELS.get(first["model"], first["model"]))
     if epochs and pd.notna(number := first[epochs]):
         parts.append(f"{number:.0f} epoch{'s' * bool(number != 1)}")
@@ -135,23 +137,34 @@ def setting(runs: pd.DataFrame, epochs: str = "") -> str:
     return ", ".join(parts)
 
 
-def condition(runs: pd.DataFrame) -> str:
-    """What all these runs share: the optimizer with its smallest denominator, and the bounds on the
-    activity. Empty where they differ or do not name any.
+def trained(runs: pd.DataFrame, axes: Sequence[str] = (), epochs: str = "epochs") -> str:
+    """`setting` and `condition`."""
+    return ", ".join(filter(None, [setting(runs, epochs), condition(runs, axes)]))
+
+
+def condition(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
+    """How these runs were trained: optimizer, step size, its smallest denominator eps, bounds on
+    the activity; without what they do not name, and what the `axes` of the figure say.
     """
-    return ", ".join(part for part in (_optimizer(runs), bounds(runs)) if part)
+    named = {*runs} - {*axes}
+    target = None if "optimizer" in axes else _common(runs, "optimizer._target_")
+    parts = ["" if target is None else str(target).rpartition(".")[2]]
+    parts += [between(runs[key], name) for key, name in RATES.items() if key in named]
+    parts += [] if {"bounds", "homeostasis"} & {*axes} else [bounds(runs)]
+    return ", ".join(filter(None, parts))
+
+
+def between(values: pd.Series, name: str) -> str:
+    """One value with its name, or the least and the largest of several."""
+    known = pd.to_numeric(values, errors="coerce").dropna()
+    ends = dict.fromkeys(f"{value:g}" for value in (known.min(), known.max()))
+    return f"{name} {' to '.join(ends)}" if len(known) else ""
 
 
 def cut(runs: pd.DataFrame) -> list[str]:
     """The number of samples that the data set was cut to, if it was cut to the same in all runs."""
-    sizes = runs.get("dataset.max_train", pd.Series(dtype=float)).unique()
+    sizes = runs.get(CUT, pd.Series(dtype=float)).unique()
     return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
-
-
-def _optimizer(runs: pd.DataFrame) -> str:
-    target, eps = (_common(runs, f"optimizer.{key}") for key in ("_target_", "eps"))
-    name = "" if target is None else str(target).rpartition(".")[2]
-    return f"{name} with eps = {eps:g}" if name and eps is not None else name
 
 
 def schedule(target: str) -> str:
@@ -166,10 +179,10 @@ def bounds(runs: pd.DataFrame) -> str:
         return ""
     sides = {side: _common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")}
     if joint and [*sides.values()] == [None, None]:
-        return "bounds on the activity"
-    held = [side for side, strength in sides.items() if joint and strength]
-    names = f"{' and '.join(held)} bound{'s' * (len(held) > 1)}" if held else "no bounds"
-    return f"{names} on the activity"
+        return "bounds on activity"
+    held = [f"{side} bound" for side, strength in sides.items() if joint and strength]
+    names = "both bounds" if len(held) > 1 else (held or ["no bounds"])[0]
+    return f"{names} on activity"
 
 
 def _common(runs: pd.DataFrame, column: str) -> object:
@@ -194,8 +207,8 @@ def layers(number: float) -> str:
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"
 
 
+LEAST = 3  # seeds of an interval
 MEANS = "mean and 95 % interval"
-OVER = f"{MEANS} over n seeds"
 
 
 def seeds(n: pd.Series) -> str:
@@ -203,12 +216,17 @@ def seeds(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
-def over(n: pd.Series, what: str = MEANS) -> str:
-    """How many seeds the values shown are from, as text; a single seed has no mean."""
-    if n.max() == 1:
-        return "one seed"
-    hollow = "; hollow: a single seed" if n.min() == 1 else ""
-    return f"{what} over n = {seeds(n)} seeds{hollow}"
+def over(n: pd.Series) -> str:
+    """How many seeds the values shown are from, as text."""
+    return "one seed" if n.max() == 1 else f"n = {seeds(n)} seeds"
+
+
+def reading(n: pd.Series) -> str:
+    """What the marks of values from so many seeds mean."""
+    if n.max() < LEAST:
+        return f"marks: means of fewer than {LEAST} seeds, without an interval"
+    few = f"; hollow: fewer than {LEAST} seeds, no interval" if n.min() < LEAST else ""
+    return f"marks: {MEANS}{few}"
 
 
 NAMED = 4  # initializations that `last` names one by one
@@ -226,28 +244,42 @@ class Sentence(NamedTuple):
     text: Callable[[str, object], str]
 
 
+def _judged(rows: pd.DataFrame) -> tuple[bool, tuple[str, str]]:
+    """Whether lower is better, and name and unit of what runs are judged by."""
+    title, better = (rows[key].iloc[0] for key in ("metric", "better"))
+    name, _, unit = str(title).partition(" (")
+    return bool(better < 0), (name.capitalize() if name.islower() else name, unit.removesuffix(")"))
+
+
+def _value(mean: float, unit: str) -> str:
+    return f"{mean:.0f} %" if unit == "%" else f"{mean:.3g} {unit}".strip()
+
+
 def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
     """Where the accuracy is highest, and from which initialization if there are several."""
     rows = rows.dropna(subset="x")
     if rows["guess"].eq(1).all():
         return "No run is better than guessing"
-    top = rows.sort_values("mean", ascending=False, kind="stable").iloc[0]
-    at = f"Accuracy is highest, {top['mean']:.0f} %, at {sweep.text('x', top['x'])}"
+    lower, (name, unit) = _judged(rows)
+    top = rows.sort_values("mean", ascending=lower, kind="stable").iloc[0]
+    end = "lowest" if lower else "highest"
+    at = f"{name} is {end}, {_value(top['mean'], unit)}, at {sweep.text('x', top['x'])}"
     where = [sweep.text(key, top[key]) for key in sweep.panels]
     return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
 
 
 def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """Fluct minus kaiming in the first panel, at the first value of x and where it is largest."""
-    for key in sweep.panels:
-        rows = rows[rows[key] == rows[key].min()]
-    rows = rows[rows["init"] == OURS].dropna(subset="versus").drop_duplicates("x")
-    versus, first = rows.set_index("x")["versus"], sweep.order[0]
-    if first not in versus or len(versus) < 2:
+    """Fluct minus kaiming at the first value of x in each panel."""
+    rows = rows[(rows["init"] == OURS) & (rows["x"] == sweep.order[0])].dropna(subset="versus")
+    keys = [*sweep.panels]
+    rows = rows.sort_values(keys).drop_duplicates(keys) if keys else rows.head(1)
+    if rows.empty:
         return ""
-    most = versus.drop(first).abs().idxmax()
-    each = [f"{versus[x]:+.1f} ({sweep.text('x', x)})" for x in (first, most)]
-    return f"{init(OURS).capitalize()} minus {init(BASELINE)}: {', '.join(each)}"
+    ends = [", ".join(sweep.text(key, row[key]) for key in keys) for _, row in rows.iterrows()]
+    where = f" ({' to '.join(dict.fromkeys(ends[:: max(1, len(ends) - 1)]))})" * bool(keys)
+    points = several([f"{versus:+.1f}" for versus in rows["versus"]])
+    at = sweep.text("x", sweep.order[0])
+    return f"With {at}, {init(OURS)} against {init(BASELINE)}: {points} points{where}"
 
 
 def rescued(rows: pd.DataFrame, sweep: Sentence) -> str:
@@ -255,12 +287,15 @@ def rescued(rows: pd.DataFrame, sweep: Sentence) -> str:
     first = rows[rows["x"] == sweep.order[0]]
     if first.empty or rows["x"].nunique() < 2:
         return ""
-    worst = first.loc[first["mean"].idxmin()]
+    lower, (_, unit) = _judged(rows)
+    worst = first.loc[first["mean"].idxmax() if lower else first["mean"].idxmin()]
     same = rows["shade"].isna() if pd.isna(worst["shade"]) else rows["shade"] == worst["shade"]
     others = rows[(rows["init"] == worst["init"]) & same & (rows["x"] != sweep.order[0])]
+    best = others["mean"].min() if lower else others["mean"].max()
     return (
-        f"{init(worst['init'])}: {worst['mean']:.0f} % with {sweep.text('x', worst['x'])}, "
-        f"at most {others['mean'].max():.0f} % with any"
+        f"{init(worst['init'])}: {_value(worst['mean'], unit)} with "
+        f"{sweep.text('x', worst['x'])}, at {'least' if lower else 'most'} {_value(best, unit)} "
+        f"with any other"
     )
 
 
@@ -292,17 +327,19 @@ def last(rows: pd.DataFrame, sweep: Sentence) -> str:
     there are many), and from which x on others stay at chance.
     """
     end = rows["x"].max()
-    tops = rows[rows["x"] == end].sort_values("mean", ascending=False).drop_duplicates("init")
+    lower, (_, unit) = _judged(rows)
+    tops = rows[rows["x"] == end].sort_values("mean", ascending=lower).drop_duplicates("init")
     learning = tops[tops["guess"] != 1]
-    each = [f"{init(n, True)} {mean:.0f} %" for n, mean in zip(learning["init"], learning["mean"])]
-    reached = several(each) if len(each) <= NAMED else f"from {each[-1]} to {each[0]}"
+    means = [_value(mean, unit) for mean in learning["mean"]]
+    each = [f"{mean} ({init(name)})" for name, mean in zip(learning["init"], means)]
+    reached = several(each) if len(each) <= NAMED else f"{each[-1]} to {each[0]}"
     parts = [f"With {sweep.text('x', end)}: {reached}"] if reached else []
     for lost in tops.loc[tops["guess"] == 1, "init"]:
         own = rows[rows["init"] == lost]
         learns = own.loc[own["guess"] < 1, "x"].max()
         first = own.loc[~(own["x"] <= learns), "x"].min()
         on = f"from {sweep.text('x', first)} on" if first > own["x"].min() else "everywhere"
-        parts.append(f"{init(lost)} at chance {on}")
+        parts.append(f"{init(lost)} is at chance {on}")
     return "; ".join(parts)
 
 
@@ -314,7 +351,7 @@ def verdicts(rows: pd.DataFrame, sweep: Sentence) -> str:
     chosen = ", each at its best" * bool(rows["chosen"].any())
     each = [f"{verdict} in {count}" for verdict, count in rows["verdict"].value_counts().items()]
     points = span(rows["versus"].min(), rows["versus"].max())
-    return f"{PAIR}{chosen}: {points} points, {several(each)}"
+    return f"{PAIR}{chosen}: {points} points, {several(each)} of {len(rows)}"
 
 
 def ends(table: pd.DataFrame, sweep: Sentence) -> str:
@@ -329,7 +366,8 @@ def ends(table: pd.DataFrame, sweep: Sentence) -> str:
         both = f"{name} {first['mean']:.3g} and {final['mean']:.3g}{' %' * (unit == '%)')}"
         parts.append(f"{both}{' (intervals overlap)' * overlap}")
     places = [sweep.text("x", rows["x"].iloc[end]) for end in (0, -1)]
-    return f"At {places[0]} and {places[1]}: {', '.join(parts)}"
+    of = f" with {sweep.text('shade', shade.max())}" if table["shade"].nunique() > 1 else ""
+    return f"At {places[0]} and {places[1]}{of}: {several(parts)}"
 
 
 ACCURACIES = (decided, difference, highest, last, rescued, verdicts)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import LEVEL, PERCENT
@@ -19,7 +20,7 @@ PLACE, TITLE = 0.6, "Random networks"
 ABOUT = "how many random networks learn from each initial state, and what the probe said before"
 NEEDS = "runs of experiment=zoo"
 COMMAND = "fdi-run -m experiment=zoo"
-SIZE = (2 * style.COLUMN, 1.9)
+SIZE = (style.COLUMN, 1.9)
 PANELS = {"init": "learn, by initial state", "expected": "learn, by what the probe expected"}
 APART = 0.18  # between the two settings of a row
 INK = "0.25"
@@ -28,8 +29,8 @@ BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "cente
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """One page: a row for each panel, label and setting: place, k of n networks that learn, share,
-    low, high (%), finding, title, source.
+    """One page: a row for each panel, label and setting: place, k `of` so many networks that learn,
+    share, low, high (%), finding, title, source.
     """
     table = members(results)
     if table.empty:
@@ -44,14 +45,19 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         if not (of := table[(table[panel] == value) & (table["setting"] == setting)]).empty
     ]
     networks = table.drop_duplicates(["zoo", "network"])
-    kinds = networks["kind"].value_counts()
+    kinds = networks["kind"].replace("dale", "Dale").value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     curve = area(judged(table))
-    verdict = "" if pd.isna(curve) else f"; verdict: area under the curve {curve:.2f}"
+    of = dict([*table.groupby("setting")])
+    steps = [words.between(of[key][STEP], name) for key, name in SETTINGS.items() if key in of]
+    verdict = (
+        "" if pd.isna(curve) else f"; what the probe expected: area under its ROC curve {curve:.2f}"
+    )
     return {
         "": pd.DataFrame(rows).assign(
             finding=_finding(table),
-            title=f"{len(networks)} networks ({drawn}), one run each; 95 % intervals{verdict}",
+            title=f"{drawn} networks; {', '.join(steps)}",
+            note=f"marks: share and 95 % interval, one run of each network{verdict}",
             source=table["source"].iloc[0] if "source" in table else "own runs",
         )
     }
@@ -59,7 +65,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 def _counted(of: pd.DataFrame) -> dict[str, Any]:
     k, n, low, high = wilson(of["learns"])
-    return {"k": k, "n": n, "share": PERCENT * k / n, "low": low, "high": high}
+    return {"k": k, "of": n, "share": PERCENT * k / n, "low": low, "high": high}
 
 
 def _finding(table: pd.DataFrame) -> str:
@@ -70,8 +76,8 @@ def _finding(table: pd.DataFrame) -> str:
     for setting, title in SETTINGS.items():
         mine, other, p = only(table, "fluct", setting)
         said.append(f"{mine} and {other} ({title}{'' if p < LEVEL else ', undecided'})")
-    names = f"only {words.init('fluct')} and only {words.init(BASELINE)} weights"
-    return f"Networks that learn from {names}: {'; '.join(said)}"
+    sides = f"{words.init('fluct')} weights alone and from {words.init(BASELINE)} weights alone"
+    return f"Networks that learn from {sides}: {', '.join(said)}"
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -90,7 +96,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
             look = MARK | {"color": color, "markerfacecolor": color if best else "white"}
             marks.across(panel, row["share"], (row["low"], row["high"]), height, look)
             place = (min(row["high"], 100), height)
-            panel.annotate(f"{row['k']}/{row['n']}", place, xytext=(3, 0), **BESIDE)
+            panel.annotate(f"{row['k']}/{row['of']}", place, xytext=(3, 0), **BESIDE)
         first = of.drop_duplicates("place").set_index("place")["label"]
         shown = first.map(words.init) if name == "init" else first
         marks.named_rows(panel, shown.reindex(range(first.index.max() + 1), fill_value=""))
@@ -102,4 +108,5 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         Line2D([], [], marker="o", linestyle="", color=INK, markerfacecolor=face, label=title)
         for face, title in zip(("white", INK), SETTINGS.values())
     ]
-    sheet.head(axes, handles, page)
+    first, figure = page.iloc[0], axes["init"].figure
+    sheet.above(figure, handles, first["finding"], first["title"])

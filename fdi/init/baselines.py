@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fdi.config import Mistake
 from fdi.config.parts import Positive
 from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, obeys_dale
+from fdi.init.theory import scaling
 from fdi.snn.surrogate import derivative
 
 if TYPE_CHECKING:
@@ -95,6 +96,15 @@ class SpyTorch(Baseline):
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
         _normal(weight, 7.0, generator)
+        if population.neuron.tau_mem is None:
+            raise Mistake(
+                f"init=spytorch needs the time constant of the membrane, and that of "
+                f"{population.name} is not known; use init=fluct"
+            )
+        leaks = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
+        weight *= _column(
+            [leak / scaling(n, dt) for leak, n in zip(leaks, population.neurons)], weight
+        )
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,11 @@ class Ikun(Baseline):
         import torch
 
         neuron = population.neuron
+        if not hasattr(neuron, "surrogate"):
+            raise Mistake(
+                f"init=ikun and ikun_scaled need the surrogate derivative, and that of "
+                f"{population.name} is not known; use init=fluct"
+            )
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
         slope = derivative(neuron.surrogate)(v, neuron.beta)
         _normal(weight, float(slope.mean()) ** -0.5, generator)
@@ -163,8 +178,12 @@ class Lsuv(Baseline):
 
 def _unscale(weight: Tensor, population: Population, dt: float) -> None:
     """Over 1 - beta_m of each neuron, by which the membrane scales its input."""
-    scales = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
-    weight /= weight.new_tensor(scales).view(-1, *[1] * (weight.dim() - 1))
+    weight /= _column([scaling(neuron, dt) for neuron in population.neurons], weight)
+
+
+def _column(values: list[float], weight: Tensor) -> Tensor:
+    """One for each row."""
+    return weight.new_tensor(values).view(-1, *[1] * (weight.dim() - 1))
 
 
 def _normal(weight: Tensor, gain: float, generator: Generator) -> None:

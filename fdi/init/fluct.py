@@ -29,8 +29,8 @@ from fdi.init.theory import (
     Afferent,
     dale_exponential,
     dale_lognormal,
+    integrals,
     normal_weights,
-    psp_kernel_integrals,
     sigma_u_from_xi,
 )
 from fdi.snn.neuron import INPUT
@@ -75,8 +75,7 @@ def _dale(
 
 
 def _afferent(neuron: Neuron, projection: Projection, drawing: Drawing) -> Afferent:
-    tau_syn = neuron.tau_syn[projection.channel]
-    eps_bar, eps_hat = psp_kernel_integrals(neuron.tau_mem, tau_syn, drawing.dt)
+    eps_bar, eps_hat = integrals(neuron, projection.channel, drawing.dt)
     rate = drawing.rates[projection.name]
     eps_hat /= math.prod(projection.average)  # of independent spikes
     return Afferent(projection.fan_in, rate, eps_bar, eps_hat, recurrent=projection.recurrent)

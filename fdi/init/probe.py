@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.init.strategy import Afferents, Measure, Strategy, measured_spread, seen
-from fdi.init.theory import psp_kernel_integrals
+from fdi.init.theory import integrals
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def probe(
         task = _gradients(network, engine, inputs, labels, alone)
     else:
         alone = objective
-    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1), alone)
+    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1, axis=0), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections
@@ -136,18 +136,24 @@ def _potentials(
     }
 
 
+def firing(counts: Tensor, duration: float, highest: float) -> dict[str, float]:
+    """Of spikes counted in trials of that duration in s; `highest` possible rate in Hz."""
+    per_neuron = counts.double().mean(0) / duration
+    return {
+        "rate": float(per_neuron.mean()),
+        "silent": float((per_neuron == 0).double().mean()),
+        "saturated": float((per_neuron > 0.5 * highest).double().mean()),
+    }
+
+
 def _firing(
     population: Population, activity: Activity, objective: Objective, steps: int, dt: float
 ) -> dict[str, float]:
     """Rates, and what the bounds on them add to the loss."""
     counts, duration = activity.counts[population.name], steps * dt
-    per_neuron = counts.double().mean(0) / duration
-    highest = population.neuron.highest_rate(dt)
     return {
-        "rate": float(per_neuron.mean()),
+        **firing(counts, duration, population.neuron.highest_rate(dt)),
         "rate_passed": float(activity.passed[population.name].double().mean()) / duration,
-        "silent": float((per_neuron == 0).double().mean()),
-        "saturated": float((per_neuron > 0.5 * highest).double().mean()),
         "upper": _penalty(objective.upper, counts),
         "lower": _penalty(objective.lower, counts),
     }
@@ -214,16 +220,24 @@ def _pulls(
 ) -> dict[str, float]:
     both, alone = whole[population.name], task[population.name]
     other = exchanged[population.name]
-    weight = norm(projection.weight.detach() for projection in afferents)
-    size = norm(alone.values())
+    found = pull([projection.weight.detach() for projection in afferents], alone.values())
+    size = found["grad_task"]
     return {
         "grad": norm(both.values()),
-        "grad_task": size,
-        "grad_task_max": max(float(gradient.abs().max()) for gradient in alone.values()),
+        **found,
         "grad_bounds": norm(both[name] - alone[name] for name in alone),
         "grad_labels": norm(alone[name] - other[name] for name in alone) / size if size else 0.0,
+    }
+
+
+def pull(weights: Sequence[Tensor], gradients: Collection[Tensor]) -> dict[str, float]:
+    """Sizes of the weights of a population and of their gradients."""
+    weight = norm(weights)
+    return {
+        "grad_task": norm(gradients),
+        "grad_task_max": max((float(g.abs().max()) for g in gradients), default=0.0),
         "weight": weight,
-        "weight_rms": weight / math.sqrt(sum(p.weight.numel() for p in afferents)),
+        "weight_rms": weight / math.sqrt(max(1, sum(w.numel() for w in weights))),
     }
 
 
@@ -257,7 +271,7 @@ def predicted(
         channel, n = projection.channel, projection.fan_in
         rows = projection.weight.detach().cpu().double().flatten(1)
         eps_bar, eps_hat = rows.new_tensor(
-            [psp_kernel_integrals(m.tau_mem, m.tau_syn[channel], dt) for m in population.neurons]
+            [integrals(neuron, channel, dt) for neuron in population.neurons]
         ).T
         mu_u += (
             population.neuron.signs[channel]

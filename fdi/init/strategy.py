@@ -14,7 +14,7 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Input
-from fdi.init.theory import Trial, equal_rate, response, spread, trial, trial_of
+from fdi.init.theory import Trial, equal_rate, response, shown, spread, trial
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Strategy(ABC):
     @abstractmethod
     def draw(self, drawing: Drawing) -> None:
         """Fill the weights of all afferents of one population."""
+
+    def check(self, network: Network) -> None:  # noqa: B027
+        """Raises fdi.Mistake where it has no weights for the network."""
+
+    def takes_readout(self) -> bool:
+        """Whether it fills the weights onto the readout, too."""
+        return False
 
     def target(self, population: Population) -> tuple[float | None, float | None]:
         """The mean and spread of the free potential that it aims at; None for what it does not aim
@@ -126,6 +133,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     """
     layer = network.layers[-1]
     approaches = {population.name: Approach() for population in layer}
+    fixed = {p.name: _fixed(network, p, measure, sigma_u, analogue) for p in layer}
     for _ in range(ROUNDS):
         activity = measure(network)
         spreads = {
@@ -142,12 +150,42 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         if all(abs(reached / sigma_u - 1) < TOLERANCE for reached in spreads.values()):
             return
         for name, reached in spreads.items():
-            network.scale(name, approaches[name].factor(sigma_u / reached))
+            network.scale(name, approaches[name].factor(_ratio(sigma_u, reached, fixed[name])))
     found = ", ".join(f"{name} at {reached:.3g}" for name, reached in spreads.items())
     raise Unreachable(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found}); raise init.alpha "
         f"or lower init.sigma_u"
     )
+
+
+FAINT = 1e-6  # a factor that makes weights count for nothing
+
+
+def _fixed(
+    network: Network, population: Population, measure: Measure, sigma_u: float, analogue: bool
+) -> float:
+    """The spread that a population has of what is not scaled. Raises Unreachable if it is too
+    large.
+    """
+    if not (names := network.fixed.get(population.name)):
+        return 0.0
+    network.scale(population.name, FAINT)
+    fixed = measured_spread(network, population, measure(network), analogue)
+    network.scale(population.name, 1 / FAINT)
+    if not fixed < sigma_u:
+        raise Unreachable(
+            f"{population.name}: what is not scaled ({', '.join(names)}) makes its spread "
+            f"{fixed:.3g} by itself; raise sigma_u = {sigma_u:.3g}, or scale that connection"
+        )
+    return fixed
+
+
+def _ratio(sigma_u: float, reached: float, fixed: float) -> float:
+    """Target over spread of what is scaled."""
+    if not fixed:
+        return sigma_u / reached
+    own = max(reached**2 - fixed**2, 1e-4 * reached**2)
+    return math.sqrt((sigma_u**2 - fixed**2) / own)
 
 
 MOST = math.log(4)  # times the rate, at most, in a round: how silent a layer is is not known
@@ -259,20 +297,19 @@ def measured_spread(
         return spread(mean, temporal, across, None, analogue)
     afferents, steps = network.afferents(population.name), len(activity.readout)
 
-    def shown(channel: int) -> Trial:
-        taus = [(neuron.tau_mem, neuron.tau_syn[channel]) for neuron in population.neurons]
-        columns = zip(*(trial_of(*tau, network.dt, steps) for tau in taus))
+    def of(channel: int) -> Trial:
+        columns = zip(*(shown(neuron, channel, network.dt, steps) for neuron in population.neurons))
         values = (mean.new_tensor(np.array(column)) for column in columns)
         return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))
 
-    channel, risen = min(projection.channel for projection in afferents), None
-    first = shown(channel)
-    share = sum(shown(p.channel).share for p in afferents) / len(afferents)
+    channels, risen = [projection.channel for projection in afferents] or [0], None
+    first = of(channel := min(channels))
+    share = sum(of(each).share for each in channels) / len(channels)
     if others := [p for p in afferents if p.channel != channel and p.source != INPUT]:
         course = mean[..., None] * first.course
         for p in others:
             part = population.neuron.signs[p.channel] * _arriving(p, activity) / steps
-            other = shown(p.channel)
+            other = of(p.channel)
             course = course + (part * other.mean)[..., None] * (other.course - first.course)
         risen = course.var(-1, correction=0)
     return spread(mean, temporal, across, first._replace(share=share), analogue, risen)
@@ -363,9 +400,14 @@ def draw(
     asked = f"init.nu = {strategy.nu}{', for this input' if strategy.nu == 'auto' else ''}"
     for i, layer in enumerate(network.layers):
         afferents = [p for population in layer for p in network.afferents(population.name)]
-        recurrent = [projection.name for projection in afferents if projection.recurrent]
+        names = [population.name for population in layer]
+        recurrent = [p.name for p in afferents if p.recurrent and p.source in names]
+        why = f"({asked}); {advice}"
+        if altered := [p for p in afferents if p.altered and strategy.nu in ("auto", "propagate")]:
+            activity = measure(network.up_to(i + 1))
+            rates |= {p.name: _rate(activity, p, network.dt, why) for p in altered}
         if propagate:
-            below = next(rates[p.name] for p in afferents if not p.recurrent)
+            below = next((rates[p.name] for p in afferents if not p.recurrent), nu_input)
             rates |= dict.fromkeys(recurrent, below)
         hears_input = any(projection.source == INPUT for projection in afferents)
         start = generator.get_state()
@@ -379,9 +421,9 @@ def draw(
                 break
             activity = measure(network.up_to(i + 1))
             measured = {
-                projection.name: _rate(activity, projection, network.dt, f"({asked}); {advice}")
+                projection.name: _rate(activity, projection, network.dt, why)
                 for projection in network.projections
-                if projection.source in [population.name for population in layer]
+                if projection.source in names
             }
             settled = all(abs(measured[name] / rates[name] - 1) < SETTLED for name in recurrent)
             rates |= measured
@@ -397,8 +439,9 @@ def seen(activity: Activity, projection: Projection, dt: float) -> float:
     """The rate in Hz at which the targets of a projection see its source: behind pooling, unless
     they are in the same layer.
     """
-    counts = (activity.counts if projection.recurrent else activity.passed)[projection.source]
-    return float(counts.double().mean()) / (len(activity.readout) * dt)
+    counts = activity.counts if projection.recurrent else activity.passed
+    here = projection.name if projection.name in counts else projection.source
+    return float(counts[here].double().mean()) / (len(activity.readout) * dt)
 
 
 def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:

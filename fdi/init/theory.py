@@ -110,6 +110,48 @@ def response(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     return np.concatenate([[0.0], psp_kernel(tau_mem, tau_syn, dt)])
 
 
+@dataclass(frozen=True, eq=False)
+class Response:
+    """A neuron as its potential after one spike through a weight of 1 shows it, in place of a
+    fdi.snn.neuron.Neuron.
+
+    `kernel`: [T] from the step of the spike on, `eps_bar` and `eps_hat` its integrals in s, `theta`
+    the distance of the threshold from rest; means over neurons with constants of their own, of
+    which `each` has the responses. `tau_mem`, `tau_syn` in s, None where they are not known.
+    """
+
+    eps_bar: float
+    eps_hat: float
+    theta: float
+    tau_mem: float | None
+    tau_syn: float | None
+    kernel: np.ndarray
+    each: tuple[Response, ...] = ()
+    spiking: bool = True
+    signs: tuple[int, ...] = (1,)
+
+
+def integrals(neuron: Any, channel: int, dt: float) -> tuple[float, float]:
+    """eps_bar and eps_hat of a neuron in s, of its time constants or as measured."""
+    if isinstance(neuron, Response):
+        return neuron.eps_bar, neuron.eps_hat
+    return psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[channel], dt)
+
+
+def shown(neuron: Any, channel: int, dt: float, steps: int) -> Trial:
+    """What a trial shows of a neuron."""
+    if isinstance(neuron, Response):
+        return trial(neuron.kernel, steps)
+    return trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps)
+
+
+def scaling(neuron: Any, dt: float) -> float:
+    """What the membrane scales its input by: 1 - beta_m in fdi's neurons."""
+    if isinstance(neuron, Response):
+        return float(neuron.kernel[np.flatnonzero(neuron.kernel)[0]])
+    return -math.expm1(-dt / neuron.tau_mem)
+
+
 def spread(
     mean: Any, temporal: Any, across: Any, trial: Any, analogue: bool, risen: Any = None
 ) -> float:

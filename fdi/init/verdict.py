@@ -52,7 +52,6 @@ def warning(name: str, neuron: Neuron, rate: float, dt: float) -> str | None:
 CLOSE, NEAR = 1.1, 1.5  # factors between the measured spread of U and its target, told apart
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
 QUIET = 0.9  # share of silent neurons of a layer that counts as silent
-HALF = 0.5  # share of silent neurons of a layer that starves the one above
 SATURATED = 0.1  # share of saturated neurons worth a word
 HELD = 3.0  # thresholds, and times their spread, by which the means of neurons lie apart
 
@@ -64,8 +63,12 @@ EXPLODES = 1e4  # factor between the gradients of the first and the last layer
 BLIND = 0.01  # share of a gradient that depends on the labels
 
 NORMALIZED = (
-    "normalized: the closed form does not apply; sigma U is measured behind the normalization, and "
-    "init=fluct_calibrated or lsuv set it by the gain"
+    "normalized: the closed form does not apply; sigma U is measured behind the normalization"
+)
+NOT_KNOWN = "not known"
+ADVICE = (
+    "whether it learns is not known from the initial state, and neither is what helps: "
+    "fdi-run experiment=recipe, with the same words, finds out, the step first"
 )
 
 Row = dict[str, Any]
@@ -87,35 +90,40 @@ class Training(NamedTuple):
 def remarks(rows: Sequence[Row], init: str, training: Training | None = None) -> list[str]:
     """What to make of an initial state: a sentence on the state of the layers and, where they
     apply, one on normalization, one on what the optimizer makes of the gradients, and one on the
-    bounds.
+    bounds; and where to go from there, unless all is well or that is said already.
     """
-    hidden = [row for row in rows if row["rate"] is not None]
+    hidden = _hidden(rows)
     said = [sentence(rows, init)]
+    wrong = any(map(off, hidden)) or _steep(hidden)
     if _normalized(hidden):
         said.append(NORMALIZED)
     if training is not None and hidden[0].get("step") is not None and (some := learning(hidden)):
-        said += _followed(some, init, training)
+        followed = list(_followed(some, training))
+        wrong = (wrong or bool(followed)) and not any(map(is_lost, some))
+        said += followed
     said.append(_bounds(hidden))
+    if wrong and not held(hidden[0]):
+        said.append(ADVICE)
     return [each for each in said if each]
+
+
+def _hidden(rows: Sequence[Row]) -> list[Row]:
+    """Those of neurons that others hear, if there are any; readouts are not judged as neurons."""
+    spiking = [row for row in rows if row["rate"] is not None]
+    return [row for row in spiking if not row.get("readout")] or spiking
 
 
 def expected(rows: Sequence[Row]) -> str:
     """Whether a network learns from this initial state: "no" where no gradient of the task, or none
     that the optimizer follows, reaches some layer and no bound moves it either, or where no
-    gradient depends on the labels; "doubtful" where a layer is silent, its gradient lies between
-    the floors, explodes or makes steps too large or too small beside the weights; else "yes".
+    gradient depends on the labels; else NOT_KNOWN, since the step and much else decide.
     """
-    every = [row for row in rows if row["rate"] is not None]
-    silent = any(off(row) in ("silent", "saturated") for row in every)
-    if not (hidden := learning(every)):
-        return "doubtful" if silent else "yes"
+    if not (hidden := learning([row for row in rows if row["rate"] is not None])):
+        return NOT_KNOWN
     lost = [is_lost(row) and not row["grad_bounds"] > HEARD * row["grad_task"] for row in hidden]
     blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
-    if any(lost) or blind or all(row["grad_task_max"] == 0 for row in hidden):
-        return "no"
-    between = any(row["grad_task_max"] < floors(row)[1] for row in hidden)
-    steps = any(_too_large(row) or _too_small(row) for row in hidden)
-    return "doubtful" if between or silent or steps or _explodes(hidden) else "yes"
+    none = all(row["grad_task_max"] == 0 for row in hidden)
+    return "no" if any(lost) or blind or none else NOT_KNOWN
 
 
 def learning(hidden: Sequence[Row]) -> list[Row]:
@@ -166,19 +174,16 @@ def _bounds(hidden: list[Row]) -> str:
     return f"{' and '.join(parts)}; gradients above are those of the task alone" if parts else ""
 
 
-def _followed(hidden: list[Row], init: str, training: Training) -> Iterator[str]:
-    """Which layers the optimizer does not move, or moves too far, and what to do. Layers without a
-    gradient, since those below them are silent, wait for these.
+def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
+    """Which layers the optimizer does not move, or moves too far. Layers without a gradient, since
+    those below them are silent, wait for these.
     """
-    other = "raise init.sigma_u" if init.startswith("fluct") else "init=fluct"
-    if not init.startswith("fluct") and _normalized(hidden):
-        other = "init=fluct_calibrated"
     some = [row for row in hidden if row["grad_task_max"] > 0]
     if not some:
-        yield f"no gradient of the task reaches a hidden layer, whatever the optimizer: {other}"
+        yield "no gradient of the task reaches a hidden layer, whatever the optimizer"
         return
     if slow := [row for row in some if is_lost(row)]:
-        yield _stuck(slow, some, hidden, training) + f", or {other}"
+        yield _stuck(slow, some, hidden, training)
     elif small := [row for row in some if _too_small(row)]:
         row = min(small, key=lambda row: row["step"] / row["weight_rms"])
         number = row.get("updates")
@@ -186,20 +191,19 @@ def _followed(hidden: list[Row], init: str, training: Training) -> Iterator[str]
         steps = "one step" if number is None else f"{number} steps"
         yield (
             f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
-            f"{share:.1g} of their size: raise optimizer.lr"
-            + ("" if number is None else " or trainer.epochs")
+            f"{share:.1g} of their size"
         )
     if large := [row for row in some if _too_large(row)]:
         row = max(large, key=lambda row: row["step"] / row["weight_rms"])
         yield (
             f"one step of {training.optimizer} can move a weight of {row['population']} by "
-            f"{row['step'] / row['weight_rms']:.2g} times their size: lower optimizer.lr"
+            f"{row['step'] / row['weight_rms']:.2g} times their size"
         )
     if _explodes(hidden):
         times = hidden[0]["grad_task"] / hidden[-1]["grad_task"]
         yield (
             f"gradients grow {times:.1g}-fold from {hidden[-1]['population']} down to "
-            f"{hidden[0]['population']}: lower init.sigma_u, or set trainer.clip"
+            f"{hidden[0]['population']}"
         )
     if max(row.get("grad_labels", 1.0) for row in hidden) < BLIND:
         yield "the gradients of the hidden layers are the same for all labels: nothing to learn"
@@ -244,7 +248,7 @@ def off(row: Row) -> str:
     """What is wrong with the state of a population, in a word or two. Nothing if few neurons are
     silent or saturated and the spread is within NEAR of its target, or has none.
     """
-    if row["rate"] is None:
+    if row["rate"] is None or row.get("readout"):
         return ""
     if row["silent"] >= QUIET:
         return "silent"
@@ -265,16 +269,15 @@ def verdict(row: Row) -> str:
     """`off`, or else the largest factor by which the spread may differ from its target. Nothing for
     the readout, which has no spread.
     """
-    if row["rate"] is None:
+    if row["rate"] is None or row.get("readout"):
         return ""
     return off(row) or (f"within {_factor(row)}" if row["target_sigma_u"] else "no target")
 
 
 def sentence(rows: Sequence[Row], init: str) -> str:
-    """The state of all hidden layers in one sentence, with what to try next."""
-    hidden = [row for row in rows if row["rate"] is not None]
+    """The state of all hidden layers in one sentence."""
+    hidden = _hidden(rows)
     aimed = [row for row in hidden if row["target_sigma_u"] is not None]
-    words = [off(row) for row in hidden]
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
     if held(hidden[0]):
         return (
@@ -283,36 +286,37 @@ def sentence(rows: Sequence[Row], init: str) -> str:
             f"silent, {hidden[0]['saturated']:.0%} saturated: standardize the input, so that each "
             f"channel has mean 0 (dataset.standardize=true of arrays)"
         )
-    if "silent" in words:
-        until = words.index("silent") + 1
-        met = any(_meets_target(row) and row["silent"] >= HALF for row in hidden[:until])
-        which = hidden[until - 1]["population"]
-        what = _try(hidden, init, met, up=True)
-        if until == 1:
-            return f"{which} is silent, and its weights have almost no gradient: {what}"
-        return f"{which} is silent, and almost no gradient reaches the layers below: {what}"
-    if max(first, last) > STEEP * min(first, last):
+    if silent := [place for place, row in enumerate(hidden) if off(row) == "silent"]:
+        which = f"{hidden[silent[0]]['population']} is silent"
+        if not silent[0]:
+            starved = _starved(hidden[:1])
+            return which + ", and its weights have almost no gradient" * starved
+        starved = _starved(hidden[: silent[0]])
+        return which + ", and almost no gradient reaches the layers below" * starved
+    if _steep(hidden):
         verb = "climb" if last > first else "fall"
-        met = bool(aimed) and all(map(_meets_target, aimed))
-        what = _try(hidden, init, met, up=last < first)
-        if met and init in ("fluct", "fluct_calibrated") and not _normalized(hidden):
-            what = "try init=fluct_rate"
-        return (
-            f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers: "
-            f"{what}"
-        )
+        return f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers"
     if wrong := [row for row in hidden if off(row)]:
         which = "the layer is" if len(hidden) == 1 else f"{len(wrong)} of {len(hidden)} layers are"
-        if _off(wrong) == "too strong":  # calibrated, deep layers can fall silent as they learn
-            return f"{which} too strong, as with correlated input: sweep init.sigma_u"
-        what = _try(hidden, init, _meets_target(wrong[0]), up=off(wrong[0]) == "too weak")
-        return f"{which} {_off(wrong)}: {what}"
+        return f"{which} {_off(wrong)}"
     if not aimed:
         return f"init={init} has no target; no layer is silent or saturated"
     which = "all layers are" if len(aimed) > 1 else "the layer is"
     if len(aimed) < len(hidden):
         which = "the first layer is"
     return f"{which} within a factor of {max(map(_factor, aimed))} of the target"
+
+
+def _steep(hidden: Sequence[Row]) -> bool:
+    first, last = hidden[0]["rate"], hidden[-1]["rate"]
+    return bool(max(first, last) > STEEP * min(first, last))
+
+
+def _starved(rows: Sequence[Row]) -> bool:
+    """Whether the measured gradients of all are below what the optimizer follows."""
+    return all(
+        row.get("step") is not None and (row["grad_task_max"] == 0 or is_lost(row)) for row in rows
+    )
 
 
 def _off(rows: Sequence[Row]) -> str:
@@ -327,15 +331,6 @@ def _meets_target(row: Row, factor: float = NEAR) -> bool:
 
 def _factor(row: Row) -> float:
     return CLOSE if _meets_target(row, CLOSE) else NEAR
-
-
-def _try(hidden: list[Row], init: str, met: bool, up: bool) -> str:
-    """What to change: the target itself, if it is `met` by weights or already calibrated for."""
-    if init not in ("fluct_calibrated", "fluct_rate") and (not met or _normalized(hidden)):
-        return "try init=fluct_calibrated"
-    if init == "fluct_mu":  # sigma_u = (theta - mu_u) / xi
-        return f"try a {'smaller' if up else 'larger'} init.xi"
-    return f"try a {'larger' if up else 'smaller'} init.sigma_u"
 
 
 def _hertz(rate: float) -> str:

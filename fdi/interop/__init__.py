@@ -7,15 +7,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = ["LayerReport", "LayerState", "Probe", "from_nir", "initialize", "probe", "to_nir"]
+__all__ = ["LayerReport", "LayerState", "Probe", "from_nir", "probe", "to_nir"]
 
 if TYPE_CHECKING:
-    from fdi.interop.foreign import LayerReport, initialize
+    from fdi.interop.foreign import LayerReport
     from fdi.interop.nir import from_nir, to_nir
     from fdi.interop.probing import LayerState, Probe, probe
 else:
-    _HOMES = dict.fromkeys(("LayerReport", "initialize"), "foreign")
-    _HOMES |= dict.fromkeys(("from_nir", "to_nir"), "nir")
+    _HOMES = {"LayerReport": "foreign", "from_nir": "nir", "to_nir": "nir"}
     _HOMES |= dict.fromkeys(("LayerState", "Probe", "probe"), "probing")
 
     def __getattr__(name):

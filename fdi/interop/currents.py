@@ -4,38 +4,40 @@ it causes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
-import numpy as np
 import torch
-from scipy.signal import oaconvolve
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.utils.hooks import RemovableHandle
 
 from fdi.init.strategy import Unreachable
-from fdi.init.theory import spread, trial
-from fdi.interop.neurons import Response, over_time
-from fdi.interop.wiring import Population
+from fdi.init.theory import Response
+from fdi.interop.neurons import library, over_time
+from fdi.interop.wiring import Population, Weights
+from fdi.snn.network import Moments
 
 
 class Recording:
-    """Input currents of populations, [T, B, *shape], and, with `spikes`, what they emit, while it
+    """What arrives at populations, what they emit, and what `weights` hear, [T, B, ...], while it
     is entered.
     """
 
-    def __init__(self, populations: Sequence[Population], spikes: bool = False) -> None:
-        self._currents: dict[Population, list[Tensor]] = {p: [] for p in populations}
+    def __init__(self, populations: Sequence[Population], weights: Sequence[Weights] = ()) -> None:
+        self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
         self._feedback: dict[Population, dict[int, Tensor]] = {p: {} for p in populations}
-        self._spikes: dict[Population, list[Tensor]] = {p: [] for p in populations}
+        self._emitted: dict[Population, list[Tensor]] = {p: [] for p in populations}
         self._calls: dict[nn.Module, int] = {}
         self._hooks: list[RemovableHandle] = []
-        self._with_spikes = spikes
 
     def __enter__(self) -> Recording:
         of_module: dict[nn.Module, list[Population]] = {}
-        for population in self._currents:
-            of_module.setdefault(population.module, []).append(population)
+        for key in self._given:
+            if isinstance(key, Population):
+                of_module.setdefault(key.module, []).append(key)
+            elif key.attribute == "weight":
+                self._hear(key)
         for module, places in of_module.items():
             self._watch(module, places)
         return self
@@ -44,20 +46,50 @@ class Recording:
         for hook in self._hooks:
             hook.remove()
 
-    def current(self, population: Population) -> np.ndarray:
+    def current(self, population: Population) -> Tensor:
         """Raises Unreachable if the neuron was not called."""
-        calls = self._currents[population]
+        calls, neuron = self._given[population], cast(Any, population.module)
         if not calls:
             raise Unreachable(
-                f"{population.name} is not called when the batch is simulated; check `simulate`"
+                f"{population.label} is not called when the batch is simulated; check `simulate`"
             )
-        current = _over_time(calls, population.module)
+        current = _over_time(calls, neuron)
         if feedback := self._feedback[population]:
-            current = current + _over_time(list(feedback.values()), population.module)
+            current = current + _over_time(list(feedback.values()), neuron)
+        if hasattr(neuron, "recurrent_weights"):  # of Norse, which keeps all weights inside
+            before = self.spikes(population).roll(1, 0)
+            before[0] = 0
+            inside = (neuron.input_weights, neuron.recurrent_weights)
+            into, within = (weight.detach().float().cpu() for weight in inside)
+            current = linear(current, into) + linear(before, within)
         return current
 
-    def spikes(self, population: Population) -> np.ndarray:
-        return _over_time(self._spikes[population], population.module)
+    def spikes(self, population: Population) -> Tensor:
+        return _over_time(self._emitted[population], population.module)
+
+    def heard(self, weights: Weights, target: Population, like: Tensor) -> Tensor | None:
+        """The input of weights onto a neuron that hears `like`, [T, B, ...]; None if it does not
+        show which of its numbers belong to which step.
+        """
+        if weights in target.own:
+            return None if weights.inside else _over_time(self._given[target], target.module)
+        calls, steps, batch = self._given[weights], *like.shape[:2]
+        axis = over_time(target.module)
+        if axis is None:
+            return torch.stack(calls) if len(calls) == steps else None
+        order = (steps, batch) if axis == 0 else (batch, steps)
+        x = torch.cat(calls, axis)
+        if x.shape[:2] != order:
+            if len(x) != steps * batch:
+                return None
+            x = x.unflatten(0, order)
+        return x.swapaxes(0, axis)
+
+    def _hear(self, weights: Weights) -> None:
+        def enter(_: nn.Module, args: tuple[Any, ...]) -> None:
+            self._given[weights].append(args[0].detach().float().cpu())
+
+        self._hooks += [layer.register_forward_pre_hook(enter) for layer in weights.layers]
 
     def _watch(self, module: nn.Module, places: list[Population]) -> None:
         self._calls[module] = 0
@@ -69,50 +101,51 @@ class Recording:
             self._calls[module] += 1
             given = args[0] if args else next(iter(kwargs.values()))
             for population in here():
-                self._currents[population].append(given.detach())
+                self._given[population].append(given.detach())
 
         def leave(_: nn.Module, args: Any, out: Any) -> None:
             for population in here():
                 emitted = out[0] if isinstance(out, tuple) else out
-                self._spikes[population].append(emitted.detach())
+                self._emitted[population].append(emitted.detach())
 
         def fed_back(_: nn.Module, args: Any, out: Tensor) -> None:
             for population in here():  # in each step once: snnTorch asks for it more than once
                 self._feedback[population][self._calls[module]] = out.detach()
 
         self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
-        if self._with_spikes:
-            self._hooks.append(module.register_forward_hook(leave))
+        self._hooks.append(module.register_forward_hook(leave))
         if isinstance(recurrent := getattr(module, "recurrent", None), nn.Module):
             self._hooks.append(recurrent.register_forward_hook(fed_back))
 
 
-def free_potential(current: np.ndarray, response: Response) -> np.ndarray:
-    """U = k * I without reset, in units of theta; [T, B, *shape]."""
-    kernel = response.kernel[: len(current)].reshape(-1, *(1,) * (current.ndim - 1))
-    return oaconvolve(current, kernel, axes=0)[: len(current)] / response.theta
+BLOCK = 2**21  # numbers that are transformed at once
 
 
-def measured_spread(
-    potential: np.ndarray, response: Response, normalized: bool, analogue: bool
-) -> float:
-    """See `fdi.init.theory.spread`. `analogue`: the neurons hear an analogue input."""
-    means = potential.mean(0)
-    of = None if normalized else trial(response.kernel, len(potential))
-    over_samples = analogue and potential.ndim > 2
-    return spread(means.mean(0), potential.var(0).mean(0), means.var(0), of, over_samples)
+def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
+    """Of U = k * I without reset, for I [T, B, *shape]; `neurons`: each unit's own, where they
+    differ.
+    """
+    kernels = [torch.from_numpy(each.kernel[: len(current)]) for each in neurons or [neuron]]
+    k = torch.nn.utils.rnn.pad_sequence(kernels).unsqueeze(1)  # [T, 1, units]
+    size = 2 ** (len(current) + len(k) - 2).bit_length()
+    spectrum = torch.fft.rfft(k, size, dim=0)
+    means, variances = [], []
+    flat = current.double().flatten(2) if current.ndim > 2 else current.double()[..., None]
+    for part in flat.split(max(1, BLOCK // flat[:, 0].numel()), 1):
+        u = torch.fft.irfft(torch.fft.rfft(part, size, dim=0) * spectrum, size, dim=0)
+        u = u[: len(current)]
+        means.append(u.mean(0))
+        variances.append(u.var(0, correction=0))
+    shape = current.shape[2:]
+    mean, temporal = torch.cat(means), torch.cat(variances)
+    found = (mean.mean(0), temporal.mean(0), mean.var(0, correction=0))
+    free = [each.reshape(shape) for each in found]
+    return Moments(*[torch.full_like(free[0], torch.nan)] * 3, *free)
 
 
-def simulated(populations: Sequence[Population], simulate: Callable[[], object]) -> Recording:
-    """The currents of one run."""
-    with Recording(populations) as recording:
-        simulate()
-    return recording
-
-
-def _over_time(calls: list[Tensor], neuron: Any) -> np.ndarray:
+def _over_time(calls: list[Tensor], neuron: Any) -> Tensor:
     """[T, ...] from calls with a step each, or with many."""
-    axis = over_time(neuron)
+    axis = over_time(neuron) if library(neuron) else (0 if len(calls) == 1 else None)
     if axis is None:
         steps = torch.stack(calls)
     elif hasattr(neuron, "num_timesteps"):  # of Sinabs: batch and time in one axis
@@ -120,4 +153,4 @@ def _over_time(calls: list[Tensor], neuron: Any) -> np.ndarray:
         steps = torch.cat([c.swapaxes(0, 1) for c in unflat])
     else:
         steps = torch.cat([c.swapaxes(0, axis) for c in calls])
-    return steps.float().cpu().numpy()
+    return steps.float().cpu()

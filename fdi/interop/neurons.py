@@ -12,14 +12,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.init.theory import Response
 
 _IMPULSE = 1e-6
 _TAIL = 1e-5
@@ -101,6 +101,20 @@ def over_time(neuron: nn.Module) -> int | None:
     }[library(neuron) or ""]
 
 
+def dimensions(neuron: Any) -> int:
+    """How many axes of the input of a call are time and batch."""
+    many = library(neuron) and over_time(neuron) is not None
+    return 2 if many and not hasattr(neuron, "num_timesteps") else 1
+
+
+def reset(neuron: Any) -> None:
+    """Bring the state that it keeps to rest."""
+    for name in ("reset_mem", "reset_states", "reset"):
+        if callable(rest := getattr(neuron, name, None)):
+            rest()
+            return
+
+
 def twin_of(neuron: nn.Module, dt: float) -> Twin:
     """A copy of one of their neurons; resets its state. Raises Unmeasurable for one that does not
     spike or cannot be driven.
@@ -109,7 +123,7 @@ def twin_of(neuron: nn.Module, dt: float) -> Twin:
 
 
 def _snntorch(neuron: Any, dt: float) -> Twin:
-    neuron.reset_mem()
+    reset(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
     twin.init_hidden = True
     twin.recurrent = nn.Identity()
@@ -118,7 +132,7 @@ def _snntorch(neuron: Any, dt: float) -> Twin:
     shape = tuple(torch.broadcast_shapes((1,), *(constant.shape for constant in constants)))
 
     def step(x: Tensor) -> Tensor:
-        twin(x)
+        twin.forward(x)  # without hooks of others
         return twin.mem
 
     tau_syn = None if alpha is None else _mean(-dt / alpha.log())
@@ -141,7 +155,7 @@ def _norse(neuron: Any, dt: float) -> Twin:
 
     def step(x: Tensor) -> Tensor:
         nonlocal state
-        _, state = twin((x[None] if whole else x).to(device), state)
+        _, state = twin.forward((x[None] if whole else x).to(device), state)
         return getattr(state, "lif", state).v
 
     tau_mem, tau_syn = (
@@ -152,7 +166,7 @@ def _norse(neuron: Any, dt: float) -> Twin:
 
 
 def _spikingjelly(neuron: Any, dt: float) -> Twin:
-    neuron.reset()
+    reset(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
     if "s" not in twin.supported_step_mode():
         raise Unmeasurable("cannot be driven step by step (it has no single-step mode)")
@@ -160,7 +174,7 @@ def _spikingjelly(neuron: Any, dt: float) -> Twin:
     twin.store_v_seq = False
 
     def step(x: Tensor) -> Tensor:
-        twin(x)
+        twin.forward(x)  # without hooks of others
         return twin.v
 
     tau_mem = _mean(twin.tau) * dt if hasattr(twin, "tau") else None
@@ -172,13 +186,13 @@ def _sinabs(neuron: Any, dt: float) -> Twin:
         raise NotSpiking("has no threshold")
     if hasattr(neuron, "rec_connect"):
         raise Unmeasurable("its recurrent weights are not known here")
-    neuron.reset_states()
+    reset(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
     twin.record_states = False
     squeezed = hasattr(twin, "num_timesteps")  # takes batch and time as one axis
 
     def step(x: Tensor) -> Tensor:
-        twin(x if squeezed else x[:, None])
+        twin.forward(x if squeezed else x[:, None])
         return twin.v_mem
 
     if squeezed:
@@ -199,20 +213,6 @@ _TWINS = {
     "spikingjelly": _spikingjelly,
     "sinabs": _sinabs,
 }
-
-
-@dataclass(frozen=True)
-class Response:
-    """The PSP (`kernel`, one value per step, mean over neurons), its integrals eps_bar and eps_hat
-    (s), distance theta of the threshold from rest, and, where readable, time constants (s).
-    """
-
-    eps_bar: float
-    eps_hat: float
-    theta: float
-    tau_mem: float | None
-    tau_syn: float | None
-    kernel: np.ndarray
 
 
 @torch.no_grad()
@@ -243,13 +243,18 @@ def measure(neuron: nn.Module, dt: float) -> Response:
         raise Unmeasurable(
             f"threshold {twin.threshold:.3g} is not above the potential at rest {rest:.3g}"
         )
-    eps_bar, eps_hat = (float(powers.sum(0).mean()) * dt for powers in (kernel, kernel.square()))
+    columns = kernel.T.cpu().numpy()
+    of = [
+        Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, twin.tau_syn, k)
+        for k in columns
+    ]
+    eps_bar, eps_hat = (sum(each) / len(of) for each in zip(*((r.eps_bar, r.eps_hat) for r in of)))
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
         raise Unmeasurable(
             f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
         )
-    mean = kernel.mean(1).cpu().numpy()
-    return Response(eps_bar, eps_hat, theta, twin.tau_mem, twin.tau_syn, mean)
+    each = tuple(of) if len(of) > 1 else ()
+    return replace(of[0], eps_bar=eps_bar, eps_hat=eps_hat, kernel=columns.mean(0), each=each)
 
 
 def _impulse_response(twin: Twin) -> tuple[Tensor, float]:

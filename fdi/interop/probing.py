@@ -1,42 +1,27 @@
-"""The state of a network of another library, as `fdi-run probe=only` tells that of fdi's own: why
-does it not learn?
-"""
+"""The state of any network, as `fdi-run probe=only` tells that of a run: why does it not learn?"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.data.inputs import Kind
-from fdi.init.probe import follow_gradients, norm
+from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
-from fdi.interop.currents import Recording, free_potential, measured_spread
-from fdi.interop.foreign import is_analogue, response_of
-from fdi.interop.neurons import NotSpiking, Response, Unmeasurable
-from fdi.interop.wiring import (
-    Norm,
-    Other,
-    Population,
-    Snapshot,
-    Weights,
-    Wiring,
-    follow,
-    own_weights,
-)
+from fdi.interop.currents import Recording
+from fdi.interop.foreign import checked, unchanged
+from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
+from fdi.interop.wiring import Norm, Other, Weights, Wiring
+from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
-    "init=fluct_calibrated": "fdi.interop.initialize",
-    "init=fluct": "fdi.interop.initialize",
-    "init.sigma_u": "sigma_u of fdi.interop.initialize",
+    "fdi-run experiment=recipe, with the same words,": "fdi.recipe",
     "optimizer.eps": "its eps",
-    "optimizer.lr": "its lr",
     " (dataset.standardize=true of arrays)": "",
 }
 
@@ -82,24 +67,23 @@ class Probe:
 
 def probe(
     module: nn.Module,
-    batch: Tensor | np.ndarray,
-    simulate: Callable[[Tensor], Any],
+    batch: Any,
+    simulate: Simulate | None = None,
     *,
-    dt: float,
+    dt: float | None = None,
     loss: Callable[[Any], Tensor] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     sigma_u: float | None = 1.0,
     kind: Kind | None = None,
 ) -> Probe:
-    """What a batch of training data shows of a network of snnTorch, Norse, SpikingJelly or Sinabs;
-    changes nothing in it but the state of its neurons.
+    """What a batch of training data shows of a network, of fdi, or of snnTorch, Norse, SpikingJelly
+    or Sinabs; changes nothing in it.
 
         U = k * I / theta,   mu_U = mean U,   sigma_U: see fdi.init.theory.spread
 
-    k is the measured response of a neuron, I its input current, U free of reset. `simulate(batch)`
-    runs a whole trial from a fresh state and returns what `loss` takes. `batch`: [T, B, *shape], a
-    tensor or an array, of this `kind`, see fdi.interop.initialize. `dt`: duration of a step in
-    seconds.
+    k is the response of a neuron, I its input current, U free of reset. `batch`, `simulate`, `dt`
+    and `kind` as for fdi.initialize; `simulate` returns what `loss` takes, a network of fdi its
+    readout.
 
     `loss(output)`: a number; its gradient is compared with what `optimizer` is measured to follow,
     and the length of its steps with the size of the weights. `sigma_u`: what the spread is compared
@@ -108,36 +92,20 @@ def probe(
     Raises fdi.Mistake if no neuron is called, if the loss has no gradient, for an optimizer without
     a loss, and for a dt other than that of a neuron.
     """
-    if not 0 < dt < math.inf:
-        raise Mistake(f"dt = {dt} must be a positive, finite time in seconds")
     if optimizer is not None and loss is None:
         raise Mistake("give loss(output), whose gradient the optimizer follows")
-    data = torch.as_tensor(batch)
-    analogue = is_analogue(data, kind)
-    before = Snapshot([module])
-    cards = sorted({p.device.index or 0 for p in module.parameters() if p.is_cuda})
-    try:
-        with torch.random.fork_rng(cards), torch.no_grad():
-            wiring = follow(module, data, simulate)
-        responses = {p: response_of(p, dt) for p in wiring.populations}
-        with (
-            torch.random.fork_rng(cards),
-            torch.set_grad_enabled(loss is not None),
-            Recording(wiring.populations, spikes=True) as recording,
-        ):
-            output = simulate(data)
-            gradients = {} if loss is None else _gradients(module, loss(output))
-    finally:
-        before.restore(parameters=False)
-    rows = [_state(p, wiring, recording, responses[p], analogue, dt) for p in wiring.populations]
-    rows += [
-        _readout(part.name, [part])
-        for part in wiring.layers
-        if isinstance(part, Weights) and _ends(part, wiring)
-    ]
-    for row in rows:
-        row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
-        row |= _pull(row["parts"], gradients)
+    with unchanged(module):
+        if isinstance(module, Network):
+            rows = _of_fdi(module, batch, kind)
+            run: Callable[[], Any] = lambda: module(batch)  # noqa: E731
+        else:
+            data = torch.as_tensor(batch)
+            run = running(module, data, simulate)
+            rows = _of_others(module, data, run, checked(dt), is_analogue(data, kind))
+        gradients = {} if loss is None else _gradients(module, loss(run()))
+        for row in rows:
+            row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
+            row |= _pull(row["parts"], gradients)
     training = None if optimizer is None else _training(optimizer)
     if optimizer is not None:
         follow_gradients(rows, optimizer)
@@ -162,82 +130,95 @@ def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
     return {id(p): g.detach() for p, g in zip(parameters, found) if g is not None}
 
 
-def _state(
-    population: Population,
-    wiring: Wiring,
-    recording: Recording,
-    response: Response | Unmeasurable,
-    analogue: bool,
-    dt: float,
-) -> dict[str, Any]:
-    name = population.path
-    parts = [*wiring.afferents(population), *own_weights(name, population.module)]
-    spikes = recording.spikes(population)
-    if isinstance(response, NotSpiking) or not _are_spikes(spikes.round(3)):
-        return _readout(name, parts)
+@torch.no_grad()
+def _of_fdi(network: Network, batch: Any, kind: Kind | None) -> list[dict[str, Any]]:
+    seen = own(network, batch, kind)
+    activity = seen.measure(network)
+    parts = {p.name: network.afferents(p.name) for p in (*network.hidden, network.readout)}
+    rows = [_state(seen, p, activity, parts[p.name]) for p in network.hidden]
+    return [*rows, _readout(network.readout.name, parts[network.readout.name])]
+
+
+@torch.no_grad()
+def _of_others(
+    module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float, analogue: bool
+) -> list[dict[str, Any]]:
+    network = followed(module, batch, run, dt)
+    wiring = network.wiring
+    parts = {p: [*wiring.afferents(p), *p.own] for p in wiring.populations}
+    with Recording(wiring.populations) as recording:
+        run()
+    spiking = [p for p in wiring.populations if p.spiking and _are_spikes(recording.spikes(p))]
+    network.layers = [(p,) for p in spiking if p.neuron]
+    network.norms = {
+        p.name: norms for p in spiking if (norms := [n for n in parts[p] if isinstance(n, Norm)])
+    }
+    activity = activity_of(network, recording, [], analogue)
+    seen = Seen(network, lambda _: activity, 0.0, analogue)
+    rows = []
+    for p in wiring.populations:
+        if p in spiking:
+            activity.counts[p.name] = recording.spikes(p).sum(0)
+            state = _state(seen, p, activity, parts[p])
+            rows.append(state | {"readout": not _heard(p, wiring)})
+        else:
+            rows.append(_readout(p.name, parts[p]))
+    ends = [w for w in wiring.layers if isinstance(w, Weights) and _ends(w, wiring)]
+    return rows + [_readout(w.name, [w]) for w in ends]
+
+
+def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]) -> dict[str, Any]:
+    name, dt = population.name, seen.network.dt
     mu_u = sigma_u = apart = None
-    if isinstance(response, Response) and not hasattr(population.module, "recurrent_weights"):
-        potential = free_potential(recording.current(population), response)
-        mu_u, apart = float(potential.mean()), float(potential.mean((0, 1)).std())
-        normalized = any(isinstance(part, Norm) for part in parts)
-        heard = analogue and population.hears_data
-        sigma_u = measured_spread(potential, response, normalized, heard)
-    rates = spikes.reshape(*spikes.shape[:2], -1).mean((0, 1)) / dt
+    if name in activity.moments:
+        mean = activity.moments[name].free_mean / population.neuron.theta
+        mu_u, apart = float(mean.mean()), float(mean.std(correction=0))
+        sigma_u = seen.spread(population, activity)
     return {
         "population": name,
         "parts": parts,
-        "rate": float(rates.mean()),
-        "silent": float((rates == 0).mean()),
-        "saturated": float((rates > 0.5 / dt).mean()),
+        **firing(activity.counts[name], len(activity.readout) * dt, 1 / dt),
         "free_mean": mu_u,
         "free_sigma": sigma_u,
-        "free_sigma_neurons": apart if population.hears_data else None,
+        "free_sigma_neurons": apart if seen.hears_input(population) else None,
         # 0 where there would be a closed form, None behind a normalization
-        "theory_sigma_u": None if any(isinstance(part, Norm) for part in parts) else 0.0,
+        "theory_sigma_u": None if name in seen.network.norms else 0.0,
         "upper": 0.0,
         "lower": 0.0,
+        "readout": False,
     }
 
 
-def _are_spikes(values: np.ndarray) -> bool:
-    return bool(((values >= 0) & (values % 1 == 0)).all())
+def _heard(one: Any, wiring: Wiring) -> bool:
+    """Whether a neuron or another layer hears it."""
+    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
+    return any(one in sources for sources in reached)
 
 
-def _readout(name: str, parts: Sequence[Weights | Norm | Other]) -> dict[str, Any]:
+def _are_spikes(values: Tensor) -> bool:
+    return torch.equal(values.clamp(min=0).round(), values.round(decimals=3))
+
+
+def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
     empty = dict.fromkeys(("rate", "silent", "saturated", "free_mean", "free_sigma"))
     return {"population": name, "parts": parts, **empty}
 
 
 def _ends(weights: Weights, wiring: Wiring) -> bool:
     """Whether weights are called and reach neither a neuron nor another layer."""
-    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
-    return bool(weights.upstream) and not any(weights in sources for sources in reached)
+    return bool(weights.upstream) and not _heard(weights, wiring)
 
 
-def _pull(
-    parts: Sequence[Weights | Norm | Other], gradients: dict[int, Tensor]
-) -> dict[str, float | None]:
+def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float]:
     """Of the weights of a population, also of those behind a normalization."""
-    weights = [
-        w
-        for part in parts
-        if not isinstance(part, Other)
-        for w in (part.weights if isinstance(part, Norm) else [part])
-    ]
-    found = [
-        gradients[id(tensor)].double()
-        for w in weights
-        for tensor in w.tensors()
-        if id(tensor) in gradients
-    ]
-    size = norm(w.read().double() for w in weights)
-    return {
-        "grad_task": norm(found),
-        "grad_task_max": max((float(g.abs().max()) for g in found), default=0.0),
-        "grad_bounds": 0.0,
-        "weight": size,
-        "weight_rms": size / math.sqrt(max(1, sum(w.read().numel() for w in weights))),
-    }
+    weights, found = [], []
+    for part in parts:
+        for w in getattr(part, "weights", [part]):
+            if not isinstance(w, Other):
+                weights.append(w.read() if isinstance(w, Weights) else w.weight.detach())
+                of = w.tensors() if isinstance(w, Weights) else [w.weight]
+                found += [gradients[id(tensor)] for tensor in of if id(tensor) in gradients]
+    return {**pull(weights, found), "grad_bounds": 0.0}
 
 
 def _training(optimizer: torch.optim.Optimizer) -> Training:

@@ -1,12 +1,14 @@
-"""Which weights of a network of another library reach which neuron: followed through a run, or read
-from the order of an nn.Sequential.
+"""A network of another library seen as populations and projections: which weights reach which
+neuron, followed through a run.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +18,12 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fdi.config import Mistake
-from fdi.interop.neurons import keeps_state, library, spikes_unknown
+from fdi.interop.neurons import dimensions, keeps_state, library, spikes_unknown
 
-_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
 _NORMS = (*_OF_BATCHES, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, torch.rand_like)
-_OPAQUE = ("LinearRecurrentContainer", "ElementWiseRecurrentContainer")
 
 
 class Unwritable(Mistake):
@@ -31,10 +32,12 @@ class Unwritable(Mistake):
 
 @dataclass(eq=False)
 class Weights:
-    """A weight tensor on its way to a neuron; `layers` share it, under the names of `name`.
+    """A weight tensor on its way to a neuron; `layers` share it, under the names of `name`. For
+    strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
     `autapses`: False if a neuron's weight onto itself is to stay 0. `inside`: a neuron holds it for
     its own recurrence. `upstream`: where its input comes from. `pooled`: what its output passes.
+    `power`: mean square of its input in the run that was followed.
     """
 
     name: str
@@ -44,6 +47,19 @@ class Weights:
     autapses: bool = True
     upstream: set[Source] = field(default_factory=set)
     pooled: set[str] = field(default_factory=set)
+    power: float = 0.0
+    source: str = ""
+    target: str = ""
+    recurrent: bool = False
+    altered: bool = False
+    channel: ClassVar[int] = 0
+    nonnegative: ClassVar[bool] = False
+    average: ClassVar[tuple[int, ...]] = ()
+
+    @cached_property
+    def weight(self) -> nn.Parameter:
+        """What strategies fill, and `write` puts where the library keeps it."""
+        return nn.Parameter(self.read().float().cpu().clone(), requires_grad=False)
 
     @property
     def fan_in(self) -> int:
@@ -52,10 +68,6 @@ class Weights:
         if mask is not None:
             return max(1, round(float(mask.sum()) / len(mask)))
         return self.read()[0].numel() - (not self.autapses)
-
-    @property
-    def heard(self) -> set[Source]:
-        return self.upstream
 
     def read(self) -> Tensor:
         return getattr(self.layers[0], self.attribute).detach()
@@ -67,37 +79,37 @@ class Weights:
         return [p for name, p in self.layers[0].named_parameters() if not name.startswith("bias")]
 
     @torch.no_grad()
-    def write(self, values: Tensor) -> None:
-        """Through a parametrization, a weight norm or the mask of pruning. Raises Unwritable if
-        another tensor is read afterwards.
+    def write(self) -> None:
+        """Put `weight` into the layers, through a parametrization, a weight norm or the mask of
+        pruning, with biases of 0. Raises Unwritable if another tensor is read afterwards.
         """
-        mask = self._mask()
+        if not self.autapses:
+            self.weight.fill_diagonal_(0.0)
+        mask, values = self._mask(), self.weight.detach().to(self.read())
         for layer in self.layers:
             self._write(layer, values)
-        wanted = values if mask is None else values * mask
-        if not torch.allclose(self.read(), wanted, rtol=1e-3, atol=1e-4 * float(wanted.std())):
-            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
-
-    def draw(self, sigma_w: float, generator: torch.Generator | None) -> None:
-        values = torch.empty_like(self.read()).normal_(0.0, sigma_w, generator=generator)
-        if not self.autapses:
-            values.fill_diagonal_(0.0)
-        self.write(values)
-        for layer in self.layers:
             for bias in (getattr(layer, "bias", None), getattr(layer, "bias_orig", None)):
                 if isinstance(bias, Tensor):
                     bias.zero_()
+        wanted = values if mask is None else values * mask
+        size = float(wanted.float().square().mean().sqrt())
+        if not torch.allclose(self.read(), wanted, rtol=1e-3, atol=1e-4 * size):
+            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
 
     @torch.no_grad()
     def refusal(self) -> str:
         """Why new weights cannot be written, or "". Changes nothing."""
+        if not any(p.requires_grad for p in self.tensors()):
+            return "it is frozen (requires_grad=False)"
         before = Snapshot(self.layers)
         try:
-            self.write(torch.randn(self.read().shape).to(self.read()) / self.fan_in**0.5)
+            self.weight.normal_(0.0, self.fan_in**-0.5, generator=torch.Generator())
+            self.write()
         except Unwritable as error:
             return f"{error}; remove it while fdi draws the weights"
         finally:
             before.restore()
+            del self.weight
         return ""
 
     def _mask(self) -> Tensor | None:
@@ -137,19 +149,30 @@ class Norm:
     name: str
     layer: nn.Module
     upstream: set[Source] = field(default_factory=set)
+    target: str = ""
 
     @property
-    def gain(self) -> Tensor | None:
+    def gain(self) -> Any:
         return getattr(self.layer, "weight", None)
 
     @property
     def weights(self) -> list[Weights]:
         return [source for source in self.upstream if isinstance(source, Weights)]
 
-    @property
-    def heard(self) -> set[Source]:
-        """Where the input of the weights before it comes from."""
-        return set().union(*(weights.upstream for weights in self.weights)) or self.upstream
+    def refusal(self) -> str:
+        """Why its gain cannot be set, or "". Raises Mistake in evaluation mode."""
+        kind = f"{self.name} ({type(self.layer).__name__})"
+        if not self.layer.training and getattr(self.layer, "running_mean", None) is not None:
+            raise Mistake(
+                f"{kind} is in evaluation mode, and normalizes otherwise than in training; call "
+                f"train() of the network first"
+            )
+        if self.gain is None:
+            return (
+                f"{kind} follows, which sets the spread of the potential by itself; it has no gain "
+                f"(affine=False)"
+            )
+        return ""
 
 
 @dataclass(eq=False)
@@ -162,12 +185,18 @@ class Other:
     kind: str
     reason: str
     upstream: set[Source] = field(default_factory=set)
+    target: str = ""
+
+    def refusal(self) -> str:
+        return self.reason or f"{self.name} ({self.kind}) follows, not a neuron"
 
 
 @dataclass(eq=False)
 class Population:
     """A neuron module in one place of the network. `calls`: which of its calls in a run these
-    are, from 1; empty: all. `reason`: why its spread cannot be set, "" if it can.
+    are, from 1; empty: all. `reason`: why its spread cannot be set, "" if it can; else `neuron` is
+    what strategies see, and `neurons` where they differ. `units`: shape of its input without time
+    and batch. `own`: weights that it holds itself.
     """
 
     name: str
@@ -175,21 +204,32 @@ class Population:
     sources: set[Source] = field(default_factory=set)
     calls: set[int] = field(default_factory=set)
     reason: str = ""
+    neuron: Any = None
+    neurons: tuple[Any, ...] = ()
+    spiking: bool = True
+    units: tuple[int, ...] = ()
+    own: list[Weights] = field(default_factory=list)
 
     @property
-    def path(self) -> str:
-        """Where the module is, without its class."""
-        return self.name.rpartition(" (")[0]
-
-    @property
-    def hears_data(self) -> bool:
-        parts = [part for part in self.sources if isinstance(part, Weights | Norm)]
-        return DATA in self.sources or any(DATA in part.heard for part in parts)
+    def label(self) -> str:
+        """Name and class."""
+        return f"{self.name.partition('#')[0]} ({type(self.module).__name__})"
 
 
 Source = Weights | Norm | Other | Population
-DATA = Population("the data", nn.Identity())
+DATA = Population("input", nn.Identity())
 _NOTHING = Population("nothing that was seen", nn.Identity())  # a state before the first step
+
+
+def origins(sources: set[Source]) -> set[Source]:
+    """The populations, or the data, behind sources."""
+    found: set[Source] = set()
+    seen: set[Source] = set()
+    while sources := sources - seen:
+        seen |= sources
+        found |= {source for source in sources if isinstance(source, Population)}
+        sources = set().union(*(s.upstream for s in sources if not isinstance(s, Population)))
+    return found
 
 
 @dataclass
@@ -205,25 +245,46 @@ class Wiring:
 
 
 class Snapshot:
-    """Parameters and buffers as they were, but for the state of neurons."""
+    """All that modules keep: weights, gradients, buffers, hooks, modes and the state of neurons;
+    and where random numbers come from.
+    """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self.modules = [part for module in modules for part in module.modules()]
-        self.tensors = [
-            (part, name, tensor, tensor.detach().clone())
-            for part in self.modules
-            for name, tensor in _own_tensors(part).items()
-            if isinstance(tensor, nn.Parameter) or not library(part)
+        self.kept: list[tuple[Any, Any]] = []
+        for part in self.modules:
+            if not isinstance(part, torch.jit.ScriptModule):
+                self.kept.append((vars(part), dict(vars(part))))
+        self.kept += [
+            (value, copy.copy(value))
+            for own, _ in list(self.kept)
+            for value in own.values()
+            if isinstance(value, dict | list | set)
         ]
+        parameters = [p for part in self.modules for p in part.parameters(recurse=False)]
+        buffers = [b for part in self.modules for b in part.buffers(recurse=False)]
+        held = [*parameters, *buffers, *_tensors([before for _, before in self.kept])]
+        self.gradients = [(p, p.grad) for p in parameters]
+        held += [gradient for _, gradient in self.gradients if gradient is not None]
+        self.learned = {id(p) for p in parameters}
+        self.tensors = [(x, x.detach().clone()) for x in {id(x): x for x in held}.values()]
 
     @torch.no_grad()
     def restore(self, parameters: bool = True) -> None:
-        """Without `parameters` buffers alone, such as the statistics of a normalization."""
-        for part, name, tensor, before in self.tensors:
-            if parameters or not isinstance(tensor, nn.Parameter):
+        """Without `parameters` all but the weights."""
+        for container, before in self.kept:
+            container.clear()
+            container.extend(before) if isinstance(container, list) else container.update(before)
+        for tensor, before in self.tensors:
+            if not parameters and id(tensor) in self.learned:
+                continue
+            if tensor.shape != before.shape:
+                tensor.data = before.clone()
+            elif not torch.equal(tensor, before):
                 tensor.copy_(before)
-                setattr(part, name, tensor)
-        for part in self.modules:
+        for parameter, gradient in self.gradients:
+            parameter.grad = gradient
+        for part in () if parameters else self.modules:
             _recompute(part)
 
 
@@ -260,8 +321,8 @@ def _recompute(layer: nn.Module) -> None:
             setattr(layer, name, scale * weights)
 
 
-def follow(module: nn.Module, batch: Tensor, simulate: Callable[[Tensor], object]) -> Wiring:
-    """What reaches what while `simulate(batch)` runs.
+def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> Wiring:
+    """What reaches what while `simulate()` runs on the batch.
 
     Every operation of torch hands on where its operands come from, a layer or a neuron begins anew.
     Calls of one neuron that share a source are one population. Raises fdi.Mistake if none is
@@ -271,7 +332,7 @@ def follow(module: nn.Module, batch: Tensor, simulate: Callable[[Tensor], object
     trace.origins[batch] = frozenset([DATA])
     try:
         with trace:
-            simulate(batch)
+            simulate()
     finally:
         for hook in trace.hooks:
             hook.remove()
@@ -291,8 +352,9 @@ class _Trace(TorchFunctionMode):
         self.inside = 0  # of a layer or a neuron
         self.called: list[Population] = []  # one for each call with sources of its own
         self.count: dict[nn.Module, int] = {}
+        self.heard: dict[Weights, tuple[int, float]] = {}
         self.layers = _parts(module)
-        hooked = ("weight_orig", "weight_g", "weight_v")  # read before the layer is called
+        hooked = ("_orig", "_g", "_v")  # read before the layer is called
         self.parameters = {
             id(p): name for name, p in module.named_parameters() if not name.endswith(hooked)
         }
@@ -325,7 +387,7 @@ class _Trace(TorchFunctionMode):
         for call in self.called:
             own = places.setdefault(call.module, [])
             joined = Population(call.name, call.module, set(call.sources), set(call.calls))
-            joined.reason = call.reason
+            joined.reason, joined.units = call.reason, call.units
             for other in list(own):
                 if other.sources & call.sources or not (other.sources and call.sources):
                     own.remove(other)
@@ -344,12 +406,16 @@ class _Trace(TorchFunctionMode):
                 upstream = {same.get(source, source) for source in part.upstream}
                 part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
         for module, own in places.items():
-            if len(own) > 1 and keeps_state(module):
-                for population in own:
+            for number, population in enumerate(own if len(own) > 1 else (), 1):
+                if keeps_state(module):
                     population.reason = (
-                        f"{population.name} is used in {len(own)} places with one state; give each "
-                        f"a neuron of its own"
+                        f"{population.label} is used in {len(own)} places with one state; give "
+                        f"each a neuron of its own"
                     )
+                population.name += f"#{number}"
+            own[0].own = list(own_weights(own[0]))
+            for population in own:
+                population.own = own[0].own
         return Wiring(populations, list(dict.fromkeys(self.layers.values())))
 
     def _origin(self, tensors: Iterable[Tensor]) -> frozenset[Source]:
@@ -362,7 +428,7 @@ class _Trace(TorchFunctionMode):
         leaf = name in self.layers or library(part) or spikes_unknown(part)
         if not leaf and ("Pool" in type(part).__name__ or "Dropout" in type(part).__name__):
             self.hooks.append(part.register_forward_hook(self._passed(name)))
-        if not leaf:
+        if not leaf or isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
             return
 
         def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -375,13 +441,22 @@ class _Trace(TorchFunctionMode):
             if name in self.layers:
                 source = self.layers[name]
                 source.upstream |= self._origin(given) or {_NOTHING}
+                if isinstance(source, Weights):
+                    self._hear(source, given[0])
             else:
                 source = self._call(name, part, self._origin(given[:1]))
+                source.units = tuple(given[0].shape[dimensions(part) :])
             for tensor in _tensors(out):
                 self.origins[tensor] = frozenset([source])
 
         self.hooks.append(part.register_forward_pre_hook(enter, with_kwargs=True))
         self.hooks.append(part.register_forward_hook(leave, with_kwargs=True))
+
+    def _hear(self, weights: Weights, x: Tensor) -> None:
+        count, total = self.heard.get(weights, (0, 0.0))
+        count, total = count + x.numel(), total + float(x.double().square().sum())
+        self.heard[weights] = count, total
+        weights.power = total / max(1, count)
 
     def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
         number = self.count[neuron] = self.count.get(neuron, 0) + 1
@@ -389,8 +464,11 @@ class _Trace(TorchFunctionMode):
             if known.module is neuron and known.sources == origin:
                 known.calls.add(number)
                 return known
-        self.called.append(_population(name, neuron, set(origin), {number}))
-        return self.called[-1]
+        call = Population(name, neuron, set(origin), {number})
+        if not library(neuron):
+            call.reason = f"{call.label}: fdi does not know how it integrates"
+        self.called.append(call)
+        return call
 
     def _passed(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(part: nn.Module, args: Any, out: Any) -> None:
@@ -399,52 +477,6 @@ class _Trace(TorchFunctionMode):
                     source.pooled.add(f"{name} ({type(part).__name__})")
 
         return hook
-
-
-def _population(
-    name: str, neuron: nn.Module, sources: set[Source], calls: set[int] | None = None
-) -> Population:
-    called = f"{name} ({type(neuron).__name__})"
-    reason = "" if library(neuron) else f"{called}: fdi does not know how it integrates"
-    return Population(called, neuron, sources, calls or set(), reason)
-
-
-def in_order(module: nn.Module) -> Wiring:
-    """What reaches what in a chain of nn.Sequential, where the order says it.
-
-    Raises fdi.Mistake for other modules.
-    """
-    parts = _parts(module)
-    populations: list[Population] = []
-    waiting: set[Source] = set()
-    for name, part in _leaves(module):
-        kind = type(part).__name__
-        if library(part) or spikes_unknown(part):
-            populations.append(_population(name, part, waiting))
-            waiting = {populations[-1]}
-        elif name in parts:
-            part_of = parts[name]
-            part_of.upstream |= waiting or {DATA}
-            waiting = {part_of}
-        elif "Pool" in kind or "Dropout" in kind:
-            for source in waiting:
-                if isinstance(source, Weights):
-                    source.pooled.add(f"{name} ({kind})")
-    if not _is_chain(module) and parts:
-        raise Mistake(
-            f"{type(module).__name__} is not an nn.Sequential, so which layer feeds which neuron "
-            f"shows only while it runs; give batch and simulate"
-        )
-    return Wiring(populations, list(dict.fromkeys(parts.values())))
-
-
-def _is_chain(module: nn.Module) -> bool:
-    children = [child for _, child in module.named_children()]
-    if _is_leaf(module) or type(module).__name__ in _OPAQUE:
-        return True
-    return (isinstance(module, nn.Sequential) or len(children) == 1) and all(
-        map(_is_chain, children)
-    )
 
 
 def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
@@ -485,16 +517,19 @@ def _underlying(layer: Any) -> Tensor:
     )
 
 
-def own_weights(name: str, neuron: Any) -> Iterator[Weights]:
+def own_weights(population: Population) -> Iterator[Weights]:
     """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
     Norse.
     """
-    if isinstance(getattr(neuron, "recurrent", None), _LAYERS):
-        yield Weights(f"{name}.recurrent", [neuron.recurrent], inside=True)
+    name, neuron = population.name, population.module
+    if isinstance(recurrent := getattr(neuron, "recurrent", None), _LAYERS):
+        yield Weights(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
     if hasattr(neuron, "recurrent_weights"):
-        yield Weights(f"{name}.input_weights", [neuron], "input_weights")
-        own = dict(attribute="recurrent_weights", inside=True, autapses=neuron.autapses)
-        yield Weights(f"{name}.recurrent_weights", [neuron], **own)
+        heard = population.sources - {population}
+        yield Weights(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
+        within = Weights(f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True)
+        within.upstream, within.autapses = {population}, bool(neuron.autapses)
+        yield within
 
 
 def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

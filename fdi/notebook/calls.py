@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect, metrics
 from fdi.analysis.collect import Runs, checked
+from fdi.analysis.recipe import RECIPE
 from fdi.analysis.render import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
@@ -36,7 +37,7 @@ from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.data.inputs import Kind
 from fdi.init.verdict import Training, remarks, verdict
-from fdi.track.files import atomic
+from fdi.track.files import atomic, parse_json
 from fdi.track.process import INTERRUPTED
 from fdi.track.record import refuse_other_schedule
 
@@ -190,6 +191,27 @@ def sweep(
     places = {path: place for place, path in enumerate(table["path"])}
     mine = [places[path] for path in (str(cell.directory) for cell in cells) if path in places]
     return table.iloc[mine].reset_index(drop=True)
+
+
+def of_words(
+    *overrides: str,
+    results: Folder | None = None,
+    config_dir: Folder | None = None,
+    data: Data | None = None,
+    kind: Kind | None = None,
+    **values: Any,
+) -> tuple[dict[str, Any], Path]:
+    """What `fdi-run experiment=recipe` found for these words, and the folder it is kept in."""
+    from fdi.cli.recipe import run_recipe
+
+    given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
+    arguments = _arguments(["experiment=recipe", *given], results, config_dir, multirun=True)
+    with _as_the_command():
+        code, folder = run_recipe(arguments)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        content: Any = parse_json(folder / RECIPE)
+        return content, folder
 
 
 def results(folder: Folder = "results") -> pd.DataFrame:

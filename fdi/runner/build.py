@@ -20,12 +20,20 @@ from fdi.config.parts import ROLES, SURROGATE, choose, resolve
 from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
+from fdi.data.targets import change
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import LowerBound, Outcome, UpperBound
+from fdi.snn.objective import (
+    EVERY,
+    CrossEntropy,
+    Loss,
+    LowerBound,
+    Outcome,
+    UpperBound,
+)
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
@@ -49,8 +57,12 @@ class View(Protocol):
     def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
         """The initial state: the rows of fdi.init.probe, and the `training` that follows."""
 
-    def training(self, epochs: int, samples: int, done: int) -> AbstractContextManager[Reporter]:
-        """A training of `epochs` epochs of `samples` samples; `done` epochs are finished."""
+    def training(
+        self, epochs: int, samples: int, done: int, loss: Loss
+    ) -> AbstractContextManager[Reporter]:
+        """A training of `epochs` epochs of `samples` samples, judged by the metric of the `loss`;
+        `done` epochs are finished.
+        """
 
 
 _THREADS = torch.get_num_threads()
@@ -128,8 +140,10 @@ def _of_kind(part: Any, kind: type, config: DictConfig, key: str) -> Any:
 
 
 def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """That of the readout: the same for every `hidden` one, unless readout_init=same."""
-    if config.readout_init == "same":
+    """That of the readout: the same for every `hidden` one, unless readout_init=same, or it comes
+    from a run with the others.
+    """
+    if config.readout_init == "same" or hidden.takes_readout():
         return hidden
     return resolve("init", READOUT_INITS[config.readout_init], [])()
 
@@ -262,6 +276,42 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
     return Schedule(make)
 
 
+def loss(config: DictConfig, smoothing: float | None = None) -> Loss:
+    """What the readout is compared by; a run of before there were others has cross-entropy.
+    `smoothing` of labels; None: as configured.
+    """
+    if smoothing is None:
+        smoothing = config.trainer.label_smoothing or 0.0
+    if "objective" not in config:
+        return CrossEntropy(smoothing)
+    if config.objective._target_ == f"{CrossEntropy.__module__}.{CrossEntropy.__name__}":
+        return made(config, "objective", label_smoothing=smoothing)
+    if smoothing:
+        raise Mistake(
+            f"trainer.label_smoothing = {smoothing} is of objective=cross_entropy; leave it out"
+        )
+    return _of_kind(made(config, "objective"), Loss, config, "objective")
+
+
+def check_targets(config: DictConfig, data: Dataset) -> None:
+    """Raises fdi.Mistake where the objective does not compare what the data have as targets."""
+    wanted, y, readout = loss(config).classes, data.train.labels, config.trainer.readout
+    classes = not data.numbers
+    if wanted is not None and wanted is not classes:
+        has, choice = ("classes", "cross_entropy") if classes else ("numbers", "mean_square")
+        raise Mistake(
+            f"objective._target_ = {config.objective._target_}: the targets of these data are "
+            f"{has}; choose objective={choice}"
+        )
+    if y.ndim == (2 if classes else 3) and readout != EVERY:
+        two = classes and any(change(each.labels) for each in data.splits.values())
+        if two or not (classes or readout == "last"):
+            raise Mistake(
+                f"trainer.readout = {readout}: the targets of these data differ from step to step; "
+                f"choose trainer.readout=every"
+            )
+
+
 def bound(config: DictConfig, side: str, duration: float, net: Network) -> Any:
     """The upper or the lower bound of a trial of `duration` s, None where its strength is 0."""
     node = config.homeostasis[side]
@@ -283,7 +333,7 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
     patience = config.trainer.patience
     if patience is not None and not len(data.valid):
         raise Mistake(
-            f"trainer.patience = {patience} waits for a better validation accuracy, and there is "
+            f"trainer.patience = {patience} waits for a better epoch on validation, and there is "
             f"no validation split; hold samples out with dataset.valid, or set "
             f"trainer.patience=null"
         )
@@ -298,7 +348,7 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
         fresh_optimizer=bounds.fresh_optimizer,
         patience=patience,
         stop_at_loss=config.trainer.stop_at_loss,
-        label_smoothing=config.trainer.label_smoothing or 0.0,
+        loss=loss(config),
     )
 
 

@@ -20,11 +20,13 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fdi.config import Mistake
+from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
 from fdi.runner import build
 from fdi.runner.build import RunContext, View
+from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
     compare_with_cpu,
@@ -292,6 +294,7 @@ def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
         phases=build.training_phases(config, data, network),
     )
     build.check_batches(config, network, data)
+    build.check_targets(config, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if data.said:
         view.say(data.said)
@@ -439,7 +442,9 @@ def final_result(
     of the test set, and rates are those of the validation set.
     """
     config, data, network = context.config, context.data, context.network
-    objective = Objective(config.trainer.readout)
+    loss = build.loss(config, smoothing=0.0)
+    objective = Objective(config.trainer.readout, loss=loss)
+    metric, key = loss.judged_by, loss.judged_by.key
     trainer = context.trainer
     changed = change(
         network,
@@ -450,8 +455,12 @@ def final_result(
     )
     tested = config.trainer.get("test", True)
     unseen = "valid" if len(splits["valid"]) else "train"
-    split = splits["test" if tested else unseen]
+    named = "test" if tested else unseen
+    split = splits[named]
     last = best = trainer.evaluate(split, objective)
+    cost = operations(
+        network, context.engine, data.splits[named], last, trainer.batch_size, config.seed
+    )
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
         best = trainer.evaluate(split, objective)
@@ -460,15 +469,16 @@ def final_result(
         **config.name,
         "seed": config.seed,
         "epochs": progress.epoch,
-        "test_accuracy_last": last.correct / last.samples if tested else None,
-        "test_accuracy_best": best.correct / best.samples if tested else None,
+        key("test_accuracy_last"): loss.score(last.sums) if tested else None,
+        key("test_accuracy_best"): loss.score(best.sums) if tested else None,
         "test_loss_last": last.task / last.samples if tested else None,
-        "train_accuracy_last": progress.train_accuracy,
+        key("train_accuracy_last"): progress.train_accuracy,
         "train_loss_last": progress.train_task,
         "best_epoch": progress.best_epoch,
-        "valid_accuracy_best": progress.best_accuracy,
-        "valid_accuracy_last": progress.accuracy,
-        "classes": data.classes,
+        key("valid_accuracy_best"): progress.best_accuracy,
+        key("valid_accuracy_last"): progress.accuracy,
+        **({} if metric == ACCURACY else {"metric": metric._asdict()}),
+        "classes": None if data.numbers else data.classes,
         "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
         "rates": _below("rate/", rates),
@@ -477,6 +487,7 @@ def final_result(
         **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
+        **({"operations": cost} if cost else {}),
     }
 
 

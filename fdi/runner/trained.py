@@ -15,6 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
+from fdi.config.metric import of_result
 from fdi.data.dataset import stream
 from fdi.data.download import only_reading
 from fdi.data.inputs import Constant, Events, Frames
@@ -52,23 +53,31 @@ class Trained:
         epochs = f"{len(self.metrics)} epoch{'' if len(self.metrics) == 1 else 's'}"
         reached = "not finished"
         if self.result:
-            accuracy = self.result["test_accuracy_last"]
-            reached = "not tested" if accuracy is None else f"test accuracy {100 * accuracy:.1f} %"
+            metric, (last, _) = of_result(self.result), record.tested(self.result)
+            known = self.result[last] is not None
+            reached = f"test {metric.name} {metric.text(self.result[last])}" * known or "not tested"
         return f"<run {self.directory}: {epochs}, {reached}>"
 
     def predictions(self, inputs: Any = None) -> pd.DataFrame:
-        """A row per sample: `predicted`, the class; `readout/k` of each class k, reduced over time
-        as in training; and `label` of the test set.
+        """A row per sample, or with trainer.readout=every per sample and `step`: `readout/k` of
+        each class or number k, reduced over time as in training; of the test set, `label` or the
+        numbers `target/k`; and where these are classes `predicted`, the one that is largest.
         """
         given, labels = self._given(inputs)
         with torch.no_grad():
             readout = self.network(given)
-        logits = Objective(self.config.trainer.readout).logits(readout).numpy()
-        table = pd.DataFrame({f"readout/{k}": column for k, column in enumerate(logits.T)})
-        table.insert(0, "predicted", logits.argmax(1))
+        reduced = Objective(self.config.trainer.readout).logits(readout).numpy()
+        steps = reduced.shape[1:-1]
+        rows = reduced.reshape(-1, reduced.shape[-1])
+        table = pd.DataFrame({f"readout/{k}": column for k, column in enumerate(rows.T)})
+        if build.loss(self.config).classes is not False:
+            table.insert(0, "predicted", rows.argmax(1))
         if labels is not None:
-            table.insert(0, "label", labels)
-        return table.rename_axis("sample").reset_index()
+            table = pd.concat([_targets(labels, steps), table], axis=1)
+        places = np.indices((len(reduced), *steps)).reshape(1 + len(steps), -1)
+        for name, place in zip(("step", "sample")[-len(places) :], places[::-1]):
+            table.insert(0, name, place)
+        return table
 
     def spikes(self, inputs: Any = None) -> pd.DataFrame:
         """A row per spike of a hidden neuron: `sample`, `population`, `unit`, `time` (s)."""
@@ -117,6 +126,20 @@ class Trained:
         return Frames(values, currents=True), None
 
 
+def _targets(labels: np.ndarray, steps: tuple[int, ...]) -> pd.DataFrame:
+    """A row for each prediction; without `steps` of it, the last step of each sample."""
+    numbers = labels.dtype.kind == "f"
+    of_steps = labels.ndim == 2 + numbers
+    if of_steps and not steps:
+        labels = labels[:, -1]
+    elif steps and not of_steps:
+        labels = np.repeat(labels[:, None], steps[0], axis=1)
+    if not numbers:
+        return pd.DataFrame({"label": labels.ravel()})
+    columns = labels.reshape(-1, labels.shape[-1]).T
+    return pd.DataFrame({f"target/{k}": column for k, column in enumerate(columns)})
+
+
 def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
     """The run in `directory`, with its weights after the "last" epoch or the "best" validation
     epoch; nothing is written. `modules`: folders with your own code that the run used; those that
@@ -157,8 +180,8 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
     Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
     spike, y is the unit; the populations of a network above each other; of more than 400 neurons as
     many, the same number of each map), potential (of the first neurons of the last population, in
-    units of theta), readout (of each class), label (y: the class). Raises ValueError where the data
-    are not there: nothing is downloaded.
+    units of theta), readout (of each class), label (y: the class), optimizer.lr and optimizer.eps.
+    Raises ValueError where the data are not there: nothing is downloaded.
     """
     with only_reading():
         data, network = build.dataset(run.config), run.network
@@ -175,6 +198,11 @@ def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
         *_traces("potential", potentials, time),
         *_traces("readout", activity.readout[:, 0], time),
         pd.DataFrame({"part": "label", "unit": 0, "x": [0.0], "y": labels[:1]}),
+        *(
+            pd.DataFrame({"part": f"optimizer.{key}", "unit": 0, "x": [0.0], "y": [value]})
+            for key, value in run.config.optimizer.items()
+            if key in ("lr", "eps")
+        ),
     ]
     source = f"test sample {sample} of {run.directory}"
     return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)

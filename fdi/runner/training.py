@@ -89,6 +89,7 @@ def initial_network(context: RunContext) -> Initial:
     device = "cpu" if build.untried(config) else context.device
     network = build.network(config, data)
     measure, updates = engine.measuring(inputs), None
+    strategy.check(network)
     draw(
         network,
         strategy,
@@ -392,7 +393,9 @@ def train(
     writer = _Writer(context, progress, metrics, mirror)
     writer.mark()
     with (
-        context.view.training(writer.epochs, len(data.train), progress.epoch) as report,
+        context.view.training(
+            writer.epochs, len(data.train), progress.epoch, context.phases[-1].objective.loss
+        ) as report,
         interruptible() as check,
     ):
 
@@ -502,4 +505,4 @@ def _why_it_stopped(progress: Progress, trainer: DictConfig) -> str:
     limit, loss = trainer.stop_at_loss, progress.train_task
     if limit is not None and loss is not None and loss <= limit:
         return f"the training loss reached {loss:.3g}"
-    return f"no better validation accuracy than in epoch {progress.best_epoch}"
+    return f"none was better on validation than epoch {progress.best_epoch}"

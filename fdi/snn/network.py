@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -165,8 +165,11 @@ class Projection(nn.Module):
     `average`: edges of the windows over which the spikes of the source are averaged first, side by
     side; () for none.
     `channel`: index into the target's synaptic channels. `nonnegative`: Dale's law, the channel
-    carries the sign.
+    carries the sign. `altered`: it hears something else than what the source sends, which has to be
+    measured.
     """
+
+    altered: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -274,8 +277,12 @@ class Network(nn.Module):
     is not positive, and for two projections of one name.
 
     A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
-    `activity` for its input and for the rest of what it does.
+    `activity` for its input and for the rest of what it does. `fixed`: by population, what reaches
+    it besides its projections. `sends_back`: do projections carry what layers above emit?
     """
+
+    fixed: ClassVar[Mapping[str, Sequence[str]]] = {}
+    sends_back: ClassVar[bool] = False
 
     def __init__(
         self,

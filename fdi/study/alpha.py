@@ -14,14 +14,14 @@ from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.figures import marks, sheet, style, words
+from fdi.figures import marks, sheet, style
 from fdi.study import looks
 
 PLACE, TITLE = 15, "Recurrent layers"
 ABOUT = "the feed-forward share alpha of a recurrent layer: as set and as measured"
 NEEDS = "a simulation"
 COMMAND = "python scripts/study/simulate_states.py alpha"
-SIZE = (style.COLUMN, 1.5)
+SIZE = (style.COLUMN, 1.6)
 NEAR = 0.1  # of the share that was set
 TITLES = {"share": "measured share", "sigma_u": "measured $\\sigma_U$ (threshold)"}
 SOURCES = {
@@ -47,7 +47,7 @@ def data(results: Results) -> dict[str, Page]:
         init="fluct",
         finding=f"Does the input from below get the share $\\alpha$ of the variance? "
         f"{_share(table)}",
-        title=f"a recurrent layer before training, simulated: {words.OVER}",
+        title="a recurrent layer before training, simulated",
         source=simulated["source"].iloc[0],
     )
     return {"": page}
@@ -60,7 +60,7 @@ def _share(table: pd.DataFrame) -> str:
     rows = table[(table["quantity"] == "share") & (table["line"] == "propagate")].sort_values("x")
     off = rows[(rows["mean"] - rows["x"]).abs() > NEAR]
     start = rows.loc[rows["x"] > (off["x"].max() if len(off) else -1.0), "x"].min()
-    return f"Within {NEAR:g} from $\\alpha$ = {start:g} on" if pd.notna(start) else "At none"
+    return f"Within {NEAR:g}, from $\\alpha$ = {start:g} on" if pd.notna(start) else "At none"
 
 
 def panels(page: Page) -> list[list[str]]:

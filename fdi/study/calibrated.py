@@ -24,7 +24,7 @@ ABOUT = (
 )
 NEEDS = "runs of fluct and fluct_calibrated"
 COMMAND = "fdi-run -m experiment=calibrated"
-SIZE = (style.COLUMN, 1.4)
+SIZE = (style.COLUMN, 1.6)
 LAYERS = {"spread": "$\\sigma_U$ (units of threshold)", "rate": "rate (Hz)"}
 CORRECTED, CLOSED = "fluct_calibrated", "fluct"
 DODGE = 0.12  # between the marks of initializations, in units of a population
@@ -59,12 +59,10 @@ def data(results: Results) -> dict[str, Page]:
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        probed, trained = (words.seeds(part["n"]) for part in (parts[0], accuracy))
-        few = "" if probed == trained else f"; before training n = {probed}"
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
             finding=_finding(group),
-            title=f"{words.setting(group, 'epochs')}: {words.OVER}{few}",
+            title=words.trained(group),
             source=source(group),
         )
     return pages
@@ -83,8 +81,8 @@ def _sure(contrast: Contrast) -> str:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """The layers side by side, the accuracy below."""
-    return [["spread", "rate"], ["accuracy", "accuracy"]]
+    """The layers before training, and the accuracy after it."""
+    return [["spread", "rate", "accuracy"]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -103,7 +101,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         shown = page[page["quantity"] == quantity].drop_duplicates("x")
         axes[quantity].set_title(title)
         axes[quantity].set_xticks(shown["x"], shown["population"])
-        axes[quantity].set_xlabel("population, before training")
+        axes[quantity].set_xlabel("layer, before training")
         marks.from_zero(axes[quantity])
     target: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
     axes["spread"].axhline(page["target"].iloc[0], zorder=1, **target)
@@ -112,9 +110,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     axes["accuracy"].set_title("test accuracy (%)")
     marks.percent(axes["accuracy"], accuracy)
     axes["accuracy"].set_xlim(-0.5, len(accuracy) - 0.5)
-    axes["accuracy"].set_xticks(
-        accuracy["x"], accuracy["line"].str.replace(r"(?<=-)|(?<=, )", "\n", regex=True)
-    )
+    axes["accuracy"].set_xticks([])
     sheet.head(axes, handles, page)
 
 

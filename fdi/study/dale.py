@@ -24,7 +24,7 @@ ABOUT = (
 )
 NEEDS = "a simulation, or runs of model=dale"
 COMMAND = "python scripts/study/simulate_states.py dale; fdi-run -m experiment=dale"
-SIZE = (style.COLUMN, 1.15)
+SIZE = (style.COLUMN, 1.3)
 CELLS = {"E": looks.EXCITATION, "I": looks.INHIBITION}
 TRACES = {"excitation": looks.EXCITATION, "inhibition": looks.INHIBITION, "sum": "black"}
 KINDS: dict[str, style.Look] = {
@@ -44,15 +44,13 @@ def data(results: Results) -> dict[str, Page]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """Of the simulation: raster, traces, and below them weights and balance of both laws."""
+    """Of the simulation: raster, traces, and beside them weights and balance of both laws."""
     if "title" in page:
         return _panels_of_runs(page)
     inits = list(page["init"].unique())
     return [
-        ["raster"] * 2,
-        ["trace"] * 2,
-        [f"weights {init}" for init in inits],
-        [f"balance {init}" for init in inits],
+        ["raster", "raster", *(f"weights {init}" for init in inits)],
+        ["trace", "trace", *(f"balance {init}" for init in inits)],
     ]
 
 
@@ -159,7 +157,7 @@ def _runs(results: Results) -> dict[str, Page]:
         )
         tables[f"{dataset}_{model}"] = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
-            title=f"{words.setting(chosen, 'epochs')}: {words.OVER}",
+            title=words.trained(chosen),
             source=sweeps.source(chosen),
         )
     return tables
@@ -169,14 +167,14 @@ def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> st
     """The best mean under the law and without it."""
     best = sigma if len(sigma) else curve[curve["x"] == curve["x"].max()]
     top = best.iloc[best["mean"].argmax()]
-    law = f"At best {top['mean']:.0f} % ({words.init(top['init'], True)})"
+    law = f"At best {top['mean']:.0f} % ({words.init(top['init'])})"
     without = f", without Dale's law {free['mean'].max():.0f} %" if len(free) else ""
     return f"Do networks that obey Dale's law learn? {law}{without}"
 
 
 def _panels_of_runs(page: Page) -> list[list[str]]:
-    """Curves and rates, and below them the accuracy over sigma_u if it was varied."""
-    return [["curve", "curve", "rate"], *([["sigma"] * 3] if "sigma" in set(page["part"]) else [])]
+    """Curves, rates, and the accuracy over sigma_u if it was varied."""
+    return [["curve", "curve", "rate", *(["sigma"] * 2 * ("sigma" in set(page["part"])))]]
 
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:

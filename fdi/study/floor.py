@@ -29,11 +29,10 @@ ABOUT = (
 )
 NEEDS = "runs without bounds on the activity with at least three values of optimizer.eps"
 COMMAND = "fdi-run -m experiment=floor"
-SIZE = (style.COLUMN, 1.5)
+SIZE = (style.COLUMN, 2.2)
 FILLED = {"SMORMS3": "none", "Adam": "bottom", "AdamW": "top", "RMSprop": "right"}
 LEAST = 1e-12  # where smaller ratios are drawn
 KEYS = ["init", "optimizer", "eps", "x"]
-ROWS = 5  # of the lower panel in the height of the upper one
 WHITE = 0.6  # share above which numbers are white
 LOWER: style.Look = {"marker": 4, "markersize": 5, "linestyle": ""}
 """A point at the left end of the axis: its ratio is lower."""
@@ -65,16 +64,13 @@ def data(results: Results) -> dict[str, Page]:
         )
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
-        title = (
-            f"{words.setting(runs, 'trainer.epochs')}, "
-            f"{words.bounds(runs)}; above single runs, below means with 95 % "
-            f"intervals over n = {words.seeds(depth['n'])} seeds (in italics: one)"
-        )
         pages[f"{dataset}_{model}"] = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
             finding=_finding(single),
             network=f"{dataset}, {model}",
-            title=title,
+            title=words.trained(runs, ("optimizer", "optimizer.eps"), "trainer.epochs"),
+            note="left: single runs; right: means with 95 % intervals, "
+            f"in italics those of fewer than {words.LEAST} seeds",
             source=sweeps.source(runs),
         )
     return pages
@@ -101,9 +97,8 @@ def _floors(runs: Runs) -> int:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """All runs above; below accuracy by depth and floor, higher for more floors."""
-    rows = _main(page).drop_duplicates(["init", "eps"])
-    return [["ratio"], *[["depth"]] * max(1, round(len(rows) / ROWS))]
+    """All runs, and accuracy by depth and floor."""
+    return [["ratio", "depth"]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -169,12 +164,12 @@ def _depth(axes: Axes, rows: pd.DataFrame) -> None:
             left + 0.5,
             top + 0.5,
             f"{row['mean']:.0f}",
-            va="center" if row["n"] == 1 else "bottom",
+            va="center" if np.isnan(row["low"]) else "bottom",
             fontsize=6,
-            fontstyle="italic" if row["n"] == 1 else "normal",
+            fontstyle="italic" if np.isnan(row["low"]) else "normal",
             **look,
         )
-        if row["n"] > 1:
+        if not np.isnan(row["low"]):
             interval = f"{row['low']:.0f}..{row['high']:.0f}"
             axes.text(left + 0.5, top + 0.6, interval, va="top", fontsize=4.5, **look)
     axes.set_xlim(-0.5, len(depths) - 0.5)

@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
 
 from fdi.analysis.collect import Page, Runs
 from fdi.analysis.conditions import groups
@@ -21,6 +19,7 @@ from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
+from fdi.figures.sweep import RING
 from fdi.study import looks
 from fdi.study.initial_states import of_unit_gain
 
@@ -28,10 +27,9 @@ PLACE, TITLE = 4, "Which gain trains best"
 ABOUT = "accuracy against the gain of the weights, with the theory's range and the baselines in it"
 NEEDS = "runs of init=gain with at least three gains"
 COMMAND = "fdi-run -m experiment=gain"
-SIZE = (style.COLUMN, 1.5)
+SIZE = (style.COLUMN, 1.8)
 SWEPT = "gain"
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
-TICKS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def data(results: Results) -> dict[str, Page]:
@@ -54,7 +52,8 @@ def data(results: Results) -> dict[str, Page]:
         table = pd.concat(parts, ignore_index=True)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(group, "epochs"),
+            title=words.trained(group),
+            note=f"{words.reading(table['n'])}; ring: the best on validation",
             source=sweeps.source(group),
         )
     return pages
@@ -95,7 +94,7 @@ def _depth(runs: Runs, results: Results, unit: float) -> pd.DataFrame:
 
 def panels(page: Page) -> list[list[str]]:
     """One panel per depth."""
-    return [[f"{layers}"] for layers in page["layers"].unique()]
+    return [[f"{layers}" for layers in page["layers"].unique()]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -109,32 +108,17 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         for init, points in groups(rows, "init"):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
-        panel.plot(ring["x"], ring["mean"], "o", **RING)
+        panel.plot(ring["x"], ring["mean"], **RING | {"markeredgecolor": "black"})
         panel.set_title(words.layers(layers))
-        panel.set_ylabel("test accuracy (%)")
+        panel.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
         marks.percent(panel, rows)
-        _axis(panel, page)
-    last = axes[f"{page['layers'].max()}"]
-    last.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
+        marks.log_axis(panel, page["x"])
+    axes[f"{page['layers'].min()}"].set_ylabel("test accuracy (%)")
     handles: list[Artist] = [
-        Line2D([], [], **_look(init), label=f"{words.init(init)} (n = {words.seeds(rows['n'])})")
-        for init, rows in groups(page, "init")
+        sheet.entry(_look(init), words.init(init), rows["n"]) for init, rows in groups(page, "init")
     ]
-    handles += [
-        Line2D([], [], **RING | {"linestyle": ""}, marker="o", label="best on validation"),
-        Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"),
-    ]
-    first = page.iloc[0]
-    sheet.above(last.figure, handles, first["finding"], f"{first['title']}: {words.OVER}")
-
-
-RING: style.Look = {
-    "color": "none",
-    "markeredgecolor": "black",
-    "markersize": 8,
-    "zorder": 4,
-    "clip_on": False,
-}
+    handles.append(Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"))
+    sheet.head(axes, handles, page)
 
 
 def _look(init: str) -> dict[str, Any]:
@@ -143,14 +127,3 @@ def _look(init: str) -> dict[str, Any]:
         return style.look(init)
     edge = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
     return style.look(init, line=False) | edge
-
-
-def _axis(panel: Axes, page: Page) -> None:
-    """A logarithmic axis with small ticks at the gains that were measured."""
-    low, high = page["x"].min() / 1.2, page["x"].max() * 1.2
-    panel.set_xscale("log")
-    panel.set_xlim(low, max(high, min(tick for tick in TICKS if tick >= page["x"].max())))
-    ticks = [tick for tick in TICKS if low <= tick <= panel.get_xlim()[1]]
-    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    panel.set_xticks(np.sort(page.loc[page["init"] == SWEPT, "x"].unique()), minor=True)
-    panel.xaxis.set_minor_formatter(NullFormatter())

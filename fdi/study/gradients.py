@@ -55,13 +55,12 @@ def data(results: Results) -> dict[str, Page]:
         norms = task.merge(chosen[["path", "x"]], on="path")
         alone = norms["task"].notna().all()
         table = _spread(norms.assign(norm=norms["task"] if alone else norms["grad"]))
-        title = (
-            f"{words.setting(chosen)}, before training, gradients of "
-            f"{'the task alone' if alone else 'task and bounds'}: "
-            f"{words.over(table['n'], 'geometric mean and 95 % interval')}"
-        )
+        of = "the task alone" if alone else "task and bounds"
         pages[f"{dataset}_{model}"] = table.assign(
-            finding=_finding(table), title=title, source=sweeps.source(chosen)
+            finding=_finding(table),
+            title=f"{words.setting(chosen)}, before training, gradients of {of}",
+            note=f"{words.reading(table['n'])}, geometric",
+            source=sweeps.source(chosen),
         )
     return pages
 
@@ -98,7 +97,7 @@ def _finding(table: pd.DataFrame) -> str:
 def panels(page: Page) -> list[list[str]]:
     """Fluctuation-driven on the left, the baselines in a panel on the right."""
     baselines = page.loc[page["x"].isna(), "init"].nunique()
-    return [["fluct"] * 6 + ["baselines"] * min(baselines, 3)]
+    return [["fluct"] * 3 + ["baselines"] * min(baselines, 2)]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -178,6 +177,6 @@ def _finish(page: Page, axes: Mapping[str, Axes], places: Mapping[str, int]) -> 
     if places:
         axes["baselines"].set_xlim(-0.6, len(places) - 0.4)
         axes["baselines"].set_xticks(
-            list(places.values()), [words.init(init) for init in places], rotation=90
+            list(places.values()), [words.init(init).replace(" ", "\n") for init in places]
         )
         axes["baselines"].tick_params(axis="y", which="both", labelleft=False)

@@ -37,9 +37,10 @@ def data(results: Results) -> dict[str, Page]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """Input and weights above; below, a row of trace and two distributions for each xi."""
+    """Input and weights below one another; beside them, trace and two distributions for each xi."""
+    first = ["input", *["weights"] * len(_xis(page))]
     rows = [[f"trace {xi}", f"trace {xi}", f"free {xi}", f"reset {xi}"] for xi in _xis(page)]
-    return [["input", "input", "weights", "weights"], *rows]
+    return [[one, one, *row] for one, row in zip(first, rows)]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -68,7 +69,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
             Line2D([], [], color="0.25", linewidth=0.7, label="all neurons pooled"),
         ],
         f"Does the membrane potential spread as the theory predicts? Without reset, "
-        f"{_measured(page)} of it",
+        f"its spread is {_measured(page)} of that",
         "one neuron and its layer under Poisson input, weights drawn for three spreads",
     )
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
@@ -23,7 +22,7 @@ ABOUT = (
 )
 NEEDS = "a simulation"
 COMMAND = "python scripts/study/simulate_states.py regimes"
-SIZE = (style.COLUMN, 1.05)
+SIZE = (style.COLUMN, 1.2)
 COLORS = {
     "sub-threshold": "0.5",
     "fluctuation-driven": style.color("fluct"),
@@ -38,11 +37,8 @@ def data(results: Results) -> dict[str, Page]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """A row a regime: its trace, and its intervals."""
-    return [
-        [f"trace {regime}", f"trace {regime}", f"intervals {regime}"]
-        for regime in page["regime"].unique()
-    ]
+    """A column a regime: its trace, and below it its intervals."""
+    return [[f"{part} {of}" for of in page["regime"].unique()] for part in ("trace", "intervals")]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -53,27 +49,29 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         axes[f"trace {regime}"].set_title(
             f"{regime}: $\\mu_U$ = {number['mu_u']:g}, $\\sigma_U$ = {number['sigma_u']:g}"
         )
+        axes[f"trace {regime}"].set_xlabel("time (s)")
         _intervals(axes[f"intervals {regime}"], rows, COLORS[regime], number)
-    last = page["regime"].iloc[-1]
-    axes[f"trace {last}"].set_xlabel("time (s)")
-    axes[f"intervals {last}"].set_xlabel("interval (ms)")
+        axes[f"intervals {regime}"].set_xlabel("interval between spikes (ms)")
+    first = page["regime"].iloc[0]
+    axes[f"trace {first}"].set_ylabel("U (threshold)")
+    axes[f"intervals {first}"].set_ylabel("density (1/s)")
     sheet.above(
-        axes[f"trace {last}"].figure,
-        [Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="threshold")],
-        f"Does the mean input make a neuron spike, or its fluctuations? Either: {_either(page)}",
-        "one neuron in three regimes; strokes: its spikes; right: the intervals between them, the "
-        "rate, and the intervals' coefficient of variation (CV; 1: as irregular as Poisson)",
+        axes[f"trace {first}"].figure,
+        [],
+        f"Does its mean input make a neuron spike, or fluctuations? Both do: {_both(page)}",
+        "one simulated neuron; strokes: its spikes, dashed: its threshold; CV: coefficient of "
+        "variation of the intervals (1: as irregular as Poisson)",
     )
 
 
-def _either(page: Page) -> str:
+def _both(page: Page) -> str:
     """The rate and the irregularity of each regime that spikes."""
     numbers = page[page["part"].isin(["rate", "cv"])].pivot(
         index="regime", columns="part", values="y"
     )
     return words.several(
         [
-            f"{regime} at {row['rate']:.0f} Hz, {'irregular' if row['cv'] > 0.5 else 'regular'}"
+            f"{regime} at {row['rate']:.0f} Hz ({'irregular' if row['cv'] > 0.5 else 'regular'})"
             for regime, row in numbers.dropna(subset="cv").iterrows()
         ]
     )
@@ -86,7 +84,6 @@ def _trace(axes: Axes, rows: pd.DataFrame, color: str) -> None:
     axes.axhline(1.0, color="black", linestyle="--", linewidth=0.8)
     axes.set_xlim(0, 0.5)
     axes.set_ylim(-2, 1.9)
-    axes.set_ylabel("U (threshold)")
 
 
 def _intervals(axes: Axes, rows: pd.DataFrame, color: str, number: pd.Series) -> None:
@@ -96,7 +93,6 @@ def _intervals(axes: Axes, rows: pd.DataFrame, color: str, number: pd.Series) ->
     )
     axes.set_xlim(0, 200)
     axes.set_ylim(0)
-    axes.set_ylabel("density (1/s)")
     if intervals["y"].sum() == 0:
         axes.set_yticks([])
     cv = f", CV {number['cv']:.2f}" if pd.notna(number["cv"]) else ""

@@ -36,8 +36,7 @@ TITLES = {
 }
 XI = (0.9, 3.1)  # the range of xi that is shown where runs of fluct_mu vary it
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
-
-LEGEND = 0.3  # of the height of a panel, above what it shows
+STAR: style.Look = {"color": "none", "marker": "*", "markeredgecolor": "black", "markersize": 7}
 
 
 def data(results: Results) -> dict[str, Page]:
@@ -76,7 +75,7 @@ def data(results: Results) -> dict[str, Page]:
         quoted = published(first | {"init.sigma_u": 1.0})
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
-            title=words.setting(fluct, "epochs"),
+            title=words.trained(fluct),
             chance=100 / fluct["classes"].iloc[0],
             published=100 * quoted[0].accuracy if quoted else float("nan"),
             quoted=str(quoted[0]) if quoted else None,
@@ -91,7 +90,8 @@ def _finding(table: pd.DataFrame) -> str:
     fluct = rows[rows["init"] == "fluct"]
     others = rows[~rows["init"].str.startswith("fluct")]
     top = fluct.loc[fluct["mean"].idxmax()]
-    text = f"Which spread trains best? Accuracy is highest, {top['mean']:.0f} %, at "
+    where = " with a mean of 0" * bool(table["quantity"].eq("xi").any())
+    text = f"Which spread trains best? Accuracy{where} is highest, {top['mean']:.0f} %, at "
     text += f"$\\sigma_U$ = {top['x']:.2g}"
     if len(others):
         best = others.loc[others["mean"].idxmax()]
@@ -108,14 +108,10 @@ def spreads(runs: Runs) -> bool:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """Accuracy above, rates below, and last the accuracy against xi if there are means other than
-    0.
-    """
-    return [
-        ["accuracy", "accuracy"],
-        ["before", "after"],
-        *([["xi", "xi"]] if "xi" in set(page["quantity"]) else []),
-    ]
+    """Accuracy and rates, and the accuracy against xi if there are means other than 0."""
+    if "xi" in set(page["quantity"]):
+        return [["accuracy", "xi"], ["before", "after"]]
+    return [["accuracy", "before", "after"]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -143,31 +139,11 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         *([Line2D([], [], color=style.GREY, linestyle=":", label="chance")] if near else []),
     ]
     if pd.notna(first["published"]):
-        axes["accuracy"].plot(
-            1,
-            first["published"],
-            "*",
-            color="none",
-            markeredgecolor="black",
-            markersize=7,
-            zorder=4,
-        )
-        look: style.Look = {
-            "color": "none",
-            "marker": "*",
-            "markeredgecolor": "black",
-            "markersize": 7,
-        }
-        handles.append(
-            Line2D([], [], **look, label=f"published [{first['quoted'].partition('[')[2][0]}]")
-        )
-    quoted = f"; published: {first['quoted']}" if pd.notna(first["published"]) else ""
-    sheet.above(
-        axes["accuracy"].figure,
-        handles,
-        first["finding"],
-        f"{first['title']}: {words.OVER}{quoted}",
-    )
+        axes["accuracy"].plot(1, first["published"], **STAR)
+        label = f"published [{first['quoted'].partition('[')[2][0]}]"
+        handles.append(Line2D([], [], **STAR, label=label))
+        page = page.assign(title=f"{first['title']}; published: {first['quoted']}")
+    sheet.head(axes, handles, page)
 
 
 def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
@@ -184,19 +160,18 @@ def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
+    ends = {}
     for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
-        init = line["init"].iloc[0]
-        look = style.look(init, number)
+        look = style.look(line["init"].iloc[0], number)
         marks.points(axes, line, look)
-        axes.plot([], [], **look, label=f"$\\mu_U$ = {mu_u:g}")
+        end = line.sort_values("x")["mean"].iloc[-1]
+        ends[f"$\\mu_U$ = {mu_u:g}"] = (end, look["color"])
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
     marks.percent(axes, rows)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + LEGEND * (high - low))
-    axes.legend(loc="upper right", ncols=3, handlelength=2.4, borderaxespad=0)
+    marks.ends(axes, ends)
 
 
 def _measured(runs: Runs, probe: Probe) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page
 from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
-from fdi.figures import sheet, style
+from fdi.figures import sheet, style, words
 from fdi.study import looks
 
 PLACE, TITLE = 18, "One trial"
@@ -23,7 +23,7 @@ ABOUT = (
 )
 NEEDS = "a trained run"
 COMMAND = "fdi-figures snapshot --run results/runs/DATASET/MODEL/INIT/seed=..."
-SIZE = (style.COLUMN, 0.9)
+SIZE = (style.COLUMN, 1.6)
 MOMENTS = ("before", "after")
 PARTS = {
     "input": "input unit",
@@ -50,9 +50,8 @@ def of_run(directory: Path, modules: Sequence[Path]) -> Page:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """Before on the left, after on the right; one row per part, the readout below."""
-    rows = [[f"{part} {moment}" for moment in _moments(page)] for part in PARTS]
-    return [rows[0], rows[1], rows[1], rows[2], rows[2], rows[3]]
+    """Before training above, after it below; a column for each part."""
+    return [[f"{part} {moment}" for part in PARTS] for moment in _moments(page)]
 
 
 def _moments(page: Page) -> list[str]:
@@ -73,26 +72,30 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         chosen = _answer(page, moment)
         axes[f"input {moment}"].set_title(f"{moment} training")
         verdict = "right" if chosen == right else "wrong"
-        axes[f"readout {moment}"].set_title(f"class {right}, answer {chosen}: {verdict}")
-        axes[f"readout {moment}"].set_xlabel("time (s)")
+        axes[f"readout {moment}"].set_title(f"answer {chosen}: {verdict}")
     for part in PARTS:
         _share_limits([axes[f"{part} {moment}"] for moment in moments])
     sheet.above(
         axes[f"input {moments[0]}"].figure,
         _handles(),
         _finding(page, right),
-        f"one sample of class {right} through a network; potentials of the first neurons of the "
-        "last hidden layer",
+        f"one sample of class {right} through a network{_training(page)}; potentials of some "
+        "neurons of the last layer",
     )
     for name, panel in axes.items():
         part, moment = name.split()
         panel.set_xlim(0, page["x"].max())
-        if part != "readout":
-            panel.set_xticklabels([])
-        if moment == moments[0]:
-            panel.set_ylabel(PARTS[part])
+        panel.set_ylabel(PARTS[part])
+        if moment == moments[-1]:
+            panel.set_xlabel("time (s)")
         else:
-            panel.set_yticklabels([])
+            panel.set_xticklabels([])
+
+
+def _training(page: Page) -> str:
+    """How the network was trained, where that is known."""
+    known = page[page["part"].isin(words.RATES)].set_index("part")[["y"]].T
+    return f" trained with {words.condition(known)}" * bool(known.size)
 
 
 def _answer(page: Page, moment: str) -> int:

@@ -20,13 +20,13 @@ PLACE, TITLE = 19, "Speed"
 ABOUT = "time of a training step (forward, loss, backward, optimizer) of fdi and of other libraries"
 NEEDS = "a benchmark"
 COMMAND = "make bench"
-SIZE = (style.COLUMN, 0.42)
+SIZE = (style.COLUMN, 0.26)
 OWN = "fdi"
 OURS = {OWN: style.color("fluct"), "reference": looks.SEQUENCE[0]}
 NAMES = {"stork": "stork, the library of the paper's authors", OWN: "fdi, with the time of a step"}
 ROOM = 6  # times the highest ratio: for the times beside the dots
 MARKERS = ("s", "^", "v", "D", "P", "X")
-LABEL = 27  # characters of a line of the label of a workload
+LABEL = 50  # characters of a line of the label of a workload
 
 
 def data(results: Results) -> dict[str, Page]:

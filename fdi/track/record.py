@@ -24,6 +24,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake, identity
+from fdi.config.metric import ACCURACY, of_result
 from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
 from fdi.track.process import holder, waits
 
@@ -44,12 +45,15 @@ ACCURACIES = (
     "train_accuracy_last",
 )
 MEASURED = ACCURACIES[:2]
-RANGES = dict.fromkeys(ACCURACIES, (0, 1)) | {
+RANGES = {
     "classes": (2, math.inf),
     "test_samples": (1, math.inf),
     **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
 }
-LARGEST = {**dict.fromkeys(("rates", "moved", "decayed"), math.inf), "silent": 1, "alignment": 1}
+LARGEST = {
+    **dict.fromkeys(("rates", "moved", "decayed", "operations"), math.inf),
+    **dict.fromkeys(("silent", "alignment"), 1),
+}
 """Of numbers by population or projection."""
 ROUNDED = 1e-6  # by which an alignment may exceed 1
 
@@ -193,7 +197,7 @@ def look(directory: Path) -> Run:
         run = whole(directory)
     except ValueError as error:
         return _without(directory, error)
-    if run.result is not None and all(run.result[key] is None for key in MEASURED):
+    if run.result is not None and all(run.result[key] is None for key in tested(run.result)):
         return replace(run, state=UNTESTED)
     if run.state not in ("running", "queued"):
         return run
@@ -336,10 +340,13 @@ def _impossible(run: Run) -> Iterator[str]:
 
 def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
     """Numbers of a result that cannot be."""
-    lacking = [key for key in MEASURED if result.get(key) is None]
+    lacking = [key for key in tested(result) if result.get(key) is None]
     if len(lacking) == 1:
         yield f"{lacking[0]} is missing"
-    for key, (least, most) in RANGES.items():
+    metric = of_result(result)
+    possible = (0, 1) if metric == ACCURACY else (-math.inf, math.inf)
+    measured = dict.fromkeys(map(metric.key, ACCURACIES), possible)
+    for key, (least, most) in (measured | RANGES).items():
         if result.get(key) is not None and not _within(result[key], least, most):
             yield f"{key} = {str(result[key])[:40]} must be from {least} to {most}"
     for key, most in LARGEST.items():
@@ -350,6 +357,11 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
         for name, value in values.items():
             if value is not None and not _within(value, -ROUNDED, most + ROUNDED):
                 yield f"{key} of {name} = {str(value)[:40]}"
+
+
+def tested(result: Mapping[str, Any]) -> list[str]:
+    """The numbers of a result that the test set gives."""
+    return [*map(of_result(result).key, MEASURED)]
 
 
 def is_number(value: Any) -> bool:

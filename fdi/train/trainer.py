@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 from fdi.config import Error, Mistake
 from fdi.data.dataset import Split, stream
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
+from fdi.snn.objective import CROSS_ENTROPY, Loss, LowerBound, Objective, Outcome, UpperBound
 from fdi.train.optimizers import step
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Schedule:
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training with one objective; it ends after `epochs`, after `patience` of them
-    without a better validation accuracy, or after one whose cross-entropy is at most
+    without a better validation accuracy, or after one whose loss of the task is at most
     `stop_at_loss`. It goes on with what the optimizer remembers of the phase before, or with a
     `fresh` one.
     """
@@ -97,7 +97,7 @@ def phases(
     fresh_optimizer: bool = False,
     patience: int | None = None,
     stop_at_loss: float | None = None,
-    label_smoothing: float = 0.0,
+    loss: Loss = CROSS_ENTROPY,
 ) -> list[Phase]:
     """`prime_epochs` of the regularizers alone, then `epochs` of the task, with the regularizers
     added to its loss if `joint` and what the optimizer remembers of priming unless
@@ -110,10 +110,8 @@ def phases(
             "homeostasis primes without a bound; set homeostasis.upper.strength or "
             "homeostasis.lower.strength"
         )
-    if not 0 <= label_smoothing < 1:
-        raise Mistake(f"trainer.label_smoothing = {label_smoothing} must be below 1")
-    bounds = Objective(readout, upper, lower, label_smoothing=label_smoothing)
-    objective = bounds if joint else Objective(readout, label_smoothing=label_smoothing)
+    bounds = Objective(readout, upper, lower, loss=loss)
+    objective = bounds if joint else Objective(readout, loss=loss)
     task = Phase("task", objective, epochs, patience, stop_at_loss, fresh_optimizer)
     if not prime_epochs:
         return [task]
@@ -128,10 +126,11 @@ class Progress:
     """How far training got, and the weights of the best validation epoch; together with weights and
     optimizer all that a resume needs.
 
-    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies are those of
-    the validation split, but for `train_accuracy`, which like the cross-entropy `train_task` is the
-    mean over the last epoch as it was trained. `started`: the weights of each projection, by name,
-    as they were at its first gradient, if the optimizer's weight decay may have moved them before.
+    `epoch` and `phase_epoch` count finished epochs; `seconds` is their sum; accuracies, or what
+    else the loss is judged by, are those of the validation split, but for `train_accuracy`, which
+    like the loss `train_task` is that of the last epoch as it was trained. `started`: the weights
+    of each projection, by name, as they were at its first gradient, if the optimizer's weight decay
+    may have moved them before.
     `unmoved`: population -> why it did not move, where its gradient was followed.
     """
 
@@ -157,10 +156,11 @@ class Progress:
         """
         self.epoch += 1
         self.phase_epoch += 1
-        self.train_accuracy = trained.correct / trained.samples
+        loss = phase.objective.loss
+        self.train_accuracy = loss.score(trained.sums)
         self.train_task = trained.task / trained.samples
-        self.accuracy = validation.correct / validation.samples if validation else None
-        if phase.objective.task_weight and self._is_best():
+        self.accuracy = loss.score(validation.sums) if validation else None
+        if phase.objective.task_weight and self._is_best(loss.judged_by.sign):
             self.best_epoch, self.best_accuracy = self.epoch, self.accuracy
             self.best_weights = {
                 name: weight.to("cpu", copy=True) for name, weight in network.weights().items()
@@ -180,9 +180,11 @@ class Progress:
             if self._is_over(last):
                 self.phase, self.phase_epoch = len(phases), 0
 
-    def _is_best(self) -> bool:
+    def _is_best(self, sign: int) -> bool:
         accuracy, best = self.accuracy, self.best_accuracy
-        return accuracy is None or best is None or accuracy > best
+        if self.best_weights is None or accuracy is None or best is None:
+            return True
+        return sign * accuracy > sign * best
 
     def _is_over(self, phase: Phase) -> bool:
         waited = self.epoch - self.best_epoch
@@ -380,7 +382,7 @@ def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, fl
         f"{split}/loss": _loss(outcome, objective),
         f"{split}/task": outcome.task / outcome.samples,
         f"{split}/regularizer": outcome.regularizer / outcome.samples,
-        f"{split}/accuracy": outcome.correct / outcome.samples,
+        f"{split}/{objective.loss.judged_by.name}": objective.loss.score(outcome.sums),
     }
 
 

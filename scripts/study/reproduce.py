@@ -27,7 +27,7 @@ from fdi.study.measured import reference
 
 BIN = Path(sys.executable).parent
 WIDTH = 70  # characters of a claim
-NAMES = sorted({path.stem for path in EXPERIMENTS.glob("*.yaml")} - {"quickstart"})
+NAMES = sorted({path.stem for path in EXPERIMENTS.glob("*.yaml")} - {"quickstart", "recipe"})
 
 
 def main(words: list[str] | None = None) -> int:

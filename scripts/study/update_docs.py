@@ -15,8 +15,7 @@ from pages.claims import full, paper, short, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, mended, predicting, stepping, swamped
-from pages.first import first_picture
-from pages.gallery import FIRST, gallery
+from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
 from pages.headline import at_their_best, drawn, foretold, headline, random_networks
 from pages.images import convolutions, pooled, whole
@@ -110,10 +109,10 @@ MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 def main() -> int:
     measured = reference(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
-    first_picture(measured, PICTURES / FIRST)
-    long: dict[str, tuple[str, str, str]] = {}
+    long: Long = {}
     for page in PAGES:
-        page.write_text(written(page, measured, long))
+        fill = partial(filled, page=page, measured=measured, long=long)
+        page.write_text(MARKED.sub(fill, page.read_text()))
     (DOCS / filterable.PAGE).write_text(filterable.page(long))
     for file in sorted(EXPERIMENTS.glob("*.yaml")):
         file.write_text(head(file.stem, file.read_text()))
@@ -121,20 +120,20 @@ def main() -> int:
     return 0
 
 
-def written(page: Path, measured: Results, long: dict[str, tuple[str, str, str]]) -> str:
-    """The page with its tables filled; the `long` ones get a page of their own."""
-    text = page.read_text()
+Long = dict[str, tuple[str, str, str]]
+"""Name of a table too long for its page -> title, page, markdown."""
 
-    def filled(mark: re.Match[str]) -> str:
-        name = mark[1]
-        table = TABLES[name](measured) if name in TABLES else behind(name, measured)
-        if page.is_relative_to(DOCS) and filterable.long(table):
-            title = re.findall(r"^#+ (.*)$", text[: mark.start()], re.MULTILINE)[-1]
-            long[name] = title, str(page.relative_to(DOCS).with_suffix(".html")), table
-            table = filterable.link(name, table, "../" * (len(page.relative_to(DOCS).parts) - 1))
-        return f"<!-- table {name} -->\n{table}<!-- end -->\n"
 
-    return MARKED.sub(filled, text)
+def filled(mark: re.Match[str], page: Path, measured: Results, long: Long) -> str:
+    """A table between its marks on the page, or the link to it if it joins the `long` ones."""
+    name = mark[1]
+    table = TABLES[name](measured) if name in TABLES else behind(name, measured)
+    if page.is_relative_to(DOCS) and filterable.long(table):
+        title = re.findall(r"^#+ (.*)$", mark.string[: mark.start()], re.MULTILINE)[-1]
+        place = page.relative_to(DOCS)
+        long[name] = title, str(place.with_suffix(".html")), table
+        table = filterable.link(name, table, "../" * (len(place.parts) - 1))
+    return f"<!-- table {name} -->\n{table}<!-- end -->\n"
 
 
 if __name__ == "__main__":

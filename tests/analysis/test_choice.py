@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fdi.analysis.choice import Candidate, Plan, Question, Reached, mean, play, usual
+from fdi.config.metric import Metric
 
 VALUES = (5e-4, 1.5e-3, 5e-3, 1.5e-2, 5e-2, 1.5e-1)
 PLAN = Plan(VALUES, 1, Candidate(5e-3), epochs=15, short=3, keep=3, extend=2)
@@ -137,3 +138,35 @@ def test_means_keep_the_least_margin_and_what_failed():
     assert mean([reached(0.2, 5.0), reached(0.4, 2.0)])[0] == pytest.approx(0.3)
     assert mean([reached(0.2, 5.0), reached(0.4, 2.0)]).margin == 2.0
     assert not mean([Reached(0.0, math.inf, 2), Reached(0.12, 2.3, CLASSES)]).learns
+
+
+@pytest.mark.parametrize(
+    ("metric", "reached", "chosen"),
+    [
+        (Metric("R2"), {0.01: 0.2, 0.03: 0.7, 0.1: -3.0}, 0.03),
+        (Metric("sMAPE", lower=True), {0.01: 0.3, 0.03: 0.2, 0.1: 1.4}, 0.03),
+        (Metric("error", "", True), {0.01: 7.0, 0.03: 9.0, 0.1: 800.0}, 0.01),
+    ],
+)
+def test_a_value_is_chosen_by_what_runs_are_judged_by(metric, reached, chosen):
+    plan = Plan([*reached], 1, Candidate(0.1), 10, 2, 3, 0)
+
+    def reach(question):
+        value = min(reached, key=lambda step: abs(math.log(step / question[0].value)))
+        if question[0].value > 0.3:
+            return Reached(0.0, math.inf, 2)
+        return Reached(reached[value], 1.0, math.nan, math.inf, metric)
+
+    decision, _ = play(plan, reach)
+    assert decision.candidate is not None
+    assert (
+        reached[min(reached, key=lambda s: abs(math.log(s / decision.candidate.value)))]
+        == (reached[chosen])
+    )
+    assert metric.text(reached[chosen]) in decision.why
+
+
+def test_a_network_that_answers_the_mean_of_the_targets_is_at_chance():
+    assert Reached(0.01, 0.5, math.nan, metric=Metric("R2")).at_chance
+    assert not Reached(0.3, 0.5, math.nan, metric=Metric("R2")).at_chance
+    assert not Reached(1.2, 0.5, math.nan, metric=Metric("sMAPE", lower=True)).at_chance

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from fdi.analysis.collect import config_columns
-from fdi.analysis.contrasts import setting
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import own
-from fdi.study.circumstances import STANDARD, standard
+from fdi.study.circumstances import STANDARD
 from fdi.study.evidence import JOINT, KAIMING
 from fdi.study.measured import reference
 
@@ -133,7 +132,6 @@ AVERAGED = [
     ("findings", "stepping"),
     ("gradients", "reached"),
     ("gradients", "surrogates"),
-    ("gradients", "trials"),
     ("images", "convolutions"),
     ("lazy", "laziness"),
     ("lazy", "decaying"),
@@ -265,30 +263,3 @@ def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, wri
     assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
     assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]
     assert len(table) == 4
-
-
-def test_trials_of_several_lengths_have_a_row_each_and_no_other_network(page, write_run, tmp_path):
-    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-    images = STANDARD | {"dataset.encoding": "constant", "dataset.dt": 2e-3, "neuron.beta": None}
-    cells = [(50, 1e-16, 1e-6, 0.1), (250, 1e-16, 1e-3, 0.3), (250, 1e-36, 1e-3, 0.35)]
-    for steps, eps, gradient, accuracy in cells:
-        config = images | {"dataset.steps": steps, "optimizer.eps": eps}
-        given = {"rates": {"h1": 8.0, "h2": 8.0}}
-        for init, values in (("fluct", fluct), ("kaiming", KAIMING)):
-            floors = {"floor_steady": 0.1 * eps**0.5, "floor_noisy": eps**0.5}
-            layers = [{"population": "h1", "grad_task_max": gradient, "grad": 1.0} | floors]
-            layers.append({"population": "readout", "grad_task": 1.0, "grad": 1.0})
-            write_run(init, 0, accuracy, config=config | values, probe=layers, **given)
-    poisson = images | {"dataset.encoding": "poisson", "dataset.steps": 100, "optimizer.eps": 1e-16}
-    write_run("fluct", 0, 0.9, config=poisson | fluct, rates={"h1": 8.0})
-    table = rows(page("gradients").trials(own(tmp_path)))[2:]
-    assert [row[1:] for row in table[:3]] == [
-        ["kaiming", "1e-36", "0.5", "none", "1e+15", "35.0, n = 1"],
-        ["kaiming", "1e-16", "0.1", "none", "1e+02", "10.0, n = 1"],
-        ["kaiming", "1e-16", "0.5", "none", "1e+05", "30.0, n = 1"],
-    ]
-    assert [row[1] for row in table] == ["kaiming"] * 3 + ["fluct"] * 3
-    found: list[dict[Any, Any]] = standard(own(tmp_path).runs).to_dict("records")
-    named = {setting(run) for run in found}
-    assert len(named) == 3
-    assert all(any(f" in {trial:g} s, " in name for name in named) for trial in (0.1, 0.2, 0.5))

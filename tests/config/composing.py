@@ -25,6 +25,8 @@ def composed(*overrides: str) -> DictConfig:
     given = any(override.startswith("dataset.file=") for override in overrides)
     if not given and {f"dataset={name}" for name in BY_FILE} & set(overrides):
         overrides = (*overrides, "dataset.file=toy_TRAIN.ts")
+    if "init=from_run" in overrides:
+        overrides = (*overrides, "init.run=nowhere")
     config: DictConfig = pickle.loads(_pickled(overrides))
     HydraConfig.instance().set_config(config)
     return config

@@ -22,7 +22,7 @@ SMALL = ("floor", "which_step", "zoo")  # the others have hundreds of cells to c
             name, budget, marks=() if name in SMALL and budget == "laptop" else pytest.mark.slow
         )
         for name in options("experiment")
-        if name != "quickstart"
+        if name not in ("quickstart", "recipe")
         for budget in ("laptop", "paper")
     ],
 )

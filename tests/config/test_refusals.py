@@ -59,7 +59,8 @@ class Mode(Enum):
         ("trainer.epochs=-1", r"trainer\.epochs = -1 must be at least 1"),
         (
             "trainer.readout=mx",
-            r"trainer\.readout = mx is unknown; did you mean max\? choose one of last, max, mean",
+            r"trainer\.readout = mx is unknown; did you mean max\? "
+            r"choose one of every, last, max, mean",
         ),
         (
             "model.depth=abc",
@@ -98,7 +99,10 @@ class Mode(Enum):
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
         ("init=kaiming,fluct", r"init=kaiming,fluct has several values; add -m .*"),
         ("seed=range(3)", r"seed=range\(3\) has several values; add -m .*"),
-        ("experiment=quickstart", r"the experiment is a sweep over init=kaiming,fluct; add -m .*"),
+        (
+            "experiment=quickstart",
+            r"the experiment is a sweep over init=kaiming,fluct optimizer.lr=5e-3,2e-2; add -m .*",
+        ),
         ("hydra/launcher=cloud", r"hydra/launcher = cloud does not exist; choose one of basic.*"),
         ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
         ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),

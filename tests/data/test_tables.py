@@ -59,9 +59,11 @@ def test_the_next_process_maps_what_the_first_has_written(
     alone = load(digits_folder, binning=binning)
     assert first.checksum == alone.checksum == content(alone)
     monkeypatch.setenv("FDI_CACHE", str(home.parent))
-    written = {path: path.stat() for path in home.rglob("*") if path.suffix != ".lock"}
+    files = [path for path in home.rglob("*") if path.suffix != ".lock"]
+    written = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
     second = load(digits_folder, binning=binning)
-    assert {path: path.stat() for path in home.rglob("*") if path.suffix != ".lock"} == written
+    assert {path for path in home.rglob("*") if path.suffix != ".lock"} == {*files}
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files] == written
     assert second.checksum == alone.checksum == content(second)
     assert second.nu == alone.nu
     chosen = second.train.inputs

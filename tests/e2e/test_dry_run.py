@@ -80,7 +80,7 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run):
 
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run):
     lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
-    assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"]
+    assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"] * 2
 
 
 def test_a_kind_without_a_run_is_tried_for_some_steps(fdi_run, tmp_path, monkeypatch):

@@ -113,7 +113,7 @@ def test_early_stopping_is_told(fdi_run, tmp_path):
     words = (*TINY, "trainer.epochs=50", "trainer.patience=1")
     found = fdi_run(*words, "optimizer.lr=1e-9")  # no epoch is better than the first
     assert found.code == 0
-    assert "stopped after epoch 2 of 50: no better validation accuracy than in epoch 1" in found.out
+    assert "stopped after epoch 2 of 50: none was better on validation than epoch 1" in found.out
     _, run = recorded(tmp_path)
     assert run.result is not None
     assert (run.state, run.result["epochs"], run.result["best_epoch"]) == ("done", 2, 1)

@@ -81,7 +81,7 @@ RUN = [
     (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
     (["model.hidden=100000000000"], "the network does not fit into memory"),
     (["model=conv", "model.kernel=50", "model.padding=0"], "leaves no neuron"),
-    (["trainer.patience=1", "dataset.valid=0"], "trainer.patience = 1 waits for a better valid"),
+    (["trainer.patience=1", "dataset.valid=0"], "trainer.patience = 1 waits for a better epoch"),
     (["hydra/launcher=local"], "hydra/launcher=local is for sweeps; add -m, or leave it out"),
     ([*HDF5, "dataset.train_file={spikes}/other.h5"], "is no file within"),
     ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),

@@ -18,7 +18,7 @@ from fdi.engine.cuda.trial import compare
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.objective import CrossEntropy, LowerBound, Objective, UpperBound
 
 UNITS, CLASSES, DT = 9, 4, 2e-3
 KINDS = ("dense", "recurrent", "dale", "dale without recurrent excitation")
@@ -40,8 +40,8 @@ OBJECTIVES = [
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
     Objective("last", upper=UpperBound(0.5, 0.2, axes=1), task_weight=0.3),
     Objective("max", lower=LowerBound(1.0, 2.0), task_weight=0.0),
-    Objective("max", label_smoothing=0.1),
-    Objective("mean", UpperBound(0.1, 0.5), task_weight=0.5, label_smoothing=0.4),
+    Objective("max", loss=CrossEntropy(0.1)),
+    Objective("mean", UpperBound(0.1, 0.5), task_weight=0.5, loss=CrossEntropy(0.4)),
     Objective("mean", UpperBound(0.1, 0.5, norm=1), LowerBound(2.0, 1.0, norm=1)),
     Objective("mean", UpperBound(0.1, 0.5, layers=("h1",)), LowerBound(3.0, 2.0, None, 1)),
     Objective("mean", None, LowerBound(3.0, 2.0, axes=None, layers=("h2",)), task_weight=0.2),
@@ -205,7 +205,7 @@ def step_and_evaluate_equal_the_reference(make, case):
         engine.step(network, x, labels, objective),
         engine.evaluate(network, x, labels, objective),
     ):
-        assert (outcome.samples, outcome.correct) == (expected.samples, expected.correct)
+        assert (outcome.samples, *outcome.sums) == (expected.samples, *expected.sums)
         assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
         assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
         for name, counts in expected.counts.items():

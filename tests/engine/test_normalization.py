@@ -79,7 +79,7 @@ def assert_equal_to_the_reference(net: Network, engine: CpuEngine, *inputs: tupl
         for wanted, outcome in zip(*found):
             assert outcome.task == pytest.approx(wanted.task, rel=1e-9)
             assert outcome.regularizer == pytest.approx(wanted.regularizer, rel=1e-9, abs=1e-12)
-            assert outcome.correct == wanted.correct
+            assert outcome.sums[0] == wanted.sums[0]
             for name, counts in wanted.counts.items():
                 assert counts.sum() > 20, (i, name)
                 np.testing.assert_array_equal(outcome.counts[name], counts)

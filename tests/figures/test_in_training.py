@@ -50,7 +50,7 @@ def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed
     figure, axes = drawn(in_training, page)
     line = axes["probe/free_mean/h1"].lines[0]
     assert line.get_xdata().tolist() == [0, 2, 4]
-    assert "decoded (%)" in {panel.get_ylabel() for panel in axes.values()}
+    assert "decoded (%)" in {panel.get_title(loc="left") for panel in axes.values()}
     assert figure.texts
 
 

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, sheet, style, words
+from fdi.figures import learning_curves, marks, sheet, style, words
 from fdi.figures.learning_curves import data, panels
 from fdi.study import looks
 
@@ -82,8 +82,8 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
     write_run("fluct", 0, [0.1], hidden=128)
     write_run("fluct", 0, [0.1], model="recurrent")
     assert list(data(own(tmp_path))) == [
-        "randman_dense_hidden=64",
-        "randman_dense_hidden=128",
+        "randman_dense_hidden_64",
+        "randman_dense_hidden_128",
         "randman_recurrent",
     ]
 
@@ -92,21 +92,16 @@ def test_what_most_runs_have_goes_without_saying(write_run, tmp_path):
     for seed in range(3):
         write_run("fluct", seed, [0.1], hidden=64)
     write_run("fluct", 0, [0.1], hidden=128)
-    assert list(data(own(tmp_path))) == ["randman_dense", "randman_dense_hidden=128"]
+    assert list(data(own(tmp_path))) == ["randman_dense", "randman_dense_hidden_128"]
 
 
-@pytest.mark.parametrize(
-    ("populations", "rows"),
-    [(1, [1]), (2, [2]), (3, [3]), (4, [2, 2]), (5, [3]), (7, [3])],
-)
-def test_layout(write_run, tmp_path, populations, rows):
+@pytest.mark.parametrize("populations", [1, 2, 3, 4, 7])
+def test_layout(write_run, tmp_path, populations):
     names = [f"h{i}" for i in range(1, populations + 1)]
     write_run("fluct", 0, [0.1], populations=names)
-    mosaic = panels(data(own(tmp_path))["randman_dense"])
-    assert [len(set(row) - {"."}) for row in mosaic] == [2, *rows]
-    assert {len(row) for row in mosaic} == {6}
-    shown = names if populations < 5 else [names[0], names[populations // 2], names[-1]]
-    assert {f"rate/{name}" for name in shown} == {name for row in mosaic[1:] for name in row}
+    (row,) = panels(data(own(tmp_path))["randman_dense"])
+    shown = names if populations < 4 else [names[0], names[populations // 2], names[-1]]
+    assert list(dict.fromkeys(row))[2:] == [f"rate/{name}" for name in shown]
 
 
 def test_what_is_drawn(write_run, tmp_path, drawn):
@@ -120,11 +115,12 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
         style.color("kaiming"),
     ]
     np.testing.assert_allclose(valid.lines[0].get_ydata(), [10, 30, 41])
-    assert len(valid.containers) == 2, "an interval of three seeds, none of a single one"
+    bands = [len(band.get_paths()) for band in valid.collections]
+    assert bands == [1, 0], "an interval of three seeds, none of a single one"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "fluctuation-driven (n = 3)",
-        "Kaiming (n = 1)",
+        "fluctuation-driven",
+        "Kaiming",
     ]
     assert valid.get_ylim() == axes["train/accuracy"].get_ylim()
 
@@ -166,7 +162,7 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
     runs = [("fluct", seed, 0.5, 1, {key: joint}) for joint in (True, False) for seed in (0, 1)]
     page = data(results(runs))["randman_dense"]
     (title,) = page["title"].unique()
-    assert title.endswith(", fully connected network, 3 epochs, bounds on the activity")
+    assert title.endswith(", fully connected network, 3 epochs, bounds on activity")
     assert set(page["n"]) == {2}
 
 
@@ -174,7 +170,7 @@ def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
     page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
     details = figure.texts[1].get_text().replace("\n", " ")
-    assert details.endswith(", 10,000 samples, fully connected network, 3 epochs: one seed")
+    assert details.endswith(", 10,000 samples, fully connected network, 3 epochs; one seed")
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
@@ -188,19 +184,49 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     assert page["line"].nunique() == 6, "more would lie on one another"
     details = figure.texts[1].get_text().replace("\n", " ")
     assert "8 more initializations not drawn" in details
-    assert details.endswith("over n\N{NBSP}=\N{NBSP}2 to 3 seeds")
+    assert details.endswith("; n\N{NBSP}=\N{NBSP}2 to 3 seeds")
 
 
 @pytest.mark.parametrize(
     ("n", "text"),
     [
-        ([1, 1], "one seed"),
-        ([3, 3], "mean over n = 3 seeds"),
-        ([1, 3], "mean over n = 1 to 3 seeds; hollow: a single seed"),
+        ([1, 1], "one seed; marks: means of fewer than 3 seeds, without an interval"),
+        ([3, 3], "n = 3 seeds; marks: mean and 95 % interval"),
+        (
+            [1, 3],
+            "n = 1 to 3 seeds; marks: mean and 95 % interval; hollow: fewer than 3 seeds, no "
+            "interval",
+        ),
     ],
 )
-def test_a_single_seed_has_no_mean(n, text):
-    assert words.over(pd.Series(n), "mean") == text
+def test_few_seeds_have_no_interval(n, text):
+    seeds = pd.Series(n)
+    assert f"{words.over(seeds)}; {words.reading(seeds)}" == text
+
+
+def test_no_figure_draws_an_interval_of_fewer_than_three_seeds():
+    page = pd.DataFrame({"n": [1, 2, 3], "mean": 5.0, "low": 4.0, "high": 6.0})
+    assert sheet.plain(page)[["low", "high"]].notna().all(axis=1).tolist() == [False, False, True]
+
+
+RATES = {"optimizer._target_": "fdi.train.optimizers.SMORMS3", "optimizer.eps": 1e-16}
+
+
+def test_a_title_says_the_step_size_or_the_range_of_several():
+    runs = pd.DataFrame({**RATES, "optimizer.lr": [0.005, 0.05], "homeostasis.joint": False})
+    last = "eps 1e-16, no bounds on activity"
+    assert words.condition(runs.head(1)) == f"SMORMS3, step size 0.005, {last}"
+    assert words.condition(runs) == f"SMORMS3, step size 0.005 to 0.05, {last}"
+    assert words.condition(runs, ["optimizer.lr"]) == f"SMORMS3, {last}", "it is an axis"
+
+
+def test_labels_at_the_ends_of_lines_stand_apart():
+    _, axes = sheet.page([["a"]])
+    axes["a"].set_ylim(0, 1)
+    marks.ends(axes["a"], {"low": (0.0, "red"), "high": (1.0, "blue"), "next": (0.99, "black")})
+    places = {text.get_text(): text.get_position()[1] for text in axes["a"].texts}
+    assert places["high"] - places["next"] > 0.05
+    assert sorted(places, key=lambda label: places[label]) == ["low", "next", "high"]
 
 
 def test_shades_get_darker():

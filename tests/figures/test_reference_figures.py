@@ -17,13 +17,16 @@ from fdi.cli.figures import main
 from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
 from fdi.figures.report import explorer, table
+from fdi.figures.sweep import Sweep
 from fdi.study import speed
 from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
 LONG = ("learning_curves", "instead", "depth", "calibrated", "gain", "lazy", "homeostasis")
-NOT_MEASURED = ("regime_map", "restore", "which_step", "own_sweeps", "in_training")
+NOT_MEASURED = (  # in the reference
+    *("regime_map", "restore", "which_step", "own_sweeps", "in_training", "operations"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +46,25 @@ def test_simulated_states(name, drawn, measured):
 )
 def test_reference_runs(name, drawn, measured):
     drawn(FIGURES[name], max(FIGURES[name].data(measured).values(), key=len))
+
+
+def test_no_picture_is_there_twice(measured):
+    shown = [
+        (sweep.figure.x, frozenset(runs["path"]))
+        for sweep in FIGURES.values()
+        if isinstance(sweep, Sweep)
+        for _, runs in sweep.compared(measured)
+    ]
+    assert len(shown) == len({*shown}) > 10
+
+
+def test_every_picture_says_its_step_size_or_that_nothing_was_trained(measured):
+    """Those of training; `speed` and pages without a title are of none."""
+    for name, module in FIGURES.items():
+        for page in module.data(measured).values():
+            title = page["title"].iloc[0] if "title" in page else "before training"
+            axis = getattr(getattr(module, "figure", None), "x", "") == "optimizer.lr"
+            assert axis or re.search(r"step (size )?[\d.]|before training", title), (name, title)
 
 
 @pytest.mark.slow

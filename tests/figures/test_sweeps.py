@@ -181,7 +181,8 @@ def test_words_have_one_home():
 def test_no_accuracy_of_guesses_is_called_the_highest(guess, sentence):
     rows = pd.DataFrame({"x": [1, 2], "mean": [10.0, 40.0], "guess": guess, "init": "fluct"})
     said = Sentence([], [1, 2], lambda _, value: str(value))
-    assert RULES["highest"](rows.assign(quantity="accuracy"), said).startswith(sentence)
+    rows = rows.assign(quantity="accuracy", metric="accuracy (%)", better=1)
+    assert RULES["highest"](rows, said).startswith(sentence)
 
 
 def test_each_experiment_of_fdi_is_read():

@@ -18,6 +18,7 @@ def calibrated(response, sigma_u=1.0):
         layers=[[SimpleNamespace(name="h1")]],
         norms={"h1": "its spread is what is measured"},
         scale=lambda name, factor: weight.mul_(factor),
+        fixed={},
     )
 
     def measure(_):

@@ -91,17 +91,17 @@ def told(net, **options: Any) -> str:
 
 
 def test_the_verdict_speaks_of_the_state_and_of_the_optimizer():
-    assert told(network(0.1)).startswith("lif1 is silent, and its weights have almost no gradient")
-    assert "init" not in told(network(0.1)).replace("fdi.interop.initialize", "")
+    assert told(network(0.1)).startswith("lif1 is silent whether")
+    assert told(network(0.1)).endswith("fdi.recipe finds out, the step first")
     net = network()
     adam = torch.optim.Adam(net.parameters(), eps=10.0)
     said = told(net, loss=loss, optimizer=adam)
     assert re.search(r"gradient, \S+, is \S+ times below what Adam with eps=10 follows", said)
-    assert "lower its eps, or fdi.interop.initialize" in said
+    assert "lower its eps" in said
     assert "below what" not in told(net, loss=loss, optimizer=torch.optim.Adam(net.parameters()))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-9)
     said = told(net, loss=loss, optimizer=sgd)
-    assert re.search(r"one step of SGD with lr=1e-09 can move .*: raise its lr", said)
+    assert re.search(r"one step of SGD with lr=1e-09 can move ", said)
 
 
 def test_what_cannot_be_probed_is_said():
@@ -159,4 +159,5 @@ def test_the_page_says_what_its_code_prints(steps):
             exec(compile(code.replace("steps=30", f"steps={steps}"), PAGE.name, "exec"), names)
         assert words(out.getvalue()).split() == words(printed).split()
     if steps == 30:
-        assert names["losses"][-1] < 1.2 < 1.6 < names["losses"][0]
+        assert names["losses"][-1] > 1.6
+        assert names["found"].before < 0.5 < 0.9 < names["found"].after

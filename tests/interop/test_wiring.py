@@ -13,9 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, free_spread, steady_spread
-
-from fdi.interop import initialize
+from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, free_spread, initialize, steady_spread
 
 
 def poisson(steps: int = 150, samples: int = 64) -> torch.Tensor:
@@ -84,8 +82,8 @@ def test_the_neuron_of_a_layer_is_that_which_it_feeds():
     assert of(rows, "out").note == "left alone: no neuron follows"
 
 
-def test_without_a_run_only_a_chain_says_what_feeds_what():
-    with pytest.raises(ValueError, match=r"Net is not an nn\.Sequential, so .* give batch and sim"):
+def test_without_simulate_only_a_chain_says_how_it_runs():
+    with pytest.raises(ValueError, match=r"Net is not an nn\.Sequential with neurons .* give sim"):
         initialize(Net(), nu=NU, dt=DT)
     nested = nn.Sequential(nn.Sequential(nn.Linear(5, 8)), nn.Sequential(LIF(0.9)))
     assert initialize(nested, nu=NU, dt=DT)[0].neuron == "1.0 (LIF)"
@@ -101,8 +99,8 @@ def test_skip_connections_and_recurrence_get_their_shares():
     rows = drawn(net, alpha=0.8)
     variance = {name: of(rows, name).sigma_w ** 2 * n for name, n in SIZES.items()}
     assert {of(rows, name).neuron for name in SIZES} == {"lif2 (LIF)"}
-    assert variance["fc2"] == pytest.approx(variance["skip"])
-    assert variance["rec"] / sum(variance.values()) == pytest.approx(0.2)
+    assert variance["fc2"] == pytest.approx(variance["skip"], rel=0.05)
+    assert variance["rec"] / sum(variance.values()) == pytest.approx(0.2, rel=0.05)
     assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.05)
 
 
@@ -119,9 +117,7 @@ def test_what_reaches_a_neuron_without_weights_is_counted_or_named():
     drawn(net, sigma_u=1.0)
     assert spread(net, net.lif2) == pytest.approx(1, rel=0.05)
     net.currents = lambda x, first, last: net.fc2(first) + first[:, :60]
-    with pytest.raises(
-        ValueError, match=r"lif2 \(LIF\): what is not scaled \(lif1 \(LIF\)\) makes"
-    ):
+    with pytest.raises(ValueError, match=r"lif2: what is not scaled \(lif1\) makes"):
         drawn(net, sigma_u=1.0)
 
 
@@ -144,7 +140,7 @@ def test_weights_are_written_through_what_computes_them(how):
     weight = layer.weight.detach()
     kept = weight[weight != 0]
     assert row.fan_in == round(len(kept) / 80)
-    assert row.sigma_w == pytest.approx((row.fan_in * NU * DT / (1 - 0.9**2)) ** -0.5, rel=1e-3)
+    assert row.sigma_w == pytest.approx((row.fan_in * NU * DT / (1 - 0.9**2)) ** -0.5, rel=0.03)
     assert float(kept.std()) == pytest.approx(row.sigma_w, rel=0.03)
     assert not layer.bias.any()
 
@@ -171,7 +167,7 @@ def test_weights_that_are_not_kept_are_refused(how, kind):
     layer.eval()  # in training, reading it is a step of its power iteration
     before = layer.weight.detach().clone()
     network = nn.Sequential(layer, LIF(0.9), nn.Linear(80, 80), LIF(0.9))
-    with pytest.warns(UserWarning, match=rf"fdi.interop: 0 is not changed: {kind} does not keep"):
+    with pytest.warns(UserWarning, match=rf"not changed: 0 \({kind} does not keep"):
         first, second = initialize(network, nu=NU, dt=DT)
     assert (first.sigma_w, second.note) == (None, "")
     assert "does not keep weights" in first.note
@@ -183,7 +179,8 @@ def test_tied_weights_are_one_tensor_and_one_row():
     net.fc2.weight = net.fc1.weight
     net.currents = lambda x, first, last: net.fc2(first)
     net.forward = lambda spikes: [net.lif2(net.fc2(net.lif1(net.fc1(x)))) for x in spikes]
-    rows = drawn(net)
+    with pytest.warns(UserWarning, match=r"not changed: lif2 \(no weights are drawn for it"):
+        rows = drawn(net)
     assert [row.layer for row in rows if row.sigma_w] == ["fc1, fc2"]
     assert float(net.fc2.weight.detach().std()) == pytest.approx(rows[0].sigma_w, rel=0.03)
     assert "no weights are drawn for it" in of(rows, "lif2").note
@@ -218,7 +215,7 @@ def test_a_normalization_that_does_not_learn_or_cannot_be_scaled_is_told():
         drawn(net)
     net = Net()
     net.fc1 = nn.Sequential(net.fc1, nn.BatchNorm1d(80, affine=False))
-    with pytest.warns(UserWarning, match=r"fc1\.0 is not changed: .* has no gain \(affine=False\)"):
+    with pytest.warns(UserWarning, match=r"not changed: fc1\.1 .* has no gain \(affine=False\)"):
         rows = drawn(net)
     assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.021)
 
@@ -259,8 +256,6 @@ def test_batches_may_be_numpy_bfloat16_or_normalized_images():
     free = u.var(0, correction=0).mean().sqrt()
     assert float(free) == pytest.approx(0.8, rel=0.021)
     assert of(rows, "fc1").sigma_u == pytest.approx(float(free), rel=1e-4)
-    with pytest.raises(ValueError, match="other values than spikes; give simulate"):
-        initialize(nn.Sequential(nn.Linear(100, 5), LIF(0.9)), dt=DT, batch=images)
 
 
 def test_a_neuron_with_one_state_in_two_places_is_refused():
@@ -274,7 +269,8 @@ def test_a_neuron_with_one_state_in_two_places_is_refused():
 
     net.forward = forward
     net.fc1, net.fc2, net.out2 = nn.Linear(100, 60), nn.Linear(60, 60), nn.Linear(60, 60)
-    rows = drawn(net)
+    with pytest.warns(UserWarning, match=r"not changed: fc1 \(lif1 \(LIF\) is used in 2 places"):
+        rows = drawn(net)
     assert "lif1 (LIF) is used in 2 places with one state" in of(rows, "fc1").note
     assert (of(rows, "fc2").sigma_w, of(rows, "out2").neuron) == (None, "lif2 (LIF)")
 
@@ -354,8 +350,10 @@ def test_what_spikingjelly_has_that_is_not_measured_is_told_in_a_line():
     pytest.importorskip("spikingjelly")
     from spikingjelly.activation_based import functional, neuron
 
-    chain = nn.Sequential(nn.Linear(5, 8), neuron.PSN(4), nn.Linear(8, 8), neuron.LIFNode())
-    first, second = initialize(chain, nu=NU, dt=DT)
+    lif = neuron.LIFNode(step_mode="m")
+    chain = nn.Sequential(nn.Linear(5, 8), neuron.PSN(5), nn.Linear(8, 8), lif)
+    with pytest.warns(UserWarning, match=r"not changed: 0 \(1 \(PSN\): fdi does not know"):
+        first, second = initialize(chain, nu=NU, dt=DT)
     assert first.note == "left alone: 1 (PSN): fdi does not know how it integrates"
     assert second.sigma_w
 
@@ -372,6 +370,7 @@ def test_what_spikingjelly_has_that_is_not_measured_is_told_in_a_line():
                 self.lif2(self.attention(x, x, x)[0])
 
     spikes = torch.as_tensor(np.random.default_rng(0).random((60, 8, 20)) < 0.1).float()
-    rows = drawn(Attention(), spikes)
+    with pytest.warns(UserWarning, match=r"not changed: lif2 \(no weights|not changed: attention"):
+        rows = drawn(Attention(), spikes)
     assert of(rows, "fc").sigma_u == pytest.approx(1, rel=0.021)
     assert of(rows, "attention").note == "left alone: a MultiheadAttention, which fdi does not draw"

@@ -99,7 +99,7 @@ def test_errors_are_one_family_and_names_are_suggested():
         lambda: fdi.load("nowhere"),
         lambda: fdi.results("nowhere"),
         lambda: fdi.figures.draw("nothing"),
-        lambda: fdi.interop.initialize(torch.nn.Identity(), nu=5.0, dt=1e-3),
+        lambda: fdi.initialize(torch.nn.Identity(), batch=torch.zeros(1, 1, 1), dt=1e-3),
         lambda: fdi.init.psp_kernel_integrals(20e-3, 10e-3, dt=-1.0),
     ):
         with pytest.raises(fdi.Error) as error:

@@ -64,7 +64,7 @@ def test_a_loaded_run_tests_as_it_did(directory):
     inputs, labels = data.test.batch(np.arange(len(data.test)), np.random.default_rng(0))
     objective = build.training_phases(run.config, data, run.network)[-1].objective
     outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
-    assert outcome.correct / outcome.samples == run.result["test_accuracy_last"]
+    assert outcome.sums[0] / outcome.samples == run.result["test_accuracy_last"]
     assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
 
 

@@ -58,6 +58,7 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch, 
     monkeypatch.chdir(SCRIPTS.parent)
     monkeypatch.syspath_prepend(STUDY)
     import update_docs
+    from pages import filterable
 
     measured = reference(Path("results/reference"))
     for page in update_docs.PAGES:
@@ -65,9 +66,11 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch, 
         assert tables
         tables = [found for found in tables if (found[1] in OFTEN) is often]
         tables = [found for found in tables if found[1] not in SIMULATED]
-        assert [found[0] for found in tables] == [
-            update_docs.filled(found[1], measured) for found in tables
-        ]
+        long: Any = {}
+        filled = [update_docs.filled(found, page, measured, long) for found in tables]
+        assert [found[0] for found in tables] == filled
+        shelf = Path("docs", filterable.PAGE).read_text()
+        assert all(filterable.section(name, *of) in shelf for name, of in long.items())
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 from fdi.engine.cpu import loss
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.snn.objective import Objective, UpperBound
+from fdi.snn.objective import CrossEntropy, Objective, UpperBound
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Schedule, phases
 
@@ -107,7 +107,7 @@ def test_the_loss_written_by_hand_is_torchs_and_its_slope_the_difference_quotien
 ):
     classes, width, steps, label, weight, h = 5, 8, 7, 2, 0.3, 1e-6
     u = np.random.default_rng(0).normal(size=(steps + 1, width))
-    objective = Objective(readout, label_smoothing=smoothing)
+    objective = Objective(readout, loss=CrossEntropy(smoothing))
 
     def torchs(values: np.ndarray) -> float:
         logits = objective.logits(torch.from_numpy(values[1:, None, :classes]))
@@ -142,4 +142,4 @@ def test_equal_maxima_share_the_gradient_as_in_torch():
 
 def test_the_share_of_a_label_is_below_one():
     with pytest.raises(ValueError, match=r"^trainer.label_smoothing = 1.0 must be below 1$"):
-        phases(epochs=1, label_smoothing=1.0)
+        CrossEntropy(1.0)

@@ -151,7 +151,7 @@ class Batch:
             samples=len(self.labels),
             task=float(results.task.sum(dtype=np.float64)),
             regularizer=float(results.regularizer.sum(dtype=np.float64)),
-            correct=int((results.prediction == self.labels).sum()),
+            sums=np.array([(results.prediction == self.labels).sum(), len(self.labels)], float),
             counts=counts,
         )
 

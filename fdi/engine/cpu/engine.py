@@ -76,6 +76,8 @@ class CpuEngine(Engine):
         model = values.get("model")
         norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
         own = None if norm in _NORMS else f"model.norm={norm}"
+        if norm != "none" and own is None:
+            own = _by_autograd(values)
         return super().lacks(values) or own or only_autograd(values, learned_taus=True)
 
     def check(self, network: Network) -> None:
@@ -128,6 +130,12 @@ class CpuEngine(Engine):
     def evaluate(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
+        if not objective.by_hand(labels):
+            from fdi.engine.checks import check_labels
+            from fdi.engine.device import score
+
+            check_labels(network, inputs, labels)
+            return score(self.simulate(network, inputs), labels, objective)[1]
         batch = self._cut(network, inputs, labels, objective)
         self._compute(batch)
         return batch.outcome()
@@ -135,11 +143,32 @@ class CpuEngine(Engine):
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
-        batch = self._cut(network, inputs, labels, objective, train=True)
-        self._compute(batch)
+        if objective.by_hand(labels):
+            batch = self._cut(network, inputs, labels, objective, train=True)
+            self._compute(batch)
+            outcome = batch.outcome()
+        else:
+            batch, outcome = self._by_autograd(network, inputs, labels, objective)
         for name, gradient in batch.gradients().items():
             network.get_parameter(name).grad = gradient
-        return batch.outcome()
+        return outcome
+
+    def _by_autograd(
+        self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
+    ) -> tuple[Batch, Outcome]:
+        """A step whose loss torch differentiates to readout and spike counts."""
+        from fdi.engine.checks import check_labels, refused
+        from fdi.engine.device import score
+
+        if network.norms:
+            raise refused("cpu", "computes normalization with cross-entropy of one class alone")
+        check_labels(network, inputs, labels)
+        trial = self.trial(network, inputs)
+        outputs = [x.requires_grad_() for x in trial.outputs()]
+        loss, outcome = score(named(network, *outputs), labels, objective)
+        loss.backward()
+        given = [None if x.grad is None else x.grad.numpy() for x in outputs]
+        return self.differentiate(trial, *given), outcome
 
     def _cut(
         self,
@@ -184,6 +213,15 @@ class CpuEngine(Engine):
         if memory is None or memory.program.structure != structure(network):
             memory = self._memories[network] = Memory(network)
         return memory
+
+
+def _by_autograd(values: Mapping[str, Any]) -> str | None:
+    """What in a configuration asks torch for the gradient of the loss."""
+    objective, trainer = values.get("objective") or {}, values.get("trainer") or {}
+    target = str(objective.get("_target_", ".CrossEntropy"))
+    if not target.endswith(".CrossEntropy"):
+        return f"objective={target}"
+    return "trainer.readout=every" if trainer.get("readout") == "every" else None
 
 
 def named(network: Network, readout: Tensor, counts: Tensor) -> Activity:

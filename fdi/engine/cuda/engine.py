@@ -227,8 +227,8 @@ class CudaEngine(Engine):
             self._graph, self._ready = None, reads
         network.zero_grad(set_to_none=True)
         self._refuse_parts(network, self._samples(network, inputs.steps, batch), batch)
-        device = network.projections[0].weight.device
-        parts = ((inputs[p], targets(labels[p], device)) for p in self._parts(network, inputs))
+        weight = network.projections[0].weight
+        parts = ((inputs[p], targets(labels[p], weight)) for p in self._parts(network, inputs))
         found = (outcome(*adjoint(network, *p, objective, batch, self.kernels)) for p in parts)
         total = reduce(add, found)
         for weight in network.parameters():

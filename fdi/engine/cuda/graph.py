@@ -42,9 +42,10 @@ class Graph:
     def __init__(
         self, network: Network, inputs: Kept, labels: np.ndarray, objective: Objective, kernels: str
     ) -> None:
-        device = network.projections[0].weight.device
+        weight = network.projections[0].weight
+        device = weight.device
         self.alive = (network, inputs)
-        self.samples, self.labels = send(inputs.samples, device), targets(labels, device)
+        self.samples, self.labels = send(inputs.samples, device), targets(labels, weight)
         self.captured = torch.cuda.CUDAGraph()
         network.zero_grad(set_to_none=True)
         with torch.cuda.device(device), torch.cuda.graph(self.captured):
@@ -60,7 +61,7 @@ class Graph:
     def step(self, network: Network, inputs: Kept, labels: np.ndarray) -> Outcome:
         """Sets the gradient of every weight."""
         self.samples.copy_(send(inputs.samples, self.samples.device))
-        self.labels.copy_(targets(labels, self.samples.device))
+        self.labels.copy_(targets(labels, network.projections[0].weight))
         self.captured.replay()
         for weight, gradient in zip(network.parameters(), self.gradients):
             weight.grad = gradient

@@ -31,7 +31,7 @@ class Fdi(Learner):
         return outcome.task / outcome.samples
 
     def correct(self, batch: tuple[Events, np.ndarray]) -> int:
-        return self.engine.evaluate(self.network, *batch, self.objective).correct
+        return int(self.engine.evaluate(self.network, *batch, self.objective).sums[0])
 
 
 def fdi(work: dict) -> Fdi:

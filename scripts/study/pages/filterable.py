@@ -66,18 +66,18 @@ def link(name: str, table: str, up: str) -> str:
     return f"[{rows(table)} rows, to filter]({up}{PAGE}#{name})\n"
 
 
-def _html(text: str) -> str:
+def section(name: str, title: str, source: str, text: str) -> str:
+    """That of one table."""
     linked = re.sub(r"\]\(([\w/-]+)\.md", r"](\1.html", text)
-    return markdown.markdown(linked, extensions=["tables"])
+    return (
+        f'<section id="{name}" data-title="{escape(title)}"><h2><a href="{source}">{escape(title)}'
+        f"</a></h2>\n{markdown.markdown(linked, extensions=['tables'])}</section>\n"
+    )
 
 
 def page(tables: Mapping[str, tuple[str, str, str]]) -> str:
     """The page; `tables`: name -> title, the page that speaks of it, its markdown."""
-    sections = "".join(
-        f'<section id="{name}" data-title="{escape(title)}"><h2><a href="{source}">{escape(title)}'
-        f"</a></h2>\n{_html(text)}</section>\n"
-        for name, (title, source, text) in tables.items()
-    )
+    sections = "".join(section(name, *of) for name, of in tables.items())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>fdi: all tables'
         '</title><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -13,7 +13,6 @@ from fdi.figures import words
 from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
 OWN_SWEEPS = "own_sweeps"  # shows nothing of the reference
-FIRST = "first.png"  # of the README
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
 
@@ -32,13 +31,13 @@ QUESTIONS = {
         "regime_map",
         "learning_curves",
     ),
-    "Does the theory hold?": ("membrane", "regimes", "states", "calibrated"),
+    "Does the theory hold?": ("membrane", "regimes", "states", "calibrated", "in_training"),
     "Is it the optimizer?": ("floor", "gradients", "learning_rate", "which_step"),
     "Is it the bounds on the activity?": ("bounds", "homeostasis", "restore"),
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
     "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
-    "What happens in a trial, and how fast is it?": ("snapshot", "speed"),
+    "What happens in a trial, and how fast is it?": ("snapshot", "speed", "operations"),
 }
 REST = "And else"
 
@@ -48,7 +47,7 @@ def gallery(measured: Results, pictures: Path) -> str:
     pictures.mkdir(exist_ok=True)
     page = "\n".join([HEAD, *_sections(measured, pictures)])
     for picture in pictures.glob("*.png"):
-        if f'/{picture.name}"' not in page and picture.name != FIRST:
+        if f'/{picture.name}"' not in page:
             picture.unlink()
     return page
 

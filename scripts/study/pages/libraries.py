@@ -18,11 +18,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fdi import initialize
 from fdi.analysis.results import Results
 from fdi.init import fluctuation_driven_normal_
 from fdi.init.theory import psp_kernel, psp_kernel_integrals, trial
 from fdi.init.theory import spread as spread_of
-from fdi.interop import initialize, probe
+from fdi.interop import probe
 from pages.tables import markdown
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "snntorch_init.py"
@@ -137,8 +138,8 @@ def spreads(name: str) -> dict[str, float]:
         for weight in (p for p in network.parameters() if p.ndim == 2):
             nn.init.normal_(weight, 0.0, (weight.shape[1] * NU * eps_hat) ** -0.5)
         found[f"#457, {mode}"] = spread()
-    initialize(network, nu=NU, dt=DT)
+    initialize(network, "fluct", nu=NU, batch=spikes, dt=DT)
     found["fdi"] = spread()
-    initialize(network, dt=DT, batch=spikes, simulate=run_trial)
+    initialize(network, batch=spikes, dt=DT)
     found["fdi, calibrated"] = spread()
     return found

@@ -30,7 +30,8 @@ def simulate() -> pd.DataFrame:
     """Columns moment (before, after), part, unit, x (s), y.
 
     Parts: input and hidden (rasters, y unit), potential (of some hidden neurons, units of theta),
-    readout (of each class), label (y: the class of the sample).
+    readout (of each class), label (y: the class of the sample), optimizer.lr and
+    optimizer.eps (y).
     """
     data = randman(**_arguments(), seed=SEED)
     network = dense(data.shape, data.classes, data.steps, data.dt)
@@ -47,7 +48,11 @@ def simulate() -> pd.DataFrame:
         Progress(),
         duration=data.steps * data.dt,
     )
-    return pd.concat([*before, *_trial("after", network, data)], ignore_index=True)
+    trained = [
+        rows([0], value, part=f"optimizer.{key}", unit=0).assign(moment="after")
+        for key, value in (("lr", 5e-3), ("eps", 1e-16))  # the optimizer's defaults
+    ]
+    return pd.concat([*before, *_trial("after", network, data), *trained], ignore_index=True)
 
 
 def _trial(moment: str, network: Network, data: Dataset) -> list[pd.DataFrame]:

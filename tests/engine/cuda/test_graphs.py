@@ -51,7 +51,7 @@ def trained(net, x, labels, objectives, graphs: bool, kernels: Any):
                 pretend.COUNT.kernels = pretend.COUNT.waits = 0
                 outcome = mine.step(net, kept.take(at), labels[at], objective)
                 launches = pretend.COUNT.kernels, pretend.COUNT.waits
-                found.append((outcome.task, outcome.correct, *gradients(net)))
+                found.append((outcome.task, *outcome.sums, *gradients(net)))
                 optimizer.step()
     return found, launches
 

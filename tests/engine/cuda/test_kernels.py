@@ -227,7 +227,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
     engine = CudaEngine(memory=2.5 * need(net, STEPS) / 2**30)
     assert "in 4 parts of 2 samples" in engine.outline(net, STEPS, 7)[0]
     outcome = engine.step(net, x, labels, OBJECTIVE)
-    assert (outcome.samples, outcome.correct) == (7, whole.correct)
+    assert (outcome.samples, *outcome.sums) == (7, *whole.sums)
     for got, want in zip(gradients(net), wanted):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
     with pytest.raises(ValueError, match=r"a sample of 9 steps needs .* raise engine\.memory"):

@@ -1,0 +1,67 @@
+"""What runs are judged by: a number of their readout, with a unit and a direction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class Metric(NamedTuple):
+    """`unit` "%": a share, shown as 100 times the number; `lower`: the lower the better."""
+
+    name: str = "accuracy"
+    unit: str = "%"
+    lower: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.title}{', lower is better' * self.lower}"
+
+    @property
+    def title(self) -> str:
+        """Name and unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+    @property
+    def scale(self) -> float:
+        """From a number to what is shown of it."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    @property
+    def sign(self) -> int:
+        """Of a difference that is an improvement."""
+        return -1 if self.lower else 1
+
+    def near(self, best: Any, share: float) -> Any:
+        """What counts as reached where `best` was: that `share` of it."""
+        return best / share if self.lower else best * share
+
+    def key(self, of_accuracy: str) -> str:
+        """The name that a number has, by that of the same number of an accuracy."""
+        return of_accuracy.replace("accuracy", self.name)
+
+    def text(self, value: float | None) -> str:
+        """A value of it in words: 93.1 %."""
+        if value is None:
+            return "-"
+        number = format(self.scale * value, ".1f" if self.unit == "%" else ".3g")
+        return f"{number} {self.unit}".strip()
+
+
+ACCURACY = Metric()
+
+
+def of_result(result: Mapping[str, Any]) -> Metric:
+    """That of the result of a run."""
+    return Metric(**result.get("metric", {}))
+
+
+def of_rows(texts: Iterable[Any]) -> Metric:
+    """The one that tables call so, an accuracy where they say nothing; of several, the first by
+    name.
+    """
+    said = sorted({text for text in texts if isinstance(text, str)})
+    if not said:
+        return ACCURACY
+    name, unit, lower = re.fullmatch(r"(.*?)(?: \((.*)\))?(, lower is better)?", said[0]).groups()  # type: ignore[union-attr] # it matches any text
+    return Metric(name, unit or "", bool(lower))

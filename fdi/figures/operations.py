@@ -1,0 +1,85 @@
+"""What an initial state reaches, and what the trained network costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from fdi.analysis.collect import ACCURACY, Page, Runs, metric_of
+from fdi.analysis.conditions import condition_columns, groups
+from fdi.analysis.contrasts import STATISTICS, moments
+from fdi.analysis.derived import OPERATIONS
+from fdi.analysis.results import Results
+from fdi.analysis.statistics import PERCENT
+from fdi.figures import marks, sheet, style, words
+from fdi.figures.sweeps import best_set, source, usual
+
+PLACE, TITLE = 10.7, "What is reached, and what it costs"
+ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
+NEEDS = "finished runs of at least two initializations"
+COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
+SIZE = (style.COLUMN, 1.8)
+
+
+def data(results: Results) -> dict[str, Page]:
+    """Page -> a row per initialization: init, mean, low, high and n of what it is judged by, x,
+    x_low and x_high of the operations, metric, finding, title, source.
+    """
+    done = results.runs[results.runs["state"] == "done"]
+    known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
+    pages = {}
+    for (dataset, model), group in groups(known, ["dataset", "model"]):
+        varied = condition_columns(group)[2:]
+        others = [name for name in varied if not f"{name}.".startswith("init.")]
+        runs = usual(best_set(group, others))
+        if runs["init"].nunique() < 2:
+            continue
+        table = _table(runs)
+        pages[f"{dataset}_{model}"] = table.assign(
+            metric=metric_of(runs).title,
+            finding=_finding(table),
+            title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
+            source=source(runs),
+        )
+    return pages
+
+
+def _table(runs: Runs) -> pd.DataFrame:
+    reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
+    cost = moments(runs, ["init"], OPERATIONS)[["init", *STATISTICS]]
+    named = {"mean": "x", "low": "x_low", "high": "x_high"}
+    return reached.merge(cost.rename(columns=named)[["init", *named.values()]], on="init")
+
+
+def _finding(table: pd.DataFrame) -> str:
+    """Which initial state ends with the fewest operations."""
+    order = table.sort_values("x")
+    least, most = order.iloc[0], order.iloc[-1]
+    overlap = " (intervals overlap)" * bool(most["x_low"] <= least["x_high"])
+    return (
+        f"{words.init(least['init'])}: {least['x']:,.0f} operations per sample, "
+        f"{words.init(most['init'])} {most['x']:,.0f}{overlap}"
+    )
+
+
+def panels(page: Page) -> list[list[str]]:
+    """The only one."""
+    return [["reached"]]
+
+
+def draw(page: Page, axes: Mapping[str, Axes]) -> None:
+    """A mark for each initialization, with its intervals both ways."""
+    panel, handles = axes["reached"], []
+    for init, row in groups(page, "init", sort=False):
+        look = style.look(init, line=False)
+        marks.points(panel, row, look)
+        low, high = row["x"] - row["x_low"], row["x_high"] - row["x"]
+        reach = np.nan_to_num(np.clip([low, high], 0, None))
+        panel.errorbar(row["x"], row["mean"], xerr=reach, color=look["color"], elinewidth=0.8)
+        handles.append(sheet.entry(look, words.init(init), row["n"]))
+    panel.set_xlabel("synaptic operations per sample")
+    panel.set_title(f"test {page['metric'].iloc[0]}")
+    sheet.head(axes, handles, page)

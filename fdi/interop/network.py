@@ -1,0 +1,356 @@
+"""Networks of fdi and of other libraries under the same nouns: what strategies, the calibration and
+the probe see of them, and how a batch is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fdi.config import Mistake
+from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
+from fdi.init.strategy import measured_spread
+from fdi.init.theory import Response, response, spread, trial
+from fdi.interop.currents import Recording, moments
+from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
+from fdi.interop.wiring import (
+    DATA,
+    Norm,
+    Other,
+    Population,
+    Weights,
+    Wiring,
+    follow,
+    origins,
+)
+from fdi.snn.network import INPUT, Activity, Network
+
+Simulate = Callable[[Any], Any]
+Part = Weights | Norm | Other
+CLOSE = 1e-3  # between the mean squares of two signals that are the same
+
+
+@dataclass(eq=False)
+class Foreign:
+    """A network of another library as strategies see a fdi.snn.network.Network.
+
+    `layers`: the populations whose weights are drawn, in the order in which they are called.
+    `norms`: what normalizes their input. `fixed`: names of what else reaches them. `left`: what is
+    not drawn, for which population, and why.
+    """
+
+    dt: float
+    wiring: Wiring
+    layers: list[tuple[Population]] = field(default_factory=list)
+    projections: list[Weights] = field(default_factory=list)
+    norms: dict[str, list[Norm]] = field(default_factory=dict)
+    fixed: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[Part | Population, tuple[Population | None, str]] = field(default_factory=dict)
+    readout: Population = field(default_factory=lambda: Population("readout", nn.Identity()))
+
+    @property
+    def hidden(self) -> list[Population]:
+        return [population for (population,) in self.layers]
+
+    def afferents(self, target: str) -> list[Weights]:
+        return [weights for weights in self.projections if weights.target == target]
+
+    def up_to(self, depth: int) -> Foreign:
+        return replace(self, layers=self.layers[:depth])
+
+    @torch.no_grad()
+    def scale(self, population: str, factor: float) -> None:
+        """The gains of its normalizations, and weights without one."""
+        norms = self.norms.get(population, [])
+        for norm in norms:
+            norm.gain.mul_(factor)
+        for weights in self.afferents(population):
+            if not any(weights in norm.weights for norm in norms):
+                weights.weight.mul_(factor)
+
+    def leave(self, part: Part, population: Population | None, reason: str) -> None:
+        if reason:
+            self.left[part] = population, reason
+            for weights in part.weights if isinstance(part, Norm) else ():
+                self.leave(weights, population, reason)
+
+    def take(self, part: Part, population: Population) -> bool:
+        """Whether a part is drawn for a population."""
+        if why := population.reason or part.refusal():
+            self.leave(part, population, why)
+            return False
+        part.target = population.name
+        return True
+
+    @property
+    def sends_back(self) -> bool:
+        """Whether weights carry what populations above emit."""
+        return any(w.recurrent and w.source != w.target for w in self.projections)
+
+    @torch.no_grad()
+    def rest(self) -> None:
+        """Gains of 1 and biases of 0 of its normalizations."""
+        for norm in (norm for norms in self.norms.values() for norm in norms):
+            norm.gain.fill_(1.0)
+            if isinstance(bias := getattr(norm.layer, "bias", None), Tensor):
+                bias.zero_()
+
+    def write(self) -> None:
+        """Put what is drawn where the library keeps it."""
+        names = [population.name for population in self.hidden]
+        for weights in self.projections:
+            if weights.target in names:
+                weights.write()
+
+
+class Seen(NamedTuple):
+    """A network with a batch: `measure` simulates it, see fdi.init.strategy.draw; `nu`: rate of the
+    input in Hz; `analogue`: it is none of spikes.
+    """
+
+    network: Any
+    measure: Callable[[Any], Activity]
+    nu: float
+    analogue: bool
+
+    def spread(self, population: Any, activity: Activity) -> float:
+        """The measured sigma_U of a population in units of theta."""
+        analogue = self.analogue and self.hears_input(population)
+        found = measured_spread(self.network, population, activity, analogue)
+        return found / population.neuron.theta
+
+    def hears_input(self, population: Any) -> bool:
+        if isinstance(population, Population):
+            return DATA in origins(population.sources)
+        return any(p.source == INPUT for p in self.network.afferents(population.name))
+
+
+def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
+    """A network of fdi, for a tensor or array [T, B, *shape] or an input of fdi.data.inputs."""
+    if isinstance(batch, Events | Frames | Constant):
+        analogue, x = batch.analogue, batch.dense(np.float64)
+    else:
+        batch = torch.as_tensor(batch)
+        analogue, x = is_analogue(batch, kind), batch.detach().cpu().double().numpy()
+    first, dt = network.hidden[0].neuron, network.dt
+    nu = float(x.mean()) / dt
+    if analogue and first.tau_shape is not None:
+        raise Mistake(
+            "the neurons have time constants of their own (tau_shape), and an analogue input has "
+            "another rate for each; give it as spikes"
+        )
+    if analogue:
+        kernel = response(first.tau_mem, first.tau_syn[0], dt)
+        nu = equal_rate(torch.from_numpy(np.array(x)), kernel, dt, analogue)
+        if not nu > 0:
+            raise Mistake(
+                "the input is the same in all samples and steps, so no weights make a potential "
+                "fluctuate; check the data"
+            )
+    return Seen(network, lambda below: below.activity(batch, ("moments",)), nu, analogue)
+
+
+def foreign(
+    module: nn.Module, batch: Tensor, simulate: Simulate | None, dt: float, kind: Kind | None
+) -> Seen:
+    """A network of snnTorch, Norse, SpikingJelly or Sinabs, as a trial shows it."""
+    run, analogue = running(module, batch, simulate), is_analogue(batch, kind)
+    network = followed(module, batch, run, dt)
+    x = batch.detach().double()
+    power = float(x.square().mean())
+    for population in network.wiring.populations:
+        _plan(network, population, None if analogue else power)
+    for part in network.wiring.layers:
+        if not part.target and part not in network.left:
+            network.leave(part, None, _unreached(part, network.wiring))
+
+    def measured(below: Foreign) -> Activity:
+        below.write()
+        last = below.hidden[-1].name
+        heard = [
+            w for w in below.projections if (w.altered and w.target == last) or w.source == last
+        ]
+        with torch.no_grad(), Recording(below.hidden, heard) as recording:
+            run()
+        return activity_of(below, recording, heard, analogue)
+
+    return Seen(network, measured, (power if analogue else float(x.mean())) / dt, analogue)
+
+
+def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float) -> Foreign:
+    """What reaches what, and the responses of its neurons; no layers yet."""
+    with torch.no_grad():
+        network = Foreign(dt, follow(module, batch, run))
+    for population in network.wiring.populations:
+        _measure(population, network)
+    return network
+
+
+def activity_of(
+    network: Foreign, recording: Recording, heard: list[Weights], analogue: bool
+) -> Activity:
+    """What a trial leaves behind; `passed`: what the weights `heard`, as spikes of equal rate."""
+    counts, found, current = {}, {}, torch.empty(0, 0)
+    for p in network.hidden:
+        current, counts[p.name] = recording.current(p), recording.spikes(p).sum(0)
+        found[p.name] = moments(current, p.neuron, p.neurons)
+    passed = dict(counts)
+    targets = {p.name: p for p in network.wiring.populations}
+    for w in heard:
+        target = targets[w.target]
+        x = recording.heard(w, target, current)
+        hears_data = DATA in origins(w.upstream)
+        if x is not None:
+            rate = equal_rate(x, target.neuron.kernel, network.dt, analogue and hears_data)
+        elif w.source in counts:
+            continue
+        else:  # as if it were white noise
+            rate = w.power / network.dt
+        passed[w.name] = torch.tensor(rate * network.dt * len(current), dtype=torch.float64)
+    return Activity(torch.empty(len(current), 0), counts, moments=found, passed=passed)
+
+
+def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> float:
+    """The rate in Hz of a signal [T, B, ...] of spikes, or else that of spikes that spread a
+    potential as much as it does.
+    """
+    if bool(((x == 0) | (x == 1)).all()):
+        return float(x.double().mean()) / dt
+    square = float(np.square(kernel).sum())
+    m = moments(x, Response(0.0, 0.0, 1.0, None, None, kernel))
+    of = trial(kernel, len(x))
+    return spread(m.free_mean, m.free_temporal, m.free_across, of, analogue) ** 2 / (square * dt)
+
+
+def is_analogue(data: Tensor, kind: Kind | None) -> bool:
+    """Whether a batch of this kind, or of that which is certain, is none of spikes."""
+    return kind_of(data.detach().float().cpu().numpy(), kind, "the batch", "kind") != "spikes"
+
+
+def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Callable[[], Any]:
+    """A trial that leaves the random numbers of others alone, uncompiled: compiled code calls no
+    hooks.
+    """
+    given = partial(trial_of, module) if simulate is None else simulate
+
+    def run() -> Any:
+        devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+            return given(batch)
+
+    return run
+
+
+def trial_of(module: nn.Module, batch: Tensor) -> Any:
+    """A trial of an nn.Sequential from a fresh state."""
+    neurons = [part for part in module.modules() if library(part)]
+    if not isinstance(module, nn.Sequential) or not neurons:
+        raise Mistake(
+            f"{type(module).__name__} is not an nn.Sequential with neurons of snnTorch, Norse, "
+            f"SpikingJelly or Sinabs, so how a trial of it runs is not known; give simulate(batch)"
+        )
+    for neuron in neurons:
+        reset(neuron)
+    axis = over_time(neurons[0])
+    try:
+        if axis is not None:
+            x = batch.swapaxes(0, axis)
+            return module(x.flatten(0, 1) if hasattr(neurons[0], "num_timesteps") else x)
+        outputs, state = [], None
+        for x in batch:
+            if library(neurons[0]) == "norse":
+                x, state = module(x, state)
+            else:
+                x = module(x)
+            outputs.append(x)
+        return outputs
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        line = str(error).strip().partition("\n")[0]
+        raise Mistake(
+            f"a trial of the nn.Sequential failed ({line}); give simulate(batch)"
+        ) from error
+
+
+def _measure(population: Population, network: Foreign) -> None:
+    """What an impulse shows of its neuron, or why nothing."""
+    if population.reason:
+        return
+    try:
+        population.neuron = measure(population.module, network.dt)
+    except Unmeasurable as error:
+        population.reason = f"{population.label}: {error}"
+        population.spiking = not isinstance(error, NotSpiking)
+        return
+    each = population.neuron.each
+    population.neurons = each or (population.neuron,)
+    if each and population.units != (len(each),):
+        population.reason = f"{population.label}: its constants are not one for each neuron"
+
+
+def _plan(network: Foreign, population: Population, power: float | None) -> None:
+    """What of a population's afferents is drawn for it. `power`: mean square of a batch of
+    spikes.
+    """
+    parts: list[Part] = network.wiring.afferents(population)
+    inside = any(not w.inside for w in population.own)
+    if inside and not population.reason:
+        for part in parts:
+            network.leave(part, None, f"{population.label} has input weights of its own")
+        parts = []
+    new = [p for p in (*parts, *population.own) if not p.target and p not in network.left]
+    scaled = [part for part in new if network.take(part, population)]
+    if not scaled:
+        if not population.reason and not new:
+            why = "no weights are drawn for it, so its spread is what it gets"
+            network.left[population] = population, why
+        return
+    norms = [part for part in scaled if isinstance(part, Norm)]
+    behind = [w for norm in norms for w in norm.weights if not w.target]
+    drawn = [w for w in scaled if isinstance(w, Weights)]
+    drawn += [w for w in behind if network.take(w, population)]
+    for w in drawn:
+        _locate(w, network, population, power)
+    network.projections += drawn
+    network.norms |= {population.name: norms} if norms else {}
+    others = () if inside else population.sources.difference(scaled)
+    network.fixed[population.name] = sorted(source.name for source in others)
+    network.layers.append((population,))
+
+
+def _locate(w: Weights, network: Foreign, population: Population, power: float | None) -> None:
+    """Where the input of weights comes from, and whether it is what is sent there."""
+    order = network.wiring.populations
+    before = order[: order.index(population)]
+    found = origins(w.upstream)
+    below = [p for p in before if p in found]
+    w.recurrent = w.inside or not (below or DATA in found)
+    if w.recurrent:
+        above = [p for p in order if p in found and p is not population]
+        w.source = population.name if w.inside or population in found else above[0].name
+        return
+    w.source = INPUT if DATA in found else below[-1].name
+    plain = {DATA, *network.hidden}
+    same = power is not None and abs(w.power - power) <= CLOSE * power
+    same = same or w in population.own
+    w.altered = not w.upstream <= plain or (DATA in w.upstream and not same)
+
+
+def _unreached(part: Part, wiring: Wiring) -> str:
+    """Why a part reaches no neuron."""
+    if isinstance(part, Other):
+        return part.reason
+    if not part.upstream:
+        return "it is not called when the batch is simulated"
+    for other in wiring.layers:
+        if part in other.upstream:
+            if isinstance(other, Norm):
+                return f"no neuron follows {other.name}"
+            kind = type(other.layers[0]).__name__ if isinstance(other, Weights) else other.kind
+            return f"{other.name} ({kind}) follows, not a neuron"
+    return "no neuron follows"

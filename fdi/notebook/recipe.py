@@ -1,0 +1,345 @@
+"""A recipe for a network that does not learn, from Python: for one of fdi's own by words, as
+`fdi-run experiment=recipe`; and for anybody's network and training loop in torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from fdi.analysis.choice import Reached
+from fdi.analysis.recipe import AS_IT_IS, EPS, STEP, TRIALS, Candidate, Change, Plan, Rule
+from fdi.config import Mistake
+from fdi.init.probe import floor
+
+FLOORS = (1e-16, 1e-24, 1e-30)  # of eps; in float32 the square of what lies below 1e-23 is 0
+SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
+GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
+SIZE, STATE = "size of the weights", "initial state"
+INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
+PARTS = 5  # of the samples: one to choose by, one to prove it
+SEARCH, PROOF = 1000, 0  # seeds of the order of batches
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass
+class Recipe:
+    """What was found: `state` and `cause`, see fdi.analysis.recipe.Finding; `lines`, which do it;
+    the accuracies of a whole training `before` and `after`, None without one; what it left `open`;
+    `curves`, name -> validation accuracy by epoch; `folder`: where one of fdi's own is kept.
+    """
+
+    state: str
+    cause: str
+    lines: list[str]
+    before: float | None
+    after: float | None
+    open: list[str]
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    folder: Path | None = None
+    make: Callable[[], None] | None = None
+
+    def apply(self) -> None:
+        """Make the change in the network and its optimizer. Raises fdi.Mistake for one of fdi's
+        own, whose lines are commands.
+        """
+        if self.make is None:
+            raise Mistake("this recipe is a command; give its lines to fdi.run")
+        self.make()
+
+    def __str__(self) -> str:
+        proof = []
+        if self.before is not None and self.after is not None:
+            worse = ": not borne out" * (self.after <= self.before)
+            proof = [
+                f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after{worse}"
+            ]
+        rest = [f"open: {line}" for line in self.open]
+        recipe = [f"recipe: {line}" for line in self.lines]
+        return "\n".join([f"cause: {self.cause}", *recipe, *proof, *rest])
+
+
+def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
+    """The single change that makes a network learn, the cheapest first: by short trainings, proven
+    by two whole ones.
+
+        fdi.recipe("dataset=randman", "model.depth=3", init="kaiming")
+        fdi.recipe(network, loader, simulate=run_trial, optimizer=optimizer, dt=1e-3)
+
+    Words and keywords are those of `fdi.run`, and so are the trainings. For a network of torch see
+    `of_network`. Raises fdi.Mistake.
+    """
+    if of and not isinstance(of[0], str):
+        return of_network(*of, **(values if data is None else values | {"data": data}))
+    from fdi.notebook.calls import of_words  # pandas and Hydra: only where there are words
+
+    content, folder = of_words(*of, data=data, **values)
+    proof = content["proof"]
+    reached = {
+        name: float(np.mean([run["accuracy"] for run in proof[name]]))
+        for name in proof
+        if all(run["accuracy"] is not None for run in proof[name])
+    }
+    return Recipe(
+        content["state"],
+        content["why"],
+        content["lines"],
+        reached.get("before"),
+        reached.get("after"),
+        content["open"],
+        folder=folder,
+    )
+
+
+def of_network(
+    network: nn.Module | Sequence[Tensor],
+    data: Batch | Iterable[Batch],
+    *,
+    simulate: Callable[[Tensor], Tensor],
+    optimizer: Optimizer,
+    loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    epochs: int = 10,
+    test: Batch | Iterable[Batch] | None = None,
+    trainings: float = 1.0,
+    dt: float | None = None,
+) -> Recipe:
+    """A recipe for a network in its own training loop: an nn.Module, or the tensors of a
+    hand-written one.
+
+    `data`: a batch (inputs, labels), or a loader of them, which is read once and kept; a fifth of
+    it is held out to choose by, and another to prove it unless there is `test`. `simulate(inputs)`:
+    a whole trial from a fresh state; returns the score of each class, [B, classes]; `loss(scores,
+    labels)`. `optimizer`: over the weights; the step is changed in all of its groups alike, eps
+    where it has one. `dt`: duration of a step in seconds, for a network whose neurons
+    fdi.initialize knows; without it, initial weights are tried in other sizes. A training
+    has `epochs` passes over the data; `trainings`: what the search for a step may cost.
+
+    The network and its optimizer are as before when it returns; `apply` of what it returns makes
+    the change. Raises fdi.Mistake for data that cannot be split.
+    """
+    search = _Search(network, optimizer, simulate, loss, epochs, dt)
+    train, valid, held = _split(data, test is None)
+    search.train, search.valid = train, valid
+    try:
+        return search.run(trainings, held if test is None else _batches(test))
+    finally:
+        search.restore()
+
+
+def _batches(data: Batch | Iterable[Batch]) -> list[Batch]:
+    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor):
+        return [(data[0], torch.as_tensor(data[1]))]
+    return [(inputs, labels) for inputs, labels in data]
+
+
+def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]:
+    """Training, validation and, if they are to be held out, test samples: whole batches where there
+    are enough of them, else samples of each.
+    """
+    batches = _batches(data)
+    kinds = [0, 1] if hold else [0]
+    if len(batches) >= 2 * PARTS:
+        place = np.arange(len(batches)) % PARTS
+        parts = [[b for b, p in zip(batches, place) if p == kind] for kind in kinds]
+        return [b for b, p in zip(batches, place) if p not in kinds], *parts, *[[]] * (not hold)
+    found: list[list[Batch]] = [[], [], []]
+    for inputs, labels in batches:
+        axes = [axis for axis in (0, 1) if inputs.shape[axis] == len(labels)]
+        if len(axes) != 1 or len(labels) < PARTS:
+            raise Mistake(
+                f"inputs of shape {tuple(inputs.shape)} with {len(labels)} labels: which of them "
+                f"are samples cannot be told; give a loader of at least {2 * PARTS} batches"
+            )
+        drawn = np.random.default_rng(SEARCH).permutation(len(labels)) % PARTS
+        for kind, part in enumerate(found):
+            mine = drawn == kind - 1 if kind else ~np.isin(drawn, kinds)
+            rows = torch.as_tensor(np.flatnonzero(mine), device=labels.device)
+            if len(rows):
+                part.append((inputs.index_select(axes[0], rows), labels[rows]))
+    return (*found,)
+
+
+class _Search:
+    """The trainings of a network, each from the state that it was given in."""
+
+    train: list[Batch]
+    valid: list[Batch]
+
+    def __init__(
+        self,
+        network: nn.Module | Sequence[Tensor],
+        optimizer: Optimizer,
+        simulate: Callable[[Tensor], Tensor],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        epochs: int,
+        dt: float | None,
+    ) -> None:
+        self.network, self.optimizer, self.simulate = network, optimizer, simulate
+        self.loss, self.epochs, self.dt = loss, epochs, dt
+        held = network.state_dict().values() if isinstance(network, nn.Module) else network
+        self.tensors = [*held]
+        self.begin = self._state()
+        self.kept: dict[Candidate, tuple[int, Any]] = {}
+
+    def _state(self) -> Any:
+        return [t.detach().clone() for t in self.tensors], deepcopy(self.optimizer.state_dict())
+
+    def restore(self, state: Any = None) -> None:
+        """The network and its optimizer as they were in the beginning, or in a `state`."""
+        weights, options = state or self.begin
+        with torch.no_grad():
+            for tensor, weight in zip(self.tensors, weights):
+                tensor.copy_(weight)
+        self.optimizer.load_state_dict(deepcopy(options))
+
+    def run(self, trainings: float, test: list[Batch]) -> Recipe:
+        group = self.optimizer.param_groups[0]
+        lower = [Change(EPS, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
+        weights = [Change(SIZE, (f"weight *= {gain:g}",), gain) for gain in GAINS]
+        if self.dt is not None:
+            weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
+        stages = {EPS: lower, weights[0].kind: weights}
+        plan = Plan("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
+        rule = Rule(plan)
+        asking = rule.decide()
+        stage = next(asking)
+        while True:
+            share = stage.epochs / self.epochs
+            print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one")
+            answers = {each: self._reached(*each) for each in stage.asked}
+            try:
+                stage = asking.send(answers)
+            except StopIteration as end:
+                finding = end.value
+                break
+        before = after = None
+        curves: dict[str, list[float]] = {}
+        if finding.candidate and finding.state != "not found":
+            print("proof: 2 whole trainings")
+            before, curves["before"] = self._whole(AS_IT_IS, test)
+            after, curves["after"] = self._whole(finding.candidate, test)
+        return Recipe(
+            finding.state,
+            finding.why,
+            [*map(_line, finding.candidate)] if curves else [],
+            before,
+            after,
+            finding.open,
+            curves,
+            make=lambda: self._change(finding.candidate),
+        )
+
+    def _change(self, candidate: Candidate) -> None:
+        first = self.optimizer.param_groups[0]["lr"]
+        for kind, _, value in candidate:
+            for group in self.optimizer.param_groups:
+                if kind == STEP:
+                    group["lr"] *= value / first
+                elif kind == EPS:
+                    group["eps"] = value
+            if kind == SIZE:
+                with torch.no_grad():
+                    for tensor in self._weights():
+                        tensor.mul_(value)
+            elif kind == STATE:
+                self._initialize(value)
+
+    def _initialize(self, sigma_u: float) -> None:
+        from fdi.interop.foreign import initialize
+
+        assert isinstance(self.network, nn.Module)
+        generator = torch.Generator().manual_seed(SEARCH)
+        batch = self.train[0][0]
+        initialize(
+            self.network,
+            sigma_u=sigma_u,
+            dt=self.dt or 0.0,
+            batch=batch,
+            simulate=self.simulate,
+            generator=generator,
+        )
+
+    def _weights(self) -> list[Tensor]:
+        """Those with a fan-in that the optimizer moves."""
+        moved = (p for group in self.optimizer.param_groups for p in group["params"])
+        return [p for p in moved if p.ndim > 1]
+
+    def _reached(self, candidate: Candidate, epochs: int) -> Reached:
+        begun, state = self.kept.get(candidate, (0, None))
+        self.restore(state)
+        margin = math.nan
+        if not state:
+            margin = self._margin() if candidate == AS_IT_IS else margin
+            self._change(candidate)
+        loss = math.nan
+        for epoch in range(begun, epochs):
+            loss = self._epoch(SEARCH, epoch)
+            if not math.isfinite(loss):
+                return Reached(0.0, math.inf, 2)
+        self.kept[candidate] = epochs, self._state()
+        accuracy, classes = self._accuracy(self.valid)
+        return Reached(accuracy, loss, classes, margin)
+
+    def _whole(self, candidate: Candidate, test: list[Batch]) -> tuple[float, list[float]]:
+        """Accuracy on the test samples, and on the validation samples by epoch."""
+        self.restore()
+        self._change(candidate)
+        curve: list[float] = []
+        for epoch in range(self.epochs):
+            if not math.isfinite(self._epoch(PROOF, epoch)):
+                return 0.0, curve
+            curve.append(self._accuracy(self.valid)[0])
+        return self._accuracy(test)[0], curve
+
+    def _epoch(self, seed: int, epoch: int) -> float:
+        """The mean loss; infinite where it diverges."""
+        losses = []
+        for place in np.random.default_rng([seed, epoch]).permutation(len(self.train)):
+            inputs, labels = self.train[place]
+            loss = self.loss(self.simulate(inputs), labels)
+            if not torch.isfinite(loss):
+                return math.inf
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            losses.append(float(loss.detach()))
+        return float(np.mean(losses))
+
+    def _accuracy(self, batches: Sequence[Batch]) -> tuple[float, int]:
+        """And the number of classes."""
+        right = total = classes = 0
+        with torch.no_grad():
+            for inputs, labels in batches:
+                scores = self.simulate(inputs)
+                classes = scores.shape[-1]
+                right += int((scores.argmax(-1) == labels).sum())
+                total += len(labels)
+        return right / total, classes
+
+    def _margin(self) -> float:
+        """The largest gradient of a weight over the floor of the optimizer, the least of all."""
+        inputs, labels = self.train[0]
+        self.optimizer.zero_grad()
+        self.loss(self.simulate(inputs), labels).backward()
+        largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
+        self.optimizer.zero_grad()
+        known = floor(self.optimizer)
+        least = max(known.steady, known.noisy)
+        return min((g / least if least else math.inf for g in largest if g > 0), default=math.nan)
+
+
+def _line(change: Change) -> str:
+    """What does it, in Python."""
+    where = "in each group of the optimizer, " if change.kind == EPS else ""
+    if change.kind == STEP:
+        where = "in the first group of the optimizer, and in all others by the same factor, "
+    return where + " ".join(change.words)

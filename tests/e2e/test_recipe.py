@@ -1,0 +1,158 @@
+"""experiment=recipe: the single change that makes a network learn, and its proof."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import REFERENCE, fail, records
+
+from fdi.track.process import lock
+
+NETWORK = (
+    *("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3", "model.hidden=16"),
+    *("trainer.epochs=10", "trainer.batch_size=4", "threads=1", "optimizer=adam", REFERENCE),
+    "trainer.readout=mean",
+)
+WORDS = ("experiment=recipe", "optimizer.lr=1e-3", *NETWORK)
+STAGES = "recipe.stages={initial state: {init: kaiming}}"
+
+
+@pytest.fixture(params=[True, False], ids=["as in the test set", "other than in the test set"])
+def same(request, tmp_path) -> bool:
+    """Four classes that are told apart by who spikes; in the test set they may have other names:
+    what learns best is worst there.
+    """
+    write(tmp_path, request.param)
+    return request.param
+
+
+def write(folder: Path, same: bool = True) -> None:
+    chance = np.random.default_rng(0)
+    y = np.arange(120) % 4
+    rates = np.where(np.arange(8) // 2 == y[:, None], 0.4, 0.05)
+    x = (chance.random((120, 20, 8)) < rates[:, None]).astype(np.uint8)
+    test = (y[80:] + 1 - same) % 4
+    np.savez(folder / "data.npz", x=x[:80], y=y[:80], x_test=x[80:], y_test=test)
+
+
+def told(folder: Path) -> dict[str, Any]:
+    (path,) = folder.glob("results/recipes/*/recipe.json")
+    return json.loads(path.read_text())
+
+
+def test_the_step_is_found_by_validation_and_proven_with_another_seed(fdi_run, tmp_path, same):
+    found = fdi_run(*WORDS)
+    content = told(tmp_path)
+    assert content["state"] == "found"
+    assert content["candidate"].startswith("optimizer.lr=")
+    assert "its step is too small" in found.out
+    best = max(trial["accuracy"] for trial in content["trials"] if trial["epochs"] == 2)
+    accuracy = content["proof"]["after"][0]["accuracy"]
+    assert accuracy > 0.9 if same else accuracy < 0.1
+    reached = {trial["change"]: trial["accuracy"] for trial in content["trials"]}
+    assert reached[content["candidate"]] == best, "validation chooses, whatever the test set says"
+    assert ("not borne out" in found.out) is not same
+
+    runs = records(tmp_path / "results")
+    tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
+    tested = [run for run in runs.values() if run.config["trainer"]["test"]]
+    assert [{run.config["seed"] for run in of} for of in (tried, tested)] == [{1000}, {0}]
+    assert {run.result["test_accuracy_last"] for run in tried if run.result} == {None}
+    assert len(tested) == 2, "before and after"
+
+    lines = [line.partition(": ")[2] for line in found.out.splitlines() if "fdi-run " in line]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    for line in lines:
+        assert "experiment=recipe" not in line
+        assert fdi_run(*shlex.split(line)[1:]).code == 0
+    again = fdi_run(*WORDS)
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
+    assert (again.code, after) == (0, before), "both commands are the run that proves it"
+    assert "short trainings that cost" not in again.out, "what is done costs nothing"
+    assert any(tmp_path.glob("results/recipes/*/proof.png"))
+
+
+def test_what_is_not_known_is_waited_for_or_nothing_is_chosen(fdi_run, tmp_path, monkeypatch):
+    write(tmp_path)
+    full = OSError(28, "No space left on device")
+    with monkeypatch.context() as disk:
+        fail(disk, "final_result", full, lambda config: config.optimizer.lr > 1e-3)
+        found = fdi_run(*WORDS)
+    assert found.code == 1
+    assert "1 of 2 candidates of 'step' have a training that did not end" in found.err
+    assert told(tmp_path)["state"] == "unknown"
+    assert fdi_run(*WORDS).code == 0
+    content = told(tmp_path)
+
+    gone = next(p for p, r in records(tmp_path / "results").items() if r.config["seed"] == 1000)
+    (gone / "run.json").unlink()
+    for rest in gone.rglob("*"):
+        if rest.is_file():
+            rest.unlink()
+    holding = threading.Event()
+
+    def hold() -> None:
+        with lock(gone):
+            holding.set()
+            time.sleep(1)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    holding.wait()
+    assert fdi_run(*WORDS).code == 0
+    other.join()
+    assert told(tmp_path) == content
+
+
+def test_a_network_that_learns_costs_one_short_training(fdi_run, tmp_path):
+    write(tmp_path)
+    found = fdi_run("experiment=recipe", "optimizer.lr=0.2", *NETWORK)
+    assert found.code == 0, found.err
+    assert "cause: it learns as it is" in found.out
+    assert len(records(tmp_path / "results")) == 1
+
+
+def test_nothing_is_made_up_for_labels_that_say_nothing(fdi_run, tmp_path):
+    chance = np.random.default_rng(0)
+    x = (chance.random((60, 20, 6)) < 0.2).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=x, y=chance.integers(0, 6, 60))
+    found = fdi_run(*WORDS, "recipe.trainings=0.4", "trainer.epochs=2", STAGES)
+    assert found.code == 0, found.err
+    content = told(tmp_path)
+    assert content["state"] in ("not found", "past guessing")
+    if content["state"] == "not found":
+        assert (content["candidate"], content["proof"]) == (None, {})
+        assert "no recipe" in found.out
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("seed=1000",), "seed=1000 is a seed of the search"),
+        (("dataset.valid=0",), "dataset.valid = 0"),
+        (("-m", "model.hidden=4,8"), "give one value of model.hidden"),
+        (("probe=only",), "probe = only trains nothing"),
+        (("recipe.trainings=0",), "recipe.trainings = 0"),
+        (("dataset=mackey_glass", "objective=mean_square"), "objective = MeanSquare: a recipe"),
+    ],
+)
+def test_what_has_no_recipe_is_one_line(fdi_run, tmp_path, words, line):
+    write(tmp_path)
+    found = fdi_run(*WORDS, *words)
+    assert (found.code, len(found.err.splitlines())) == (2, 1)
+    assert line in found.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_trains_nothing(fdi_run, tmp_path):
+    write(tmp_path)
+    found = fdi_run(*WORDS, "dry_run=true")
+    assert (found.code, {path.name for path in tmp_path.iterdir()}) == (0, {"data.npz"})
+    assert "cost 0.2 of a whole one" in found.out
