@@ -20,6 +20,7 @@ TRIALS = 5  # short trainings that cost as much as a whole one
 GO_ON = 5  # of a stage that are not yet known
 GROWN = 1.1  # times the loss of guessing, above which a step is too large
 OF_EACH = 2  # changes of a kind that are tried together with others
+NAMED = 5  # candidates in a sentence
 
 
 class Change(NamedTuple):
@@ -215,7 +216,8 @@ class Rule:
             sorted((e for e in self.of(kind) if e and self._trains(e)), key=self._behind)[:OF_EACH]
             for kind in (STEP, *self.plan.stages)
         ]
-        return [(*a, *b) for one, other in combinations(kinds, 2) for a, b in product(one, other)]
+        both = [(*a, *b) for one, other in combinations(kinds, 2) for a, b in product(one, other)]
+        return [pair for pair in both if not _same(*pair)]
 
     def _finding(self, state: str, candidate: Candidate) -> Finding:
         return Finding(state, candidate, self._cause(state, candidate), self._open(candidate))
@@ -265,8 +267,10 @@ class Rule:
             e for e in self.known if self.last(e).at_chance and math.isfinite(self.last(e).loss)
         ]
         if waiting and candidate not in waiting:
-            names = "; ".join(f"{said(each)} ({max(self.known[each])} epochs)" for each in waiting)
-            lines.append(f"still at chance, which may be slow or hopeless: {names}")
+            names = [f"{said(each)} ({max(self.known[each])} epochs)" for each in waiting]
+            more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)
+            told = "; ".join(names[:NAMED]) + more
+            lines.append(f"still at chance, which may be slow or hopeless: {told}")
         if candidate and STEP not in {change.kind for change in candidate}:
             lines.append(f"which step is best then: ask for a recipe again, with {said(candidate)}")
         return lines
@@ -278,6 +282,13 @@ class Rule:
             return "nothing, since it diverges"
         guess = " (guessing)" * last.at_chance
         return f"{100 * last.accuracy:.1f} %{guess} after {epochs} of {self.plan.epochs} epochs"
+
+
+def _same(one: Change, other: Change) -> bool:
+    """Whether both change a key, so that only the latter would count."""
+    return bool(
+        {w.partition("=")[0] for w in one.words} & {w.partition("=")[0] for w in other.words}
+    )
 
 
 def said(candidate: Candidate) -> str:

@@ -197,3 +197,13 @@ def test_a_stage_says_what_is_new_in_it():
         questions: list[Question] = stage.asked
         assert stage.epochs == sum(epochs - seen.get(each, 0) for each, epochs in questions)
         seen |= dict(questions)
+
+
+def test_no_pair_changes_a_key_twice():
+    others = {"another initial state": [Change("another initial state", ("init=d",))]}
+    rule = PLAN._replace(stages=STAGES | others)
+    _, stages = play(lambda candidate, epochs: STUCK._replace(margin=1.0), rule)
+    pairs = [c for s in stages for c, _ in s.asked if len(c) == 2]
+    keys = [[word.partition("=")[0] for change in pair for word in change.words] for pair in pairs]
+    assert pairs
+    assert all(len({*of}) == len(of) for of in keys)
