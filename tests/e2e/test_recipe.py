@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import REFERENCE, fail, records
+from commands import REFERENCE, fail, process, records
 
 from fdi.track.process import lock
 
@@ -109,6 +109,21 @@ def test_what_is_not_known_is_waited_for_or_nothing_is_chosen(fdi_run, tmp_path,
     assert fdi_run(*WORDS).code == 0
     other.join()
     assert told(tmp_path) == content
+
+
+@pytest.mark.slow
+def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path):
+    write(tmp_path)
+    first = process(*WORDS, cwd=tmp_path)
+    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
+        assert first.poll() is None, first.communicate()[1]
+        time.sleep(0.02)
+    second = fdi_run(*WORDS)
+    out, _ = first.communicate()
+    assert (first.returncode, second.code) == (0, 0)
+    assert "another process makes this choice; waiting for it" in second.out
+    ends = [text[text.rindex("cause: ") :].split() for text in (out, second.out)]
+    assert ends[0] == ends[1]
 
 
 def test_a_network_that_learns_costs_one_short_training(fdi_run, tmp_path):

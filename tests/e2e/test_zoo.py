@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import runpy
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from commands import REFERENCE, records
+from commands import REFERENCE, process, records
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import area, members, only, paired, ranked, share
@@ -63,6 +64,42 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert shown
     assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
+
+
+@pytest.mark.slow
+def test_of_two_in_one_folder_one_waits_and_both_choose_by_validation(fdi_run, tmp_path):
+    """Two classes, the other way round in the test set: what learns best is worst there."""
+    chance = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    rates = np.where(np.arange(6) // 3 == y[:, None], 0.4, 0.05)
+    x = (chance.random((60, 20, 6)) < rates[:, None]).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=1 - y[40:])
+    data = ("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3")
+    network = ("model=dense", "model.hidden=16", "model.depth=1", "optimizer=adam", "threads=1")
+    training = ("homeostasis=none", "trainer.epochs=8", "trainer.batch_size=4", REFERENCE)
+    choice = ("zoo.networks=2", "tune.values=[1e-6,5e-2]", "tune.extend=0", "tune.seeds=[1000]")
+    words = (*WORDS, *data, *network, *training, *choice)
+    first = process(*words, cwd=tmp_path)
+    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
+        assert first.poll() is None, first.communicate()[1]
+        time.sleep(0.02)
+    second = fdi_run(*words)
+    out, _ = first.communicate()
+    assert (first.returncode, second.code) == (0, 0)
+    assert "another process makes this choice; waiting for it" in second.out
+    shown = [text.partition("Networks that learn")[2] for text in (out, second.out)]
+    assert shown[0].split() == shown[1].split() != []
+    runs = [r for r in records(tmp_path / "results").values() if not r.config["trainer"]["test"]]
+    best = members(own(tmp_path / "results")).query("setting == 'best'")
+    for _, row in best.iterrows():
+        reached = [
+            (r.result or {})["valid_accuracy_last"]
+            for r in runs
+            if r.config["name"]["init"] == row["init"]
+            and f"neuron.tau_mem={r.config['neuron']['tau_mem']:.3g}" in row["words"]
+        ]
+        assert row["validated"] == max(reached)
+    assert best["accuracy"].min() < 0.5
 
 
 def test_measurements_get_the_table_and_none_of_the_runs_of_networks_that_nobody_chose(
