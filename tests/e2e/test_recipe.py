@@ -24,7 +24,10 @@ WORDS = ("experiment=recipe", "optimizer.lr=1e-3", *NETWORK)
 STAGES = "recipe.stages={initial state: {init: kaiming}}"
 
 
-@pytest.fixture(params=[True, False], ids=["as in the test set", "other than in the test set"])
+@pytest.fixture(
+    params=[pytest.param(True, marks=pytest.mark.slow), False],
+    ids=["as in the test set", "other than in the test set"],
+)
 def same(request, tmp_path) -> bool:
     """Four classes that are told apart by who spikes; in the test set they may have other names:
     what learns best is worst there.
@@ -79,6 +82,7 @@ def test_the_step_is_found_by_validation_and_proven_with_another_seed(fdi_run, t
     assert any(tmp_path.glob("results/recipes/*/proof.png"))
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_waited_for_or_nothing_is_chosen(fdi_run, tmp_path, monkeypatch):
     write(tmp_path)
     full = OSError(28, "No space left on device")
@@ -134,6 +138,7 @@ def test_a_network_that_learns_costs_one_short_training(fdi_run, tmp_path):
     assert len(records(tmp_path / "results")) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_made_up_for_labels_that_say_nothing(fdi_run, tmp_path):
     chance = np.random.default_rng(0)
     x = (chance.random((60, 20, 6)) < 0.2).astype(np.uint8)
