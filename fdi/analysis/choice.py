@@ -74,6 +74,10 @@ class Reached(NamedTuple):
         return reached, -round(self.loss, 9)
 
 
+FAILS = Reached(0.0, math.inf, 2)
+"""A training that diverged."""
+
+
 class Plan(NamedTuple):
     """What may be chosen: `values`, in ascending order, and how many rows `beside` them; `own`:
     what is configured. All are trained for `short` of `epochs`, the `keep` best to the end; each

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,7 @@ from fdi.analysis.recipe import (
     EPS,
     RECIPE,
     RECIPES,
+    STEP,
     TRIALS,
     Candidate,
     Change,
@@ -48,6 +49,8 @@ FOUND = "found"  # the experiment that is the recipe
 SHOWN = 6  # epochs of a curve
 OWN = ("seed=", "trainer.epochs=", TEST)  # words in which trials differ from what is asked for
 BEFORE, AFTER = "before", "after"
+CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
+Curve = tuple[list[float], list[float]]
 
 
 def run_recipe(arguments: Namespace) -> tuple[int, Path]:
@@ -100,7 +103,7 @@ class Search(Trainings):
             )
         if self.default.values["probe"] == "only":
             raise ValueError("probe = only trains nothing; a recipe is found by training")
-        if "CrossEntropy" not in (loss := str(self.default.values["objective"]["_target_"])):
+        if (loss := str(self.default.values["objective"]["_target_"])) != CROSS_ENTROPY:
             raise ValueError(
                 f"objective = {loss.rpartition('.')[2]}: a recipe tells what learns from what "
                 f"guesses by the accuracy of classes; take objective=cross_entropy"
@@ -219,8 +222,9 @@ class Search(Trainings):
         if proof:
             first, other = self._lines(finding)
             out.print(f"recipe: {first}\n    or: {other}")
-            print_table(out, curves(proof), ["epoch"])
-            print_note(out, f"proof: {self._proven(proof)}; {self._draw(proof)}")
+            found = {name: _curve(of[0]) for name, of in proof.items()}
+            print_table(out, shown(found), ["epoch"])
+            print_note(out, f"proof: {self._proven(proof)}; {self._draw(found)}")
         elif finding.state == "not found":
             out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
         for line in finding.open:
@@ -249,15 +253,15 @@ class Search(Trainings):
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
         return line if after > before or before != before else f"{line}: not borne out"
 
-    def _draw(self, proof: dict[str, list[Cell]]) -> str:
+    def _draw(self, found: Mapping[str, Curve]) -> str:
         from fdi.figures.recipe import draw  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
         steps = {
             each[0].value if each else self.plan.step: self.rule.known[each][self.plan.short]
-            for each in self.rule.of("step")
+            for each in self.rule.of(STEP)
         }
-        page = draw({name: _curve(of[0]) for name, of in proof.items()}, steps, self.plan.short)
+        page = draw(found, steps, self.plan.short)
         return str(save(page, self.folder / "proof")[-1])
 
     def _write(self, finding: Finding, proof: dict[str, list[Cell]]) -> None:
@@ -315,7 +319,7 @@ def _accuracy(cell: Cell) -> float | None:
     return (look(cell.directory).result or {}).get("test_accuracy_last")
 
 
-def _curve(cell: Cell) -> tuple[list[float], list[float]]:
+def _curve(cell: Cell) -> Curve:
     """Validation accuracy over the epochs of a run."""
     from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
 
@@ -324,14 +328,14 @@ def _curve(cell: Cell) -> tuple[list[float], list[float]]:
     return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
 
 
-def curves(proof: dict[str, list[Cell]]) -> dict[str, list[str]]:
-    """The learning curves of the first seed, as columns of a table."""
-    found = {name: dict(zip(*_curve(of[0]))) for name, of in proof.items()}
-    epochs = sorted({epoch for of in found.values() for epoch in of})
+def shown(found: Mapping[str, Curve]) -> dict[str, list[str]]:
+    """Learning curves as columns of a table, of SHOWN epochs."""
+    by_epoch = {name: dict(zip(*curve)) for name, curve in found.items()}
+    epochs = sorted({epoch for of in by_epoch.values() for epoch in of})
     every = max(1, math.ceil(len(epochs) / SHOWN))
-    shown = epochs[every - 1 :: every]
-    rows = {"epoch": [str(int(epoch)) for epoch in shown]}
+    chosen = epochs[every - 1 :: every]
+    rows = {"epoch": [str(int(epoch)) for epoch in chosen]}
     return rows | {
-        f"{name} (%)": [f"{100 * of[e]:.1f}" if e in of else "-" for e in shown]
-        for name, of in found.items()
+        f"{name} (%)": [f"{100 * of[e]:.1f}" if e in of else "-" for e in chosen]
+        for name, of in by_epoch.items()
     }

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fdi.analysis.choice import Reached, mean
+from fdi.analysis.choice import FAILS, Reached, mean
 from fdi.analysis.formats import plural
 from fdi.cli.cells import Cell
 from fdi.cli.compose import lacking, source
@@ -24,7 +24,6 @@ from fdi.track.record import initial_state, look
 TEST = "trainer.test="
 EPS, PRECISION = "optimizer.eps", "optimizer.precision"
 DIVERGED = "Diverged: "  # how the error of such a run begins
-FAILS = Reached(0.0, math.inf, 2)
 REFUSED = FAILS._replace(classes=1)
 FLOORS = ("floor_steady", "floor_noisy")
 Words = tuple[str, ...]

@@ -109,6 +109,11 @@ def init(name: str) -> str:
     return INITS[name].name if name in INITS else name
 
 
+def kind(model: str) -> str:
+    """An architecture as a word: recurrent."""
+    return MODELS.get(model, model).removesuffix(" network")
+
+
 def data(name: str) -> str:
     """The name of a data set; a number at its end is the size it was cut to."""
     start, _, size = name.rpartition("_")

@@ -13,8 +13,7 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.config.parts import choose
-from fdi.init.baselines import Kaiming, Orthogonal, PyTorch, Xavier
-from fdi.init.fluct import Fluct
+from fdi.init.named import named
 from fdi.init.strategy import Drawing, Measure, Strategy
 
 if TYPE_CHECKING:
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
     from fdi.snn.network import Network
 
 CHECKPOINT = "checkpoint/last.pt"  # of a run
-OTHERS: dict[str, Any] = {
-    "kaiming": Kaiming,
-    "fluct": Fluct,
-    "xavier": Xavier,
-    "pytorch": PyTorch,
-    "orthogonal": Orthogonal,
-}
 
 
 def file_of(run: str) -> Path:
@@ -72,7 +64,7 @@ class FromRun(Strategy):
 
     @property
     def _other(self) -> Strategy:
-        return OTHERS[self.others]()
+        return named(self.others)
 
     def chosen(self, name: str, readout: bool = False) -> bool:
         """Whether the weights onto a population are taken."""

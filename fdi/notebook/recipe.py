@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fdi.analysis.choice import Reached
+from fdi.analysis.choice import FAILS, Reached
 from fdi.analysis.recipe import AS_IT_IS, EPS, STEP, TRIALS, Candidate, Change, Plan, Rule
 from fdi.config import Mistake
 from fdi.init.probe import floor
@@ -284,7 +284,7 @@ class _Search:
         for epoch in range(begun, epochs):
             loss = self._epoch(SEARCH, epoch)
             if not math.isfinite(loss):
-                return Reached(0.0, math.inf, 2)
+                return FAILS
         self.kept[candidate] = epochs, self._state()
         accuracy, classes = self._accuracy(self.valid)
         return Reached(accuracy, loss, classes, margin)

@@ -7,13 +7,14 @@ import pandas as pd
 from fdi.analysis import zoo
 from fdi.analysis.best import NETWORK, each_at_its_best, readable
 from fdi.analysis.choice import STEP
+from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from pages.tables import markdown, unmeasured
 
-ONE, BASE = "fluct", "kaiming"
+ONE = "fluct"
 ORDER = ["model", "dataset", "layers"]
 
 
@@ -23,15 +24,17 @@ def headline(measured: Results) -> str:
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
     rows = []
-    for _, of in table[table["init"].isin([ONE, BASE])].groupby([*ORDER, *NETWORK], dropna=False):
+    for _, of in table[table["init"].isin([ONE, BASELINE])].groupby(
+        [*ORDER, *NETWORK], dropna=False
+    ):
         sides = {(row["init"], row["setting"]): row for row in of.to_dict("records")}
-        if (ONE, "best") in sides and (BASE, "best") in sides:
+        if (ONE, "best") in sides and (BASELINE, "best") in sides:
             usual, best = sides[ONE, "common"], sides[ONE, "best"]
             rows.append(
                 {
                     "network": name(best),
-                    f"usual step, {usual[STEP]:g}": _against(usual, sides[BASE, "common"]),
-                    "each at its best": _against(best, sides[BASE, "best"]),
+                    f"usual step, {usual[STEP]:g}": _against(usual, sides[BASELINE, "common"]),
+                    "each at its best": _against(best, sides[BASELINE, "best"]),
                     "n": f"{best['pairs']:.0f}",
                     "decided": f"{usual['verdict']}; {best['verdict']}",
                 }
@@ -49,9 +52,8 @@ def _against(own: dict, base: dict) -> str:
 
 def name(row: dict) -> str:
     """A network in some words: fully connected, 3 layers, Randman."""
-    kind = words.MODELS.get(row["model"], row["model"]).removesuffix(" network")
     layers = words.layers(row["layers"]).replace("hidden ", "")
-    return f"{kind}, {layers}, {words.data(row['dataset']).partition(' (')[0]}"
+    return f"{words.kind(row['model'])}, {layers}, {words.data(row['dataset']).partition(' (')[0]}"
 
 
 def at_their_best(measured: Results) -> str:
