@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from commands import REFERENCE, TINY, fail, process, records
+from commands import REFERENCE, TINY, fail, held, records, two_at_once
 
 from fdi.analysis.best import each_at_its_best, good_range, networks
 from fdi.analysis.results import own
 from fdi.study.measured import reference
-from fdi.track.process import lock
 
 FEW = ("tune.seeds=[1000]", "tune.short=2", "tune.keep=1", "tune.extend=0", "optimizer=sgd")
 WORDS = (
@@ -97,18 +94,8 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     gone = next(path for path, run in runs.items() if run in tried)
     shutil.rmtree(gone)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    holding = threading.Event()
-
-    def hold() -> None:
-        with lock(gone):
-            holding.set()
-            time.sleep(1)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    holding.wait()
-    again = fdi_run(*WORDS)
-    other.join()
+    with held(gone):
+        again = fdi_run(*WORDS)
     assert again.code == 0
     assert decision(tmp_path) == content, "a training that another process holds is waited for"
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
@@ -140,17 +127,10 @@ def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path, data):
-    first = process(*WORDS, cwd=tmp_path)
-    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.02)
-    second = fdi_run(*WORDS)
-    out, _ = first.communicate()
-    assert (first.returncode, second.code) == (0, 0)
-    assert "another process makes this choice; waiting for it" in second.out
+    out, second = two_at_once(fdi_run, tmp_path, WORDS)
     content = decision(tmp_path)
     end = out.rindex("network ")
-    assert out[end:].split() == second.out[second.out.rindex("network ") :].split()
+    assert out[end:].split() == second[second.rindex("network ") :].split()
     shutil.rmtree(tmp_path / "results")
     fdi_run(*WORDS)
     assert decision(tmp_path) == content

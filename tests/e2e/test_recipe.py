@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from commands import REFERENCE, fail, process, records
-
-from fdi.track.process import lock
+from commands import REFERENCE, fail, held, records, two_at_once
 
 NETWORK = (
     *("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3", "model.hidden=16"),
@@ -100,33 +96,16 @@ def test_what_is_not_known_is_waited_for_or_nothing_is_chosen(fdi_run, tmp_path,
     for rest in gone.rglob("*"):
         if rest.is_file():
             rest.unlink()
-    holding = threading.Event()
-
-    def hold() -> None:
-        with lock(gone):
-            holding.set()
-            time.sleep(1)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    holding.wait()
-    assert fdi_run(*WORDS).code == 0
-    other.join()
+    with held(gone):
+        assert fdi_run(*WORDS).code == 0
     assert told(tmp_path) == content
 
 
 @pytest.mark.slow
 def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path):
     write(tmp_path)
-    first = process(*WORDS, cwd=tmp_path)
-    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.02)
-    second = fdi_run(*WORDS)
-    out, _ = first.communicate()
-    assert (first.returncode, second.code) == (0, 0)
-    assert "another process makes this choice; waiting for it" in second.out
-    ends = [text[text.rindex("cause: ") :].split() for text in (out, second.out)]
+    out, second = two_at_once(fdi_run, tmp_path, WORDS)
+    ends = [text[text.rindex("cause: ") :].split() for text in (out, second)]
     assert ends[0] == ends[1]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import runpy
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from commands import REFERENCE, process, records
+from commands import REFERENCE, records, two_at_once
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import area, members, only, paired, ranked, share
@@ -79,15 +78,8 @@ def test_of_two_in_one_folder_one_waits_and_both_choose_by_validation(fdi_run, t
     training = ("homeostasis=none", "trainer.epochs=8", "trainer.batch_size=4", REFERENCE)
     choice = ("zoo.networks=2", "tune.values=[1e-6,5e-2]", "tune.extend=0", "tune.seeds=[1000]")
     words = (*WORDS, *data, *network, *training, *choice)
-    first = process(*words, cwd=tmp_path)
-    while not any(tmp_path.glob("results/runs/*/*/*/*/run.json")):
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.02)
-    second = fdi_run(*words)
-    out, _ = first.communicate()
-    assert (first.returncode, second.code) == (0, 0)
-    assert "another process makes this choice; waiting for it" in second.out
-    shown = [text.partition("Networks that learn")[2] for text in (out, second.out)]
+    out, second = two_at_once(fdi_run, tmp_path, words)
+    shown = [text.partition("Networks that learn")[2] for text in (out, second)]
     assert shown[0].split() == shown[1].split() != []
     runs = [r for r in records(tmp_path / "results").values() if not r.config["trainer"]["test"]]
     best = members(own(tmp_path / "results")).query("setting == 'best'")
