@@ -14,7 +14,7 @@ from pages.advice import advice
 from pages.claims import full, paper, short, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
-from pages.findings import bounded, floors, mended, predicting, stepping, swamped
+from pages.findings import bounded, floors, followed, mended, predicting, stepping, swamped
 from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
 from pages.headline import at_their_best, drawn, foretold, headline, random_networks
@@ -75,6 +75,7 @@ TABLES = {
     "how_deep": how_deep,
     "controls": controls,
     "floors": floors,
+    "followed": followed,
     "bounded": bounded,
     "reached": reached,
     "mended": mended,

@@ -44,6 +44,15 @@ def floors(measured: Results) -> str:
     return "\n".join(parts) or unmeasured(floor.COMMAND)
 
 
+def followed(measured: Results) -> str:
+    """How many runs learn whose initial gradient lies above the floor of the optimizer, and how
+    many below, in a line for each network.
+    """
+    pages = floor.data(measured).values()
+    lines = [f"* {page['network'].iloc[0]}: {page['finding'].iloc[0]}\n" for page in pages]
+    return "".join(lines) or unmeasured(floor.COMMAND)
+
+
 def bounded(measured: Results, most: int = 99) -> str:
     """A row per depth, up to `most` layers, and kind of bounds: both initial states, and their
     difference.
