@@ -85,8 +85,8 @@ class Rule:
     """The search for a recipe.
 
     1. The network as it is gets a short training. At ENOUGH accuracy no change could add much.
-    2. The step: a factor of FACTOR up and down; then beyond the best where that is at an end, else
-       between it and the better one beside it.
+    2. The step: a factor of FACTOR up and down; then beyond the best where that is at an end, by
+       FACTOR squared where nothing has moved yet; else between it and the better one beside it.
     3. Each of the other kinds of change, alone, at the configured step; eps only where some
        gradient is NEAR the floor of the optimizer.
     4. The best OF_EACH of all kinds, in pairs.
@@ -185,27 +185,35 @@ class Rule:
 
     def _next_step(self) -> float | None:
         """None where the best has one within a factor of FINE on both sides."""
-        values = {each[0].value if each else self.plan.step: each for each in self.of(STEP)}
-        top = min(values, key=lambda value: self._trust(values[value], value))
+        values = {self._value(each): each for each in self.of(STEP)}
+        top = min(values, key=lambda value: self._trust(values[value]))
         above = min((value for value in values if value > top), default=None)
         below = max((value for value in values if value < top), default=None)
+        moves = self.last(values[top]).learns
         if above is None or below is None:
-            return top * FACTOR if above is None else top / FACTOR
+            factor = FACTOR if moves else FACTOR**2
+            return top * factor if above is None else top / factor
         near = [above, below]
-        if self.last(values[top]).learns:
+        if moves:
             near.sort(key=lambda value: self._behind(values[value]))
         far = [value for value in near if max(value / top, top / value) > FINE]
         return math.sqrt(top * far[0]) if far else None
 
-    def _trust(
-        self, each: Candidate, value: float
-    ) -> tuple[bool, bool, tuple[float, float], float]:
+    def _trust(self, each: Candidate) -> tuple[bool, bool, tuple[float, float], float]:
         """The lower the better. Of steps with which nothing has moved yet the largest goes first,
         unless its loss has grown.
         """
         last = self.last(each)
         grown = not last.learns and last.loss > GROWN * math.log(last.classes)
-        return not last.learns, grown, self._behind(each) if last.learns else (0.0, 0.0), -value
+        return (
+            not last.learns,
+            grown,
+            self._behind(each) if last.learns else (0.0, 0.0),
+            -self._value(each),
+        )
+
+    def _value(self, each: Candidate) -> float:
+        return each[0].value if each else self.plan.step
 
     def _step(self, value: float) -> Candidate:
         value = float(f"{value:.2g}")
@@ -213,7 +221,10 @@ class Rule:
 
     def _pairs(self) -> list[Candidate]:
         kinds = [
-            sorted((e for e in self.of(kind) if e and self._trains(e)), key=self._behind)[:OF_EACH]
+            sorted(
+                (e for e in self.of(kind) if e and self._trains(e)),
+                key=self._trust if kind == STEP else self._behind,
+            )[:OF_EACH]
             for kind in (STEP, *self.plan.stages)
         ]
         both = [(*a, *b) for one, other in combinations(kinds, 2) for a, b in product(one, other)]

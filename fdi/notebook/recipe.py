@@ -188,6 +188,7 @@ class _Search:
         held = network.state_dict().values() if isinstance(network, nn.Module) else network
         self.tensors = [*held]
         self.begin = self._state()
+        self.unit = 1.0
         self.kept: dict[Candidate, tuple[int, Any]] = {}
 
     def _state(self) -> Any:
@@ -209,8 +210,8 @@ class _Search:
             weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
         stages = {EPS: lower, weights[0].kind: weights}
         plan = Plan("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
-        rule = Rule(plan)
-        asking = rule.decide()
+        self.unit = self._unit()
+        asking = Rule(plan).decide()
         stage = next(asking)
         while True:
             share = stage.epochs / self.epochs
@@ -237,6 +238,17 @@ class _Search:
             curves,
             make=lambda: self._change(finding.candidate),
         )
+
+    def _unit(self) -> float:
+        """What the loss is multiplied by for the rule, which knows the cross-entropy: that of
+        guessing over the loss of a readout that says nothing, or else of the untrained network.
+        """
+        inputs, labels = self.train[0]
+        with torch.no_grad():
+            scores = self.simulate(inputs)
+            losses = [float(self.loss(s, labels)) for s in (torch.zeros_like(scores), scores)]
+        guess = next((loss for loss in losses if 0 < loss < math.inf), math.nan)
+        return math.log(scores.shape[-1]) / guess if guess == guess else 1.0
 
     def _change(self, candidate: Candidate) -> None:
         first = self.optimizer.param_groups[0]["lr"]
@@ -287,7 +299,7 @@ class _Search:
                 return FAILS
         self.kept[candidate] = epochs, self._state()
         accuracy, classes = self._accuracy(self.valid)
-        return Reached(accuracy, loss, classes, margin)
+        return Reached(accuracy, self.unit * loss, classes, margin)
 
     def _whole(self, candidate: Candidate, test: list[Batch]) -> tuple[float, list[float]]:
         """Accuracy on the test samples, and on the validation samples by epoch."""
@@ -315,14 +327,20 @@ class _Search:
         return float(np.mean(losses))
 
     def _accuracy(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """And the number of classes."""
+        """And the number of classes; dropout is off, and norms have the averages they learned."""
         right = total = classes = 0
+        modules = [*self.network.modules()] if isinstance(self.network, nn.Module) else []
+        training = [module.training for module in modules]
+        for module in modules[:1]:
+            module.eval()
         with torch.no_grad():
             for inputs, labels in batches:
                 scores = self.simulate(inputs)
                 classes = scores.shape[-1]
                 right += int((scores.argmax(-1) == labels).sum())
                 total += len(labels)
+        for module, mode in zip(modules, training):
+            module.training = mode
         return right / total, classes
 
     def _margin(self) -> float:

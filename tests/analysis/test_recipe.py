@@ -114,7 +114,7 @@ def test_with_all_at_chance_larger_steps_are_tried_until_the_loss_grows():
 
     _, stages = play(reach)
     steps = [step(c) for stage in stages if stage.title == "step" for c, _ in stage.asked]
-    assert steps == [0.025, 0.001, 0.12, 0.055]
+    assert steps == [0.025, 0.001, 0.62, 0.12]
 
 
 def test_what_diverges_is_no_candidate_and_does_not_go_on():
@@ -177,6 +177,17 @@ def test_two_changes_where_no_single_one_suffices():
     assert found.state == "found"
     assert {c.kind for c in found.candidate} == {"step", "initial state"}
     assert "two together" in found.why
+
+
+def test_a_state_that_needs_a_much_larger_step_gets_it():
+    """With neither alone anything moves: the largest step of which the loss has not grown."""
+
+    def reach(candidate: Candidate, epochs: int) -> Reached:
+        both = 0.3 < step(candidate) < 3 and "init=b" in said(candidate)
+        return reached(0.7) if both else STUCK
+
+    found, _ = play(reach)
+    assert (found.state, len(found.candidate)) == ("found", 2)
 
 
 def test_nothing_is_made_up_where_all_stay_at_chance():

@@ -86,6 +86,38 @@ def test_the_step_of_all_groups_changes_alike_and_eps_where_its_floor_is_near():
     assert "does not follow" in found.cause
 
 
+@pytest.mark.parametrize("hidden", [0.5, 1e-3])
+def test_a_loss_of_another_size_leads_to_the_same_recipe(hidden, capsys):
+    """What guessing costs is asked of the loss, and is not that of the cross-entropy."""
+
+    def found(unit: float) -> tuple[str, str]:
+        weights, run = loop(hidden)
+        adam = torch.optim.Adam(weights, lr=1e-6, eps=unit * 1e-24)
+
+        def loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return unit * nn.functional.cross_entropy(scores, labels)
+
+        found = fdi.recipe(weights, data(), simulate=run, optimizer=adam, loss=loss, epochs=10)
+        return str(found), capsys.readouterr().out
+
+    assert found(2.0**-10) == found(1.0)
+
+
+def test_norms_and_dropout_are_told_where_accuracy_is_measured():
+    network = nn.Sequential(nn.Linear(INPUTS, CLASSES), nn.Dropout(0.5), nn.Identity().eval())
+    sgd = torch.optim.SGD(network.parameters(), lr=1.0)
+    seen = []
+
+    def run(spikes: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.is_grad_enabled(), network[1].training))
+        return network(spikes.mean(0))
+
+    fdi.recipe(network, data(), simulate=run, optimizer=sgd, epochs=5, trainings=0.2)
+    assert {training for grad, training in seen if grad} == {True}
+    assert (False, False) in seen
+    assert [module.training for module in network] == [True, True, False]
+
+
 def test_validation_chooses_whatever_the_test_samples_say():
     weights, run = loop()
     adam = torch.optim.Adam(weights, lr=1e-4)
