@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 import fdi
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.statistics import PERCENT, paired
-from fdi.cli.compose import Source, composed
+from fdi.cli.compose import Source, composed, fitting
 from fdi.cli.tune import drawn
 
 CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}
@@ -38,7 +38,7 @@ def main(seed: int, networks: int, words: list[str]) -> None:
     zoo: Any = OmegaConf.to_container(config.zoo)
     rows: list[dict[str, Any]] = []
     for member in drawn(zoo, words):
-        given = [*member.words, *trainer, *words]
+        given = [*fitting(Source(), member.words), *trainer, *words]
         optimizer = next(w.partition("=")[2] for w in given if w.startswith("optimizer="))
         row: dict[str, Any] = {"network": member.place, "kind": member.kind}
         row["default"] = _accuracy(*given)

@@ -349,17 +349,30 @@ def test_the_table_of_libraries_says_which_neurons_are_measured(library):
     )
 
 
+def example(name: str):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@IMPORT_WARNINGS
+@pytest.mark.slow  # about a minute each
+@pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
+def test_networks_of_public_questions_learn_with_their_recipe(library):
+    pytest.importorskip(library)
+    pytest.importorskip("sklearn")
+    found = example("threads").main(library)
+    assert found.state == "found"
+    assert found.before < found.after - 0.1
+
+
 @IMPORT_WARNINGS
 @pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
 def test_examples_are_silent_before_and_active_after(library):
     pytest.importorskip(library)
-    spec = importlib.util.spec_from_file_location(
-        f"{library}_init", EXAMPLES / f"{library}_init.py"
-    )
-    assert spec is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    before, *after = example.main()
+    before, *after = example(f"{library}_init").main()
     assert before[2] == 0
     assert all(2 < rate < 40 for rates in after for rate in rates)
 
