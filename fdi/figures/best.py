@@ -67,8 +67,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 def _points(side: Side) -> list[dict[str, Any]]:
     first, of, metric = side.runs.iloc[0], side.network, metric_of(side.runs)
     data = words.data(first["dataset"]).partition(" (")[0]
-    named = [words.kind(first["model"])]
-    named += [f"{of['layers']} layers"] * (of["layers"] > 1)
+    named = [words.kind(first["model"]), words.layers(of["layers"]).replace("hidden ", "")]
     named += [f"{of['epochs']} epochs", of["settings"]]
     lead = side.difference.mean if side.difference and side.verdict in DECIDED else np.nan
     shared = {

@@ -5,6 +5,7 @@ one sentence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -281,7 +282,8 @@ def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
     if rows.empty:
         return ""
     ends = [", ".join(sweep.text(key, row[key]) for key in keys) for _, row in rows.iterrows()]
-    where = f" ({' to '.join(dict.fromkeys(ends[:: max(1, len(ends) - 1)]))})" * bool(keys)
+    each = [*(re.sub(" hidden layers?$", "", end) for end in ends[:-1]), ends[-1]]
+    where = f" ({several(each)})" * bool(keys)
     points = several([f"{versus:+.1f}" for versus in rows["versus"]])
     at = sweep.text("x", sweep.order[0])
     return f"With {at}, {init(OURS)} against {init(BASELINE)}: {points} points{where}"

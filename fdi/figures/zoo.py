@@ -24,7 +24,7 @@ SIZE = (style.COLUMN, 1.9)
 PANELS = {"init": "learn, by initial state", "expected": "learn, by what the probe expected"}
 APART = 0.18  # between the two settings of a row
 INK = "0.25"
-MARK: style.Look = {"marker": "o", "markersize": 4, "elinewidth": 1}
+MARK: style.Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": False}
 BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "center"}
 
 

@@ -232,6 +232,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
     axes.set_xlim(-0.6, len(places) - 0.4)
     marks.from_zero(axes)
     axes.set_title("initial rate (Hz)")
+    axes.set_xlabel("excitatory, inhibitory")
 
 
 def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:

@@ -27,6 +27,7 @@ NAMES = {"stork": "stork, the library of the paper's authors", OWN: "fdi, with t
 ROOM = 6  # times the highest ratio: for the times beside the dots
 MARKERS = ("s", "^", "v", "D", "P", "X")
 LABEL = 50  # characters of a line of the label of a workload
+TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
 
 def data(results: Results) -> dict[str, Page]:
@@ -84,7 +85,9 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel.set_xscale("log")
     panel.set_xlim(page["ratio"].min() / 1.5, page["ratio"].max() * ROOM)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.set_yticks(range(len(abouts)), [fill(about, LABEL) for about in abouts])
+    panel.set_yticks(
+        range(len(abouts)), [fill(about.replace(" = ", TIED), LABEL) for about in abouts]
+    )
     panel.set_ylim(len(abouts) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
     base = " or ".join(page["relative_to"].unique())

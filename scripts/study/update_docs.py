@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pages import filterable
 from pages.advice import advice
-from pages.claims import full, paper, short, standing
+from pages.claims import full, paper, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, followed, mended, predicting, stepping, swamped
@@ -59,13 +59,12 @@ TABLES = {
     "headline": headline,
     "drawn": drawn,
     "foretold": foretold,
-    "lowered": partial(mended, least=3),
+    "lowered": mended,
     "one_layer": partial(bounded, most=1),
     "best": at_their_best,
     "zoo": random_networks,
     "paper": paper,
     "predicted": predicted,
-    "results": short,
     "claims": full,
     "advice": advice,
     "normalized": normalized,
@@ -78,7 +77,6 @@ TABLES = {
     "followed": followed,
     "bounded": bounded,
     "reached": reached,
-    "mended": mended,
     "standing": standing,
     "surrogates": surrogates,
     "swamped": swamped,
@@ -129,7 +127,7 @@ def filled(mark: re.Match[str], page: Path, measured: Results, long: Long) -> st
     """A table between its marks on the page, or the link to it if it joins the `long` ones."""
     name = mark[1]
     table = TABLES[name](measured) if name in TABLES else behind(name, measured)
-    if page.is_relative_to(DOCS) and filterable.long(table):
+    if page.is_relative_to(DOCS) and page.stem != "findings" and filterable.long(table):
         title = re.findall(r"^#+ (.*)$", mark.string[: mark.start()], re.MULTILINE)[-1]
         place = page.relative_to(DOCS)
         long[name] = title, str(place.with_suffix(".html")), table

@@ -48,9 +48,8 @@ def rows(text: str) -> list[list[str]]:
     return [[word.strip() for word in line.strip("|").split("|")] for line in lines]
 
 
-def test_claims_and_results_of_the_readme(page, measured):
-    text = page("claims").short(measured)
-    table = rows(text)
+def test_claims(page, measured):
+    table = rows(page("claims").full(measured))
     assert table[2][:2] == [
         "Networks with one hidden layer learn better than from Kaiming weights",
         "reproduced",
@@ -58,9 +57,6 @@ def test_claims_and_results_of_the_readme(page, measured):
     assert table[2][2] == "1 of 1"
     assert table[2][3] == ""
     assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: for it" in table[2][4]
-    assert table[-1][0] == "randman, dense, 1 layer, 200 epochs"
-    assert table[-1][3] == "+21.0 (+18.5..+23.5) better"
-    assert table[-1][-1] == "fluct 96.3 [K] one run, 200 epochs"
 
 
 def test_advice(page, measured):
@@ -158,7 +154,7 @@ def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table
         if hasattr(place, "moments"):
             monkeypatch.setattr(place, "moments", watched)
     text = getattr(page(module), table)(reference(SCRIPTS.parents[1] / "results" / "reference"))
-    assert len(rows(text)) > 2
+    assert len(rows(text)) > 2 or "*Not measured yet" in text
     assert not mixed
 
 
@@ -169,7 +165,7 @@ def _differs(group, name):
 def test_without_runs(page, tmp_path):
     assert "*Not measured yet" in page("images").convolutions(own(tmp_path))
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
-    assert "not run" in page("claims").short(own(tmp_path))
+    assert "not run" in page("claims").full(own(tmp_path))
     assert page("tables").behind("gain", own(tmp_path)).startswith("*Not measured yet: `fdi-run")
 
 
@@ -189,28 +185,15 @@ def test_advice_decides_over_the_comparisons_of_a_network(page, write_run, tmp_p
     assert [bool(row[3]) for row in found] == [True] * 3 + [False]
 
 
-def test_the_rows_of_the_readme_are_the_extremes_and_the_median(page, write_run, tmp_path):
-    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-    for i, difference in enumerate((0.3, -0.1, 0.1, 0.2, 0.0)):
-        for seed in range(3):
-            name = {"dataset": f"data{i}"}
-            write_run("fluct", seed, 0.5 + difference, config=SETTINGS | fluct, **name)
-            write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
-    text = page("claims").results(own(tmp_path))
-    assert [row[0][:5] for row in rows(text)[2:]] == ["data0", "data2", "data1"]
-    assert "from all 5 networks" in text
-
-
 def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
     for seed in range(3):
         config = SETTINGS | {"optimizer.eps": 1e-30}
         write_run("fluct", seed, 0.9, config=config)
         write_run("kaiming", seed, 0.5, config=config | KAIMING)
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
-    assert "*Not measured yet" in page("claims").results(own(tmp_path))
 
 
-def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write_run, tmp_path):
+def test_normalized_runs_have_a_row_and_no_part_in_other_tables(page, write_run, tmp_path):
     kinds = {("none", False): 0.2, ("tdbn", False): 0.6, ("none", True): 0.5, ("tdbn", True): 0.7}
     for seed, more in enumerate((0.0, 0.01, 0.02)):
         for (norm, skip), kaiming in kinds.items():
@@ -220,12 +203,13 @@ def test_normalized_runs_have_a_sentence_and_no_part_in_other_tables(page, write
             write_run("fluct", seed, 0.7 + more, config=fluct, **given)
             write_run("kaiming", seed, kaiming, config=config | KAIMING, **given)
     found = own(tmp_path)
-    plain, norms, skips = page("instead").normalized(found).splitlines()
-    assert plain.startswith("* **With neither**: 71.0 and 20.0 %, +51.0 points (+")
-    assert "71.0 and 60.0 % with tdBN, +11.0 points (" in norms
-    assert norms.endswith(", n = 3: better) on randman, dense, 2 hidden layers.")
-    assert " with skip, " in skips
-    assert " with tdBN + skip, " in skips
+    head, _, row = rows(page("instead").normalized(found))
+    compared = dict(zip(head, row))
+    assert compared["network"] == "randman, dense, 2 hidden layers"
+    assert compared["n"] == "3"
+    assert compared["neither"] == "71 against 20: better"
+    assert compared["tdBN"] == "71 against 60: better"
+    assert compared["tdBN + skip"] == "71 against 70: undecided"
     ((_, best, undecided, worse, _),) = rows(page("advice").advice(found))[2:]
     assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")
 

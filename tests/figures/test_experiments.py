@@ -374,8 +374,8 @@ def test_bounds(results, drawn):
         page["finding"]
         .iloc[0]
         .endswith(
-            "With no bounds, fluctuation-driven against Kaiming: +30.0 and +30.0 points (1 hidden "
-            "layer to 3 hidden layers)"
+            "With no bounds, fluctuation-driven against Kaiming: +30.0 and +30.0 points (1 and 3 "
+            "hidden layers)"
         )
     ), "true of every panel"
 

@@ -8,8 +8,8 @@ from html import escape
 
 import markdown
 
-MOST_ROWS, MOST_WORDS = 10, 250
-"""Of a table that stands on its own page."""
+MOST_ROWS, MOST_WORDS = 6, 250
+"""Of a table that stands on its own page; those of the findings all do."""
 PAGE = "tables.html"
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -82,7 +82,7 @@ def page(tables: Mapping[str, tuple[str, str, str]]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>fdi: all tables'
         '</title><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head>\n<body><header><strong>All tables.</strong> A title leads "
-        "to the page that says how a table was made. "
+        "to the page that says how a table was made; n = 1 is one run, which decides nothing. "
         '<label>Rows with all these words: <input type="search" placeholder="deep kaiming digits" '
         f"autofocus></label> <output></output></header>\n{sections}"
         f"<script>{SCRIPT}</script></body></html>\n"

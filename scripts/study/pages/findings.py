@@ -1,4 +1,4 @@
-"""The tables and sentences with numbers of docs/comparisons.md."""
+"""Tables of docs/findings.md and docs/comparisons.md."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fdi.study.predict import predictors
 from pages.tables import accuracy, averaged, cell, listed, markdown, unmeasured, versus
 
 INITS = ("kaiming", "fluct")
+LEAST = 3  # seeds: a single run decides nothing
 USUAL, LOW = 1e-16, 1e-18  # eps of SMORMS3: the authors', and lowered ones
 
 
@@ -82,10 +83,10 @@ def bounded(measured: Results, most: int = 99) -> str:
 KINDS = ("usual eps, bounds", "usual eps, no bounds", "lowered eps, no bounds")
 
 
-def mended(measured: Results, least: int = 1) -> str:
+def mended(measured: Results) -> str:
     """What Kaiming weights reach at the usual floor, with the authors' bounds and without any, and
     at a lowered one without bounds, everything else as usual; networks that were run at both
-    floors with at least so many seeds.
+    floors with LEAST seeds.
     """
     rows = [
         {
@@ -95,7 +96,7 @@ def mended(measured: Results, least: int = 1) -> str:
             "lowered to": f"{row[KINDS[2]]['optimizer.eps']:.0e}",
         }
         for row in both_floors(measured)
-        if all(row[kind]["n"] >= least for kind in KINDS[1:] if kind in row)
+        if all(row[kind]["n"] >= LEAST for kind in KINDS[1:] if kind in row)
     ]
     columns = ["network", "epochs", *KINDS, "lowered to"]
     table = pd.DataFrame(rows).reindex(columns=columns).fillna("")
@@ -145,12 +146,13 @@ def _in_order(name: str) -> tuple[str, int]:
 
 
 def swamped(measured: Results) -> str:
-    """Runs with a lowered floor with and without bounds, everything else alike."""
+    """Runs with a lowered floor with and without bounds, everything else alike, of LEAST seeds."""
     runs = _usual(measured)
     runs = runs.assign(mode=modes(runs))
     runs = runs[(_eps(runs) < LOW) & (runs["mode"] != "")]
     keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
     reached = averaged(runs, [*keys, "mode"])
+    reached = reached[reached["n"] >= LEAST]
     rows = []
     for key, group in reached.groupby(keys):
         cells = {row["mode"]: cell(row) for row in group.to_dict("records")}

@@ -36,17 +36,16 @@ def headline(measured: Results) -> str:
                     f"usual step, {usual[STEP]:g}": _against(usual, sides[BASELINE, "common"]),
                     "each at its best": _against(best, sides[BASELINE, "best"]),
                     "n": f"{best['pairs']:.0f}",
-                    "decided": f"{usual['verdict']}; {best['verdict']}",
                 }
             )
     return markdown(pd.DataFrame(rows))
 
 
 def _against(own: dict, base: dict) -> str:
-    """Both means, their difference and its interval."""
+    """Both means, their difference, its interval, and the verdict."""
     return (
         f"{own['mean']:.0f} against {base['mean']:.0f}: {own['difference']:+.1f} "
-        f"({own['from']:+.1f}..{own['to']:+.1f})"
+        f"({own['from']:+.1f}..{own['to']:+.1f}), {own['verdict']}"
     )
 
 

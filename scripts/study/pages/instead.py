@@ -1,63 +1,46 @@
-"""What docs/which-initialization.md says of normalization and skip connections."""
+"""Tables of networks with normalization and skip connections."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from fdi.analysis.contrasts import accuracies
-from fdi.analysis.derived import COLUMNS, NEITHER, NORMS, QUANTITIES, with_layers
+from fdi.analysis.derived import COLUMNS, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.words import SCHEDULE, fullest
 from fdi.study.circumstances import STANDARD
-from pages.tables import cell, having, listed, unmeasured, versus
+from pages.tables import cell, having, listed, markdown, unmeasured, versus
 
 INSTEAD = FIGURES["instead"]
 ORDER = COLUMNS["instead"].order
-PARTS = {
-    "With neither": [NEITHER],
-    "With a normalization": [name for name in NORMS.values() if name],
-    "With skip connections": [name for name in ORDER if "skip" in name],
-}
 NETWORK = ["dataset", "model", "layers", "model.norm", "model.skip", "optimizer._target_"]
 STEPS = ["network", "init", "optimizer.lr"]
 USUAL_STEP = STANDARD[STEPS[2]]
 
 
 def normalized(measured: Results) -> str:
-    """The accuracies from fluctuation-driven and from Kaiming weights, and their difference: with
-    neither, with each normalization, and with skip connections, for the deepest networks (see
-    `fullest`) that the authors' optimizer trained.
+    """A row for each of the deepest networks (see `fullest`) that the authors' optimizer trained,
+    a column for each condition: what fluctuation-driven and Kaiming weights reach, and whether the
+    difference is decided.
     """
-    pages = [page for name, page in INSTEAD.data(measured).items() if not name.endswith("_adam")]
-    lines = [f"* {sentence}.\n" for part in PARTS if (sentence := _sentence(part, pages))]
-    return "".join(lines) or unmeasured(INSTEAD.COMMAND)
-
-
-def _sentence(part: str, pages: list[pd.DataFrame]) -> str:
-    networks = []
-    for page in pages:
+    rows = []
+    for name, page in INSTEAD.data(measured).items():
         deepest = fullest(page, "layers")
-        rows = deepest[deepest["x"].isin(PARTS[part])].set_index(["x", "init"])
-        compared = [
-            _compared(condition, rows.loc[condition])
-            for condition in ORDER
-            if {(condition, "fluct"), (condition, "kaiming")} <= set(rows.index)
-        ]
-        if compared:
-            where = f"{page['network'].iloc[0]}, {words.layers(deepest['layers'].iloc[0])}"
-            networks.append(f"{'; '.join(compared)} on {where}")
-    return f"**{part}**: {'. '.join(networks)}" if networks else ""
+        means = deepest.set_index(["x", "init"])
+        known = [x for x in ORDER if {(x, "fluct"), (x, "kaiming")} <= set(means.index)]
+        if known and not name.endswith("_adam"):
+            network = f"{page['network'].iloc[0]}, {words.layers(deepest['layers'].iloc[0])}"
+            n = f"{means['n'].max()}"
+            rows.append({"network": network, "n": n} | {x: _compared(means.loc[x]) for x in known})
+    table = pd.DataFrame(rows).fillna("")
+    return markdown(table) if rows else unmeasured(INSTEAD.COMMAND)
 
 
-def _compared(condition: str, by_init: pd.DataFrame) -> str:
+def _compared(by_init: pd.DataFrame) -> str:
     fluct, kaiming = by_init.loc["fluct"], by_init.loc["kaiming"]
-    which = "" if condition == NEITHER else f" with {condition}"
-    means = f"{fluct['mean']:.1f} and {kaiming['mean']:.1f} %{which}"
-    interval = f"{fluct['versus_low']:+.1f}..{fluct['versus_high']:+.1f}, "
-    decided = f"{interval}n = {fluct['n']}: {fluct['verdict']}" if fluct["verdict"] else "n = 1"
-    return f"{means}, {fluct['versus']:+.1f} points ({decided})"
+    return f"{fluct['mean']:.0f} against {kaiming['mean']:.0f}: {fluct['verdict']}"
 
 
 def moving(measured: Results) -> str:

@@ -89,18 +89,15 @@ def growth(measured: Results) -> str:
 
 
 def parts(measured: Results) -> str:
-    """One row per command and version of fdi: the median CPU seconds of the whole and of its
-    parts.
-    """
+    """One row per command: the median CPU seconds of the whole and of its parts."""
     rows = measured.csv("bench_parts")
-    whole = rows.groupby(["network", "version", "round"], sort=False)["seconds"].sum()
-    keys = ["network", "version"]
+    rows = rows[rows["version"] == "now"]
+    whole = rows.groupby(["network", "round"], sort=False)["seconds"].sum()
     table = rows.pivot_table(
-        index=keys, columns="part", values="seconds", aggfunc="median", sort=False
+        index="network", columns="part", values="seconds", aggfunc="median", sort=False
     )[rows["part"].unique()]
-    table.insert(0, "whole", whole.groupby(level=keys, sort=False).median())
+    table.insert(0, "whole", whole.groupby(level="network", sort=False).median())
     cells = table.map(lambda seconds: f"{seconds:.2f}" if seconds >= 0.005 else "").reset_index()
-    cells["network"] = cells["network"].mask(cells["network"].duplicated(), "")
     told = f"bench_parts.csv: n = {rows['round'].max()} rounds, {rows.machine.iloc[0]}"
     return markdown(cells.rename(columns={"network": "command"})) + f"\n{told}\n"
 
