@@ -1,17 +1,19 @@
 """What a recipe is worth on networks that nobody chose, drawn by a seed (experiment=zoo): at the
-default step, at one constant for each optimizer, and after the recipe.
+default step, at one constant for each optimizer, after the recipe, and for the first --best of them
+after experiment=best: the initial state, step and eps that are best in validation.
 
-    python scripts/study/recipe_zoo.py SEED NETWORKS [WORDS ...]
+    python scripts/study/recipe_zoo.py SEED NETWORKS [--best N] [WORDS ...]
 
 Prints a row for each network: accuracy on the test set of each, and what the recipe cost, in whole
-trainings; then paired differences over the networks with 95 % intervals. All trainings are runs in
-results/, so that it goes on where it stopped.
+trainings; keeps them in recipe_zoo.csv; then paired differences over the networks with 95 %
+intervals. All trainings are runs in results/, so that it goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ results/reference/zoo.csv (seed 0; 50, 46 and 30 of them).
 ZOO = ("experiment=zoo", "budget=laptop")
 
 
-def main(seed: int, networks: int, words: list[str]) -> None:
+def main(seed: int, networks: int, best: int, words: list[str]) -> None:
     """Run what is left, and print it."""
     config: Any = composed(Source(), [*ZOO, f"zoo.seed={seed}", f"zoo.networks={networks}"])
     trainer = [f"trainer.{key}={config.trainer[key]}" for key in ("batch_size", "epochs")]
@@ -47,14 +49,19 @@ def main(seed: int, networks: int, words: list[str]) -> None:
         content = json.loads((found.folder / RECIPE).read_text()) if found.folder else {}
         row["recipe"] = row["default"] if found.after is None else found.after
         row |= {"state": found.state, "change": content.get("candidate"), "cost": content["cost"]}
+        row["best"] = _best(given) if member.place < best else None
+        row["words"] = " ".join(given)
         rows.append(row)
         print(pd.DataFrame([row]).to_string(index=False, header=len(rows) == 1), flush=True)
     table = pd.DataFrame(rows)
-    table.to_csv(f"recipe_zoo_{seed}.csv", index=False)
-    for other in ("default", "constant"):
-        found = paired(PERCENT * table["recipe"], PERCENT * table[other])
-        interval = f"({found.low:+.1f}..{found.high:+.1f}, p = {found.p:.2g})"
-        print(f"recipe - {other}: {found.mean:+.1f} {interval}, n = {found.n}")
+    table.insert(0, "seed", seed)
+    table.to_csv("recipe_zoo.csv", index=False)
+    for other in ("default", "constant", "best"):
+        both = table.dropna(subset=[other])
+        if len(both):
+            found = paired(PERCENT * both["recipe"], PERCENT * both[other].astype(float))
+            interval = f"({found.low:+.1f}..{found.high:+.1f}, p = {found.p:.2g})"
+            print(f"recipe - {other}: {found.mean:+.1f} {interval}, n = {found.n}")
     print(f"cost of a recipe: {np.mean(table['cost']):.2g} trainings and two for the proof")
 
 
@@ -64,5 +71,20 @@ def _accuracy(*words: str) -> float:
     return float(result.fillna(0.0).iloc[0]) if len(result) else 0.0
 
 
+def _best(given: list[str]) -> float:
+    """Of the initial state that is best in validation, at its own best step and eps."""
+    fdi.sweep("experiment=best", "budget=laptop", *given, seed=[0])
+    choices = (json.loads(p.read_text()) for p in Path("results/choices").glob("*/choice.json"))
+    (sides,) = (c["sides"] for c in choices if {*given} <= {*c["sides"][0]["words"]})
+    side = max(sides, key=lambda side: side["accuracy"] or 0.0)
+    chosen = [f"{key}={value}" for key, value in (side["candidate"] or {}).items()]
+    return _accuracy(*given, f"init={side['init']}", *chosen)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    parser = ArgumentParser()
+    parser.add_argument("seed", type=int)
+    parser.add_argument("networks", type=int)
+    parser.add_argument("--best", type=int, default=0)
+    parser.add_argument("words", nargs="*")
+    main(**vars(parser.parse_args()))

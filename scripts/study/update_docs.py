@@ -21,7 +21,7 @@ from pages.headline import at_their_best, drawn, foretold, headline, random_netw
 from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
-from pages.libraries import compared, printed, rates
+from pages.libraries import asked, compared, printed, rates
 from pages.speed import (
     accuracy,
     epoch,
@@ -98,6 +98,7 @@ TABLES = {
     "rates": rates,  # needs snntorch, as do the next
     "question": lambda _: printed()[0],
     "answer": lambda _: printed()[1],
+    "asked": asked,  # needs norse and spikingjelly, too
     "cure": lambda _: printed()[2],
     "compared": compared,
 }

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from fdi import initialize
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import PERCENT
 from fdi.init import fluctuation_driven_normal_
 from fdi.init.theory import psp_kernel, psp_kernel_integrals, trial
 from fdi.init.theory import spread as spread_of
@@ -35,6 +36,22 @@ def rates(measured: Results | None = None) -> str:
     rates = runpy.run_path(str(EXAMPLE))["main"]()
     layers = {f"layer {i}": map("{:.3g}".format, hertz) for i, hertz in enumerate(zip(*rates), 1)}
     return markdown(pd.DataFrame({"rate (Hz)": STATES, **layers}))
+
+
+def asked(measured: Results | None = None) -> str:
+    """What a recipe answers those who asked in public; a row for each of examples/threads.py."""
+    example = runpy.run_path(str(EXAMPLE.with_name("threads.py")))
+    rows = []
+    for name, ask in example["QUESTIONS"].items():
+        found = example["main"](name)
+        link = re.search(r"https://\S+/(\w+)/issues/(\d+)", ask.__doc__)
+        lines = [re.sub("^in .* optimizer.*, ", "", line) for line in found.lines]
+        row = {"asked in": f"[{link[1]} #{link[2]}]({link[0]})"}
+        row["before (%)"] = f"{PERCENT * found.before:.1f}"
+        row["recipe"] = "; ".join(f"`{line}`" for line in lines)
+        row["after (%)"] = f"{PERCENT * found.after:.1f}"
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
 
 
 WHY = Path(__file__).parents[3] / "docs" / "howto" / "why-not-learning.md"
