@@ -196,18 +196,14 @@ def _values() -> list[str]:
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
-    from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
+    from fdi.cli.cells import is_hydras, leave_nothing
     from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
-    from fdi.track.record import refuse_other_schedule
 
     for word in filter(is_hydras, arguments.overrides):
         if not word.startswith("hydra.searchpath="):
             raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
     new = not cell.directory.exists()
-    if new:
-        say_what_is_apart([cell])
-    refuse_other_schedule(cell.directory, cell.values)
     try:
         code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:

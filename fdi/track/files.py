@@ -143,12 +143,6 @@ def is_place(path: str) -> bool:
     return bool(_PLACE.fullmatch(path)) and not {".", ".."} & set(path.split("/"))
 
 
-def is_below(results: Path, path: Path) -> bool:
-    """Whether `path` is a folder of a run really below `results`, with no link on the way."""
-    place = path.relative_to(results).as_posix()
-    return is_place(place) and path.resolve() == results.resolve() / place
-
-
 def directories(results: Path) -> Iterator[tuple[str, ...]]:
     """(path, dataset, model, init, seed, id) of each run, in alphabetical order. Raises ValueError
     where `results` is not a folder.
