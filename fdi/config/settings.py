@@ -271,27 +271,6 @@ def words(schema: type, key: str) -> str:
     return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
 
 
-def choices(key: str, values: Mapping[str, Any]) -> list[str]:
-    """The words that a dotted key of a whole configuration may be; none where it is a number, a
-    text, or no key.
-    """
-    *path, last = key.split(".")
-    owner = values.get(path[0]) if path else values
-    if path and isinstance(owner, Mapping) and "_target_" in owner:
-        known = parts.options(path[0], owner["_target_"]).known.get(last, [])
-        words = [kind.words for kind in known if kind.words != "text" and kind.admits(kind.words)]
-        return words + BOOLEAN * (parts.SIMPLE[bool] in known)
-    schema = _hints(Config).get(path[0]) if path else Config
-    for entry in fields(schema) if is_dataclass(schema) and len(path) < 2 else ():
-        if entry.name == last:
-            boolean = _hints(schema)[last] is bool
-            return [*entry.metadata.get("choices", ()), *BOOLEAN * boolean]
-    return []
-
-
-BOOLEAN = ["true", "false"]
-
-
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """Complaints about keys that the dataclass `schema` lacks or that are missing, and by the
     ranges of its hints and the `choices` that its fields carry.
