@@ -197,7 +197,6 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
         result = final_result(context, data, progress, initial)
-        metrics.check()
         if mirror:
             mirror.result(result)
         record.end(directory, record.whole(directory), "done", result)

@@ -173,18 +173,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-MOVED = (
-    "{} was moved, deleted or changed while the run was going on; put it back and give the same "
-    "command again"
-)
+MOVED = "{} was moved or deleted while the run was going on; put it back, and run it again"
 PHASE = "phase"  # the column that holds a word
 
 
 class Metrics:
-    """Appends rows to a csv file. Opening it again drops the rows after `epoch`.
-
-    Raises ValueError if rows up to `epoch` are missing, and OSError as soon as the file is not the
-    one that was opened: somebody moved, deleted or changed it.
+    """Appends rows to a csv file. Opening it again drops the rows after `epoch`; raises ValueError
+    if rows up to there are missing.
     """
 
     def __init__(self, path: Path, epoch: int) -> None:
@@ -193,7 +188,6 @@ class Metrics:
         self.header = next(csv.reader(kept[:1]), None)
         with atomic(path) as temporary:
             temporary.write_text("".join(kept))
-        self.written = self._found()
 
     def append(self, row: dict[str, Any]) -> None:
         """`row` starts with the epoch; all rows have the same keys."""
@@ -203,28 +197,13 @@ class Metrics:
             self.header = list(row)
             writer.writeheader()
         writer.writerow(row)
-        self.check()
         with self.path.open("r+") as file:  # "a" would make a new one
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
-        self.written = self._found()
 
     def sync(self) -> None:
         """Put the rows on disk."""
-        self.check()
         sync(self.path)
-
-    def check(self) -> None:
-        """Raises OSError unless all rows are still in their place."""
-        if self._found() != self.written:
-            raise OSError(MOVED.format(self.path))
-
-    def _found(self) -> tuple[int, ...] | None:
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino, status.st_size
 
 
 def _rows(path: Path, epoch: int) -> list[str]:
@@ -234,9 +213,8 @@ def _rows(path: Path, epoch: int) -> list[str]:
     except FileNotFoundError:
         lines = []
     header = lines[0].rstrip("\n").split(",") if lines else []
-    if len(lines) <= epoch or not all(
-        _is_row(line, i, header) for i, line in enumerate(lines[1:], 1)
-    ):
+    rows = enumerate(lines[1:], 1)
+    if len(lines) <= epoch or not all(_is_row(line, i, header) for i, line in rows):
         raise ValueError(
             f"{path}: not all of the {epoch} epochs that the checkpoint has; put it back, or "
             f"delete the folder {path.parent} to start again"
