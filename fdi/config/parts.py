@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import astuple, dataclass, is_dataclass
+from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -233,6 +233,9 @@ def alternatives(hint: Any) -> list[Alternative]:
         return [_sequence(alternatives(arguments[0]), length)]
     if origin in (dict, Mapping):
         return [_mapping(alternatives(arguments[1]))]
+    if is_dataclass(hint):
+        names = ", ".join(field.name for field in fields(hint))
+        return [Alternative(f"{{{names}}}", lambda value: isinstance(value, Mapping))]
     return [ANYTHING]
 
 
