@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,9 +19,6 @@ from fdi.track import plans
 from fdi.track.files import directories, printable
 from fdi.track.plans import Plan
 from fdi.track.record import SAID, STATES, STOPPED, Run, look
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ALONE = "single runs"
 
@@ -53,17 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="show only these (default: all sweeps and single runs)",
     )
     add_results(parser)
-    parser.add_argument(
-        "--explain",
-        nargs="+",
-        metavar="RUN",
-        help="say which other runs are in one row with this one and why the rest is not, or "
-        "compare two; RUN: a folder, or the id at its end",
-    )
     arguments = parser.parse_args(argv)
     results = arguments.results
-    if arguments.explain:
-        return explain(results, arguments.explain)
     known, broken = plans.read(results)
     wanted = [
         plan
@@ -113,70 +100,3 @@ def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
         if total[state]:
             columns[SAID.get(state, state)] = [str(row[state] or "") for _, row in rows]
     print_table(out, columns, LABELS)
-
-
-def explain(results: Path, names: Sequence[str]) -> int:
-    """Print which runs share a row with the first of `names` and what keeps the others of its data
-    set, model and initialization apart, or the same of two runs alone; returns the exit code.
-    Raises ValueError for names that are those of no run, or of several.
-    """
-    from fdi.analysis.collect import SHARED, config_columns, runs  # pandas: only here
-
-    table = runs(results)
-    columns = sorted(config_columns(table), key=lambda name: name not in SHARED)
-    if len(names) > 2:
-        raise ValueError(f"--explain compares one run with all others, or two; got {len(names)}")
-    mine, *given = (_named(table, name) for name in names)
-    near = (table[[*LABELS]] == mine[[*LABELS]]).all(axis=1) & (table["path"] != mine["path"])
-    others = given or [row for _, row in table[near].iterrows()]
-    reasons: dict[str, list[str]] = {}
-    for other in others:
-        reasons.setdefault(_why(mine, other, columns), []).append(other["path"])
-    print(printable(f"{mine['path']}:"))
-    if not reasons:
-        print("no other run of this data set, model and initialization")
-    for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1])):
-        rest = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        print(printable(f"{', '.join(Path(path).name for path in paths[:3])}{rest}: {reason}"))
-    return 0
-
-
-def _named(table: pd.DataFrame, name: str) -> pd.Series:
-    """The run with this folder or id."""
-    ends = name.rstrip("/")
-    found = table[(table["path"] == ends) | (table["id"] == ends)]
-    if found.empty:
-        found = table[[str(path).endswith(f"/{ends}") for path in table["path"]]]
-    if len(found) != 1:
-        what = "no run" if found.empty else f"{len(found)} runs, of which one must be named whole"
-        raise ValueError(f"{name}: {what}; fdi-table --csv lists the folders of all")
-    return found.iloc[0]
-
-
-def _why(one: pd.Series, other: pd.Series, columns: Sequence[str]) -> str:
-    """Whether two runs share a row or are a pair, and what keeps them apart if they are neither."""
-    from fdi.analysis.formats import shown
-
-    broken = next((run for run in (one, other) if run["state"] == "broken"), None)
-    if broken is not None:
-        return f"broken: {broken['error']}"
-
-    def text(value: Any) -> str:
-        return "not recorded" if value is None or value != value else shown(value)
-
-    same_init = one["init"] == other["init"]
-    compared = [
-        name for name in ("dataset", "model", *columns) if same_init or not name.startswith("init.")
-    ]
-    apart = [
-        f"{name} {text(one[name])}, there {text(other[name])}"
-        for name in compared
-        if text(one[name]) != text(other[name])
-    ]
-    if apart:
-        return f"apart: {'; '.join(apart)}"
-    if one["seed"] != other["seed"]:
-        return "in one row" if same_init else "in two rows that are compared, with other seeds"
-    if text(one["data_checksum"]) != text(other["data_checksum"]):
-        return "no pair: the same seed splits other data"
-    return "the same cell twice" if same_init else "a pair"

@@ -56,11 +56,9 @@ class Figure:
     """
 
     x: str = MISSING
-    name: str = ""
     title: str = ""
     about: str = ""
     needs: str = ""
-    command: str = ""
     place: float = 50
     question: str = ""
     finding: str = field(default="", metadata={"choices": FINDINGS})
@@ -69,7 +67,6 @@ class Figure:
     pages: str = ""
     shade: str = "init.sigma_u"
     only: dict[str, Any] = field(default_factory=dict)
-    free: list[str] = field(default_factory=list)
     longest: str = ""
     least: Annotated[int, Range(least=2)] = 2
     usual: bool = False
@@ -128,7 +125,7 @@ class Recipe:
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
     """Complaints about keys of the config that a figure names, by the `groups` of the config."""
     known = {*groups, *DERIVED}
-    for option in ("x", "shade", "pages", "longest", "panels", "free", "only", "names"):
+    for option in ("x", "shade", "pages", "longest", "panels", "only", "names"):
         named = figure[option]
         for key in filter(None, [named] if isinstance(named, str) else named):
             if (group := key.partition(".")[0]) not in known:

@@ -119,8 +119,6 @@ DATA = [
 ]
 TABLES = [
     ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
-    ("status", ["--explain", "a", "b", "c"], "--explain compares one run with all others, or two"),
-    ("status", ["--explain", "a"], "a: no run; fdi-table --csv lists the folders of all"),
     ("table", [], "no runs in results/runs; make some: "),
     ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
     ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),
