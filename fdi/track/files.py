@@ -15,6 +15,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape, glob
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -149,28 +150,11 @@ def directories(results: Path) -> Iterator[tuple[str, ...]]:
     """
     if results.exists() and not results.is_dir():
         raise ValueError(f"{results} is not a folder; it must be one with {RUNS}/ in it")
-    for dataset in _folders(results / RUNS):
-        for model in _folders(dataset.path):
-            for init in _folders(model.path):
-                for run in _folders(init.path):
-                    if name := _RUN.fullmatch(run.name):
-                        yield run.path, dataset.name, model.name, init.name, *name.groups()
-
-
-def _folders(path: str | Path) -> list[os.DirEntry[str]]:
-    """The folders in `path`; none where it cannot be read."""
-    try:
-        with os.scandir(path) as entries:
-            return sorted(filter(_is_folder, entries), key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
+    found = glob(f"{escape(str(results / RUNS))}/*/*/*/seed=*")
+    for path in sorted(found, key=lambda path: path.split("/")):
+        *_, dataset, model, init, run = path.split("/")
+        if (name := _RUN.fullmatch(run)) and os.path.isdir(path):
+            yield path, dataset, model, init, *name.groups()
 
 
 MOVED = "{} was moved or deleted while the run was going on; put it back, and run it again"
