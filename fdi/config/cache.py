@@ -6,12 +6,14 @@ alone, never beside results, since those travel; all of it may be deleted at any
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +49,17 @@ def make_private(folder: Path) -> None:
     if not mine or status.st_mode & 0o022:
         raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
     folder.chmod(0o700)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Others wait at this file until the block is left, however the process ends; without locks of
+    the file system nobody waits.
+    """
+    with path.open("w") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def sizes() -> dict[Path, int]:

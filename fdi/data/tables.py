@@ -9,7 +9,6 @@ each process reads the file into a memory of its own, after a line that says so.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +24,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fdi.config.cache import DATA, cache_folder, stamp
+from fdi.config.cache import DATA, alone, cache_folder, stamp
 from fdi.data.inputs import Events
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
@@ -46,7 +45,7 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         home = cache_folder(DATA)
         if there := _opened(home / name):
             return there
-        with _alone(home / f".{name}.lock"):
+        with alone(home / f".{name}.lock"):
             if there := _opened(home / name):  # another process was faster
                 return there
             _write(home, name, read(), lambda: stamp(before.name) == before)
@@ -71,15 +70,6 @@ def _code() -> str:
 @cache
 def _say(line: str) -> None:
     log.warning(line)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """The others wait until the block is left, however this process ends."""
-    with path.open("w") as file:
-        with suppress(OSError):  # a file system without locks: each writes its own, one stays
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _opened(folder: Path) -> Events | None:
