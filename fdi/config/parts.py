@@ -110,7 +110,8 @@ def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
     *_, last = name.split(".")
     if "tau_" in last and _number(value) > LONGEST_TAU:
         return seconds(name, value)
-    return f"{name} = {shown(value)} must be {expected}"
+    hint = ", as in [a,b]" * (isinstance(value, str) and expected.startswith("a list"))
+    return f"{name} = {shown(value)} must be {expected}{hint}"
 
 
 def _number(value: Any) -> float:

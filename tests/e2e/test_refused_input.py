@@ -75,7 +75,7 @@ RUN = [
     (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
     (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
     (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
-    (["tags=draft"], "tags = draft must be a list, as in [a,b]"),
+    (["tags=draft"], "tags = draft must be a list, each text, as in [a,b]"),
     (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
     (["init.nu={{input:600}}"], "init.nu.input = 600 Hz is more than one spike in a step of da"),
     (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
