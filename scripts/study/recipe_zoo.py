@@ -94,4 +94,4 @@ if __name__ == "__main__":
     parser.add_argument("networks", type=int)
     parser.add_argument("--best", type=int, default=0)
     parser.add_argument("words", nargs="*")
-    main(**vars(parser.parse_args()))
+    main(**vars(parser.parse_intermixed_args()))
