@@ -64,7 +64,6 @@ PARTS = {
     "fdi.config.metric",  # what runs are judged by
     "fdi.data.randman",
     "fdi.data.targets",  # what it is asked for
-    "fdi.data.tables",  # where large files are mapped from
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
     "fdi.runner.operations",  # what it costs
