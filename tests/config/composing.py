@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fdi.cli.cells import compose_cells
+from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.compose import Source
 from fdi.cli.compose import composed as compose
+from fdi.cli.run import parse
 from fdi.config.settings import prepare
 
 CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
@@ -35,12 +35,14 @@ def prepared(*overrides: str) -> DictConfig:
     return prepare(composed(*overrides))
 
 
-def refusal(*overrides: str, multirun: bool = False) -> str:
-    arguments = Namespace(
-        overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None
-    )
+def cells(*words: str) -> list[Cell]:
+    """Those of a command line."""
+    return compose_cells(parse(words))
+
+
+def refusal(*words: str) -> str:
     with pytest.raises(ValueError, match=r".") as caught:
-        compose_cells(arguments)
+        cells(*words)
     return str(caught.value)
 
 
