@@ -44,7 +44,17 @@ ALLOWED = {
         "track",
         "train",
     },
-    "notebook": {"analysis", "cli", "config", "data", "init", "interop", "runner", "track"},
+    "notebook": {
+        "analysis",
+        "cli",
+        "config",
+        "data",
+        "figures",
+        "init",
+        "interop",
+        "runner",
+        "track",
+    },
     "study": {"analysis", "config", "figures", "runner", "track", "train"},
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
