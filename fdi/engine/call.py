@@ -39,7 +39,7 @@ def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
     weights: list[Tensor] = [*network.parameters()]
     leaves = [given, *weights] if isinstance(given, Tensor) else weights
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
-    learn = network.training and bool(network.norms)
+    learn = network.training and bool(network.norms or network.dropout)
     on_cpu = weights[0].device.type == "cpu"
     fast = _compiled if on_cpu else _on_device
     found = fast(network, given, record, graded, learn) if _plain(leaves) else None

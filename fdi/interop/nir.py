@@ -71,7 +71,7 @@ def to_nir(
     constants that `from_nir` gives it back.
 
     Raises fdi.Mistake for what NIR cannot express: recurrence and skip connections (their delay),
-    Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
+    Dale's law (two synaptic channels), normalization, bias, max pooling, adaptation, subtractive reset,
     and a potential that does not start at 0, unless `start_at_rest` lets it start there.
     """
     nir = package()
@@ -83,6 +83,11 @@ def to_nir(
         for p in network.hidden
     ]
     populations = (*hidden, network.readout)
+    if network.biases:
+        raise Mistake(
+            "NIR cannot say that a bias acts in all layers at once, whereas spikes reach each two "
+            "steps after the one below; export a network without (model.bias=false)"
+        )
     for population in populations if readout else hidden:
         _refuse(population, population.name in network.norms, start_at_rest)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}

@@ -102,9 +102,9 @@ of gradients of its own, which is cleared and added.
 def structure(network: Network) -> tuple[Any, ...]:
     """What a Program is made from; with another one it is another network."""
     links, norms = tuple(network.projections), tuple(network.norms.items())
-    leaks = tuple(network.leaks.keys())
+    leaks, options = tuple(network.leaks.keys()), (tuple(network.biases.keys()), network.dropout)
     parts = network.input_shape, network.dt, tuple(network.layers), network.readout
-    return (*parts, links, norms, leaks)
+    return (*parts, links, norms, leaks, options)
 
 
 class Program:
