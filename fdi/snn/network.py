@@ -328,11 +328,11 @@ class Network(nn.Module):
         an array; a list with (times in s, units) of each sample; or an input of fdi.data.inputs.
 
         `record`: any of "spikes", "potentials", "free" and "moments". Differentiable with respect
-        to a tensor and to the weights. Readout and counts come from the engine that is fast in
-        training, forward and backward, where it computes such a network; what is recorded, and
-        gradients behind a normalization or on a GPU, from the reference engine. With normalization,
-        `eval()` takes running statistics, `train()` those of the batch. Raises ValueError for an
-        input of another shape.
+        to a tensor and to the weights, by the engine that is fast in training, forward and
+        backward, where it computes such a network; "free" and "moments", the gradient of the input
+        of a convolution, and gradients on a GPU come from the reference engine. `train()` drops out
+        and normalizes by the batch, `eval()` by running statistics. Raises ValueError for an input
+        of another shape.
         """
         activity: Activity = import_module(CALL).call(self, inputs, record)
         return activity
