@@ -133,9 +133,7 @@ def dale(
     neuron = neuron.under_dale(tau_inh)
     layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(
-        input_shape, layers, readout, dt, skip, bias, dropout, recurrent_excitation
-    )
+    return _assemble(input_shape, layers, readout, dt, skip, bias, dropout, recurrent_excitation)
 
 
 def dale_conv(
