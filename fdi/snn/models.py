@@ -5,7 +5,7 @@ All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt
 and the `neuron` of the hidden layers.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts. `bias`: each hidden neuron, or map, learns a
-constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Both by engine=reference alone.
+constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Few engines compute them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.dense_forward import start
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.simd import lanes, load, store
+from fdi.engine.cpu.kernels.simd import fill, lanes, load, store
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
@@ -41,12 +41,12 @@ def write_rows(plan: Plan, layer: int, b: int, s: int, traces: Traces, work: Wor
     at = w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
     first = p.count_at
     for t in range(traces.spikes.shape[0]):
-        traces.spikes[t, b, first : first + p.units] = 0
+        _clear_row(traces.spikes, t, b, first, p.units)
         for e in range(work.starts[begin + t], work.starts[begin + t + 1]):
             traces.spikes[t, b, first + work.lists[w.spikes + e]] = 1
     for t in range(traces.potentials.shape[0]):
         row, u = at + (t + 1) * p.width, work.numbers
-        traces.potentials[t, b, first : first + p.units] = u[row : row + p.units]
+        _put_row(traces.potentials, t, b, first, p.units, u, row)
 
 
 @jit
@@ -55,7 +55,7 @@ def write_maps(plan: ConvPlan, layer: int, b: int, at: int, traces: Traces, work
     p, lists, positions = plan.layers[layer], lists_of(plan, work), _positions(plan.layers[layer])
     units = p.channels * positions
     for t in range(traces.spikes.shape[0]):
-        traces.spikes[t, b, p.spikes_at : p.spikes_at + units] = 0
+        _clear_row(traces.spikes, t, b, p.spikes_at, units)
         for e in range(lists.spike_indptr[layer, t], lists.spike_indptr[layer, t + 1]):
             code = lists.spikes[e]
             unit = (code & ((1 << p.shift) - 1)) * positions + (code >> p.shift)
@@ -75,6 +75,24 @@ def add_to_rows(p: Record, b: int, t: int, traces: Traces, g: np.ndarray, gs: in
         _add_row(traces.spikes, t, b, p.count_at, p.units, g, gs)
     if traces.potentials.size > 0:
         _add_row(traces.potentials, t, b, p.count_at, p.units, g, gu)
+
+
+@inlined
+def _clear_row(x: np.ndarray, t: int, b: int, first: int, units: int) -> None:
+    zero, whole = fill(x.dtype.type(0)), units - units % lanes(x)
+    for i in range(0, whole, lanes(x)):
+        store(x, (t, b, first + i), zero)
+    for i in range(whole, units):
+        x[t, b, first + i] = 0
+
+
+@inlined
+def _put_row(x: np.ndarray, t: int, b: int, first: int, units: int, u: np.ndarray, at: int) -> None:
+    whole = units - units % lanes(x)
+    for i in range(0, whole, lanes(x)):
+        store(x, (t, b, first + i), load(u, (at + i,)))
+    for i in range(whole, units):
+        x[t, b, first + i] = u[at + i]
 
 
 @inlined
