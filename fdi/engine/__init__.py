@@ -117,10 +117,13 @@ class Engine(ABC):
 
 
 def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
-    """What in a configuration no backward pass by hand knows: a neuron or surrogate of the user's
-    own, and time constants that are learned but by an engine of `learned_taus`.
+    """What in a configuration no backward pass by hand knows: bias, dropout, a neuron or surrogate
+    of the user's own, and time constants that are learned but by an engine of `learned_taus`.
     """
-    neuron = values.get("neuron")
+    neuron, model = values.get("neuron"), values.get("model")
+    for key in ("bias", "dropout"):
+        if isinstance(model, Mapping) and model.get(key):
+            return f"model.{key}={str(model[key]).lower()}"
     if not isinstance(neuron, Mapping):
         return None
     if neuron.get("learn_tau") is True and not learned_taus:

@@ -71,8 +71,9 @@ def to_nir(
     constants that `from_nir` gives it back.
 
     Raises fdi.Mistake for what NIR cannot express: recurrence and skip connections (their delay),
-    Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
-    and a potential that does not start at 0, unless `start_at_rest` lets it start there.
+    Dale's law (two synaptic channels), normalization, bias (which does not wait as spikes do), max
+    pooling, adaptation, subtractive reset, and a potential that does not start at 0, unless
+    `start_at_rest` lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):
@@ -84,7 +85,7 @@ def to_nir(
     ]
     populations = (*hidden, network.readout)
     for population in populations if readout else hidden:
-        _refuse(population, population.name in network.norms, start_at_rest)
+        _refuse(network, population, start_at_rest)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
@@ -122,10 +123,11 @@ def to_nir(
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
-def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> None:
+def _refuse(network: Network, population: Population, start_at_rest: bool) -> None:
     neuron = population.neuron
     for problem, what in (
-        (normalized, "normalization of what arrives in each step"),
+        (population.name in network.norms, "normalization of what arrives in each step"),
+        (population.name in network.biases, "a bias that reaches all layers at once, as here"),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
         (isinstance(neuron, Driven), "a constant drive as fdi computes it"),

@@ -30,8 +30,12 @@ class Neurons:
         like: Tensor,
         free: bool,
         leak: Tensor | None,
+        bias: Tensor | None,
+        mask: Tensor | None,
     ) -> None:
-        self.population = population
+        self.population, self.mask = population, mask
+        # Of a map, a number for each channel.
+        self.bias = bias if bias is None else bias.view(-1, *[1] * (len(population.shape) - 1))
         self.constants, self.betas = _decays(population, dt, like)
         if leak is not None:
             self.constants = Constants(dt, (-leak).sigmoid(), leak.sigmoid())
@@ -60,15 +64,16 @@ class Neurons:
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
         ]
-        self.arrived = [None] * len(self.currents)
+        self.arrived = [self.bias, *[None] * (len(self.currents) - 1)]
 
     def emitted(self, recurrent: bool) -> Tensor:
-        p = self.population
+        edge = self.population.pool
         # Within its layer a population hears every neuron; only what is above sees the pooled map.
-        if recurrent or p.pool == 1:
+        if recurrent or (edge == 1 and self.mask is None):
             return self.spikes
         if self.pooled is None:
-            self.pooled = max_pool(self.spikes, p.pool)
+            self.pooled = self.spikes if edge == 1 else max_pool(self.spikes, edge)
+            self.pooled = self.pooled if self.mask is None else self.mask * self.pooled
         return self.pooled
 
     def receive(self, channel: int, x: Tensor) -> None:
@@ -114,17 +119,21 @@ def simulate(
     """What the network does with the input `x_TBN`, differentiable with respect to it and to all
     weights.
 
-    `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch.
+    `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch,
+    with dropout.
     `known`: what populations pass on, which are then not simulated, and not in the activity; those
     that are simulated are added to it.
     """
     batch, free = x_TBN.shape[1], "free" in record or "moments" in record
-    settled = set(known or ())
+    settled, masks = set(known or ()), _masks(network, x_TBN) if learn else {}
     neurons = {
-        p.name: Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name))
+        p.name: Neurons(
+            p, network.dt, batch, x_TBN, free, network.leaks.get(p.name),
+            network.biases.get(p.name), masks.get(p.name),
+        )
         for p in (*network.hidden, network.readout)
         if p.name not in settled
-    }
+    }  # fmt: skip
     recorder, readout = _Recorder(network, record, settled), network.readout.name
     # Taken apart once: the gradient of `x[t]` is as large as x, at every step.
     whole: dict[str, Tensor] = {INPUT: x_TBN}
@@ -158,6 +167,15 @@ def simulate(
         by_step |= passed_on
         whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
     return recorder.activity(neurons)
+
+
+def _masks(network: Network, x_TBN: Tensor) -> dict[str, Tensor]:
+    """By what the spikes of each hidden population are multiplied for the layers above, by name."""
+    share, batch = network.dropout, x_TBN.shape[1]
+    return {
+        p.name: (torch.rand(batch, *p.pooled_shape, device="cpu") >= share).to(x_TBN) / (1 - share)
+        for p in (network.hidden if share else ())
+    }
 
 
 class Passed(Sequence[Tensor]):
@@ -367,6 +385,8 @@ def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
         found |= {p.name: p.weight.detach() for p in network.afferents(name)}
         if name in network.norms:
             found |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
+        if name in network.biases:
+            found[f"{name}.bias"] = network.biases[name].detach()
         if name in network.leaks:
             found[f"{name}.leak"] = network.leaks[name].detach()
     return found
