@@ -118,11 +118,16 @@ class Engine(ABC):
 
 def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
     """What in a configuration no backward pass by hand knows: a neuron or surrogate of the user's
-    own, and time constants that are learned but by an engine of `learned_taus`.
+    own, spikes that are heard or reset at once, and time constants that are learned but by an
+    engine of `learned_taus`.
     """
-    neuron = values.get("neuron")
+    neuron, model = values.get("neuron"), values.get("model")
+    if isinstance(model, Mapping) and model.get("delay") == 0:
+        return "model.delay=0"
     if not isinstance(neuron, Mapping):
         return None
+    if neuron.get("reset") == "at_once":
+        return "neuron.reset=at_once"
     if neuron.get("learn_tau") is True and not learned_taus:
         return "neuron.learn_tau=true"
     names = [neuron.get(key) for key in ("_target_", "surrogate")]

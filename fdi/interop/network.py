@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class Foreign:
     `norms`: what normalizes their input. `fixed`: names of what else reaches them. `left`: what is
     not drawn, for which population, and why.
     """
+
+    delay: ClassVar[int] = 0  # what its neurons have is in their responses
 
     dt: float
     wiring: Wiring

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, averaged, integrator
+from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, integrator
 
 if TYPE_CHECKING:
     import nir
@@ -51,18 +51,19 @@ def to_nir(
     network: Network,
     *,
     start_at_rest: bool = False,
+    reset_at_once: bool = False,
     scale: Scale = "neuron",
     readout: bool = True,
 ) -> nir.NIRGraph:
-    """The network as a graph of Linear, Conv1d, Conv2d, Flatten, CubaLIF and, as readout, CubaLI;
-    `nir.write(path, graph)` writes it.
+    """The network as a graph of Linear, Affine, Conv1d, Conv2d, AvgPool2d, Flatten, CubaLIF and, as
+    readout, CubaLI; `nir.write(path, graph)` writes it.
 
         tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = 1
 
-    With these constants a reader that integrates by forward Euler at `network.dt`, and holds U at 0
-    in the step after a spike, computes the equations of fdi; dt stands in the metadata. A spike
-    reaches the next layer two steps later here, there in the same step. Surrogate and loss are not
-    part of NIR; time constants of each neuron are.
+    With these constants a reader that integrates by forward Euler at `network.dt` computes the
+    equations of fdi: with delay=0 in the same step, with delay=2 two steps a layer earlier. dt,
+    delay and reset stand in the metadata, which `from_nir` reads. Surrogate and loss are not part
+    of NIR; time constants of each neuron are.
 
     `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
     "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
@@ -70,9 +71,10 @@ def to_nir(
     graph ends in its weights, the input of each class in each step, and the metadata have the time
     constants that `from_nir` gives it back.
 
-    Raises fdi.Mistake for what NIR cannot express: recurrence and skip connections (their delay),
+    Raises fdi.Mistake for what NIR cannot express: recurrence with delay=2, skip connections,
     Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
-    and a potential that does not start at 0, unless `start_at_rest` lets it start there.
+    a potential that stays at 0 in the step after a spike (reset=zero), unless `reset_at_once` lets
+    it rise there, and one that does not start at 0, unless `start_at_rest` lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):
@@ -84,14 +86,14 @@ def to_nir(
     ]
     populations = (*hidden, network.readout)
     for population in populations if readout else hidden:
-        _refuse(population, population.name in network.norms, start_at_rest)
+        _refuse(population, population.name in network.norms, start_at_rest, reset_at_once)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
     for population in populations:
         written = readout or population is not network.readout
         gain = _gain(population, network.dt) if scale == "weights" and written else None
-        projection = _only(network, population, below)
+        projection, own = _onto(network, population, below)
         chain = {}
         if projection.average:
             if len(projection.average) == 1:
@@ -114,26 +116,37 @@ def to_nir(
             edges.append((below, name))
             below = name
         shape = population.shape
+        if own:
+            nodes[own.name] = _written_weights(nir, own, shape, gain)
+            edges += [(below, own.name), (own.name, below)]
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
-    metadata = {"dt": network.dt}
+    metadata = {"dt": network.dt, "delay": network.delay, "reset": hidden[0].neuron.reset}
     if not readout:
         neuron = network.readout.neuron
         metadata |= {f"{READOUT}_tau_mem": neuron.tau_mem, f"{READOUT}_tau_syn": neuron.tau_syn[0]}
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
-def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> None:
+def _refuse(
+    population: Population, normalized: bool, start_at_rest: bool, reset_at_once: bool
+) -> None:
     neuron = population.neuron
     for problem, what in (
         (normalized, "normalization of what arrives in each step"),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
-        (isinstance(neuron, Driven), "a constant drive as fdi computes it"),
+        (isinstance(neuron, Driven), "v_leak and v_reset as fdi computes them"),
         (type(neuron) is not Neuron, f"adaptation ({type(neuron).__name__})"),
-        (neuron.spiking and neuron.reset != "zero", f"reset {neuron.reset}"),
+        (neuron.spiking and neuron.reset == "subtract", f"reset {neuron.reset}"),
     ):
         if problem:
             raise Mistake(f"{population.name}: NIR cannot say {what}; export a network without")
+    if neuron.spiking and neuron.reset == "zero" and not reset_at_once:
+        raise Mistake(
+            f"{population.name}: NIR cannot say that U stays at 0 in the step after a spike "
+            f"(neuron.reset=zero); train with neuron.reset=at_once, or let it rise there, with more "
+            f"spikes: to_nir(network, reset_at_once=True)"
+        )
     if neuron.u_init and not start_at_rest:
         raise Mistake(
             f"{population.name}: NIR cannot say that U starts at {neuron.u_init}; train with "
@@ -141,15 +154,24 @@ def _refuse(population: Population, normalized: bool, start_at_rest: bool) -> No
         )
 
 
-def _only(network: Network, population: Population, source: str) -> Projection:
-    """The one projection onto a population, from the layer below."""
+def _onto(
+    network: Network, population: Population, source: str
+) -> tuple[Projection, Projection | None]:
+    """The projection onto a population from the layer below, and that from itself."""
+    own = None
     for projection in network.afferents(population.name):
-        if projection.source != source:
+        if projection.source == source:
+            below = projection
+        elif projection.source != population.name:
+            raise Mistake(f"{projection.name}: fdi writes no skip connections; export without")
+        elif network.delay or projection.convolutional:
             raise Mistake(
-                f"{projection.name}: NIR has no time step, so it cannot say the delay of "
-                f"recurrence and skip connections; export a feed-forward network"
+                f"{projection.name}: NIR has no time step, so it cannot say that spikes come back "
+                f"two steps later; train a fully connected network with model.delay=0"
             )
-    return network.afferents(population.name)[0]
+        else:
+            own = projection
+    return below, own
 
 
 def _gain(population: Population, dt: float) -> np.ndarray:
@@ -161,12 +183,16 @@ def _written_weights(
     nir: Any, projection: Projection, shape: tuple[int, ...], gain: np.ndarray | None
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
+    bias = np.zeros(len(weight))
+    if isinstance(projection, Biased):
+        bias = projection.bias.detach().cpu().numpy()
     if gain is not None:
+        bias = bias * gain
         weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
     if not projection.convolutional:
-        return nir.Linear(weight)
+        return nir.Affine(weight, bias) if np.any(bias) else nir.Linear(weight)
     kind, spatial = (nir.Conv1d, shape[1]) if weight.ndim == 3 else (nir.Conv2d, shape[1:])
-    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, np.zeros(len(weight)))
+    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, bias)
 
 
 def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarray | None) -> Any:
@@ -189,20 +215,18 @@ def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarr
 
 @dataclass(frozen=True)
 class Driven(Neuron):
-    """A neuron with a constant drive and a reset to v_reset, as a graph may have them.
+    """A neuron that leaks to v_leak and is reset to v_reset, as a graph may have them.
 
-        I_b[t+1] = beta_s I_b[t] + bias,   from the second step on, as with spikes
-        U[t+1] = (beta_m U[t] + (1 - beta_m) (I[t] + I_b[t] + v_leak)) (1 - S[t]) + v_reset S[t]
+        D[t] = (1 - beta_m) (I[t] + v_leak);   v_reset S[t] more in U[t+1] with reset "zero",
+        beta_m v_reset S[t] with "at_once"
 
-    `bias`: what arrives at each neuron in each step beside the spikes, in the order of the
-    flattened population. Time constants may be those of a graph that counts time in steps.
+    Without `leak`, beta_m is 1 but for the gain of D. Time constants may be those of a graph that
+    counts time in steps.
     """
 
-    STATES: ClassVar[int] = 2
-
-    bias: tuple[float, ...] = (0.0,)
     v_leak: float = 0.0
     v_reset: float = 0.0
+    leak: bool = True
 
     def __post_init__(self) -> None:
         """Time constants need no range here: those of a graph that counts in steps are long."""
@@ -213,11 +237,20 @@ class Driven(Neuron):
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        drive, arrived = state
-        after = self.after(u, s, c.gain * (current + drive + self.v_leak), c)
-        bias = u.new_tensor(self.bias).expand(u[0].numel()).view(u.shape[1:])
-        beta_s = math.exp(-c.dt / self.tau_syn[0])
-        return after + self.v_reset * s.detach(), (beta_s * drive + arrived, bias.expand_as(u))
+        c = c if self.leak else c._replace(beta_m=1.0)
+        after = self.after(u, s, c.gain * (current + self.v_leak), c)
+        left = {"zero": 1.0, "at_once": c.beta_m, "subtract": 0.0}[self.reset]
+        return after + left * self.v_reset * s.detach(), state
+
+
+class Biased(Projection):
+    """X = W S + b, in each step; `bias`: of each neuron, or of each map."""
+
+    bias: nn.Parameter
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        x = super().forward(spikes)
+        return x + self.bias.view(-1, *(1,) * (x.ndim - 2))
 
 
 class _Weights(NamedTuple):
@@ -232,7 +265,13 @@ class _Weights(NamedTuple):
     geometry: dict[str, Any]
 
 
-def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
+def from_nir(
+    graph: nir.NIRGraph,
+    dt: float | None = None,
+    *,
+    delay: int | None = None,
+    reset: Reset | None = None,
+) -> Network:
     """The network of a graph: Linear, Affine, Conv1d and Conv2d, SumPool2d and AvgPool2d in front
     of them, Flatten, LIF, CubaLIF and IF, each with weights to itself if it is recurrent, and a LI
     or CubaLI at the end, fdi's readout.
@@ -240,11 +279,14 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
         tau = -dt / log(1 - dt / tau'),   W = W' r w_in dt / tau_syn'
 
     The constants ' of the graph are read as steps of forward Euler at `dt` in seconds, which its
-    metadata may say; r and w_in go into the weights, pooling too, which is exact. fdi holds U at
-    v_reset in the step after a spike, and delivers a spike two steps later, also one that is fed
-    back, where other libraries do neither. IF becomes a neuron that loses 1e-6 of its potential in
-    a step, r dt its gain. Neurons with a bias, v_leak or v_reset, as `Driven`, are computed by the
-    reference engine.
+    metadata may say; r and w_in go into the weights, pooling too, which is exact. IF becomes a
+    `Driven` without leak, r dt its gain.
+
+    A graph says neither the `delay` of a spike nor what follows the `reset`. Without them, and
+    where its metadata do not say them, they are as other libraries have them: delay=0, a spike is
+    heard in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that
+    was trained with a subtractive reset needs reset="subtract". The reference engine computes
+    these, and `Biased`, `Driven`; with delay=2, reset="zero" the engine that fdi trains with may.
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
@@ -261,12 +303,14 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
     dt = _seconds("dt", dt)
+    delay = sum(_whole("metadata", "delay", metadata.get("delay", 0))) if delay is None else delay
+    reset = _word(metadata.get("reset", "at_once")) if reset is None else reset
     (first, *others), own = _chain(nir, graph)
     said = (graph.nodes[first].input_type or {}).get("input")
     shape = tuple(_whole(first, "its shape", said))
     if not shape or min(shape) < 1:
         raise Mistake(f"node {first} has the shape {shape}")
-    reader = _Reader(nir, dt, shape)
+    reader = _Reader(nir, dt, delay, reset, shape)
     for name in others:
         reader.read(name, graph.nodes[name])
         if name in own:
@@ -327,6 +371,8 @@ class _Reader:
 
     nir: Any
     dt: float
+    delay: int
+    reset: Reset
     shape: tuple[int, ...]
     source: str = INPUT
     weights: _Weights | None = None
@@ -367,8 +413,6 @@ class _Reader:
         weights = _weights(nir, name, node, population.shape, None)
         target = population.name
         self.projections.append(_projection(target, target, weights, self.gain, recurrent=True))
-        if np.any(weights.bias):
-            self.layers[-1] = (_with(population, bias=weights.bias * self.gain),)
 
     def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
         if self.pool is not None:
@@ -382,8 +426,6 @@ class _Reader:
             self.readout = Population(
                 READOUT, self.weights.shape, integrator(tau_mem, tau_syn, 0.0)
             )
-            if np.any(self.weights.bias):
-                self.readout = _with(self.readout, bias=self.weights.bias)
             self.projections.append(_projection(self.source, READOUT, self.weights, ones))
         if self.readout is None:
             if not self.layers:
@@ -394,7 +436,11 @@ class _Reader:
             ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
             counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
             self.projections.append(_projection(self.source, READOUT, counted, np.ones(units)))
-        return Network(input_shape, self.layers, self.readout, self.projections, self.dt)
+        network = Network(
+            input_shape, self.layers, self.readout, self.projections, self.dt, self.delay
+        )
+        wide = any(values.dtype == torch.float64 for values in network.parameters())
+        return network.double() if wide else network
 
     def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
         if name == INPUT or (
@@ -403,19 +449,19 @@ class _Reader:
             raise Mistake(f"node {name}: fdi has another of that name; rename it")
         population, gain = _population(self.nir, name, node, weights.shape, self.dt)
         self.projections.append(_projection(self.source, name, weights, gain))
-        constants = {
+        constants: dict[str, Any] = {"leak": False} if isinstance(node, self.nir.IF) else {}
+        constants |= {
             symbol: float(
                 _of_each(name, symbol, getattr(node, symbol), weights.shape, False).flat[0]
             )
             for symbol in ("v_leak", "v_reset")
             if np.any(_array(name, symbol, getattr(node, symbol, 0)))
         }
-        if np.any(weights.bias):
-            bias = weights.bias.reshape(-1, *(1,) * (len(weights.shape) - 1)) * gain
-            constants["bias"] = bias
         if constants:
-            population = _with(population, **constants)
+            known = {f.name: getattr(population.neuron, f.name) for f in fields(population.neuron)}
+            population = replace(population, neuron=Driven(**known | constants))
         if population.neuron.spiking:
+            population = replace(population, neuron=replace(population.neuron, reset=self.reset))
             self.layers.append((population,))
         else:
             self.readout = population
@@ -450,21 +496,16 @@ def _seconds(symbol: str, value: Any) -> float:
     return seconds
 
 
+def _word(reset: Any) -> Reset:
+    word: Any = reset.decode() if isinstance(reset, bytes) else reset
+    if word not in get_args(Reset):
+        raise Mistake(f"reset = {ascii(word)[:40]} must be one of {', '.join(get_args(Reset))}")
+    return word  # type: ignore[no-any-return]
+
+
 def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
     usual = min(tau_mem, tau_syn) >= SHORTEST and max(tau_mem, tau_syn) <= LONGEST
     return (Neuron if usual else Driven)(tau_mem, (tau_syn,), **constants)
-
-
-def _with(population: Population, bias: Any = 0.0, **constants: float) -> Population:
-    """The same neurons with a drive, which adds to the one that they have."""
-    if np.any(bias) and population.taus is not None and np.ptp(population.taus[1]):
-        raise Mistake(
-            f"node {population.name}: fdi has no bias where tau_syn differs within a layer"
-        )
-    neuron = population.neuron
-    known = {f.name: getattr(neuron, f.name) for f in fields(neuron)}
-    drive = np.ravel(bias) + np.array(known.pop("bias", (0.0,)))
-    return replace(population, neuron=Driven(**known | constants, bias=tuple(drive.tolist())))
 
 
 def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, float]:
@@ -601,8 +642,12 @@ def _projection(
         values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
     if not np.isfinite(values).all():
         raise Mistake(f"node {weights.name}: its weights times the gain of {target} are too large")
-    projection = Projection(
+    kind = Biased if np.any(weights.bias) else Projection
+    projection = kind(
         source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
     )
     projection.weight.data = torch.as_tensor(values)
+    if isinstance(projection, Biased):
+        bias = (weights.bias * rows[:, 0]).astype(values.dtype)
+        projection.bias = nn.Parameter(torch.as_tensor(bias))
     return projection

@@ -3,6 +3,7 @@ zero weights; `fdi.init` draws them.
 
 All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set,
 and the `neuron` of the hidden layers.
+`delay`: how many steps after a spike a potential hears it, see fdi.snn.network.Network.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts.
 """
@@ -25,6 +26,7 @@ Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
 Normalization = Literal["none", "tdbn", "bntt", "layer"]
 Pooling = Literal["max", "average"]
+Delay = Literal[0, 2]
 
 
 def dense(
@@ -42,6 +44,7 @@ def dense(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-2,
+    delay: Delay = 2,
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
 
@@ -50,7 +53,7 @@ def dense(
     """
     layers = _rows(neuron, depth, recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(input_shape, layers, readout, dt, skip)
+    network = _assemble(input_shape, layers, readout, dt, delay, skip)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -78,6 +81,7 @@ def conv(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width);
     (units,) is read as one channel.
@@ -94,7 +98,7 @@ def conv(
     if above := [dense] if isinstance(dense, int) else list(dense or ()):
         layers += _rows(neuron, None, dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(_image(input_shape), layers, readout, dt, skip)
+    network = _assemble(_image(input_shape), layers, readout, dt, delay, skip)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -116,6 +120,7 @@ def dale(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one
     drives what is above.
@@ -126,7 +131,7 @@ def dale(
     neuron = neuron.under_dale(tau_inh)
     layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(input_shape, layers, readout, dt, skip, recurrent_excitation)
+    return _assemble(input_shape, layers, readout, dt, delay, skip, recurrent_excitation)
 
 
 def dale_conv(
@@ -151,6 +156,7 @@ def dale_conv(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every
     projection but the readout's is a convolution.
@@ -163,7 +169,7 @@ def dale_conv(
     channels = dict(excitatory=excitatory, inhibitory=inhibitory)
     layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(_image(input_shape), layers, readout, dt, skip, recurrent_excitation)
+    return _assemble(_image(input_shape), layers, readout, dt, delay, skip, recurrent_excitation)
 
 
 Source = tuple[str, tuple[int, ...], tuple[int, ...]]  # name, shape, windows of the average
@@ -265,6 +271,7 @@ def _assemble(
     layers: Sequence[Layer],
     readout: Population,
     dt: float,
+    delay: int,
     skip: bool,
     recurrent_excitation: bool = True,
 ) -> Network:
@@ -290,7 +297,7 @@ def _assemble(
         sources.append((first.name, shape, layer.average))
     projections.append(all_to_all(sources[-1], readout))
     populations = [layer.populations for layer in layers]
-    return Network(input_shape, populations, readout, projections, dt)
+    return Network(input_shape, populations, readout, projections, dt, delay)
 
 
 def normalize(network: Network, kind: str, steps: int) -> None:
@@ -310,7 +317,7 @@ def normalize(network: Network, kind: str, steps: int) -> None:
                     f"model=dense or conv"
                 )
     for p in network.hidden:
-        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - 2), p.neuron.theta)
+        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - network.delay), p.neuron.theta)
 
 
 def _projection(
