@@ -61,9 +61,9 @@ def to_nir(
         tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = 1
 
     With these constants a reader that integrates by forward Euler at `network.dt` computes the
-    equations of fdi: with delay=0 in the same step, with delay=2 two steps a layer earlier. dt,
-    delay and reset stand in the metadata, which `from_nir` reads. Surrogate and loss are not part
-    of NIR; time constants of each neuron are.
+    equations of fdi: with delay=0 in the same steps, with delay=2 three steps a layer earlier, two
+    in the readout. dt, delay and reset stand in the metadata, which `from_nir` reads. Surrogate and
+    loss are not part of NIR; time constants of each neuron are.
 
     `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
     "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
@@ -94,20 +94,7 @@ def to_nir(
         written = readout or population is not network.readout
         gain = _gain(population, network.dt) if scale == "weights" and written else None
         projection, own = _onto(network, population, below)
-        chain = {}
-        if projection.average:
-            if len(projection.average) == 1:
-                raise Mistake(
-                    f"{projection.source}: NIR averages over two dimensions, not over one; export "
-                    f"a network without"
-                )
-            window = np.array(projection.average)
-            chain[f"{below}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
-            shape = averaged(shape, projection.average)
-        if not projection.convolutional and len(shape) > 1:
-            chain[f"{below}.flatten"] = nir.Flatten(
-                {"input": np.array(shape)}, start_dim=0, end_dim=-1
-            )
+        chain, shape = _between(nir, projection, shape)
         chain[projection.name] = _written_weights(nir, projection, shape, gain)
         if written:
             chain[population.name] = _written_neurons(nir, population, network.dt, gain)
@@ -127,6 +114,25 @@ def to_nir(
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
+def _between(
+    nir: Any, projection: Projection, shape: tuple[int, ...]
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The nodes in front of the weights of a projection, and the shape that these take."""
+    chain, source = {}, projection.source
+    if projection.average:
+        if len(projection.average) == 1:
+            raise Mistake(
+                f"{source}: NIR averages over two dimensions, not over one; export a network "
+                f"without"
+            )
+        window = np.array(projection.average)
+        chain[f"{source}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
+        shape = averaged(shape, projection.average)
+    if not projection.convolutional and len(shape) > 1:
+        chain[f"{source}.flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
+    return chain, shape
+
+
 def _refuse(
     population: Population, normalized: bool, start_at_rest: bool, reset_at_once: bool
 ) -> None:
@@ -144,8 +150,8 @@ def _refuse(
     if neuron.spiking and neuron.reset == "zero" and not reset_at_once:
         raise Mistake(
             f"{population.name}: NIR cannot say that U stays at 0 in the step after a spike "
-            f"(neuron.reset=zero); train with neuron.reset=at_once, or let it rise there, with more "
-            f"spikes: to_nir(network, reset_at_once=True)"
+            f"(neuron.reset=zero); train with neuron.reset=at_once, or let it rise there, which "
+            f"gives more spikes: to_nir(network, reset_at_once=True)"
         )
     if neuron.u_init and not start_at_rest:
         raise Mistake(
@@ -282,11 +288,12 @@ def from_nir(
     metadata may say; r and w_in go into the weights, pooling too, which is exact. IF becomes a
     `Driven` without leak, r dt its gain.
 
-    A graph says neither the `delay` of a spike nor what follows the `reset`. Without them, and
-    where its metadata do not say them, they are as other libraries have them: delay=0, a spike is
-    heard in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that
-    was trained with a subtractive reset needs reset="subtract". The reference engine computes
-    these, and `Biased`, `Driven`; with delay=2, reset="zero" the engine that fdi trains with may.
+    A graph says neither the `delay` of a spike nor what follows a `reset`. Where its metadata do
+    not say them, and you do not, they are as other libraries have them: delay=0, a spike is heard
+    in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that was
+    trained with a subtractive reset needs reset="subtract". Potentials start at 0. The reference
+    engine computes these, and `Biased`, `Driven`; the engines that are fast in training need
+    delay=2 and reset="zero" or "subtract".
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
@@ -500,7 +507,7 @@ def _word(reset: Any) -> Reset:
     word: Any = reset.decode() if isinstance(reset, bytes) else reset
     if word not in get_args(Reset):
         raise Mistake(f"reset = {ascii(word)[:40]} must be one of {', '.join(get_args(Reset))}")
-    return word  # type: ignore[no-any-return]
+    return word
 
 
 def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
@@ -643,9 +650,7 @@ def _projection(
     if not np.isfinite(values).all():
         raise Mistake(f"node {weights.name}: its weights times the gain of {target} are too large")
     kind = Biased if np.any(weights.bias) else Projection
-    projection = kind(
-        source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
-    )
+    projection = kind(source, target, weights.values.shape, recurrent=recurrent, **weights.geometry)
     projection.weight.data = torch.as_tensor(values)
     if isinstance(projection, Biased):
         bias = (weights.bias * rows[:, 0]).astype(values.dtype)

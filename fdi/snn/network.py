@@ -274,9 +274,10 @@ class Network(nn.Module):
     normalization of the input, by population; see fdi.snn.network.normalize. `leaks`: of the
     populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a), that is tau_mem =
     dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). `delay`: how many steps after a
-    spike a potential hears it. 2: as the authors' code has it; 0: the layers above hear it in the
-    same step, those within a layer in the next one, as other libraries have it. Raises ValueError
-    for a dt that is not positive, another delay, and two projections of one name.
+    spike a potential hears it. 2: as the authors' code has it, and spikes come a step after their
+    potential; 0: potentials above hear a spike in the same step, and spike in it, those of its own
+    layer in the next one, as other libraries have it. Raises ValueError for a dt that is not
+    positive, another delay, and two projections of one name.
 
     A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
     `activity` for its input and for the rest of what it does. `fixed`: by population, what reaches

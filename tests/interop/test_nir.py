@@ -45,7 +45,9 @@ NETWORKS = {
 
 def different():
     """Neurons with time constants of their own."""
-    built = network(neuron=Neuron(15e-3, (7e-3,), theta=0.9, reset="at_once", tau_shape=3.0), hidden=20, depth=2)
+    built = network(
+        neuron=Neuron(15e-3, (7e-3,), theta=0.9, reset="at_once", tau_shape=3.0), hidden=20, depth=2
+    )
     draw_time_constants(built, np.random.default_rng(0))
     return built
 
@@ -85,9 +87,9 @@ def test_delays_and_the_reset_come_back_and_nir_cannot_say_that_a_potential_rest
     rising, back = from_nir(graph, reset="at_once"), from_nir(graph)
     torch.testing.assert_close(back.activity(x).readout, held.activity(x).readout)
     assert rising.activity(x).counts["h1"].sum() > 1.05 * held.activity(x).counts["h1"].sum()
-    # a step with delay=2 is one with delay=0, two steps a layer later
+    # with delay=2 a potential hears a spike two steps later, and spikes in the next one
     early, late = (from_nir(graph, delay=d, reset="zero").activity(x, TRACES) for d in (0, 2))
-    for steps, name in ((2, "h1"), (4, "h2")):
+    for steps, name in ((3, "h1"), (6, "h2")):
         assert torch.equal(early.spikes[name][:-steps], late.spikes[name][steps:])
     with pytest.raises(ValueError, match=r"reset = 'off' must be one of zero, subtract, at_once"):
         from_nir(nir.NIRGraph(graph.nodes, graph.edges, metadata={"dt": DT, "reset": "off"}))

@@ -226,7 +226,7 @@ def step(
     spikes of the step before.
     """
     if delay:
-        update(layer)
+        _update(layer)
     for link in links:
         source = below.get(link.source)
         if source is None:
@@ -235,10 +235,10 @@ def step(
     for name, x in normed.items():
         layer[name].receive(0, x)
     if not delay:
-        update(layer)
+        _update(layer)
 
 
-def update(layer: Mapping[str, Neurons]) -> None:
+def _update(layer: Mapping[str, Neurons]) -> None:
     for neurons in layer.values():
         neurons.update()
 
