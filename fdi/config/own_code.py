@@ -14,7 +14,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from fdi.config import Mistake
+from fdi.config import Mistake, packages
 from fdi.config.parts import OURS, ours, unreadable
 
 INSTALLED = {"site-packages", "dist-packages"}
@@ -49,11 +49,14 @@ class _Finder(ModuleFinder):
 def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
     """A hash over the bytes of the module of `target`, of all modules that it imports, and those
     import, from `folders` or from where no packages are installed, and of the files that are
-    `listed` or in a folder that is; None for what is not the user's. Raises ValueError for a module
+    `listed` or in a folder that is; of an installed package its evidence; None for what is not the
+    user's. Raises ValueError for a module
     that cannot be read.
     """
     if ours(target):
         return None
+    if package := packages.of(target):
+        return package.evidence()
     invalidate_caches()
     finder = _Finder([*map(str, folders), *_places()])
     try:

@@ -9,6 +9,7 @@ nan, whatever its annotation.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
@@ -25,7 +26,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from fdi.config import Mistake
+from fdi.config import Mistake, packages
 
 OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 
@@ -186,7 +187,8 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)
         return {}
-    function = inspect.unwrap(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
+    bare = made.func if isinstance(made, partial) else made
+    function = inspect.unwrap(bare.__init__ if isinstance(bare, type) else bare)  # type: ignore[misc]
     names: dict[str, Any] = getattr(function, "__globals__", {})
     hints: dict[str, Any] = {}
     for name, argument in inspect.signature(made).parameters.items():
@@ -438,6 +440,8 @@ def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     where = "the folder of --config-dir or beside it"
     if not module:
         raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
+    if packages.of(module):
+        return _imported(module, name, f"the installed {module}")
     path = module.replace(".", "/")
     places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
     file = next((place for place in places if place.is_file()), None)
@@ -451,15 +455,22 @@ def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     found = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else [""]
     if not any(str(Path(place).parent.resolve()) in inside for place in found):
         raise Mistake(f"is hidden by another module of that name ({found[-1]}); rename {top}")
+    return _imported(module, name, str(file))
+
+
+def _imported(module: str, name: str, where: str) -> Callable[..., Any]:
     try:
-        part = _defined(importlib.import_module(module), name)
+        loaded = importlib.import_module(module)
     except SyntaxError as error:
         raise Mistake(unreadable(error)) from None
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Mistake(f"cannot be imported: {file}: {reason}") from None
-    if part is None:
-        raise Mistake(f"does not exist: {file} defines no function or class {name}")
+        raise Mistake(f"cannot be imported: {where}: {reason}") from None
+    part = _defined(loaded, name)
+    if part is None and name in _assigned(loaded.__file__):
+        part = getattr(loaded, name, None)
+    if not callable(part):
+        raise Mistake(f"does not exist: {where} defines no function or class {name}")
     return part
 
 
@@ -468,6 +479,18 @@ def _defined(module: types.ModuleType, name: str) -> Any:
     part = vars(module).get(name)
     own = callable(part) and getattr(part, "__module__", None) == module.__name__
     return part if own else None
+
+
+@cache
+def _assigned(file: str | None) -> frozenset[str]:
+    """The names that a module of Python assigns at its top level."""
+    if not file or not file.endswith(".py"):
+        return frozenset()
+    body = ast.parse(Path(file).read_bytes()).body
+    assigned = [node.targets for node in body if isinstance(node, ast.Assign)]
+    assigned += [[node.target] for node in body if isinstance(node, ast.AnnAssign)]
+    names = (target for targets in assigned for target in targets)
+    return frozenset(target.id for target in names if isinstance(target, ast.Name))
 
 
 def unreadable(error: SyntaxError | ValueError) -> str:

@@ -25,7 +25,7 @@ from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
-from fdi.config import Mistake
+from fdi.config import Mistake, packages
 from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
@@ -487,7 +487,8 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             figure = of_file(file)
         if figure:
             folder = file.parents[1]
-            where = "" if folder == CONF else f"--config-dir {folder} "
+            found_anyway = (CONF, *packages.configured())
+            where = "" if folder in found_anyway else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
             found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
     return found
@@ -500,6 +501,9 @@ def _shown() -> dict[str, str]:
 
 
 def own_folders(runs: Runs) -> list[Path]:
-    """The folders with the user's own code and configs that the runs name."""
+    """The folders with the user's own code and configs that the runs name, and those with the
+    configs of installed packages.
+    """
     named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
-    return list(dict.fromkeys(Path(folder) for text in named for folder in json.loads(text)))
+    own = dict.fromkeys(Path(folder) for text in named for folder in json.loads(text))
+    return [*own, *packages.configured()]

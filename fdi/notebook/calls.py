@@ -94,6 +94,7 @@ def _one(value: Any) -> bool:
 
 
 Folder = str | Path
+Value = str | int | float | bool | np.generic | Mapping[str, Any] | Iterable[Any] | None
 
 
 def run(
@@ -159,7 +160,7 @@ def sweep(
     config_dir: Folder | None = None,
     data: Data | None = None,
     kind: Kind | None = None,
-    **values: Any,
+    **values: Value,
 ) -> pd.DataFrame:
     """Run all combinations of the values; returns one row per run, as `fdi.results` does, in the
     order of the combinations. Runs that are done are not run again, others resume where they

@@ -59,7 +59,9 @@ class Norm(nn.Module):
     ones, whose input has no effect (`delay` of the network).
 
     To define another normalization, inherit from this class, override `forward` with operations of
-    torch, and put it into `network.norms` under the name of a population. `kind` is its name in
+    torch, and put it into `network.norms` under the name of a population. It is made with a `kind`,
+    the `shape` of the population, the `steps` of a trial less `network.delay`, and the threshold
+    `theta`, with which the gain of tdbn starts. `kind` is its name in
     messages, parameters and buffers are trained and saved, `gain` scales what it returns; override
     `by_sample` and `check` where they are not those of `kind`.
     """
