@@ -117,11 +117,14 @@ class Engine(ABC):
 
 
 def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
-    """What in a configuration no backward pass by hand knows: a neuron or surrogate of the user's
-    own, spikes that are heard or reset at once, and time constants that are learned but by an
-    engine of `learned_taus`.
+    """What in a configuration no backward pass by hand knows: bias, dropout, spikes that are heard
+    or reset at once, a neuron or surrogate of the user's own, and time constants that are learned
+    but by an engine of `learned_taus`.
     """
     neuron, model = values.get("neuron"), values.get("model")
+    for key in ("bias", "dropout") if isinstance(model, Mapping) else ():
+        if model.get(key):
+            return f"model.{key}={str(model[key]).lower()}"
     if isinstance(model, Mapping) and model.get("delay") == 0:
         return "model.delay=0"
     if not isinstance(neuron, Mapping):

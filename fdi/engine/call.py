@@ -32,21 +32,18 @@ RECORDS = ("spikes", "potentials", "free", "moments")
 
 
 def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
-    """See `fdi.snn.network.Network.activity`. The compiled engine computes readout and counts, the
-    reference engine the rest: traces, normalization, other devices and other parts.
-    """
+    """See `fdi.snn.network.Network.activity`."""
     if unknown := set(record) - set(RECORDS):
         raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
     given, record = _read(network, inputs), tuple(record)
     weights: list[Tensor] = [*network.parameters()]
     leaves = [given, *weights] if isinstance(given, Tensor) else weights
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
-    learn = network.training and bool(network.norms)
+    learn = network.training and bool(network.norms or network.dropout)
     on_cpu = weights[0].device.type == "cpu"
-    if learn or (record and (graded or on_cpu)) or not _plain(leaves):
-        return _simulated(network, given, record, learn)
     fast = _compiled if on_cpu else _on_device
-    return fast(network, given, record, graded) or _simulated(network, given, record)
+    found = fast(network, given, record, graded, learn) if _plain(leaves) else None
+    return found or _simulated(network, given, record, learn)
 
 
 def _simulated(
@@ -67,11 +64,11 @@ def _plain(tensors: list[Tensor]) -> bool:
 
 
 def _on_device(
-    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool, learn: bool
 ) -> Activity | None:
     """Without gradients by the engine that is fast there, if it computes such a network."""
     engine = CudaEngine()
-    if graded or not _computes(engine, network):
+    if graded or learn or not _computes(engine, network):
         return None
     given = _frames(given) if isinstance(given, Tensor) else given
     return engine.simulate(network, given, record)
@@ -94,14 +91,14 @@ os.register_at_fork(after_in_child=_engine.cache_clear)  # threads are not copie
 
 
 def _compiled(
-    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool
+    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool, learn: bool
 ) -> Activity | None:
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
     from numba.core.errors import NumbaError
 
-    if _FAILED:
+    if _FAILED or not {"spikes", "potentials"}.issuperset(record):
         return None
     precisions = {weight.dtype for weight in network.parameters()}
     engine = _engine(torch.get_num_threads())
@@ -112,13 +109,14 @@ def _compiled(
         x = given if given.dtype in (torch.bool, torch.uint8) else _tensor(network, given)
         given = _frames(x)
     whole = graded and x is not None and x.requires_grad
-    if graded and (network.norms or (whole and any(p.convolutional for p in network.projections))):
+    if whole and any(p.convolutional for p in network.projections):
         return None
+    options = dict(gradual=graded, whole=whole, record=record, learn=learn)
     try:
         if not graded:
-            return engine.simulate(network, given, record)
+            return named(network, *engine.trial(network, given, **options).outputs())
         weights = _weights(network).values()
-        return named(network, *_Trial.apply(engine, network, given, whole, x, *weights)[:2])
+        return named(network, *_Trial.apply(engine, network, given, options, x, *weights)[:-1])
     except NumbaError as error:
         _FAILED.append(error)
         line = str(error).strip().partition("\n")[0]
@@ -141,33 +139,32 @@ def _weights(network: Network) -> dict[str, Tensor]:
 
 
 class _Trial(Function):
-    """Readout [T, B, classes] and spike counts [B, hidden units] of a trial by the compiled engine,
-    forward and backward. The gradient of a gradient is that of the reference engine.
+    """What a trial `outputs` by the compiled engine, forward and backward. The gradient of a gradient
+    is that of the reference engine.
     """
 
     @staticmethod
     def forward(
-        engine: CpuEngine, network: Network, given: Input, whole: bool, x: Tensor | None, *_: Tensor
-    ) -> tuple[Tensor, Tensor, Batch]:
-        batch = engine.trial(network, given, whole=whole)
+        engine: CpuEngine, network: Network, given: Input, options: Any, x: Tensor | None,
+        *_: Tensor,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        batch = engine.trial(network, given, **options)
         return (*batch.outputs(), batch)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-        ctx.engine, ctx.network, given, _, x, *weights = inputs
-        ctx.given, ctx.batch = given if x is None else None, output[2]
+        ctx.engine, ctx.network, given, ctx.options, x, *weights = inputs
+        ctx.given, ctx.batch = given if x is None else None, output[-1]
         ctx.save_for_backward(x, *weights)
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, d_readout: Tensor | None, d_counts: Tensor | None, _: Any) -> Any:
+    def backward(ctx: Any, *gradients: Any) -> Any:
         x, *weights = ctx.saved_tensors
-        none = (None,) * 4
-        if torch.is_grad_enabled() or not _plain(
-            [d for d in (d_readout, d_counts) if d is not None]
-        ):
-            return *none, *_differentiable(ctx, x, weights, (d_readout, d_counts))
-        given = [None if d is None else d.contiguous().numpy() for d in (d_readout, d_counts)]
+        none, gradients = (None,) * 4, gradients[:-1]
+        if torch.is_grad_enabled() or not _plain([d for d in gradients if d is not None]):
+            return *none, *_differentiable(ctx, x, weights, gradients)
+        given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
         found = batch.gradients()
         d_x = None
@@ -182,9 +179,14 @@ class _Simulated(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, given: Any) -> tuple[Tensor, Tensor]:
-        activity = _simulated(self.network, given)
-        return activity.readout, torch.cat([n.flatten(1) for n in activity.counts.values()], 1)
+    def forward(self, given: Any, record: tuple[str, ...], learn: bool) -> tuple[Any, ...]:
+        """As the outputs of a trial."""
+        a = _simulated(self.network, given, record, learn)
+        by_name = (each.values() for each in (a.counts, a.spikes, a.potentials))
+        return a.readout, *(
+            torch.cat([x.flatten(axis) for x in found], axis) if found else None
+            for axis, found in zip((1, 2, 2), by_name)
+        )
 
 
 @torch.enable_grad()
@@ -192,9 +194,11 @@ def _differentiable(
     ctx: Any, x: Tensor | None, weights: list[Tensor], gradients: tuple[Tensor | None, ...]
 ) -> Iterator[Tensor | None]:
     """The gradients of x and of the weights, by the reference engine, to be differentiated."""
-    names = [f"network.{name}" for name in _weights(ctx.network)]
-    given = ctx.given if x is None else x
-    outputs = functional_call(_Simulated(ctx.network), dict(zip(names, weights)), (given,))
+    state = dict(zip(_weights(ctx.network), weights))
+    state |= {name: x.clone() for name, x in ctx.network.named_buffers()}
+    state = {f"network.{name}": x for name, x in state.items()}
+    given = ctx.given if x is None else x, ctx.options["record"], ctx.options["learn"]
+    outputs = functional_call(_Simulated(ctx.network), state, given)
     pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
     wanted = [w for w in (x, *weights) if w is not None and w.requires_grad]
     outputs, gradients = zip(*pairs)

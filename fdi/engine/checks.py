@@ -48,6 +48,9 @@ def check_parts(network: Network, computes: Computes) -> None:
     """ValueError if the network has a neuron, projection or normalization that the engine does not
     compute.
     """
+    for option, given in (("bias=true", network.biases), ("dropout above 0", network.dropout)):
+        if given:
+            raise refused(computes.engine, f"does not compute model.{option}")
     for population in network.hidden:
         _check_neuron(population, computes)
     if network.delay != 2:

@@ -88,7 +88,9 @@ def probe(
         theory_mu, theory_sigma = (
             (None, None)
             if population.name in network.norms
-            else predicted(population, afferents, drive, noise, network.dt)
+            else predicted(
+                population, afferents, drive, noise, network.dt, network.biases.get(population.name)
+            )
         )
         rows.append(
             {
@@ -197,9 +199,11 @@ def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
     """The gradients of each population's afferent weights, by projection. They are those of a copy,
-    since a step changes the running statistics of a normalization.
+    since a step changes the running statistics of a normalization; without dropout, whose mean they
+    are about.
     """
     network = deepcopy(network)
+    network.dropout = 0.0
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {
@@ -257,11 +261,13 @@ def predicted(
     drive: dict[str, float],
     noise: dict[str, float],
     dt: float,
+    bias: Tensor | None = None,
 ) -> tuple[float, float]:
     """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent
-    projections of n synapses, means over neurons.
+    projections of n synapses, means over neurons; a bias b arrives in every step.
 
-        mu_u = <sum sign n <W> drive eps_bar>,    sigma_u^2 = <sum n <W^2> noise eps_hat>
+        mu_u = <sum sign n <W> drive eps_bar + b eps_bar / dt>
+        sigma_u^2 = <sum n <W^2> noise eps_hat>
 
     `drive` and `noise` by the name of the projection. For spikes both are the rate of the source;
     for an analogue input `drive` is its mean per time step, and `noise` the rate of equal spread.
@@ -281,6 +287,10 @@ def predicted(
         )
         noisy = n * noise[projection.name] / math.prod(projection.average)
         variance += noisy * float((rows.square().mean(1) * eps_hat).mean())
+    if bias is not None:
+        arrives = bias.detach().cpu().double()
+        means = arrives.new_tensor([integrals(neuron, 0, dt)[0] for neuron in population.neurons])
+        mu_u += float((arrives * means).mean()) / dt
     return mu_u, math.sqrt(variance)
 
 

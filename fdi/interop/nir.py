@@ -71,10 +71,11 @@ def to_nir(
     graph ends in its weights, the input of each class in each step, and the metadata have the time
     constants that `from_nir` gives it back.
 
-    Raises fdi.Mistake for what NIR cannot express: recurrence with delay=2, skip connections,
-    Dale's law (two synaptic channels), normalization, max pooling, adaptation, subtractive reset,
-    a potential that stays at 0 in the step after a spike (reset=zero), unless `reset_at_once` lets
-    it rise there, and one that does not start at 0, unless `start_at_rest` lets it start there.
+    Raises fdi.Mistake for what NIR cannot express: recurrence and biases with delay=2, skip
+    connections, Dale's law (two synaptic channels), normalization, max pooling, adaptation,
+    subtractive reset, a potential that stays at 0 in the step after a spike (reset=zero), unless
+    `reset_at_once` lets it rise there, and one that does not start at 0, unless `start_at_rest`
+    lets it start there.
     """
     nir = package()
     if scale not in ("neuron", "weights"):
@@ -85,6 +86,11 @@ def to_nir(
         for p in network.hidden
     ]
     populations = (*hidden, network.readout)
+    if network.biases and network.delay:
+        raise Mistake(
+            "NIR cannot say that a bias acts in all layers at once, whereas spikes reach each some "
+            "steps after the one below; train with model.delay=0 or model.bias=false"
+        )
     for population in populations if readout else hidden:
         _refuse(population, population.name in network.norms, start_at_rest, reset_at_once)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
@@ -95,7 +101,8 @@ def to_nir(
         gain = _gain(population, network.dt) if scale == "weights" and written else None
         projection, own = _onto(network, population, below)
         chain, shape = _between(nir, projection, shape)
-        chain[projection.name] = _written_weights(nir, projection, shape, gain)
+        bias = network.biases.get(population.name)
+        chain[projection.name] = _written_weights(nir, projection, bias, shape, gain)
         if written:
             chain[population.name] = _written_neurons(nir, population, network.dt, gain)
         for name, node in chain.items():
@@ -104,7 +111,7 @@ def to_nir(
             below = name
         shape = population.shape
         if own:
-            nodes[own.name] = _written_weights(nir, own, shape, gain)
+            nodes[own.name] = _written_weights(nir, own, None, shape, gain)
             edges += [(below, own.name), (own.name, below)]
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
     metadata = {"dt": network.dt, "delay": network.delay, "reset": hidden[0].neuron.reset}
@@ -186,19 +193,21 @@ def _gain(population: Population, dt: float) -> np.ndarray:
 
 
 def _written_weights(
-    nir: Any, projection: Projection, shape: tuple[int, ...], gain: np.ndarray | None
+    nir: Any,
+    projection: Projection,
+    bias: Tensor | None,
+    shape: tuple[int, ...],
+    gain: np.ndarray | None,
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
-    bias = np.zeros(len(weight))
-    if isinstance(projection, Biased):
-        bias = projection.bias.detach().cpu().numpy()
+    added = np.zeros(len(weight)) if bias is None else bias.detach().cpu().numpy()
     if gain is not None:
-        bias = bias * gain
+        added = added * gain
         weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
     if not projection.convolutional:
-        return nir.Affine(weight, bias) if np.any(bias) else nir.Linear(weight)
+        return nir.Linear(weight) if bias is None else nir.Affine(weight, added)
     kind, spatial = (nir.Conv1d, shape[1]) if weight.ndim == 3 else (nir.Conv2d, shape[1:])
-    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, bias)
+    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, added)
 
 
 def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarray | None) -> Any:
@@ -249,16 +258,6 @@ class Driven(Neuron):
         return after + left * self.v_reset * s.detach(), state
 
 
-class Biased(Projection):
-    """X = W S + b, in each step; `bias`: of each neuron, or of each map."""
-
-    bias: nn.Parameter
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        x = super().forward(spikes)
-        return x + self.bias.view(-1, *(1,) * (x.ndim - 2))
-
-
 class _Weights(NamedTuple):
     """Nodes with weights, the shape that they give, their bias, and their geometry as a
     convolution.
@@ -292,7 +291,7 @@ def from_nir(
     not say them, and you do not, they are as other libraries have them: delay=0, a spike is heard
     in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that was
     trained with a subtractive reset needs reset="subtract". Potentials start at 0. The reference
-    engine computes these, and `Biased`, `Driven`; the engines that are fast in training need
+    engine computes these, biases and `Driven`; the engines that are fast in training need
     delay=2 and reset="zero" or "subtract".
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
@@ -388,6 +387,7 @@ class _Reader:
     readout: Population | None = None
     layers: list[tuple[Population, ...]] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
+    biases: dict[str, Tensor] = field(default_factory=dict)
 
     def read(self, name: str, node: Any) -> None:
         nir, kind = self.nir, type(node).__name__
@@ -419,7 +419,7 @@ class _Reader:
             raise Mistake(f"node {name} feeds back otherwise than by Linear or Affine")
         weights = _weights(nir, name, node, population.shape, None)
         target = population.name
-        self.projections.append(_projection(target, target, weights, self.gain, recurrent=True))
+        self._project(target, target, weights, self.gain, recurrent=True)
 
     def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
         if self.pool is not None:
@@ -433,7 +433,7 @@ class _Reader:
             self.readout = Population(
                 READOUT, self.weights.shape, integrator(tau_mem, tau_syn, 0.0)
             )
-            self.projections.append(_projection(self.source, READOUT, self.weights, ones))
+            self._project(self.source, READOUT, self.weights, ones)
         if self.readout is None:
             if not self.layers:
                 raise Mistake("the graph has no neurons")
@@ -442,12 +442,21 @@ class _Reader:
             self.readout = Population(READOUT, (units,), counter)
             ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
             counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
-            self.projections.append(_projection(self.source, READOUT, counted, np.ones(units)))
+            self._project(self.source, READOUT, counted, np.ones(units))
         network = Network(
             input_shape, self.layers, self.readout, self.projections, self.dt, self.delay
         )
+        network.biases.update({name: nn.Parameter(bias) for name, bias in self.biases.items()})
         wide = any(values.dtype == torch.float64 for values in network.parameters())
         return network.double() if wide else network
+
+    def _project(
+        self, source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
+    ) -> None:
+        projection, bias = _projection(source, target, weights, gain, recurrent)
+        self.projections.append(projection)
+        if np.any(bias):
+            self.biases[target] = torch.as_tensor(bias) + self.biases.get(target, 0.0)
 
     def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
         if name == INPUT or (
@@ -455,7 +464,7 @@ class _Reader:
         ):
             raise Mistake(f"node {name}: fdi has another of that name; rename it")
         population, gain = _population(self.nir, name, node, weights.shape, self.dt)
-        self.projections.append(_projection(self.source, name, weights, gain))
+        self._project(self.source, name, weights, gain)
         constants: dict[str, Any] = {"leak": False} if isinstance(node, self.nir.IF) else {}
         constants |= {
             symbol: float(
@@ -638,9 +647,11 @@ def _of_each(
 
 
 def _projection(
-    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
-) -> Projection:
-    """With the gain of its neurons, which those of a channel must share, in the weights."""
+    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool
+) -> tuple[Projection, np.ndarray]:
+    """With the gain of its neurons, which those of a channel must share, in the weights, and in the
+    bias.
+    """
     rows = gain.reshape(len(weights.values), -1)
     if np.ptp(rows, axis=1).any():
         raise Mistake(f"node {target}: r and w_in differ between neurons that share weights")
@@ -649,10 +660,8 @@ def _projection(
         values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
     if not np.isfinite(values).all():
         raise Mistake(f"node {weights.name}: its weights times the gain of {target} are too large")
-    kind = Biased if np.any(weights.bias) else Projection
-    projection = kind(source, target, weights.values.shape, recurrent=recurrent, **weights.geometry)
+    projection = Projection(
+        source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
+    )
     projection.weight.data = torch.as_tensor(values)
-    if isinstance(projection, Biased):
-        bias = (weights.bias * rows[:, 0]).astype(values.dtype)
-        projection.bias = nn.Parameter(torch.as_tensor(bias))
-    return projection
+    return projection, (weights.bias * rows[:, 0]).astype(values.dtype)

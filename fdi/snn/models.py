@@ -5,7 +5,8 @@ All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt
 and the `neuron` of the hidden layers.
 `delay`: how many steps after a spike a potential hears it, see fdi.snn.network.Network.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
-are cut; without `depth` the longest list counts.
+are cut; without `depth` the longest list counts. `bias`: each hidden neuron, or map, learns a
+constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Both by engine=reference alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fdi.config import Mistake
-from fdi.config.parts import Count, Index, Layers, TimeConstant
+from fdi.config.parts import Count, Index, Layers, Share, TimeConstant
 from fdi.snn.neuron import INPUT, LIF, Neuron, Population, averaged, integrator
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def dense(
     recurrent: bool = False,
     skip: bool = False,
     norm: Normalization = "none",
+    bias: bool = False,
+    dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-2,
@@ -53,7 +56,7 @@ def dense(
     """
     layers = _rows(neuron, depth, recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(input_shape, layers, readout, dt, delay, skip)
+    network = _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -78,6 +81,8 @@ def conv(
     dense_recurrent: bool = False,
     skip: bool = False,
     norm: Normalization = "none",
+    bias: bool = False,
+    dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
@@ -98,7 +103,7 @@ def conv(
     if above := [dense] if isinstance(dense, int) else list(dense or ()):
         layers += _rows(neuron, None, dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(_image(input_shape), layers, readout, dt, delay, skip)
+    network = _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -117,6 +122,8 @@ def dale(
     recurrent_excitation: bool = True,
     skip: bool = False,
     tau_inh: TimeConstant = 20e-3,
+    bias: bool = False,
+    dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
@@ -131,7 +138,9 @@ def dale(
     neuron = neuron.under_dale(tau_inh)
     layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(input_shape, layers, readout, dt, delay, skip, recurrent_excitation)
+    return _assemble(
+        input_shape, layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
+    )
 
 
 def dale_conv(
@@ -153,6 +162,8 @@ def dale_conv(
     recurrent_excitation: bool = True,
     skip: bool = False,
     tau_inh: TimeConstant = 20e-3,
+    bias: bool = False,
+    dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
@@ -169,7 +180,9 @@ def dale_conv(
     channels = dict(excitatory=excitatory, inhibitory=inhibitory)
     layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(_image(input_shape), layers, readout, dt, delay, skip, recurrent_excitation)
+    return _assemble(
+        _image(input_shape), layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
+    )
 
 
 Source = tuple[str, tuple[int, ...], tuple[int, ...]]  # name, shape, windows of the average
@@ -273,12 +286,19 @@ def _assemble(
     dt: float,
     delay: int,
     skip: bool,
+    bias: bool,
+    dropout: float,
     recurrent_excitation: bool = True,
 ) -> Network:
     """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself,
     the readout to the top.
     """
+    from torch import nn, zeros
+
     from fdi.snn.network import Network
+
+    if not 0 <= dropout < 1:
+        raise Mistake(f"dropout = {dropout} must be at least 0 and below 1")
 
     sources: list[Source] = [(INPUT, tuple(input_shape), ())]
     projections = []
@@ -297,7 +317,11 @@ def _assemble(
         sources.append((first.name, shape, layer.average))
     projections.append(all_to_all(sources[-1], readout))
     populations = [layer.populations for layer in layers]
-    return Network(input_shape, populations, readout, projections, dt, delay)
+    network = Network(input_shape, populations, readout, projections, dt, delay)
+    network.dropout = dropout
+    if bias:
+        network.biases.update({p.name: nn.Parameter(zeros(p.shape[0])) for p in network.hidden})
+    return network
 
 
 def normalize(network: Network, kind: str, steps: int) -> None:
@@ -306,6 +330,8 @@ def normalize(network: Network, kind: str, steps: int) -> None:
     """
     from fdi.snn.network import Norm
 
+    if network.biases:
+        raise Mistake(f"model.norm={kind} takes model.bias away again; set model.bias=false")
     for projection in network.projections:
         for problem, why in (
             (projection.recurrent, "takes all steps at once, and recurrence one after the other"),

@@ -275,11 +275,15 @@ class Network(nn.Module):
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds. `norms`:
     normalization of the input, by population; see fdi.snn.network.normalize. `leaks`: of the
     populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a), that is tau_mem =
-    dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). `delay`: how many steps after a
-    spike a potential hears it. 2: as the authors' code has it, and spikes come a step after their
-    potential; 0: potentials above hear a spike in the same step, and spike in it, those of its own
-    layer in the next one, as other libraries have it. Raises ValueError for a dt that is not
-    positive, another delay, and two projections of one name.
+    dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). `biases`: what arrives at
+    channel 0 of a population in each step besides spikes, a number for each unit, or channel of a
+    map. `dropout`: share p of the hidden spikes that the layers above do not hear in training: each
+    neuron (behind pooling) is silenced for a whole trial with probability p, as Lee et al. (2020)
+    do, and what is heard is divided by 1 - p; masks come from torch's generator on the CPU.
+    `delay`: how many steps after a spike a potential hears it. 2: as the authors' code has it, and
+    spikes come a step after their potential; 0: potentials above hear a spike in the same step, and
+    spike in it, those of its own layer in the next one, as other libraries have it. Raises
+    ValueError for a dt that is not positive, another delay, and two projections of one name.
 
     A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
     `activity` for its input and for the rest of what it does. `fixed`: by population, what reaches
@@ -317,6 +321,7 @@ class Network(nn.Module):
                 if p.neuron.learn_tau
             }
         )
+        self.biases, self.dropout = nn.ParameterDict(), 0.0
 
     def forward(self, inputs: Any) -> Tensor:
         """The readout [T, B, classes] for `inputs`, see `activity`."""
@@ -327,11 +332,11 @@ class Network(nn.Module):
         an array; a list with (times in s, units) of each sample; or an input of fdi.data.inputs.
 
         `record`: any of "spikes", "potentials", "free" and "moments". Differentiable with respect
-        to a tensor and to the weights. Readout and counts come from the engine that is fast in
-        training, forward and backward, where it computes such a network; what is recorded, and
-        gradients behind a normalization or on a GPU, from the reference engine. With normalization,
-        `eval()` takes running statistics, `train()` those of the batch. Raises ValueError for an
-        input of another shape.
+        to a tensor and to the weights, by the engine that is fast in training, forward and
+        backward, where it computes such a network; "free" and "moments", the gradient of the input
+        of a convolution, and gradients on a GPU come from the reference engine. `train()` drops out
+        and normalizes by the batch, `eval()` by running statistics. Raises ValueError for an input
+        of another shape.
         """
         activity: Activity = import_module(CALL).call(self, inputs, record)
         return activity
@@ -352,6 +357,7 @@ class Network(nn.Module):
         below = Network(self.input_shape, layers, self.readout, projections, self.dt, self.delay)
         below.norms.update({name: norm for name, norm in self.norms.items() if name in names})
         below.leaks.update({name: leak for name, leak in self.leaks.items() if name in names})
+        below.biases.update({name: bias for name, bias in self.biases.items() if name in names})
         return below
 
     @torch.no_grad()
@@ -367,12 +373,13 @@ class Network(nn.Module):
 
     def weights(self) -> dict[str, Tensor]:
         """What training changes, in the memory of the network: weights by projection, such as
-        "input->h1", what normalization learns and averages, such as "h1.norm.gain", and leaks, such
-        as "h1.leak".
+        "input->h1", what normalization learns and averages, such as "h1.norm.gain", leaks, such as
+        "h1.leak", and biases, such as "h1.bias".
         """
         tensors = {projection.name: projection.weight.detach() for projection in self.projections}
         for name, norm in self.norms.items():
             tensors |= {f"{name}.norm.{key}": value for key, value in norm.state_dict().items()}
+        tensors |= {f"{name}.bias": bias.detach() for name, bias in self.biases.items()}
         return tensors | {f"{name}.leak": leak.detach() for name, leak in self.leaks.items()}
 
     def learned(self) -> dict[str, float]:

@@ -176,7 +176,7 @@ def groups(
             *(norm for at, norm in network.norms.items() if at == name),
         ]
         own = [p for part in parts for p in part.parameters()]
-        for p in [*own, *(leak for at, leak in network.leaks.items() if at == name)]:
+        for p in [*own, *(each[name] for each in (network.leaks, network.biases) if name in each)]:
             del kinds[p]
     given = {kind: step for kind, step in (steps or {}).items() if step is not None}
     for kind, step in given.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -299,7 +300,8 @@ class Trainer:
         norms: list[list[float]] = []
         for i, indices in enumerate(self._batches(order)):
             samples = train.batch(indices, stream(self.seed, "noise", epoch, i))
-            outcome = self.engine.step(self.network, *samples, objective)
+            with self._dropout(epoch, i):
+                outcome = self.engine.step(self.network, *samples, objective)
             norms.append(gradient_norms(projection.weight for projection in projections))
             where = f"epoch {progress.epoch + 1}, batch {i + 1}"
             _refuse_nan("loss", outcome.task + outcome.regularizer, where)
@@ -317,6 +319,17 @@ class Trainer:
         assert total is not None  # each class has a training sample, says Dataset
         names = [projection.name for projection in projections]
         return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
+
+    @contextmanager
+    def _dropout(self, epoch: int, batch: int) -> Iterator[None]:
+        """Masks depend on seed, epoch and batch alone."""
+        if not self.network.dropout:
+            yield
+            return
+        with torch.random.fork_rng(devices=[]):
+            seed = int(stream(self.seed, "dropout", epoch, batch).integers(2**63))
+            torch.default_generator.manual_seed(seed)
+            yield
 
     def _remember_starts(self, norms: list[float], progress: Progress) -> None:
         """Keep the weights of what has its first gradient, if they may move before it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from fdi.engine.cpu.memory import Sum, Team, Work
 from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
 from fdi.engine.cpu.program import Memory, signal
+from fdi.engine.cpu.traces import Traces
 from fdi.engine.cpu.turns import backward_turn, forward_turn
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective, Outcome
@@ -40,8 +41,8 @@ class Batch:
     """What a batch brings along, and where its results go; `chunk`: samples of a chunk; `steps` of
     a trial, in windows of `span`, kept for gradients if it is `gradual`; `train`: whether the
     gradients of the chunks are added to `sums`, and that of a dense current to `d_current`;
-    `values`: input that is not sparse; `layers`: with the time constants of this step; `kept`:
-    memory of each chunk, if the backward pass comes later.
+    `values`: input that is not sparse; `layers`: with the time constants of this step. If the
+    backward pass comes later: `kept`, memory of each chunk, and `turns` of the layers.
     """
 
     memory: Memory
@@ -58,8 +59,10 @@ class Batch:
     values: np.ndarray
     layers: Layers
     kept: tuple[Work, ...] = ()
+    turns: Turns | None = None
     d_current: np.ndarray = field(init=False)
     sums: Sum = field(init=False)
+    of_norms: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         current = self.arriving.drive
@@ -82,7 +85,7 @@ class Batch:
         normalization one list after another.
         """
         if self.memory.program.places:
-            return Turns(self).rounds(threads)
+            return (self.turns or Turns(self, self.train)).rounds(self, threads)
         return iter([self.calls(threads)])
 
     def calls(self, threads: int) -> list[tuple]:
@@ -95,17 +98,19 @@ class Batch:
         return [(self.alone, indices)] * min(threads, self.chunks)
 
     def gradients(self) -> dict[str, Tensor]:
-        """Those of all weights and leaks, by the name of the network's parameter, when all calls
-        have returned.
+        """Those of all that is learned, by the name of the network's parameter, when all calls have
+        returned.
         """
         with self.sums.total() as tables:
-            program = self.memory.program
-            return dict(program.gradients(self.layers, tables, self.values, self.d_current))
+            found = self.memory.program.gradients(self.layers, tables, self.values, self.d_current)
+            return dict(found) | self.of_norms
 
-    def outputs(self) -> tuple[Tensor, Tensor]:
-        """The readout [T, B, classes] and spike counts [B, hidden units]."""
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The readout [T, B, classes], spike counts [B, hidden units], and what was recorded of
+        spikes and potentials [T or 0, B, hidden units].
+        """
         results = self.results
-        return torch.from_numpy(results.readout), torch.from_numpy(results.counts)
+        return tuple(map(torch.from_numpy, (results.readout, results.counts, *results.traces)))
 
     def value_gradient(self) -> Tensor:
         """That of dense values of a network without maps, [B, 1 or T, input units]."""
@@ -113,31 +118,35 @@ class Batch:
         return value_gradient(layout, self.d_current, self.parameters.tables)
 
     def keep(self, threads: int, gib: float) -> None:
-        """Spikes and potentials for a backward pass that comes later, unless that takes more than
-        `gib` GiB, or all threads compute them again in less time.
+        """Memory for a backward pass that comes later, unless it is more than `gib` GiB, or all
+        threads compute what it has again in less time.
         """
         memory, program = self.memory, self.memory.program
-        if self.team(threads) == 1 and not program.maps:
+        if program.places or (self.team(threads) == 1 and not program.maps):
             dtype = self.results.task.dtype
             self.kept = memory.keep(self, self.steps, dtype, self.chunk, self.chunks, gib)
 
     def forward(self) -> Batch:
         """The same without a backward pass."""
-        if self.kept or not self.train:
+        recorded = any(trace.size for trace in self.results.traces)
+        if self.kept or self.turns or not (self.train or recorded):
             return replace(self, train=False)
         chunk = min(self.chunk, self.memory.program.chunk(len(self.labels), math.inf))
-        span = min(self.steps, _EVALUATED)
+        span = self.steps if recorded else min(self.steps, _EVALUATED)
         return replace(self, train=False, gradual=False, chunk=chunk, span=span)
 
-    def back(self, d_readout: np.ndarray | None, d_counts: np.ndarray | None) -> Batch:
-        """The same with the gradients of a loss that is computed elsewhere, see loss.GIVEN."""
-        loss, program = self.loss, self.memory.program
+    def back(self, *given: np.ndarray | None) -> Batch:
+        """The same with the gradients of a loss that is computed elsewhere, of what `outputs` has;
+        see loss.GIVEN.
+        """
+        loss, network = self.loss, self.memory.program.network
+        own = loss.d_readout, loss.d_counts, *loss.d_traces
+        d_readout, d_counts, *traces = (b if a is None else a for a, b in zip(given, own))
         loss = loss._replace(
-            d_readout=loss.d_readout if d_readout is None else d_readout,
-            d_counts=loss.d_counts if d_counts is None else d_counts,
+            d_readout=d_readout, d_counts=d_counts, d_traces=Traces(*traces),
             passed=bool(self.kept),
-        )
-        results = _empty(program.network, len(self.labels), 0, self.results.task.dtype)
+        )  # fmt: skip
+        results = _empty(network, len(self.labels), self.results.task.dtype)
         return replace(self, loss=loss, results=results, train=True)
 
     def outcome(self) -> Outcome:
@@ -204,35 +213,37 @@ class Turns:
     in the order of the chunks, and the next layer begins.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, learn: bool) -> None:
         program, count = batch.memory.program, len(batch.labels)
         self.batch, self.places = batch, program.places
         self.firsts = np.arange(0, count, batch.chunk)
         self.samples = np.minimum(batch.chunk, count - self.firsts)
         self.steps = max(0, batch.steps - 2)
         for place in self.places:
-            place.check(self.steps, count)
+            place.check(self.steps, count, learn)
         sizes = [place.places * place.width for place in self.places]
-        self.received_at = np.cumsum([0, *sizes[:-1]]) * batch.train
+        self.received_at = np.cumsum([0, *sizes[:-1]]) * batch.gradual
         self.normals = [
             place.normal(i, int(at), self.steps, len(self.firsts), batch.results.task.dtype)
             for i, (place, at) in enumerate(zip(self.places, self.received_at))
         ]
-        self.works: list[Work] = []
+        self.works: Sequence[Work] = []
         self.tables: list[np.ndarray] = []
+        self.learn, self.dependent, self.ready = learn, list[bool](), False
 
-    def rounds(self, threads: int) -> Iterator[list[tuple]]:
+    def rounds(self, batch: Batch, threads: int) -> Iterator[list[tuple]]:
         """(function, *arguments) for each of at most `threads` threads, to be called at once; then
-        the next such list.
+        the next such list. `batch`: the same, with what is asked for this time; what an earlier
+        time left for the way back is not computed again, nor are statistics.
         """
-        batch, depth = self.batch, len(self.places)
-        with ExitStack() as kept:
-            self.works = [kept.enter_context(batch.work()) for _ in self.firsts]
-            for layer in range(depth + 1):
+        self.batch, depth = batch, len(self.places)
+        with ExitStack() as own:
+            self.works = batch.kept or [own.enter_context(batch.work()) for _ in self.firsts]
+            for layer in range(depth if self.ready else 0, depth + 1):
                 yield self._calls(self._forward, layer, threads)
                 if layer < depth and self.steps:
-                    place, normal = self.places[layer], self.normals[layer]
-                    place.settle(normal, self.samples, self.steps, batch.train)
+                    self._settle(layer)
+            self.ready = bool(batch.kept) and not batch.train
             if not batch.train:
                 return
             self.tables = [batch.sums.table() for _ in self.firsts]
@@ -240,9 +251,20 @@ class Turns:
                 yield self._calls(self._backward, layer, threads)
                 if layer >= 0:
                     place, normal = self.places[layer], self.normals[layer]
-                    place.differentiate(normal, len(batch.labels), self.steps)
+                    dependent = layer < len(self.dependent) and self.dependent[layer]
+                    batch.of_norms |= place.differentiate(
+                        normal, len(batch.labels), self.steps, dependent
+                    )
         for i, table in enumerate(self.tables):
             batch.sums.add(i, table)
+
+    def _settle(self, layer: int) -> None:
+        normal = self.normals[layer]
+        if layer < len(self.dependent):
+            normal.notes[:] = 0
+            return
+        settled = self.places[layer].settle(normal, self.samples, self.steps, self.learn)
+        self.dependent.append(settled)
 
     def _calls(self, turn: Callable[[int, int], None], layer: int, threads: int) -> list[tuple]:
         chunks = iter(range(len(self.firsts)))
@@ -269,8 +291,8 @@ class Turns:
         batch, maps, first = self.batch, self.batch.memory.program.maps, int(self.firsts[i])
         backward_turn(
             layer, len(self.places), i, first, first + int(self.samples[i]), batch.parameters,
-            maps and maps.plan, batch.arriving, batch.loss.mode, self._normal(layer + 1),
-            self._normal(layer), self.received_at, self.works[i],
+            maps and maps.plan, batch.arriving, batch.loss.mode, batch.loss.d_traces,
+            self._normal(layer + 1), self._normal(layer), self.received_at, self.works[i],
             Gradients(self.tables[i], batch.d_current),
         )  # fmt: skip
 
@@ -286,11 +308,11 @@ def cut(
     windows: int | Literal["auto"],
     gib: float,
     train: bool,
-    readout: bool,
+    record: Collection[str],
     whole: bool,
 ) -> Batch:
-    """A batch for the network of `memory`, cut as CpuEngine says; `readout`: whether somebody wants
-    its potentials; `whole`: whether somebody wants the gradient of frames.
+    """A batch for the network of `memory`, cut as CpuEngine says; `record`: what somebody wants of
+    every step, of RECORDS; `whole`: whether somebody wants the gradient of frames.
     """
     program, network, steps = memory.program, memory.program.network, inputs.steps
     dtype = _DTYPES[network.projections[0].weight.dtype]
@@ -314,7 +336,7 @@ def cut(
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
         in_numbers(objective, network, len(inputs), dtype),
-        _empty(network, len(inputs), steps * readout, dtype),
+        _empty(network, len(inputs), dtype, *(steps * (name in record) for name in RECORDS)),
         chunk,
         steps,
         span,
@@ -325,13 +347,20 @@ def cut(
     )
 
 
-def _empty(network: Network, batch: int, steps: int, dtype: np.dtype) -> Results:
-    """`steps` of the readout."""
+RECORDS = ("readout", "spikes", "potentials")
+
+
+def _empty(
+    network: Network, batch: int, dtype: np.dtype, readout: int = 0, spikes: int = 0,
+    potentials: int = 0,
+) -> Results:  # fmt: skip
+    """So many steps of each."""
     units = sum(p.units for p in network.hidden)
     return Results(
         np.empty(batch, dtype),
         np.empty(batch, dtype),
         np.empty(batch, np.int64),
         np.empty((batch, units), dtype),
-        np.empty((steps, batch, network.readout.units), dtype),
+        np.empty((readout, batch, network.readout.units), dtype),
+        Traces(np.empty((spikes, batch, units), dtype), np.empty((potentials, batch, units), dtype)),
     )

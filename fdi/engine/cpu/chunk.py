@@ -27,14 +27,15 @@ from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
 from fdi.engine.cpu.memory import Work
+from fdi.engine.cpu.traces import Traces, wanted, write_maps, write_rows
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
 
 
 class Results(NamedTuple):
-    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes], or of size 0
-    if nobody wants it.
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes] and `traces`, or
+    of size 0 if nobody wants them.
     """
 
     task: np.ndarray
@@ -42,6 +43,7 @@ class Results(NamedTuple):
     prediction: np.ndarray
     counts: np.ndarray
     readout: np.ndarray
+    traces: Traces
 
 
 @inlined
@@ -76,16 +78,18 @@ def run_chunk(
                 counts = results.counts[start + s]
                 if not loss.passed:
                     run_forward(network, s, given, counts, work)
+                    _write(network, None, start + s, s, results.traces, work)
                 score(start + s, s, network, labels, loss, results, work)
             if gradients.tables.size > 0:
-                _backward(n, network, given, back, loss.mode, work, gradients)
+                _backward(n, network, given, back, loss, start, work, gradients)
         else:
             counts, seen = results.counts[start], pooled(maps, given, work)
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
             run_forward(network, 0, seen, counts, work)
+            _write(network, maps, start, 0, results.traces, work)
             score(start, 0, network, labels, loss, results, work)
             if gradients.tables.size > 0:
-                _backward_maps(network, maps, given, back, loss.mode, work, gradients)
+                _backward_maps(network, maps, given, back, loss, start, work, gradients)
 
 
 @kernel
@@ -138,28 +142,46 @@ def score(
 
 
 @inlined
+def _write(
+    network: Parameters, maps: ConvPlan | None, b: int, s: int, traces: Traces, work: Work
+) -> None:
+    """Spikes and potentials of sample b, the s-th of its block, whose trial is one window."""
+    if not wanted(traces):
+        return
+    for layer in range(network.plan.layers.size - 1):
+        write_rows(network.plan, layer, b, s, traces, work)
+    if maps is not None:
+        w = work.at[0]
+        for layer in range(maps.layers.size):
+            at = w.map_potentials + maps.layers[layer].size_at * (w.span + 1)
+            write_maps(maps, layer, b, at, traces, work)
+
+
+@inlined
 def _backward(
-    n: int, network: Parameters, given: Arriving, back: Arriving, mode: int, work: Work,
+    n: int, network: Parameters, given: Arriving, back: Arriving, loss: Loss, b: int, work: Work,
     gradients: Gradients,
 ) -> None:  # fmt: skip
-    """Adds the gradients of n samples, window after window in reverse; potentials of all but the
-    last are computed again.
+    """Adds the gradients of n samples, from number b on, window after window in reverse; potentials
+    of all but the last are computed again.
     """
+    mode = loss.mode
     add_readout(network, n, mode, back, gradients, work)
     start_backward(n, network, mode, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         for s in range(n if k < last else 0):
             run_window(network, s, k, given, work)
-        backward_window(network, n, k, mode, back, gradients, work)
+        backward_window(network, n, k, mode, back, loss.d_traces, b, gradients, work)
 
 
 @inlined
 def _backward_maps(
-    network: Parameters, maps: ConvPlan, given: Arriving, back: Arriving, mode: int, work: Work,
-    gradients: Gradients,
+    network: Parameters, maps: ConvPlan, given: Arriving, back: Arriving, loss: Loss, b: int,
+    work: Work, gradients: Gradients,
 ) -> None:  # fmt: skip
     """The same for one sample of a network with maps."""
+    mode, traces = loss.mode, loss.d_traces
     neurons, seen = network.map_neurons, pooled(maps, given, work)
     add_readout(network, 1, mode, seen, gradients, work)
     start_backward(1, network, mode, work)
@@ -169,7 +191,8 @@ def _backward_maps(
         if k < last:
             maps_window(k, False, maps, neurons, network.tables, given, work)
             run_window(network, 0, k, seen, work)
-        backward_window(network, 1, k, mode, seen, gradients, work)
+        backward_window(network, 1, k, mode, seen, traces, b, gradients, work)
         clear_above(k, maps, work)
         from_rows(k, maps, network, mode, work)
-        maps_backward(k, maps, neurons, network.natural, gradients.tables, back, work)
+        tables = gradients.tables
+        maps_backward(k, maps, neurons, network.natural, tables, back, traces, b, work)

@@ -29,6 +29,7 @@ from fdi.engine.cpu.kernels.simd import (
 )
 from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.neuron_equations import Kind, backward, slope
+from fdi.engine.cpu.traces import Traces, add_to_maps, wanted
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
@@ -216,9 +217,10 @@ def _through_own(
 @jit
 def conv_backward(
     neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, t0: int, t1: int, bounds: int,
-    natural: np.ndarray, d_tables: np.ndarray, given: Arriving, lists: Lists, work: Work,
+    natural: np.ndarray, d_tables: np.ndarray, given: Arriving, traces: Traces, b: int,
+    lists: Lists, work: Work,
 ) -> None:  # fmt: skip
-    """The steps t1 - 1 .. t0, a window of time. Adds to `d_tables`, to the gradient given.drive
+    """The steps t1 - 1 .. t0 of sample b, a window of time. Adds to `d_tables`, to the gradient given.drive
     and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the pooled
     spikes from step t0 - 2 on.
 
@@ -234,9 +236,11 @@ def conv_backward(
     for t in range(t1 - 1, t0 - 1, -1):
         # A recurrent spike of step t arrives in step t + 2, whose adjoint is still in the ring.
         pulls = bounds
+        if wanted(traces):
+            pulls = add_to_maps(p, b, t, traces, bounds, gu, work)
         if p.recurrent > 0 and t + 2 < w.steps:
             later = adjoints + (t + 2) % ring * pace
-            pulls = _through_own(plan, layer, later, bounds, natural, work)
+            pulls = _through_own(plan, layer, later, pulls, natural, work)
         above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
         at = u + (t - t0) * p.size
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
@@ -317,9 +321,9 @@ def from_rows(k: int, plan: ConvPlan, network: Parameters, mode: int, work: Work
 @inlined
 def maps_backward(
     k: int, plan: ConvPlan, neurons: Neurons | DifferentNeurons, natural: np.ndarray,
-    d_tables: np.ndarray, given: Arriving, work: Work,
+    d_tables: np.ndarray, given: Arriving, traces: Traces, b: int, work: Work,
 ) -> None:  # fmt: skip
-    """The maps back through window k; potentials are those of the window."""
+    """The maps of sample b back through window k; potentials are those of the window."""
     w, lists = work.at[0], lists_of(plan, work)
     t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
     for layer in range(plan.layers.size - 1, -1, -1):
@@ -329,8 +333,9 @@ def maps_backward(
         bounds = pull_at_maps(plan.layers[layer], work)
         arriving = Arriving(given.indptr, given.units, given.counts, drive)
         conv_backward(
-            neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, lists, work
-        )
+            neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, traces, b, lists,
+            work,
+        )  # fmt: skip
 
 
 @inlined

@@ -46,6 +46,7 @@ from fdi.engine.cpu.neuron_equations import (
     slope,
     threshold,
 )
+from fdi.engine.cpu.traces import add_to_rows, wanted
 
 FAR = 1 << 20
 """So many gradients of a layer do not fit into the cache of a core. Spikes then add to a STRIP of
@@ -145,7 +146,7 @@ def _columns_back(network, layer, s, j, k, said, drive, work):
 
 
 @inlined
-def _rows_back(network, layer, samples, k, said, drive, work):
+def _rows_back(network, layer, samples, k, said, drive, traces, b, work):
     """Window k of a recurrent layer, step after step of all samples."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     (t0, t1), first = window(k, work), start(plan, layer, 0, w.block)
@@ -163,6 +164,8 @@ def _rows_back(network, layer, samples, k, said, drive, work):
             _through_own(p, u, row, pace, second, w.block, network.natural)
         for s in range(samples):
             now, own_gu = row + s * pace, gu + s * width
+            if wanted(traces):
+                add_to_rows(p, b + s, t, traces, u, now, own_gu)
             here = u_at + (s * (w.span + 1) + t - t0) * width
             past = past_at + (s * w.span + t - t0) * width
             sums = learned + s * width
@@ -172,17 +175,18 @@ def _rows_back(network, layer, samples, k, said, drive, work):
 
 
 @jit
-def hidden_backward(network, layer, samples, k, said, given, work):
+def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
     """Window k of the first `samples` samples of a layer, in step with each other if it is
-    recurrent; `said` is what the loss says of the readout.
+    recurrent; `said` is what the loss says of the readout, and of the `traces` of a batch of which
+    the first of the samples is number b.
 
     Rows of the `adjoints` in the scratch memory are those of the steps from t0 - 2 on: gS becomes
     gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
     at t0. Adds to the gradient `given.drive`.
     """
     p, drive = network.plan.layers[layer], arriving(network.plan, layer, given, work).drive
-    if p.recurrent_from < p.units:
-        _rows_back(network, layer, samples, k, said, drive, work)
+    if p.recurrent_from < p.units or wanted(traces):
+        _rows_back(network, layer, samples, k, said, drive, traces, b, work)
         return
     for s in range(samples):
         for j in range(0, p.width, 2 * lanes(work.numbers)):
@@ -268,8 +272,10 @@ def _to_sources(n, layer, k, plan, natural, work):
 
 
 @jit
-def backward_window(network, n, k, mode, given, gradients, work):
-    """The dense layers of n samples back through window k; potentials are those of the window."""
+def backward_window(network, n, k, mode, given, traces, b, gradients, work):
+    """The dense layers of n samples, from number b on, back through window k; potentials are those
+    of the window.
+    """
     plan, w, top = network.plan, work.at[0], network.plan.layers.size - 1
     t0, t1 = window(k, work)
     _from_bounds(n, k, plan, work)
@@ -286,7 +292,7 @@ def backward_window(network, n, k, mode, given, gradients, work):
                     work.numbers, at, width,
                 )  # fmt: skip
     for layer in range(top - 1, -1, -1):
-        hidden_backward(network, layer, n, k, said, given, work)
+        hidden_backward(network, layer, n, k, said, given, traces, b, work)
         hidden_gradients(network, layer, n, k, given, gradients, work)
         _to_sources(n, layer, k, plan, network.natural, work)
 

@@ -5,7 +5,7 @@ thread does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -94,31 +94,37 @@ class CpuEngine(Engine):
         return named(network, *self.trial(network, inputs, gradual=False).outputs())
 
     def trial(
-        self, network: Network, inputs: Input, *, gradual: bool = True, whole: bool = False
+        self,
+        network: Network,
+        inputs: Input,
+        *,
+        gradual: bool = True,
+        whole: bool = False,
+        record: Collection[str] = (),
+        learn: bool = False,
     ) -> Batch:
-        """Readout and spike counts of a batch that `differentiate` goes back through, if it is
-        `gradual`, as often as it is asked; `whole`: also to its frames.
+        """Readout, spike counts and what is to `record`, "spikes" or "potentials", of a batch that
+        `differentiate` goes back through, if it is `gradual`, as often as it is asked; `whole`:
+        also to its frames. `learn`: normalize by the batch.
         """
+        from fdi.engine.cpu.batch import Turns
         from fdi.engine.cpu.loss import GIVEN
         from fdi.snn.objective import Objective
 
         labels = np.zeros(len(inputs), dtype=np.int64)
         batch = self._cut(
-            network, inputs, labels, Objective(), train=gradual, readout=True, whole=whole
+            network, inputs, labels, Objective(), gradual, ("readout", *record), whole
         )
         batch.loss = batch.loss._replace(mode=GIVEN)
+        batch.turns = Turns(batch, learn) if network.norms else None
         if gradual:
             batch.keep(self.threads, self.memory)
         self._compute(batch.forward())
         return batch
 
-    def differentiate(
-        self, trial: Batch, d_readout: np.ndarray | None, d_counts: np.ndarray | None
-    ) -> Batch:
-        """With gradients of a loss of which the readout [T, B, classes] and the spike counts [B,
-        hidden units] have these. Not with normalization.
-        """
-        batch = trial.back(d_readout, d_counts)
+    def differentiate(self, trial: Batch, *given: np.ndarray | None) -> Batch:
+        """With gradients of a loss, of which what the trial has as `outputs` has the `given` ones."""
+        batch = trial.back(*given)
         self._compute(batch)
         return batch
 
@@ -164,7 +170,7 @@ class CpuEngine(Engine):
             raise refused("cpu", "computes normalization with cross-entropy of one class alone")
         check_labels(network, inputs, labels)
         trial = self.trial(network, inputs)
-        outputs = [x.requires_grad_() for x in trial.outputs()]
+        outputs = [x.requires_grad_() for x in trial.outputs()[:2]]
         loss, outcome = score(named(network, *outputs), labels, objective)
         loss.backward()
         given = [None if x.grad is None else x.grad.numpy() for x in outputs]
@@ -177,7 +183,7 @@ class CpuEngine(Engine):
         labels: np.ndarray,
         objective: Objective,
         train: bool = False,
-        readout: bool = False,
+        record: Collection[str] = (),
         whole: bool = False,
     ) -> Batch:
         from fdi.engine.cpu.batch import cut
@@ -192,7 +198,7 @@ class CpuEngine(Engine):
             windows=self.windows,
             gib=self.memory,
             train=train,
-            readout=readout,
+            record=record,
             whole=whole,
         )
 
@@ -224,13 +230,15 @@ def _by_autograd(values: Mapping[str, Any]) -> str | None:
     return "trainer.readout=every" if trainer.get("readout") == "every" else None
 
 
-def named(network: Network, readout: Tensor, counts: Tensor) -> Activity:
-    """`counts`: [B, hidden units]."""
+def named(network: Network, readout: Tensor, *others: Tensor) -> Activity:
+    """`others`: spike counts, and spikes and potentials, if they are not empty; [..., hidden units]."""
     from fdi.snn.network import Activity
 
-    parts = counts.split([p.units for p in network.hidden], dim=1)
-    by_name = {p.name: n.unflatten(1, p.shape) for p, n in zip(network.hidden, parts)}
-    return Activity(readout, by_name)
+    def by_name(x: Tensor) -> dict[str, Tensor]:
+        parts = x.split([p.units for p in network.hidden], dim=-1)
+        return {p.name: part.unflatten(-1, p.shape) for p, part in zip(network.hidden, parts)}
+
+    return Activity(readout, *(by_name(x) if x.numel() else {} for x in others))
 
 
 @contextmanager

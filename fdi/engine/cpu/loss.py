@@ -31,6 +31,7 @@ from fdi.engine.cpu.kernels.simd import (
     store,
     times,
 )
+from fdi.engine.cpu.traces import Traces
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
@@ -50,9 +51,9 @@ class Loss(NamedTuple):
     gradient.
 
     `group` [P, 2]: units whose counts are averaged before each bound.
-    With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes] and `d_counts`
-    [B, hidden units] are its gradients, or of size 0; `passed`: the forward pass was before, and
-    left its spikes and potentials in the memory of the chunk.
+    With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes], `d_counts` [B,
+    hidden units] and `d_traces` are its gradients, or of size 0; `passed`: the forward pass was
+    before, and left its spikes and potentials in the memory of the chunk.
     """
 
     mode: int
@@ -64,6 +65,7 @@ class Loss(NamedTuple):
     group: np.ndarray
     d_readout: np.ndarray
     d_counts: np.ndarray
+    d_traces: Traces
     passed: bool
 
 
@@ -90,8 +92,8 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         np.array([bound is not None and bound.norm == 1 for bound in both]),
         np.array(group, dtype=np.int64).reshape(-1, 2),
     )
-    none = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], *numbers, *none, False)
+    none, row = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
+    return Loss(_MODES[objective.readout], *numbers, none, row, Traces(none, none), False)
 
 
 @jit

@@ -27,7 +27,9 @@ KEPT = (
 )  # fmt: skip
 """What a sample leaves from the turn of one layer to that of the next, see batch.Turns."""
 PASSED = ("spike_indptr", "spikes", "indptr", "arrived", "potentials", "past")
-"""What dense layers leave in the forward pass for the backward pass, of a block of samples."""
+"""What dense layers leave in the forward pass for the backward pass, of a block of samples, where
+layers take no turns.
+"""
 
 
 class Work(NamedTuple):

@@ -195,15 +195,18 @@ def through_norm(normal: Normal, layers: int, t: int, x: int, g: int, work: Work
 class Place(NamedTuple):
     """A hidden layer, with its norm if it has one, as a batch finds it; see Normal."""
 
+    name: str
     norm: Norm | None
     places: int
     width: int
     channels: int
 
-    def check(self, steps: int, batch: int) -> None:
+    def check(self, steps: int, batch: int, learn: bool) -> None:
         """ValueError for a trial, or a batch, that the norm has no gain or no variance for."""
         if self.norm is not None and steps > 0:
             self.norm.check_steps(steps)
+            if learn:
+                self.norm.check(batch)
             if self.norm.kind == "tdbn" and steps * batch * self.places == 1:
                 raise Mistake("model.norm=tdbn: one sample of one step has no variance")
 
@@ -224,13 +227,14 @@ class Place(NamedTuple):
             layer, kind, self.places, self.width, self.channels, at, by_step, by_sample, rows, notes
         )
 
-    def settle(self, normal: Normal, samples: np.ndarray, steps: int, learn: bool) -> None:
+    def settle(self, normal: Normal, samples: np.ndarray, steps: int, learn: bool) -> bool:
         """Mean and variance of a batch from those of its chunks of so many `samples`, or the
         running ones, which follow if the network is to `learn`; `notes` are ready to go back.
+        Whether they depend on the batch.
         """
         norm = self.norm
         if norm is None or normal.kind == LAYER:
-            return
+            return True
         counts = samples * (self.places * (1 if normal.kind == BNTT else steps))
         means, spreads = np.moveaxis(normal.notes.astype(np.float64), 2, 0)
         total, weights = counts.sum(), counts[:, None, None]
@@ -245,18 +249,26 @@ class Place(NamedTuple):
             var[:, : self.channels] = self._of_channels(norm.var, len(var))
         normal.rows[:, MEAN], normal.rows[:, INVERSE] = mean, 1 / np.sqrt(var + EPS)
         normal.notes[:] = 0
+        return learn or not norm.batches
 
-    def differentiate(self, normal: Normal, samples: int, steps: int) -> None:
-        """Sets `.grad` of gain and bias, and a and b, from the sums of the chunks."""
+    def differentiate(
+        self, normal: Normal, samples: int, steps: int, dependent: bool
+    ) -> dict[str, torch.Tensor]:
+        """The gradients of gain and bias, by the names of the network's parameters, from the sums of
+        the chunks; sets a and b, if mean and variance are `dependent` on the batch.
+        """
         if self.norm is None:
-            return
+            return {}
         plain, weighted = normal.notes.sum(0, dtype=np.float64).swapaxes(0, 1)
-        self.norm.gain.grad = self._flat(weighted, self.norm.gain)
-        if self.norm.bias is not None:
-            self.norm.bias.grad = self._flat(plain, self.norm.bias)
-        count = max(1, samples * self.places * (1 if normal.kind == BNTT else steps))
-        normal.rows[:, A] = normal.rows[:, GAIN] * plain / count
-        normal.rows[:, B] = normal.rows[:, GAIN] * weighted / count
+        if dependent:
+            count = max(1, samples * self.places * (1 if normal.kind == BNTT else steps))
+            normal.rows[:, A] = normal.rows[:, GAIN] * plain / count
+            normal.rows[:, B] = normal.rows[:, GAIN] * weighted / count
+        sums = {"gain": weighted, "bias": plain}
+        return {
+            f"norms.{self.name}.{name}": self._flat(sums[name], parameter)
+            for name, parameter in self.norm.named_parameters()
+        }
 
     def _of_channels(self, values: torch.Tensor, rows: int) -> np.ndarray:
         return values.detach().numpy().reshape(rows, self.channels)
@@ -290,5 +302,6 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
             width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]
         else:
             width, channels = int(layout.plan.layers[i - depth]["width"]), p.units
-        found.append(Place(norms.get(p.name), p.units // channels, width, channels))
+        norm = norms.get(p.name)
+        found.append(Place(p.name, norm, p.units // channels, width, channels))
     return tuple(found)

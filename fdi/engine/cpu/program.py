@@ -102,9 +102,9 @@ of gradients of its own, which is cleared and added.
 def structure(network: Network) -> tuple[Any, ...]:
     """What a Program is made from; with another one it is another network."""
     links, norms = tuple(network.projections), tuple(network.norms.items())
-    leaks = tuple(network.leaks.keys())
+    leaks, options = tuple(network.leaks.keys()), (tuple(network.biases.keys()), network.dropout)
     parts = network.input_shape, network.dt, network.delay, tuple(network.layers), network.readout
-    return (*parts, links, norms, leaks)
+    return (*parts, links, norms, leaks, options)
 
 
 class Program:
@@ -181,7 +181,7 @@ class Program:
                 above=(steps * pooled * gradients,),
                 map_adjoints=(ring * gradients,),
                 map_gu=((1 + states) * size * gradients,),
-                map_saved=(0,), pulls=(0,),
+                map_saved=(0,),
             )  # fmt: skip
         return parts
 
@@ -332,14 +332,17 @@ class Memory:
     def keep(
         self, owner: object, steps: int, dtype: np.dtype, chunk: int, chunks: int, gib: float
     ) -> tuple[Work, ...]:
-        """Memory for each of the `chunks` that has what its blocks leave for the backward pass, as
-        long as its `owner` lives; none if that is more than `gib` GiB.
+        """Memory for each of the `chunks` that has what its blocks, or samples if layers take turns,
+        leave for the backward pass, as long as its `owner` lives; none if that is more than `gib`
+        GiB.
         """
-        blocks = -(-chunk // self.program.in_step(steps, steps, True))
         shapes = self.program.shapes(steps, steps, True)
-        if chunks * size(shapes, dtype, blocks, PASSED) > gib * 2**30:
+        parts, some = KEPT, chunk
+        if not self.program.places:
+            parts, some = PASSED, -(-chunk // self.program.in_step(steps, steps, True))
+        if chunks * size(shapes, dtype, some, parts) > gib * 2**30:
             return ()
-        given = [self._take(steps, steps, True, dtype, blocks, PASSED) for _ in range(chunks)]
+        given = [self._take(steps, steps, True, dtype, some, parts) for _ in range(chunks)]
         for work, free in given:
             finalize(owner, free.put, work)
         return tuple(work for work, _ in given)

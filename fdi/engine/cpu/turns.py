@@ -27,6 +27,7 @@ from fdi.engine.cpu.kernels.rows import LANES, add_product, copy, gather, part, 
 from fdi.engine.cpu.kernels.simd import constants, lanes, load, store
 from fdi.engine.cpu.loss import list_pulls, pull_of, readout_to_source
 from fdi.engine.cpu.norm import add_normalized, note, note_back, through_norm
+from fdi.engine.cpu.traces import add_to_maps, add_to_rows, wanted, write_maps, write_rows
 
 
 @inlined
@@ -141,6 +142,16 @@ def _fire(network, maps, layer, normal, work):
 
 
 @inlined
+def _write(network, maps, layer, b, traces, work):
+    if maps is None:
+        write_rows(network.plan, layer, b, 0, traces, work)
+    elif layer < maps.layers.size:
+        write_maps(maps, layer, b, work.at[0].map_potentials, traces, work)
+    else:
+        write_rows(network.plan, layer - maps.layers.size, b, 0, traces, work)
+
+
+@inlined
 def _receive(network, maps, layer, normal, chunk, before, given, work):
     if maps is None:
         _rows_receive(network, layer, normal, chunk, before, given, work)
@@ -193,6 +204,8 @@ def forward_turn(
             own.starts[w.indptr + t] = inputs.indptr[b * w.steps + t]
         if layer > 0:
             _fire(network, maps, layer - 1, below, own)
+            if wanted(results.traces):
+                _write(network, maps, layer - 1, b, results.traces, own)
         if layer < hidden:
             before = (b - first) * here.by_sample
             _receive(network, maps, layer, here, chunk, before, given, own)
@@ -274,7 +287,7 @@ def _maps_send_back(plan, layer, to, x, learn, natural, given, gradients, work):
 
 
 @jit
-def _rows_fire_back(network, layer, gradients, work):
+def _rows_fire_back(network, layer, traces, b, gradients, work):
     """gS in the rows from `back` on becomes gI, by the potentials of _rows_fire."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
@@ -288,6 +301,8 @@ def _rows_fire_back(network, layer, gradients, work):
     for t in range(w.steps - 1, -1, -1):
         now, here, deep = w.back + t * width, potentials + t * width, plan.total * w.steps
         at = past + t * width
+        if wanted(traces):
+            add_to_rows(p, b, t, traces, u, now, gu)
         adjoint(neuron, network, p, u, now, here, at, gu, 0, plan.total, deep, learned)
     if p.learned_at >= 0:
         for j in range(0, width, lanes(u)):
@@ -297,7 +312,7 @@ def _rows_fire_back(network, layer, gradients, work):
 
 
 @jit
-def _maps_fire_back(neurons, layer, plan, gradients, work):
+def _maps_fire_back(neurons, layer, plan, traces, b, gradients, work):
     """gI to the rows from `back` on, from gS of what is pooled in `above`, by the potentials of
     _maps_fire.
     """
@@ -309,9 +324,11 @@ def _maps_fire_back(neurons, layer, plan, gradients, work):
     for t in range(w.steps - 1, -1, -1):
         now = w.map_adjoints + t % 2 * p.guarded
         later = w.map_adjoints + (t + 1) % 2 * p.guarded
-        at, above = w.map_potentials + t * p.size, w.above + t * p.pooled
+        at, above, pulls = w.map_potentials + t * p.size, w.above + t * p.pooled, bounds
+        if wanted(traces):
+            pulls = add_to_maps(p, b, t, traces, bounds, w.map_gu, work)
         adjoint_of_maps(
-            p, neurons, neuron, g, at, above, bounds, w.map_gu, far, now, later, gradients.tables
+            p, neurons, neuron, g, at, above, pulls, w.map_gu, far, now, later, gradients.tables
         )
         for y in range(p.height):
             copy(g, now + p.inside + y * p.row, g, w.back + t * p.size + y * line, line)
@@ -373,8 +390,8 @@ def _to_maps(network, maps, layer, at, mode, given, gradients, work):
 
 @kernel
 def backward_turn(
-    layer, hidden, chunk, first, last, network, maps, inputs, mode, above, here, received_at, work,
-    gradients,
+    layer, hidden, chunk, first, last, network, maps, inputs, mode, traces, above, here,
+    received_at, work, gradients,
 ):  # fmt: skip
     """The samples first .. last - 1, a chunk, back: gX of the layer above, which is normalized by
     `above`, with the gradients of its weights, and gX' of this `layer`, for the sums of `here`.
@@ -390,17 +407,17 @@ def backward_turn(
             if layer >= 0:
                 _to_rows(network, layer, received_at, mode, own)
                 _rows_fire(network, layer, here, own)
-                _rows_fire_back(network, layer, gradients, own)
+                _rows_fire_back(network, layer, traces, b, gradients, own)
         elif layer >= maps.layers.size:
             rows = layer - maps.layers.size
             at = received_at[maps.layers.size :]
             _to_rows(network, rows, at, mode, own)
             _rows_fire(network, rows, here, own)
-            _rows_fire_back(network, rows, gradients, own)
+            _rows_fire_back(network, rows, traces, b, gradients, own)
         elif layer >= 0:
             _to_maps(network, maps, layer, received_at, mode, given, gradients, own)
             _maps_fire(network.map_neurons, layer, maps, here, own)
-            _maps_fire_back(network.map_neurons, layer, maps, gradients, own)
+            _maps_fire_back(network.map_neurons, layer, maps, traces, b, gradients, own)
         else:
             x = _received(above, own)
             nature = network.natural

@@ -30,9 +30,13 @@ class Neurons:
         like: Tensor,
         free: bool,
         leak: Tensor | None,
+        bias: Tensor | None,
+        mask: Tensor | None,
         delay: int,
     ) -> None:
-        self.population, self.delay = population, delay
+        self.population, self.mask, self.delay = population, mask, delay
+        # Of a map, a number for each channel.
+        self.bias = bias if bias is None else bias.view(-1, *[1] * (len(population.shape) - 1))
         self.constants, self.betas = _decays(population, dt, like)
         if leak is not None:
             self.constants = Constants(dt, (-leak).sigmoid(), leak.sigmoid())
@@ -76,12 +80,13 @@ class Neurons:
         self.arrived = [None] * len(self.currents)
 
     def emitted(self, recurrent: bool) -> Tensor:
-        p = self.population
+        edge = self.population.pool
         # Within its layer a population hears every neuron; only what is above sees the pooled map.
-        if recurrent or p.pool == 1:
+        if recurrent or (edge == 1 and self.mask is None):
             return self.spikes
         if self.pooled is None:
-            self.pooled = max_pool(self.spikes, p.pool)
+            self.pooled = self.spikes if edge == 1 else max_pool(self.spikes, edge)
+            self.pooled = self.pooled if self.mask is None else self.mask * self.pooled
         return self.pooled
 
     def receive(self, channel: int, x: Tensor) -> None:
@@ -127,17 +132,21 @@ def simulate(
     """What the network does with the input `x_TBN`, differentiable with respect to it and to all
     weights.
 
-    `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch.
+    `record`: any of "spikes", "potentials", "free" and "moments". `learn`: normalize by the batch,
+    with dropout.
     `known`: what populations pass on, which are then not simulated, and not in the activity; those
     that are simulated are added to it.
     """
     batch, free = x_TBN.shape[1], "free" in record or "moments" in record
-    settled = set(known or ())
+    settled, masks = set(known or ()), _masks(network, x_TBN) if learn else {}
     neurons = {
-        p.name: Neurons(p, network.dt, batch, x_TBN, free, network.leaks.get(p.name), network.delay)
+        p.name: Neurons(
+            p, network.dt, batch, x_TBN, free, network.leaks.get(p.name),
+            network.biases.get(p.name), masks.get(p.name), network.delay,
+        )
         for p in (*network.hidden, network.readout)
         if p.name not in settled
-    }
+    }  # fmt: skip
     recorder, readout = _Recorder(network, record, settled), network.readout.name
     # Taken apart once: the gradient of `x[t]` is as large as x, at every step.
     whole: dict[str, Tensor] = {INPUT: x_TBN}
@@ -173,6 +182,15 @@ def simulate(
         if network.norms:
             whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
     return recorder.activity(neurons)
+
+
+def _masks(network: Network, x_TBN: Tensor) -> dict[str, Tensor]:
+    """By what the spikes of each hidden population are multiplied for the layers above, by name."""
+    share, batch = network.dropout, x_TBN.shape[1]
+    return {
+        p.name: (torch.rand(batch, *p.pooled_shape, device="cpu") >= share).to(x_TBN) / (1 - share)
+        for p in (network.hidden if share else ())
+    }
 
 
 class Passed(Sequence[Tensor]):
@@ -232,6 +250,9 @@ def step(
         if source is None:
             source = layer[link.source].emitted(link.recurrent)
         layer[link.target].receive(link.channel, link(source))
+    for neurons in layer.values():
+        if neurons.bias is not None:
+            neurons.receive(0, neurons.bias)
     for name, x in normed.items():
         layer[name].receive(0, x)
     if not delay:
@@ -393,6 +414,8 @@ def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
         found |= {p.name: p.weight.detach() for p in network.afferents(name)}
         if name in network.norms:
             found |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
+        if name in network.biases:
+            found[f"{name}.bias"] = network.biases[name].detach()
         if name in network.leaks:
             found[f"{name}.leak"] = network.leaks[name].detach()
     return found

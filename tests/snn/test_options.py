@@ -1,0 +1,160 @@
+"""Bias and dropout of hidden neurons, as options of the models."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import fdi
+from fdi.data.inputs import Frames
+from fdi.engine.cpu.engine import CpuEngine
+from fdi.engine.cuda import CudaEngine
+from fdi.engine.reference import ReferenceEngine
+from fdi.engine.reference.simulation import Growing, simulate
+from fdi.init.fluct import Fluct
+from fdi.init.probe import probe
+from fdi.interop.nir import to_nir
+from fdi.snn import models
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+
+T, B, DT, TAU_SYN = 400, 3, 2e-3, 10e-3
+FORM: dict[str, Any] = dict(input_shape=(6,), classes=3, steps=T, dt=DT)
+SMALL = ["dataset=poisson", "dataset.samples=12", "dataset.shape=[20]", "dataset.classes=3"]
+SMALL += ["dataset.steps=30", "model.hidden=8", "model.depth=2", "dataset.valid=0.25"]
+SMALL += ["dataset.test=0.25", "trainer.epochs=2", "threads=1", "probe=none"]
+
+
+def network(model=models.dense, strength: float = 0.0, **options: Any) -> Network:
+    net, generator = model(**FORM | options).double(), torch.Generator().manual_seed(0)
+    for values in (*net.biases.values(), *(link.weight for link in net.projections)):
+        values.data.uniform_(-0.05, 0.1, generator=generator)
+    for link in net.projections:
+        link.weight.data.mul_(strength)
+    return net
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (models.dense, dict(hidden=8, recurrent=True)),
+        (models.conv, dict(filters=4, pool=2, input_shape=(1, 6, 6))),
+        (models.dale, dict(excitatory=6, inhibitory=2)),
+    ],
+)
+def test_a_bias_is_a_constant_part_of_the_mean_potential(model, options):
+    """Of b / (1 - beta_s), after a while, and one of the theory."""
+    net = network(model, bias=True, **options)
+    free = simulate(net, torch.zeros(T, B, *net.input_shape).double(), ("free",)).free
+    for p in net.hidden:
+        expected = net.biases[p.name].detach() / (1 - math.exp(-DT / TAU_SYN))
+        found = free[p.name][-1].transpose(0, 1).flatten(1).T
+        torch.testing.assert_close(found, expected.expand_as(found), rtol=1e-6, atol=0)
+
+
+def test_the_probe_predicts_and_measures_it():
+    net = network(bias=True, hidden=8, strength=1.0)
+    x = Frames(np.random.default_rng(0).poisson(0.1, (40, T, 6)).astype(np.uint8))
+    labels, rate = np.zeros(40, np.int64), x.mean() / DT
+    row, *_ = probe(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
+    below = T * DT / (T * DT - 30e-3)  # the first steps of a trial, in which the potential rises
+    assert row["theory_mu_u"] == pytest.approx(row["free_mean"] * below, rel=0.03)
+    net.biases["h1"].data.zero_()
+    other, *_ = probe(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
+    assert row["theory_mu_u"] - other["theory_mu_u"] > 0.05
+    assert row["theory_sigma_u"] == other["theory_sigma_u"]
+    assert row["free_sigma"] == pytest.approx(other["free_sigma"], rel=0.02)
+
+
+def test_the_gradient_of_a_bias_is_that_of_a_finite_difference():
+    net, x = network(bias=True, hidden=8), torch.zeros(T, B, 6).double()
+
+    def value() -> torch.Tensor:
+        return net.activity(x, ("free",)).free["h1"].square().mean()
+
+    value().backward()
+    bias = net.biases["h1"]
+    assert bias.grad is not None
+    with torch.no_grad():
+        ends = []
+        for step in (1e-4, -2e-4):
+            bias[2] += step
+            ends.append(float(value()))
+    assert float(bias.grad[2]) == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-6)
+
+
+def test_what_grows_layer_by_layer_sees_another_bias():
+    net = network(bias=True, hidden=[5, 4], strength=20.0)
+    x = Frames(np.random.default_rng(0).poisson(0.3, (B, T, 6)).astype(np.uint8))
+    measure = Growing(x)
+    measure(net)
+    net.biases["h1"].data.add_(0.2)
+    found, expected = measure(net).counts, Growing(x)(net).counts
+    assert all(torch.equal(found[name], n) for name, n in expected.items())
+    assert net.up_to(1).weights().keys() == {"input->h1", "h1.bias"}
+
+
+def test_dropout_silences_neurons_for_whole_trials_in_training_only():
+    net = network(hidden=[200, 5], dropout=0.4, strength=30.0)
+    net.afferents("h2")[0].weight.data.fill_(1.0)
+    x = torch.ones(T, 4, 6).double()
+    torch.manual_seed(0)
+    activity = net.activity(x, ("spikes", "free"))
+    first, spikes = net.activity(x, ("free",)).free["h2"], activity.spikes["h1"]
+    assert spikes.sum() > 0
+    assert not torch.equal(first, activity.free["h2"])  # other masks
+    torch.manual_seed(0)
+    mask = (torch.rand(4, 200) >= 0.4) / 0.6
+    heard = (spikes * mask).sum(-1)  # [T, B]
+    expected, current, arrived = torch.zeros(4).double(), torch.zeros(4), torch.zeros(4)
+    (beta_m, (beta_s,)) = net.hidden[0].neuron.decays(DT)
+    for t in range(T):
+        expected = beta_m * expected + (1 - beta_m) * current
+        current, arrived = beta_s * current + arrived, heard[t]
+        torch.testing.assert_close(activity.free["h2"][t, :, 0], expected)
+    still = net.eval().activity(x, ("free",)).free["h2"]
+    torch.testing.assert_close(still, simulate(net, x, ("free",)).free["h2"])
+
+
+def test_engines_without_them_refuse_and_auto_chooses_another(tmp_path):
+    for option, value in (("bias", True), ("dropout", 0.2)):
+        net = network(hidden=8, **{option: value})
+        for engine in (CpuEngine(1), CudaEngine()):
+            with pytest.raises(fdi.Mistake, match=rf"model\.{option}.*; use engine=reference"):
+                engine.check(net)
+        word = f"model.{option}={str(value).lower()}"
+        with pytest.raises(fdi.Mistake, match="use engine=reference"):
+            fdi.run(*SMALL, word, "engine=cpu", results=tmp_path)
+    with pytest.raises(fdi.Mistake, match=r"set model\.bias=false"):
+        models.dense(**FORM, bias=True, norm="tdbn")
+    with pytest.raises(fdi.Mistake, match="below 1"):
+        models.dense(**FORM, dropout=1.0)
+    pytest.importorskip("nir", reason="nir is not installed")
+    with pytest.raises(fdi.Mistake, match=r"NIR cannot say that a bias .*model\.bias=false"):
+        to_nir(network(hidden=8, bias=True), start_at_rest=True)
+
+
+def test_a_run_that_goes_on_gives_the_bits_of_one_that_did_not_stop(tmp_path):
+    words = [*SMALL, "model.bias=true", "model.dropout=0.3"]
+    fdi.run(*words, results=tmp_path)
+    torch.rand(3)
+    on = fdi.run(*words, "trainer.epochs=4", results=tmp_path)
+    whole = fdi.run(*words, "trainer.epochs=4", results=tmp_path / "whole")
+    assert on.config.engine.name == "reference"
+    for name, weight in whole.network.weights().items():
+        assert torch.equal(on.network.weights()[name], weight), name
+    assert on.network.weights()["h2.bias"].abs().max() > 0
+    more = {"init.run": str(whole.directory)}
+    warm = fdi.run(*words, "init=from_run", "optimizer.lr=1e-30", results=tmp_path, **more)
+    assert torch.allclose(warm.network.weights()["h1.bias"], whole.network.weights()["h1.bias"])
+
+
+def test_their_neutral_values_are_no_part_of_what_a_run_is(tmp_path):
+    words = [*SMALL, "engine=reference", "trainer.epochs=1"]
+    plain = fdi.run(*words, results=tmp_path)
+    same = fdi.run(*words, "model.bias=false", "model.dropout=0", results=tmp_path)
+    assert plain.directory == same.directory
