@@ -291,8 +291,8 @@ def from_nir(
     not say them, and you do not, they are as other libraries have them: delay=0, a spike is heard
     in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that was
     trained with a subtractive reset needs reset="subtract". Potentials start at 0. The reference
-    engine computes these, biases and `Driven`; the engines that are fast in training need
-    delay=2 and reset="zero" or "subtract".
+    engine computes these, biases and `Driven`; the engines that are fast in training need delay=2
+    and reset="zero" or "subtract". Populations are called as their nodes, with _ for dots.
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
@@ -458,11 +458,13 @@ class _Reader:
         if np.any(bias):
             self.biases[target] = torch.as_tensor(bias) + self.biases.get(target, 0.0)
 
-    def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
-        if name == INPUT or (
+    def _neurons(self, node_name: str, node: Any, weights: _Weights) -> None:
+        name = node_name.replace(".", "_")  # which torch allows in no name of a parameter
+        taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
+        if name in taken or (
             name == READOUT and not isinstance(node, self.nir.LI | self.nir.CubaLI)
         ):
-            raise Mistake(f"node {name}: fdi has another of that name; rename it")
+            raise Mistake(f"node {node_name}: fdi has another of that name; rename it")
         population, gain = _population(self.nir, name, node, weights.shape, self.dt)
         self._project(self.source, name, weights, gain)
         constants: dict[str, Any] = {"leak": False} if isinstance(node, self.nir.IF) else {}
