@@ -14,7 +14,9 @@ BANDS = 40
 WINDOW = 25e-3  # s, at least two steps
 SILENCE = 1e-10  # mean square of a wave between -1 and 1: the lowest that counts
 SUFFIXES = (".wav", ".flac", ".ogg")
-LAYOUT = "a folder for each label, with files .wav, .flac or .ogg, in FOLDER or in FOLDER/train and test"
+LAYOUT = (
+    "a folder for each label, with files .wav, .flac or .ogg, in FOLDER or in FOLDER/train and test"
+)
 
 
 @keep
@@ -41,7 +43,9 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
         for file in files:
             wave, of = _read(file)
             if of != (rate := rate or of):
-                raise DataError(f"{file}: {of} samples a second, and the first has {rate}; resample")
+                raise DataError(
+                    f"{file}: {of} samples a second, and the first has {rate}; resample"
+                )
             waves.append(wave)
         if steps is None:
             steps = max(1, round(max(map(len, waves)) / rate / dt))
