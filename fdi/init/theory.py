@@ -117,14 +117,13 @@ class Response:
 
     `kernel`: [T] from the step of the spike on, `eps_bar` and `eps_hat` its integrals in s, `theta`
     the distance of the threshold from rest; means over neurons with constants of their own, of
-    which `each` has the responses. `tau_mem`, `tau_syn` in s, None where they are not known.
+    which `each` has the responses. `tau_mem` in s, None where it is not known.
     """
 
     eps_bar: float
     eps_hat: float
     theta: float
     tau_mem: float | None
-    tau_syn: float | None
     kernel: np.ndarray
     each: tuple[Response, ...] = ()
     spiking: bool = True

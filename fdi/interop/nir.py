@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -20,8 +20,6 @@ from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, integ
 
 if TYPE_CHECKING:
     import nir
-
-Scale = Literal["neuron", "weights"]
 
 NO_CHAIN = "the graph is not one chain from an input to an output"
 MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
@@ -52,22 +50,20 @@ def to_nir(
     *,
     start_at_rest: bool = False,
     reset_at_once: bool = False,
-    scale: Scale = "neuron",
     readout: bool = True,
 ) -> nir.NIRGraph:
     """The network as a graph of Linear, Affine, Conv1d, Conv2d, AvgPool2d, Flatten, CubaLIF and, as
     readout, CubaLI; `nir.write(path, graph)` writes it.
 
-        tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = 1
+        tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = tau_mem' / dt,
+        W' = W dt / tau_mem'
 
     With these constants a reader that integrates by forward Euler at `network.dt` computes the
     equations of fdi: with delay=0 in the same steps, with delay=2 three steps a layer earlier, two
     in the readout. dt, delay and reset stand in the metadata, which `from_nir` reads. Surrogate and
     loss are not part of NIR; time constants of each neuron are.
 
-    `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
-    "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
-    same. `readout=False` leaves out the readout's neurons, which many readers do not know: the
+    `readout=False` leaves out the readout's neurons, which many readers do not know: the
     graph ends in its weights, the input of each class in each step, and the metadata have the time
     constants that `from_nir` gives it back.
 
@@ -78,8 +74,6 @@ def to_nir(
     lets it start there.
     """
     nir = package()
-    if scale not in ("neuron", "weights"):
-        raise Mistake(f"scale = {scale!r} must be 'neuron' or 'weights'")
     learned = network.learned()
     hidden = [
         replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
@@ -98,13 +92,13 @@ def to_nir(
     below, shape = INPUT, network.input_shape
     for population in populations:
         written = readout or population is not network.readout
-        gain = _gain(population, network.dt) if scale == "weights" and written else None
+        gain = _gain(population, network.dt) if written else np.ones(1)
         projection, own = _onto(network, population, below)
         chain, shape = _between(nir, projection, shape)
         bias = network.biases.get(population.name)
         chain[projection.name] = _written_weights(nir, projection, bias, shape, gain)
         if written:
-            chain[population.name] = _written_neurons(nir, population, network.dt, gain)
+            chain[population.name] = _written_neurons(nir, population, network.dt)
         for name, node in chain.items():
             nodes[name] = node
             edges.append((below, name))
@@ -197,20 +191,18 @@ def _written_weights(
     projection: Projection,
     bias: Tensor | None,
     shape: tuple[int, ...],
-    gain: np.ndarray | None,
+    gain: np.ndarray,
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
-    added = np.zeros(len(weight)) if bias is None else bias.detach().cpu().numpy()
-    if gain is not None:
-        added = added * gain
-        weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
+    added = np.zeros(len(weight)) if bias is None else bias.detach().cpu().numpy() * gain
+    weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
     if not projection.convolutional:
         return nir.Linear(weight) if bias is None else nir.Affine(weight, added)
     kind, spatial = (nir.Conv1d, shape[1]) if weight.ndim == 3 else (nir.Conv2d, shape[1:])
     return kind(spatial, weight, projection.stride, projection.padding, 1, 1, added)
 
 
-def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarray | None) -> Any:
+def _written_neurons(nir: Any, population: Population, dt: float) -> Any:
     neuron, ones = population.neuron, np.ones(population.shape)
     tau_mem, tau_syn = (
         dt / -np.expm1(-dt / np.array(taus)) * ones
@@ -219,7 +211,7 @@ def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarr
     constants = {
         "tau_syn": tau_syn,
         "tau_mem": tau_mem,
-        "r": ones if gain is None else ones / gain,
+        "r": tau_mem / dt,
         "v_leak": 0 * ones,
         "w_in": tau_syn / dt,
     }

@@ -308,7 +308,7 @@ def test_values_may_be_tensors():
 @pytest.mark.parametrize("kind", ["dense", "conv1d", "conv2d"])
 def test_what_fdi_recommends_to_write_comes_back(kind, tmp_path):
     built = made(kind, 2e-3)
-    nir.write(tmp_path / "it.nir", to_nir(built, scale="weights", readout=False))
+    nir.write(tmp_path / "it.nir", to_nir(built, readout=False))
     back = from_nir(nir.read(tmp_path / "it.nir")).double()
     assert (back.readout.shape, back.readout.neuron) == (built.readout.shape, built.readout.neuron)
     weights = {name.replace("readout", "end"): w for name, w in back.weights().items()}

@@ -102,7 +102,7 @@ def test_a_reader_does_what_the_table_says(reader, kind):
     pytest.importorskip(DISTRIBUTIONS[reader])
     dt = STEP.get(reader, 2e-3)
     built = made(kind, dt)
-    graph = to_nir(built, scale="weights", readout=False)
+    graph = to_nir(built, readout=False)
     x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
     wanted = arriving(built, x)
     assert wanted.abs().sum() > 100
@@ -131,18 +131,17 @@ def test_the_table_names_every_reader():
     assert set(ROWS) == set(READERS)
 
 
-@pytest.mark.parametrize("scale", ["neuron", "weights"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_graph_says_what_fdi_computes(kind, scale):
+def test_a_graph_says_what_fdi_computes(kind):
     pytest.importorskip("nir")
     from test_nir_files import euler
 
     built = made(kind, 2e-3)
     x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
-    graph = to_nir(built, scale=scale, readout=False)
+    graph = to_nir(built, readout=False)
     assert len(x) == STEPS
     assert torch.allclose(euler(graph, x, 2e-3), arriving(built, x), atol=1e-6)
-    whole = euler(to_nir(built, scale=scale), x, 2e-3)
+    whole = euler(to_nir(built), x, 2e-3)
     assert torch.allclose(whole, built.activity(x).readout, atol=1e-6)
 
 
@@ -150,7 +149,7 @@ def test_a_graph_says_what_fdi_computes(kind, scale):
 def test_a_graph_with_folded_weights_comes_back(kind):
     pytest.importorskip("nir")
     built = made(kind, 2e-3)
-    back = from_nir(to_nir(built, scale="weights"))
+    back = from_nir(to_nir(built))
     for name, weight in built.weights().items():
         torch.testing.assert_close(back.weights()[name].double(), weight, rtol=1e-5, atol=1e-7)
 
