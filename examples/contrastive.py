@@ -43,7 +43,7 @@ def view(times: Tensor) -> Tensor:
 
 
 def contrast(z: Tensor) -> Tensor:
-    """NT-Xent of embeddings [2 B, units], of which the i-th and the (B + i)-th are of one sample."""
+    """NT-Xent of embeddings [2 B, units]; the i-th and the (B + i)-th are of one sample."""
     n = len(z)
     likeness = normalize(z) @ normalize(z).T / TEMPERATURE
     likeness = likeness.masked_fill(torch.eye(n, dtype=torch.bool), -math.inf)
@@ -58,9 +58,7 @@ class OfSnnTorch(nn.Module):
 
         super().__init__()
         sizes, decays = [INPUTS, *HIDDEN], [math.exp(-DT / tau) for tau in (TAU_SYN, TAU_MEM)]
-        self.layers = nn.ModuleList(
-            nn.Linear(n, m, bias=False) for n, m in zip(sizes, HIDDEN)
-        )
+        self.layers = nn.ModuleList(nn.Linear(n, m, bias=False) for n, m in zip(sizes, HIDDEN))
         self.neurons = nn.ModuleList(
             snntorch.Synaptic(*decays, threshold=1.0, reset_mechanism="zero", init_hidden=True)
             for _ in HIDDEN

@@ -31,8 +31,9 @@ def stream(seed: int, name: str, *more: int) -> np.random.Generator:
     """The generator of stream `name`, further keyed by `more`, e.g. the epoch and the batch.
 
     Of a run's seed: "split" (validation), "weights", "time constants", "order" (of samples),
-    "noise" and "evaluation noise" (of the input), "dropout", "init samples" and "init noise" (the batch that
-    measures the initial state). Of seeds of the data, the same for all runs: "data", "test", "nu".
+    "noise" and "evaluation noise" (of the input), "dropout", "init samples" and "init noise" (the
+    batch that measures the initial state). Of seeds of the data, the same for all runs: "data",
+    "test", "nu".
 
     Its entropy is [seed, crc32(name), *more], so the same arguments give the same numbers, whatever
     was drawn elsewhere. Raises ValueError for a negative seed.

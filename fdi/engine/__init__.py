@@ -122,11 +122,9 @@ def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str 
     but by an engine of `learned_taus`.
     """
     neuron, model = values.get("neuron"), values.get("model")
-    for key in ("bias", "dropout") if isinstance(model, Mapping) else ():
-        if model.get(key):
+    for key, neutral in (("bias", False), ("dropout", 0), ("delay", 2)):
+        if isinstance(model, Mapping) and model.get(key, neutral) != neutral:
             return f"model.{key}={str(model[key]).lower()}"
-    if isinstance(model, Mapping) and model.get("delay") == 0:
-        return "model.delay=0"
     if not isinstance(neuron, Mapping):
         return None
     if neuron.get("reset") == "at_once":

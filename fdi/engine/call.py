@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,9 +24,6 @@ from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.device import dense
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
-
-if TYPE_CHECKING:
-    from fdi.engine.cpu.batch import Batch
 
 RECORDS = ("spikes", "potentials", "free", "moments")
 
@@ -111,7 +108,7 @@ def _compiled(
     whole = graded and x is not None and x.requires_grad
     if whole and any(p.convolutional for p in network.projections):
         return None
-    options = dict(gradual=graded, whole=whole, record=record, learn=learn)
+    options: dict[str, Any] = dict(gradual=graded, whole=whole, record=record, learn=learn)
     try:
         if not graded:
             return named(network, *engine.trial(network, given, **options).outputs())
@@ -139,8 +136,8 @@ def _weights(network: Network) -> dict[str, Tensor]:
 
 
 class _Trial(Function):
-    """What a trial `outputs` by the compiled engine, forward and backward. The gradient of a gradient
-    is that of the reference engine.
+    """What a trial `outputs` by the compiled engine, forward and backward. The gradient of a
+    gradient is that of the reference engine.
     """
 
     @staticmethod

@@ -80,13 +80,8 @@ def to_nir(
         for p in network.hidden
     ]
     populations = (*hidden, network.readout)
-    if network.biases and network.delay:
-        raise Mistake(
-            "NIR cannot say that a bias acts in all layers at once, whereas spikes reach each some "
-            "steps after the one below; train with model.delay=0 or model.bias=false"
-        )
     for population in populations if readout else hidden:
-        _refuse(population, population.name in network.norms, start_at_rest, reset_at_once)
+        _refuse(network, population, start_at_rest, reset_at_once)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
@@ -135,11 +130,15 @@ def _between(
 
 
 def _refuse(
-    population: Population, normalized: bool, start_at_rest: bool, reset_at_once: bool
+    network: Network, population: Population, start_at_rest: bool, reset_at_once: bool
 ) -> None:
     neuron = population.neuron
     for problem, what in (
-        (normalized, "normalization of what arrives in each step"),
+        (population.name in network.norms, "normalization of what arrives in each step"),
+        (
+            network.delay and population.name in network.biases,
+            "a bias that reaches all layers at once, as with model.delay=2",
+        ),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
         (isinstance(neuron, Driven), "v_leak and v_reset as fdi computes them"),

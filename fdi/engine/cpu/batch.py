@@ -362,5 +362,5 @@ def _empty(
         np.empty(batch, np.int64),
         np.empty((batch, units), dtype),
         np.empty((readout, batch, network.readout.units), dtype),
-        Traces(np.empty((spikes, batch, units), dtype), np.empty((potentials, batch, units), dtype)),
+        Traces(*(np.empty((steps, batch, units), dtype) for steps in (spikes, potentials))),
     )

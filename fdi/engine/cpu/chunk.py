@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 class Results(NamedTuple):
-    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes] and `traces`, or
-    of size 0 if nobody wants them.
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes] and `traces`,
+    or of size 0 if nobody wants them.
     """
 
     task: np.ndarray

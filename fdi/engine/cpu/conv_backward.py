@@ -220,9 +220,9 @@ def conv_backward(
     natural: np.ndarray, d_tables: np.ndarray, given: Arriving, traces: Traces, b: int,
     lists: Lists, work: Work,
 ) -> None:  # fmt: skip
-    """The steps t1 - 1 .. t0 of sample b, a window of time. Adds to `d_tables`, to the gradient given.drive
-    and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient of the pooled
-    spikes from step t0 - 2 on.
+    """The steps t1 - 1 .. t0 of sample b, a window of time. Adds to `d_tables`, to the gradient
+    given.drive and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient
+    of the pooled spikes from step t0 - 2 on.
 
     `bounds`: where their gradient begins, or -1.
     Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,

@@ -123,7 +123,7 @@ class CpuEngine(Engine):
         return batch
 
     def differentiate(self, trial: Batch, *given: np.ndarray | None) -> Batch:
-        """With gradients of a loss, of which what the trial has as `outputs` has the `given` ones."""
+        """With gradients of a loss, `given` for each of the `outputs` of the trial."""
         batch = trial.back(*given)
         self._compute(batch)
         return batch
@@ -170,7 +170,7 @@ class CpuEngine(Engine):
             raise refused("cpu", "computes normalization with cross-entropy of one class alone")
         check_labels(network, inputs, labels)
         trial = self.trial(network, inputs)
-        outputs = [x.requires_grad_() for x in trial.outputs()[:2]]
+        outputs = [x.requires_grad_() for x in trial.outputs()]
         loss, outcome = score(named(network, *outputs), labels, objective)
         loss.backward()
         given = [None if x.grad is None else x.grad.numpy() for x in outputs]
@@ -230,15 +230,18 @@ def _by_autograd(values: Mapping[str, Any]) -> str | None:
     return "trainer.readout=every" if trainer.get("readout") == "every" else None
 
 
-def named(network: Network, readout: Tensor, *others: Tensor) -> Activity:
-    """`others`: spike counts, and spikes and potentials, if they are not empty; [..., hidden units]."""
+def named(
+    network: Network, readout: Tensor, counts: Tensor, spikes: Tensor, potentials: Tensor
+) -> Activity:
+    """`counts`, `spikes` and `potentials`: [..., hidden units], or empty."""
     from fdi.snn.network import Activity
 
     def by_name(x: Tensor) -> dict[str, Tensor]:
+        hidden = network.hidden if x.numel() else []
         parts = x.split([p.units for p in network.hidden], dim=-1)
-        return {p.name: part.unflatten(-1, p.shape) for p, part in zip(network.hidden, parts)}
+        return {p.name: part.unflatten(-1, p.shape) for p, part in zip(hidden, parts)}
 
-    return Activity(readout, *(by_name(x) if x.numel() else {} for x in others))
+    return Activity(readout, by_name(counts), by_name(spikes), by_name(potentials))
 
 
 @contextmanager

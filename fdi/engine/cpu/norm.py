@@ -254,8 +254,8 @@ class Place(NamedTuple):
     def differentiate(
         self, normal: Normal, samples: int, steps: int, dependent: bool
     ) -> dict[str, torch.Tensor]:
-        """The gradients of gain and bias, by the names of the network's parameters, from the sums of
-        the chunks; sets a and b, if mean and variance are `dependent` on the batch.
+        """The gradients of gain and bias, by the names of the network's parameters, from the sums
+        of the chunks; sets a and b, if mean and variance are `dependent` on the batch.
         """
         if self.norm is None:
             return {}
@@ -302,6 +302,5 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
             width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]
         else:
             width, channels = int(layout.plan.layers[i - depth]["width"]), p.units
-        norm = norms.get(p.name)
-        found.append(Place(p.name, norm, p.units // channels, width, channels))
+        found.append(Place(p.name, norms.get(p.name), p.units // channels, width, channels))
     return tuple(found)

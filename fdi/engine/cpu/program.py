@@ -332,12 +332,13 @@ class Memory:
     def keep(
         self, owner: object, steps: int, dtype: np.dtype, chunk: int, chunks: int, gib: float
     ) -> tuple[Work, ...]:
-        """Memory for each of the `chunks` that has what its blocks, or samples if layers take turns,
-        leave for the backward pass, as long as its `owner` lives; none if that is more than `gib`
-        GiB.
+        """Memory for each of the `chunks` that has what its blocks, or samples if layers take
+        turns, leave for the backward pass, as long as its `owner` lives; none if that is more than
+        `gib` GiB.
         """
         shapes = self.program.shapes(steps, steps, True)
-        parts, some = KEPT, chunk
+        parts: tuple[str, ...] = KEPT
+        some = chunk
         if not self.program.places:
             parts, some = PASSED, -(-chunk // self.program.in_step(steps, steps, True))
         if chunks * size(shapes, dtype, some, parts) > gib * 2**30:

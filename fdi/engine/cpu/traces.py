@@ -70,9 +70,7 @@ def write_maps(plan: ConvPlan, layer: int, b: int, at: int, traces: Traces, work
 
 
 @jit
-def add_to_rows(
-    p: Record, b: int, t: int, traces: Traces, g: np.ndarray, gs: int, gu: int
-) -> None:
+def add_to_rows(p: Record, b: int, t: int, traces: Traces, g: np.ndarray, gs: int, gu: int) -> None:
     """Adds the gradients of step t to gS[t] at g[gs ...] and to gU[t+1] at g[gu ...]."""
     for i in range(p.units if traces.spikes.size > 0 else 0):
         g[gs + i] += traces.spikes[t, b, p.count_at + i]
@@ -81,9 +79,7 @@ def add_to_rows(
 
 
 @jit
-def add_to_maps(
-    p: Record, b: int, t: int, traces: Traces, bounds: int, gu: int, work: Work
-) -> int:
+def add_to_maps(p: Record, b: int, t: int, traces: Traces, bounds: int, gu: int, work: Work) -> int:
     """The same for a layer of maps; what stands at `bounds` (-1: nothing) and the gradient of the
     spikes are put where the result says.
     """

@@ -77,7 +77,7 @@ class Neurons:
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
         ]
-        self.arrived = [None] * len(self.currents)
+        self.arrived = [self.bias, *[None] * (len(self.currents) - 1)]
 
     def emitted(self, recurrent: bool) -> Tensor:
         edge = self.population.pool
@@ -250,9 +250,6 @@ def step(
         if source is None:
             source = layer[link.source].emitted(link.recurrent)
         layer[link.target].receive(link.channel, link(source))
-    for neurons in layer.values():
-        if neurons.bias is not None:
-            neurons.receive(0, neurons.bias)
     for name, x in normed.items():
         layer[name].receive(0, x)
     if not delay:
