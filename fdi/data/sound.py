@@ -34,7 +34,7 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
     parts = {"": folder / "train", "_test": folder / "test"}
     if not all(part.is_dir() for part in parts.values()):
         parts = {"": folder}
-    content, rate, steps = {}, None, None if duration is None else steps_in(duration, dt)
+    content, rate, steps = {}, 0, 0 if duration is None else steps_in(duration, dt)
     for end, place in parts.items():
         files = sorted(f for f in place.glob("*/*") if f.suffix.lower() in SUFFIXES)
         if not files:
@@ -47,8 +47,7 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
                     f"{file}: {of} samples a second, and the first has {rate}; resample"
                 )
             waves.append(wave)
-        if steps is None:
-            steps = max(1, round(max(map(len, waves)) / rate / dt))
+        steps = steps or max(1, round(max(map(len, waves)) / rate / dt))
         content[f"x{end}"] = np.stack([_bands(wave, rate, dt, steps) for wave in waves])
         content[f"y{end}"] = np.array([file.parent.name for file in files])
     return content

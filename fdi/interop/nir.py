@@ -250,8 +250,8 @@ class Driven(Neuron):
 
 
 class _Weights(NamedTuple):
-    """Nodes with weights, the shape that they give, their bias, and their geometry as a
-    convolution.
+    """Nodes with weights, the shape that they give, their bias, and their geometry: average, and
+    stride and padding of a convolution.
     """
 
     name: str
@@ -275,7 +275,7 @@ def from_nir(
         tau = -dt / log(1 - dt / tau'),   W = W' r w_in dt / tau_syn'
 
     The constants ' of the graph are read as steps of forward Euler at `dt` in seconds, which its
-    metadata may say; r and w_in go into the weights, pooling too, which is exact. IF becomes a
+    metadata may say; r and w_in go into the weights, which is exact. IF becomes a
     `Driven` without leak, r dt its gain.
 
     A graph says neither the `delay` of a spike nor what follows a `reset`. Where its metadata do
@@ -363,7 +363,7 @@ def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
 class _Reader:
     """Populations and projections of the nodes read so far, which give `shape`; `weights`: of the
     last node, while their neurons are still to come; `pool`: edge of the windows of the last node,
-    while weights are still to come, and by what their sum is multiplied.
+    while weights are still to come, and by what their average is multiplied.
     """
 
     nir: Any
@@ -373,7 +373,7 @@ class _Reader:
     shape: tuple[int, ...]
     source: str = INPUT
     weights: _Weights | None = None
-    pool: tuple[str, int, float] | None = None
+    pool: tuple[str, int, int] | None = None
     gain: np.ndarray | None = None
     readout: Population | None = None
     layers: list[tuple[Population, ...]] = field(default_factory=list)
@@ -517,7 +517,7 @@ def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
     return (Neuron if usual else Driven)(tau_mem, (tau_syn,), **constants)
 
 
-def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, float]:
+def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, int]:
     edges, strides, padding = (
         set(_whole(name, symbol, getattr(node, symbol)))
         for symbol in ("kernel_size", "stride", "padding")
@@ -527,7 +527,7 @@ def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, 
     (edge,) = edges
     if len(shape) != 3 or any(n % edge for n in shape[1:]):
         raise Mistake(f"node {name}: windows of {edge} do not divide {shape}")
-    return name, edge, 1.0 if isinstance(node, nir.SumPool2d) else 1.0 / edge**2
+    return name, edge, edge**2 if isinstance(node, nir.SumPool2d) else 1
 
 
 def _weights(
@@ -535,9 +535,9 @@ def _weights(
     name: str,
     node: Any,
     shape: tuple[int, ...],
-    pool: tuple[str, int, float] | None,
+    pool: tuple[str, int, int] | None,
 ) -> _Weights:
-    """With the pooling in front of it, since the sum over a window is linear."""
+    """With the pooling in front of it."""
     values = _array(name, "weight", node.weight)
     values = values.astype(
         np.float64 if values.dtype in (np.float64, np.longdouble) else np.float32
@@ -550,29 +550,21 @@ def _weights(
     if bias.shape not in ((), (1,), (len(values),)):
         raise Mistake(f"node {name}: bias of shape {bias.shape} for {len(values)} neurons or maps")
     bias = np.broadcast_to(bias, len(values))
-    edge, factor = (1, 1.0) if pool is None else pool[1:]
-    pooled = (shape[0], *(n // edge for n in shape[1:]))
+    _, edge, factor = pool or ("", 1, 1)
+    average = (edge, edge) if edge > 1 else ()
+    pooled, values = averaged(shape, average), values * factor
     takes = math.prod(pooled) if wanted == 2 else pooled[0]
     if values.shape[1] != takes or (wanted > 2 and wanted != len(shape) + 1):
         what = "values" if wanted == 2 else "maps"
         raise Mistake(f"node {name} takes {values.shape[1]} {what}, and gets {pooled}")
-    if wanted > 2:
-        return _convolution(name, node, shape, _over_windows(values, edge, factor), bias, edge)
-    if edge > 1:
-        maps = _over_windows(values.reshape(-1, *pooled), edge, factor)
-        values = maps.reshape(len(values), -1)
-    return _Weights(name, values, bias, (len(values),), {})
-
-
-def _over_windows(values: np.ndarray, edge: int, factor: float) -> np.ndarray:
-    """The weights of a window for each of its pixels."""
-    return (values * factor).repeat(edge, -1).repeat(edge, -2) if edge > 1 else values
+    edges, geometry = ([], {}) if wanted == 2 else _convolution(name, node, pooled, values)
+    return _Weights(name, values, bias, (len(values), *edges), {"average": average} | geometry)
 
 
 def _convolution(
-    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray, bias: np.ndarray, edge: int
-) -> _Weights:
-    """`edge`: of the windows in front, by which it moves."""
+    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray
+) -> tuple[list[int], dict[str, Any]]:
+    """The edges of its maps, and how it moves."""
     if isinstance(node.padding, str):
         raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
     stride, padding, dilation = (
@@ -582,14 +574,13 @@ def _convolution(
     plain = dilation == [1] and node.groups == 1
     if len(stride) != 1 or stride == [0] or len(padding) != 1 or not plain:
         raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
-    geometry = {"stride": stride[0] * edge, "padding": padding[0] * edge}
     edges = [
-        (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
+        (n + 2 * padding[0] - kernel) // stride[0] + 1
         for n, kernel in zip(shape[1:], values.shape[2:])
     ]
     if min(edges) < 1:
         raise Mistake(f"node {name}: its kernel of {values.shape[2:]} is larger than {shape[1:]}")
-    return _Weights(name, values, bias, (len(values), *edges), geometry)
+    return edges, {"stride": stride[0], "padding": padding[0]}
 
 
 def _population(

@@ -115,7 +115,7 @@ def test_what_nir_cannot_say_is_refused(make, message):
         to_nir(make())
 
 
-def test_averages_come_back_in_the_weights():
+def test_averages_come_back():
     pytest.importorskip("nir")
     averaged = network(conv, (2, 16, 8), filters=[3, 4], pool=[2, 4], pooling="average")
     again, x = from_nir(to_nir(averaged)).double(), torch.from_numpy(spikes((2, 16, 8)))

@@ -47,6 +47,8 @@ class Neurons:
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.pooled: Tensor | None = None
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
+        if not delay:
+            self.arrived[0] = self.bias
 
     def update(self) -> None:
         n, c = self.population.neuron, self.constants
