@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,12 @@ def install(tmp_path, monkeypatch):
 
 
 BEFORE = [*sys.path]
-CHOSEN = {"dataset": "noise", "neuron": "leaky", "model.hidden": 8, "trainer.epochs": 1}
+CHOSEN: dict[str, Any] = {
+    "dataset": "noise",
+    "neuron": "leaky",
+    "model.hidden": 8,
+    "trainer.epochs": 1,
+}
 
 
 def test_parts_of_a_package_run_and_its_version_is_in_the_record(install):
@@ -85,11 +91,12 @@ def test_parts_of_a_package_run_and_its_version_is_in_the_record(install):
     run = fdi.run(**CHOSEN)
     assert run.config.neuron.pull == 0.1
     first = look(Path(run.directory)).evidence
+    assert first is not None
     assert {key: value.rpartition(" ")[0] for key, value in first["code"].items()} == {
         "dataset": "toy-parts 1.0",
         "neuron": "toy-parts 1.0",
     }
-    table = fdi.probe(dataset="loud", neuron="leaky", **{"model.hidden": 8})
+    table = fdi.probe(**{**CHOSEN, "dataset": "loud"})
     assert table["free_sigma"].iloc[0] > 0
     fdi.run(**CHOSEN)  # nothing has changed: the same run
     install("1.1", 0.1)
