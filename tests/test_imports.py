@@ -51,7 +51,7 @@ ALLOWED = {
 # room says what it is for and hands out its public names, and does not count
 RUN = {
     "cli": {"cells", "command", "compose", "run", "task", "terminal"},
-    "config": {"identity", "packages", "parts", "settings"},
+    "config": {"identity", "parts", "settings"},
     "data": {"dataset", "inputs"},
     "init": {"probe", "strategy", "theory", "verdict"},
     "runner": {"build", "story", "training"},

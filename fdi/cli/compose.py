@@ -32,8 +32,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from fdi.config import packages
-from fdi.config.parts import choose, shown
+from fdi.config.parts import choose, package_folders, shown
 from fdi.config.settings import settings, words
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -53,7 +52,7 @@ class Source(NamedTuple):
     @property
     def searchpath(self) -> list[str]:
         """The override that adds the other places."""
-        places = [quoted(f"file://{folder}") for folder in packages.configured()]
+        places = [quoted(f"file://{folder}") for folder in package_folders()]
         if self.folder:
             own = quoted(f"file://{self.folder}")
             places.insert(0, f"pkg://{CONFIG_MODULE}" if self.own else own)

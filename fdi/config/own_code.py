@@ -14,8 +14,8 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from fdi.config import Mistake, packages
-from fdi.config.parts import OURS, ours, unreadable
+from fdi.config import Mistake
+from fdi.config.parts import OURS, ours, package_of, unreadable
 
 INSTALLED = {"site-packages", "dist-packages"}
 SOURCE, EXTENSION, FOLDER = 1, 3, 5  # what modulefinder calls the kinds of modules
@@ -55,7 +55,7 @@ def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> s
     """
     if ours(target):
         return None
-    if package := packages.of(target):
+    if package := package_of(target):
         return package.evidence()
     invalidate_caches()
     finder = _Finder([*map(str, folders), *_places()])

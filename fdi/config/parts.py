@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -23,10 +24,11 @@ from copy import deepcopy
 from dataclasses import astuple, dataclass, is_dataclass
 from functools import cache, partial
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from fdi.config import Mistake, packages
+from fdi.config import Mistake
 
 OURS = ("fdi", "torch")  # packages whose modules are never the user's own
 
@@ -440,7 +442,7 @@ def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     where = "the folder of --config-dir or beside it"
     if not module:
         raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
-    if packages.of(module):
+    if package_of(module):
         return _imported(module, name, f"the installed {module}")
     path = module.replace(".", "/")
     places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
@@ -508,3 +510,56 @@ def equal(one: Any, other: Any) -> bool:
 def ours(target: str) -> bool:
     """Whether the dotted name is one of fdi or torch."""
     return target.partition(".")[0] in OURS
+
+
+GROUP = "fdi.parts"
+"""Of entry points, such as `mine = "my_package"`: its modules hold what a `_target_` names, as in
+`my_package.data.load`, and its folder `conf` their YAML files, as fdi's own does.
+"""
+
+
+class Package(NamedTuple):
+    """`name` and `version` of what was installed; `module`: what its targets begin with."""
+
+    name: str
+    version: str
+    module: str
+    folder: Path
+
+    def evidence(self) -> str:
+        """Its name, its version, and a hash over its files."""
+        digest = hashlib.blake2b(digest_size=8)
+        for file in sorted(self.folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = file.read_bytes()
+                digest.update(f"{file.relative_to(self.folder).as_posix()}\0".encode())
+                digest.update(f"{len(content)}\0".encode() + content)
+        return f"{self.name} {self.version} {digest.hexdigest()}"
+
+
+def packages() -> Mapping[str, Package]:
+    """By their modules."""
+    return _installed(tuple(sys.path))
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> dict[str, Package]:
+    found = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        module = entry.module.partition(".")[0]
+        spec = importlib.util.find_spec(module)
+        if spec and spec.submodule_search_locations and entry.dist:
+            folder = Path(next(iter(spec.submodule_search_locations)))
+            found[module] = Package(entry.dist.name, entry.dist.version, module, folder)
+    return found
+
+
+def package_of(target: str) -> Package | None:
+    """The package that the dotted name `target` is in."""
+    return packages().get(target.partition(".")[0])
+
+
+def package_folders() -> list[Path]:
+    """Their folders with YAML files."""
+    folders = (package.folder / "conf" for package in packages().values())
+    return [folder for folder in folders if folder.is_dir()]

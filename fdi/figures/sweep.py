@@ -25,9 +25,9 @@ from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
-from fdi.config import Mistake, packages
+from fdi.config import Mistake
 from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.parts import choose
+from fdi.config.parts import choose, package_folders
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
@@ -487,7 +487,7 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             figure = of_file(file)
         if figure:
             folder = file.parents[1]
-            found_anyway = (CONF, *packages.configured())
+            found_anyway = (CONF, *package_folders())
             where = "" if folder in found_anyway else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
             found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
@@ -506,4 +506,4 @@ def own_folders(runs: Runs) -> list[Path]:
     """
     named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
     own = dict.fromkeys(Path(folder) for text in named for folder in json.loads(text))
-    return [*own, *packages.configured()]
+    return [*own, *package_folders()]

@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.config import packages, parts
+from fdi.config import parts
 from fdi.config.identity import NUMERICS
 from fdi.data.dataset import stamps
 from fdi.track.files import printable
@@ -187,7 +187,7 @@ def refuse_other_code(directory: Path, run: Run, config: Mapping[str, Any]) -> N
         if before.get(key) != now.get(key):
             name = key if key in config["name"] else "model"
             what = "a module that it imports or a file of paths.code has changed since"
-            if packages.of(target := _behind(config).get(key, key)):
+            if parts.package_of(target := _behind(config).get(key, key)):
                 what = f"of {before.get(key)} then, {now.get(key)} now"
             raise ValueError(
                 f"{directory} was run with other code: {target}, {what}; give the new code another "
