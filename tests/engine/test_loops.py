@@ -36,7 +36,9 @@ NETWORKS = {
     "recurrent": lambda: models.dense(hidden=[8, 7], recurrent=True, **DENSE),
     "adaptive": lambda: models.dense(hidden=[8, 7], neuron=adlif(), **DENSE),
     "skip": lambda: models.dense(hidden=[8, 7, 6], skip=True, **DENSE),
-    "learned tau": lambda: models.dense(hidden=[8, 7], neuron=lif(learn_tau=True), **DENSE),
+    "learned tau": lambda: models.dense(
+        hidden=[8, 7], neuron=lif(learn_tau=True, reset="subtract"), **DENSE
+    ),
     "dale": lambda: models.dale(excitatory=[8, 6], inhibitory=[3, 2], **DENSE),
     "max pooling": lambda: models.conv(pool=2, **MAPS),
     "average pooling": lambda: models.conv(pool=2, pooling="average", **MAPS),
