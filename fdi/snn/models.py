@@ -6,7 +6,7 @@ and the `neuron` of the hidden layers.
 `delay`: how many steps after a spike a potential hears it, see fdi.snn.network.Network.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts. `bias`: each hidden neuron, or map, learns a
-constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Both by engine=reference alone.
+constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Few engines compute them.
 """
 
 from __future__ import annotations

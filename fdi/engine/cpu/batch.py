@@ -215,7 +215,7 @@ class Turns:
 
     def __init__(self, batch: Batch, learn: bool) -> None:
         program, count = batch.memory.program, len(batch.labels)
-        self.batch, self.places = batch, program.places
+        self.places = program.places
         self.firsts = np.arange(0, count, batch.chunk)
         self.samples = np.minimum(batch.chunk, count - self.firsts)
         self.steps = max(0, batch.steps - 2)
@@ -236,11 +236,11 @@ class Turns:
         the next such list. `batch`: the same, with what is asked for this time; what an earlier
         time left for the way back is not computed again, nor are statistics.
         """
-        self.batch, depth = batch, len(self.places)
+        depth = len(self.places)
         with ExitStack() as own:
             self.works = batch.kept or [own.enter_context(batch.work()) for _ in self.firsts]
             for layer in range(depth if self.ready else 0, depth + 1):
-                yield self._calls(self._forward, layer, threads)
+                yield self._calls(self._forward, batch, layer, threads)
                 if layer < depth and self.steps:
                     self._settle(layer)
             self.ready = bool(batch.kept) and not batch.train
@@ -248,7 +248,7 @@ class Turns:
                 return
             self.tables = [batch.sums.table() for _ in self.firsts]
             for layer in range(depth - 1, -2, -1):
-                yield self._calls(self._backward, layer, threads)
+                yield self._calls(self._backward, batch, layer, threads)
                 if layer >= 0:
                     place, normal = self.places[layer], self.normals[layer]
                     dependent = layer < len(self.dependent) and self.dependent[layer]
@@ -266,12 +266,14 @@ class Turns:
         settled = self.places[layer].settle(normal, self.samples, self.steps, self.learn)
         self.dependent.append(settled)
 
-    def _calls(self, turn: Callable[[int, int], None], layer: int, threads: int) -> list[tuple]:
+    def _calls(
+        self, turn: Callable[[Batch, int, int], None], batch: Batch, layer: int, threads: int
+    ) -> list[tuple]:
         chunks = iter(range(len(self.firsts)))
 
         def take() -> None:
             for i in chunks:
-                turn(i, layer)
+                turn(batch, i, layer)
 
         return [(take,)] * min(threads, len(self.firsts))
 
@@ -279,16 +281,16 @@ class Turns:
         """Of a layer, or of another one where there is none such, which nobody looks at."""
         return self.normals[min(max(layer, 0), len(self.normals) - 1)]
 
-    def _forward(self, i: int, layer: int) -> None:
-        batch, maps, first = self.batch, self.batch.memory.program.maps, int(self.firsts[i])
+    def _forward(self, batch: Batch, i: int, layer: int) -> None:
+        maps, first = batch.memory.program.maps, int(self.firsts[i])
         forward_turn(
             layer, len(self.places), i, first, first + int(self.samples[i]), batch.parameters,
             maps and maps.plan, batch.arriving, batch.labels, batch.loss, self._normal(layer - 1),
             self._normal(layer), self.works[i], batch.results,
         )  # fmt: skip
 
-    def _backward(self, i: int, layer: int) -> None:
-        batch, maps, first = self.batch, self.batch.memory.program.maps, int(self.firsts[i])
+    def _backward(self, batch: Batch, i: int, layer: int) -> None:
+        maps, first = batch.memory.program.maps, int(self.firsts[i])
         backward_turn(
             layer, len(self.places), i, first, first + int(self.samples[i]), batch.parameters,
             maps and maps.plan, batch.arriving, batch.loss.mode, batch.loss.d_traces,

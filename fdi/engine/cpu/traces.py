@@ -13,6 +13,7 @@ import numpy as np
 from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.dense_forward import start
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
+from fdi.engine.cpu.kernels.simd import fill, lanes, load, store
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
@@ -38,15 +39,14 @@ def write_rows(plan: Plan, layer: int, b: int, s: int, traces: Traces, work: Wor
     p, w = plan.layers[layer], work.at[0]
     begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
     at = w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+    first = p.count_at
     for t in range(traces.spikes.shape[0]):
-        for i in range(p.units):
-            traces.spikes[t, b, p.count_at + i] = 0
+        _clear_row(traces.spikes, t, b, first, p.units)
         for e in range(work.starts[begin + t], work.starts[begin + t + 1]):
-            traces.spikes[t, b, p.count_at + work.lists[w.spikes + e]] = 1
+            traces.spikes[t, b, first + work.lists[w.spikes + e]] = 1
     for t in range(traces.potentials.shape[0]):
-        for i in range(p.units):
-            u = work.numbers[at + (t + 1) * p.width + i]
-            traces.potentials[t, b, p.count_at + i] = u
+        row, u = at + (t + 1) * p.width, work.numbers
+        _put_row(traces.potentials, t, b, first, p.units, u, row)
 
 
 @jit
@@ -55,8 +55,7 @@ def write_maps(plan: ConvPlan, layer: int, b: int, at: int, traces: Traces, work
     p, lists, positions = plan.layers[layer], lists_of(plan, work), _positions(plan.layers[layer])
     units = p.channels * positions
     for t in range(traces.spikes.shape[0]):
-        for i in range(units):
-            traces.spikes[t, b, p.spikes_at + i] = 0
+        _clear_row(traces.spikes, t, b, p.spikes_at, units)
         for e in range(lists.spike_indptr[layer, t], lists.spike_indptr[layer, t + 1]):
             code = lists.spikes[e]
             unit = (code & ((1 << p.shift) - 1)) * positions + (code >> p.shift)
@@ -72,10 +71,37 @@ def write_maps(plan: ConvPlan, layer: int, b: int, at: int, traces: Traces, work
 @jit
 def add_to_rows(p: Record, b: int, t: int, traces: Traces, g: np.ndarray, gs: int, gu: int) -> None:
     """Adds the gradients of step t to gS[t] at g[gs ...] and to gU[t+1] at g[gu ...]."""
-    for i in range(p.units if traces.spikes.size > 0 else 0):
-        g[gs + i] += traces.spikes[t, b, p.count_at + i]
-    for i in range(p.units if traces.potentials.size > 0 else 0):
-        g[gu + i] += traces.potentials[t, b, p.count_at + i]
+    if traces.spikes.size > 0:
+        _add_row(traces.spikes, t, b, p.count_at, p.units, g, gs)
+    if traces.potentials.size > 0:
+        _add_row(traces.potentials, t, b, p.count_at, p.units, g, gu)
+
+
+@inlined
+def _clear_row(x: np.ndarray, t: int, b: int, first: int, units: int) -> None:
+    zero, whole = fill(x.dtype.type(0)), units - units % lanes(x)
+    for i in range(0, whole, lanes(x)):
+        store(x, (t, b, first + i), zero)
+    for i in range(whole, units):
+        x[t, b, first + i] = 0
+
+
+@inlined
+def _put_row(x: np.ndarray, t: int, b: int, first: int, units: int, u: np.ndarray, at: int) -> None:
+    whole = units - units % lanes(x)
+    for i in range(0, whole, lanes(x)):
+        store(x, (t, b, first + i), load(u, (at + i,)))
+    for i in range(whole, units):
+        x[t, b, first + i] = u[at + i]
+
+
+@inlined
+def _add_row(x: np.ndarray, t: int, b: int, first: int, units: int, g: np.ndarray, to: int) -> None:
+    whole = units - units % lanes(g)
+    for i in range(0, whole, lanes(g)):
+        store(g, (to + i,), load(g, (to + i,)) + load(x, (t, b, first + i)))
+    for i in range(whole, units):
+        g[to + i] += x[t, b, first + i]
 
 
 @jit
