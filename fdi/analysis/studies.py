@@ -8,7 +8,8 @@ reference(folder)          -> the measurements that it keeps in a folder, None f
 PLAIN                      config key -> value: what these have in common in all figures that do not
                            vary the key
 sections(mine, measured)   -> (heading, HTML) of the report, from the user's own results and from
-                           the measurements of studies
+                           the measurements of studies, two fdi.analysis.results.Results: `runs`,
+                           a row per run with the columns of `fdi-table --csv`, `curves`, `probe`
 published.yaml             `sources`: tag -> where numbers come from; `values`: each a `Published`
 """
 

@@ -32,7 +32,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from fdi.config.parts import choose, parameters, shown, wrong
+from fdi.config.parts import choose, package_folders, parameters, shown, wrong
 from fdi.config.settings import settings
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -52,10 +52,11 @@ class Source(NamedTuple):
     @property
     def searchpath(self) -> list[str]:
         """The override that adds the other places."""
-        if not self.folder:
-            return []
-        place = f"pkg://{CONFIG_MODULE}" if self.own else quoted(f"file://{self.folder}")
-        return [f"hydra.searchpath=[{place}]"]
+        places = [quoted(f"file://{folder}") for folder in package_folders()]
+        if self.folder:
+            own = quoted(f"file://{self.folder}")
+            places.insert(0, f"pkg://{CONFIG_MODULE}" if self.own else own)
+        return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
 
 
 def source(arguments: Namespace) -> Source:

@@ -67,6 +67,7 @@ def own_folders(config: DictConfig) -> list[str]:
     """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
     sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
     folders = [Path(source.path).absolute() for source in sources if source.schema == "file"]
+    folders = [folder for folder in folders if folder not in parts.package_folders()]
     return list(
         dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
     )

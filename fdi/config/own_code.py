@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fdi.config import Mistake
-from fdi.config.parts import OURS, ours, unreadable
+from fdi.config.parts import OURS, ours, package_of, unreadable
 
 INSTALLED = {"site-packages", "dist-packages"}
 SOURCE, EXTENSION, FOLDER = 1, 3, 5  # what modulefinder calls the kinds of modules
@@ -49,11 +49,14 @@ class _Finder(ModuleFinder):
 def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
     """A hash over the bytes of the module of `target`, of all modules that it imports, and those
     import, from `folders` or from where no packages are installed, and of the files that are
-    `listed` or in a folder that is; None for what is not the user's. Raises ValueError for a module
+    `listed` or in a folder that is; of an installed package its evidence; None for what is not the
+    user's. Raises ValueError for a module
     that cannot be read.
     """
     if ours(target):
         return None
+    if package := package_of(target):
+        return package.evidence()
     invalidate_caches()
     finder = _Finder([*map(str, folders), *_places()])
     try:

@@ -9,7 +9,9 @@ nan, whatever its annotation.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -22,6 +24,7 @@ from copy import deepcopy
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -187,7 +190,8 @@ def _hints(made: Callable[..., Any]) -> dict[str, Any]:
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)
         return {}
-    function = inspect.unwrap(made.__init__ if isinstance(made, type) else made)  # type: ignore[misc]
+    bare = made.func if isinstance(made, partial) else made
+    function = inspect.unwrap(bare.__init__ if isinstance(bare, type) else bare)  # type: ignore[misc]
     names: dict[str, Any] = getattr(function, "__globals__", {})
     hints: dict[str, Any] = {}
     for name, argument in inspect.signature(made).parameters.items():
@@ -442,6 +446,8 @@ def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     where = "the folder of --config-dir or beside it"
     if not module:
         raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
+    if package_of(module):
+        return _imported(module, name, f"the installed {module}")
     path = module.replace(".", "/")
     places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
     file = next((place for place in places if place.is_file()), None)
@@ -455,15 +461,22 @@ def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     found = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else [""]
     if not any(str(Path(place).parent.resolve()) in inside for place in found):
         raise Mistake(f"is hidden by another module of that name ({found[-1]}); rename {top}")
+    return _imported(module, name, str(file))
+
+
+def _imported(module: str, name: str, where: str) -> Callable[..., Any]:
     try:
-        part = _defined(importlib.import_module(module), name)
+        loaded = importlib.import_module(module)
     except SyntaxError as error:
         raise Mistake(unreadable(error)) from None
     except (Exception, SystemExit) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Mistake(f"cannot be imported: {file}: {reason}") from None
-    if part is None:
-        raise Mistake(f"does not exist: {file} defines no function or class {name}")
+        raise Mistake(f"cannot be imported: {where}: {reason}") from None
+    part = _defined(loaded, name)
+    if part is None and name in _assigned(loaded.__file__):
+        part = getattr(loaded, name, None)
+    if not callable(part):
+        raise Mistake(f"does not exist: {where} defines no function or class {name}")
     return part
 
 
@@ -472,6 +485,18 @@ def _defined(module: types.ModuleType, name: str) -> Any:
     part = vars(module).get(name)
     own = callable(part) and getattr(part, "__module__", None) == module.__name__
     return part if own else None
+
+
+@cache
+def _assigned(file: str | None) -> frozenset[str]:
+    """The names that a module of Python assigns at its top level."""
+    if not file or not file.endswith(".py"):
+        return frozenset()
+    body = ast.parse(Path(file).read_bytes()).body
+    assigned = [node.targets for node in body if isinstance(node, ast.Assign)]
+    assigned += [[node.target] for node in body if isinstance(node, ast.AnnAssign)]
+    names = (target for targets in assigned for target in targets)
+    return frozenset(target.id for target in names if isinstance(target, ast.Name))
 
 
 def unreadable(error: SyntaxError | ValueError) -> str:
@@ -489,3 +514,56 @@ def equal(one: Any, other: Any) -> bool:
 def ours(target: str) -> bool:
     """Whether the dotted name is one of fdi or torch."""
     return target.partition(".")[0] in OURS
+
+
+GROUP = "fdi.parts"
+"""Of entry points, such as `mine = "my_package"`: its modules hold what a `_target_` names, as in
+`my_package.data.load`, and its folder `conf` their YAML files, as fdi's own does.
+"""
+
+
+class Package(NamedTuple):
+    """`name` and `version` of what was installed; `module`: what its targets begin with."""
+
+    name: str
+    version: str
+    module: str
+    folder: Path
+
+    def evidence(self) -> str:
+        """Its name, its version, and a hash over its files."""
+        digest = hashlib.blake2b(digest_size=8)
+        for file in sorted(self.folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                content = file.read_bytes()
+                digest.update(f"{file.relative_to(self.folder).as_posix()}\0".encode())
+                digest.update(f"{len(content)}\0".encode() + content)
+        return f"{self.name} {self.version} {digest.hexdigest()}"
+
+
+def packages() -> Mapping[str, Package]:
+    """By their modules."""
+    return _installed(tuple(sys.path))
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> dict[str, Package]:
+    found = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        module = entry.module.partition(".")[0]
+        spec = importlib.util.find_spec(module)
+        if spec and spec.submodule_search_locations and entry.dist:
+            folder = Path(next(iter(spec.submodule_search_locations)))
+            found[module] = Package(entry.dist.name, entry.dist.version, module, folder)
+    return found
+
+
+def package_of(target: str) -> Package | None:
+    """The package that the dotted name `target` is in."""
+    return packages().get(target.partition(".")[0])
+
+
+def package_folders() -> list[Path]:
+    """Their folders with YAML files."""
+    folders = (package.folder / "conf" for package in packages().values())
+    return [folder for folder in folders if folder.is_dir()]

@@ -1,5 +1,5 @@
 """Spikes, counts, currents and images that lie in memory, with labels: arrays, lists of events,
-data sets of torch and tonic, in a file .npz or .csv.
+data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordings.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from fdi.data.inputs import (
     within,
 )
 from fdi.data.series import by_number, delta_spikes
+from fdi.data.sound import recordings
 from fdi.data.targets import targets
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
@@ -79,8 +80,9 @@ def arrays(
     `dt` seconds, and targets `y`: classes (samples,) or of each step (samples, T), from 0 on or
     words, or numbers, floats (samples, outputs) or (samples, T, outputs); `mask` (samples, T), the
     steps that count, if not all do; and the same with `_test` if there is a test set. `names`: how
-    the file calls them, where otherwise. A file .csv has a row for each step, with `sample` and
-    `label`, and a column for each unit.
+    the file calls them, where otherwise. A file .csv has a row for each step, with `sample`,
+    `label` or numbers `target/0`, `target/1`, .., and a column for each unit; a label or numbers
+    that change within a sample are those of each step. A folder has recordings, see fdi.data.sound.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
@@ -96,8 +98,12 @@ def arrays(
     where there is no test set. `valid`: share of the training set, drawn with `seed`.
     """
     path = Path(file).expanduser()
-    read = read_csv if path.suffix.lower() == ".csv" else read_npz
-    train, tested, shape = read(path, kind, tuple(sorted((names or {}).items())))
+    if path.is_dir():
+        train, tested, shape = checked(recordings(path, dt, duration), str(path), kind)
+        duration = None
+    else:
+        read = read_csv if path.suffix.lower() == ".csv" else read_npz
+        train, tested, shape = read(path, kind, tuple(sorted((names or {}).items())))
     if tested is None:
         share, tested = valid * (1 - test), train
         samples = divide(train.y, share, test, stream(0, "test"), seed, max_train)
@@ -223,11 +229,12 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     with intact(path, "cannot be read as a table", "write it with pandas.DataFrame.to_csv"):
         table = pd.read_csv(path)
     columns = _renamed({str(key): table[key].to_numpy() for key in table}, names, path)
-    if lacking := {"sample", "label"} - columns.keys():
+    numbers = sorted((key for key in columns if key.startswith("target/")), key=_place)
+    if lacking := {"sample", *(numbers or ["label"])} - columns.keys():
         raise DataError(
             f"{path}: no column {min(lacking)}; name it with dataset.names={{{min(lacking)}: ..}}"
         )
-    owner, label = columns.pop("sample"), columns.pop("label")
+    owner, answers = columns.pop("sample"), [columns.pop(key) for key in numbers or ["label"]]
     if words := [key for key, column in columns.items() if column.dtype.kind not in "biuf"]:
         raise DataError(f"{path}: column {words[0]} holds no numbers; leave it out")
     starts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
@@ -240,7 +247,14 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     x = np.stack([*columns.values()], axis=1).reshape(len(starts), lengths[0], -1)
     if not np.isfinite(x.astype(np.float64)).all():
         raise DataError(f"{path}: a value is missing; fill it in")
-    return checked({"x": x, "y": label[starts].astype(str)}, str(path), kind)
+    y = np.stack(answers, axis=-1).reshape(*x.shape[:2], -1)
+    y = y.astype(np.float64) if numbers else y[..., 0].astype(str)
+    of_samples = ((y == y[:, :1]) | (y != y)).all()
+    return checked({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
+
+
+def _place(key: str) -> tuple[float, str]:
+    return by_number(key.partition("/")[2])
 
 
 def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:

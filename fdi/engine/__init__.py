@@ -117,15 +117,18 @@ class Engine(ABC):
 
 
 def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
-    """What in a configuration no backward pass by hand knows: bias, dropout, a neuron or surrogate
-    of the user's own, and time constants that are learned but by an engine of `learned_taus`.
+    """What in a configuration no backward pass by hand knows: bias, dropout, spikes that are heard
+    or reset at once, a neuron or surrogate of the user's own, and time constants that are learned
+    but by an engine of `learned_taus`.
     """
     neuron, model = values.get("neuron"), values.get("model")
-    for key in ("bias", "dropout"):
-        if isinstance(model, Mapping) and model.get(key):
+    for key, neutral in (("bias", False), ("dropout", 0), ("delay", 2)):
+        if isinstance(model, Mapping) and model.get(key, neutral) != neutral:
             return f"model.{key}={str(model[key]).lower()}"
     if not isinstance(neuron, Mapping):
         return None
+    if neuron.get("reset") == "at_once":
+        return "neuron.reset=at_once"
     if neuron.get("learn_tau") is True and not learned_taus:
         return "neuron.learn_tau=true"
     names = [neuron.get(key) for key in ("_target_", "surrogate")]

@@ -53,6 +53,8 @@ def check_parts(network: Network, computes: Computes) -> None:
             raise refused(computes.engine, f"does not compute model.{option}")
     for population in network.hidden:
         _check_neuron(population, computes)
+    if network.delay != 2:
+        raise refused(computes.engine, f"does not compute layers {network.delay} steps apart")
     if network.leaks and not computes.learned_taus:
         what = "neurons that learn their time constants (neuron.learn_tau=true)"
         raise refused(computes.engine, f"does not compute {what}")

@@ -27,7 +27,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.parts import choose
+from fdi.config.parts import choose, package_folders
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
@@ -487,7 +487,8 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             figure = of_file(file)
         if figure:
             folder = file.parents[1]
-            where = "" if folder == CONF else f"--config-dir {folder} "
+            found_anyway = (CONF, *package_folders())
+            where = "" if folder in found_anyway else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
             found.setdefault(file.stem, Sweep(figure, file.stem, command))
     return found
@@ -500,6 +501,9 @@ def _shown() -> dict[str, str]:
 
 
 def own_folders(runs: Runs) -> list[Path]:
-    """The folders with the user's own code and configs that the runs name."""
+    """The folders with the user's own code and configs that the runs name, and those with the
+    configs of installed packages.
+    """
     named = runs.reindex(columns=[MODULES])[MODULES].dropna().unique()
-    return list(dict.fromkeys(Path(folder) for text in named for folder in json.loads(text)))
+    own = dict.fromkeys(Path(folder) for text in named for folder in json.loads(text))
+    return [*own, *package_folders()]

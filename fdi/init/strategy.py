@@ -298,7 +298,9 @@ def measured_spread(
     afferents, steps = network.afferents(population.name), len(activity.readout)
 
     def of(channel: int) -> Trial:
-        columns = zip(*(shown(neuron, channel, network.dt, steps) for neuron in population.neurons))
+        columns = zip(
+            *(shown(n, channel, network.dt, steps, network.delay) for n in population.neurons)
+        )
         values = (mean.new_tensor(np.array(column)) for column in columns)
         return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))
 

@@ -98,16 +98,16 @@ def trial(kernel: np.ndarray, steps: int) -> Trial:
 
 
 @lru_cache(maxsize=1024)
-def trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int) -> Trial:
+def trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int, delay: int) -> Trial:
     """That of a neuron of these time constants."""
-    return trial(response(tau_mem, tau_syn, dt), steps)
+    return trial(response(tau_mem, tau_syn, dt, delay), steps)
 
 
-def response(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
-    """`psp_kernel` from the step on in which a source spikes: the spike arrives at the synapses in
-    the next one, and at the membrane another step later.
+def response(tau_mem: float, tau_syn: float, dt: float, delay: int = 2) -> np.ndarray:
+    """`psp_kernel` from the step on in which a source spikes: with `delay=2` the spike arrives at
+    the synapses in the next one, and at the membrane another step later.
     """
-    return np.concatenate([[0.0], psp_kernel(tau_mem, tau_syn, dt)])
+    return np.concatenate([[0.0], psp_kernel(tau_mem, tau_syn, dt)])[2 - delay :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +117,13 @@ class Response:
 
     `kernel`: [T] from the step of the spike on, `eps_bar` and `eps_hat` its integrals in s, `theta`
     the distance of the threshold from rest; means over neurons with constants of their own, of
-    which `each` has the responses. `tau_mem`, `tau_syn` in s, None where they are not known.
+    which `each` has the responses. `tau_mem` in s, None where it is not known.
     """
 
     eps_bar: float
     eps_hat: float
     theta: float
     tau_mem: float | None
-    tau_syn: float | None
     kernel: np.ndarray
     each: tuple[Response, ...] = ()
     spiking: bool = True
@@ -138,11 +137,11 @@ def integrals(neuron: Any, channel: int, dt: float) -> tuple[float, float]:
     return psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[channel], dt)
 
 
-def shown(neuron: Any, channel: int, dt: float, steps: int) -> Trial:
-    """What a trial shows of a neuron."""
+def shown(neuron: Any, channel: int, dt: float, steps: int, delay: int) -> Trial:
+    """What a trial shows of a neuron; `delay` of its network."""
     if isinstance(neuron, Response):
         return trial(neuron.kernel, steps)
-    return trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps)
+    return trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps, delay)
 
 
 def scaling(neuron: Any, dt: float) -> float:

@@ -33,11 +33,10 @@ class LayerReport:
 
     `layer`: its name, or those of all layers that share it. `neuron`: name and class of the neuron
     behind it, None if there is none. `fan_in`: synapses of a neuron, those that pruning leaves; 0
-    for a normalization. `tau_mem`, `tau_syn`: time constants of the neuron in seconds, None where
-    it has none; of other libraries read from beta and alpha (snnTorch), tau_mem_inv and tau_syn_inv
-    (Norse), tau (SpikingJelly), tau_mem and tau_syn (Sinabs), for information only. `sigma_w`:
-    spread of the new weights, None if they were not changed. `note`: why they were not, or what the
-    theory does not take into account. `sigma_u`: spread of the potential in units of theta,
+    for a normalization. `tau_mem`: time constant of the membrane in s, None where it has none; of
+    other libraries read from beta (snnTorch), tau_mem_inv (Norse), tau (SpikingJelly) or tau_mem
+    (Sinabs). `sigma_w`: spread of the new weights, None if they were not changed. `note`: why they
+    were not. `sigma_u`: spread of the potential in units of theta,
     measured at the end. `gain`: new gain of a normalization, mean over its channels.
     """
 
@@ -45,7 +44,6 @@ class LayerReport:
     neuron: str | None
     fan_in: int
     tau_mem: float | None = None
-    tau_syn: float | None = None
     sigma_w: float | None = None
     note: str = ""
     sigma_u: float | None = None
@@ -173,18 +171,14 @@ def _drawn(seen: Seen, strategy: Strategy, generator: Generator) -> Activity:
 
 
 def _row(projection: Projection | Weights, population: Any, sigma_u: float | None) -> LayerReport:
-    neuron, values = population.neuron, projection.weight.detach()
-    pooled = sorted(projection.pooled) if isinstance(projection, Weights) else []
-    taus = neuron.tau_syn
+    values = projection.weight.detach()
     return LayerReport(
         projection.name,
         getattr(population, "label", population.name),
         projection.fan_in,
-        neuron.tau_mem,
-        taus[projection.channel] if isinstance(taus, tuple) else taus,
+        population.neuron.tau_mem,
         float(values[values != 0].std(correction=0)),
-        "; ".join(f"the theory does not count {name}" for name in pooled),
-        sigma_u,
+        sigma_u=sigma_u,
     )
 
 
@@ -199,10 +193,11 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
         return rows
     for name, norms in network.norms.items():
         of, spread = populations[name], spreads.get(name)
-        taus = of.neuron.tau_mem, of.neuron.tau_syn
         for norm in norms:
             gain = float(norm.gain.mean())
-            rows.append(LayerReport(norm.name, of.label, 0, *taus, sigma_u=spread, gain=gain))
+            rows.append(
+                LayerReport(norm.name, of.label, 0, of.neuron.tau_mem, sigma_u=spread, gain=gain)
+            )
     for part, (of, why) in network.left.items():
         label = None if of is None or of.reason else of.label
         fan_in = part.fan_in if isinstance(part, Weights) else 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import measured_spread
-from fdi.init.theory import Response, response, spread, trial
+from fdi.init.strategy import measured_spread, rate_of_equal_spread
+from fdi.init.theory import Response, spread, trial
 from fdi.interop.currents import Recording, moments
 from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
 from fdi.interop.wiring import (
@@ -44,6 +44,8 @@ class Foreign:
     `norms`: what normalizes their input. `fixed`: names of what else reaches them. `left`: what is
     not drawn, for which population, and why.
     """
+
+    delay: ClassVar[int] = 0  # what its neurons have is in their responses
 
     dt: float
     wiring: Wiring
@@ -134,25 +136,21 @@ class Seen(NamedTuple):
 def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
     """A network of fdi, for a tensor or array [T, B, *shape] or an input of fdi.data.inputs."""
     if isinstance(batch, Events | Frames | Constant):
-        analogue, x = batch.analogue, batch.dense(np.float64)
+        analogue, inputs = batch.analogue, batch
     else:
         batch = torch.as_tensor(batch)
-        analogue, x = is_analogue(batch, kind), batch.detach().cpu().double().numpy()
-    first, dt = network.hidden[0].neuron, network.dt
-    nu = float(x.mean()) / dt
+        analogue = is_analogue(batch, kind)
+        inputs = Frames(batch.detach().cpu().double().numpy().swapaxes(0, 1), currents=analogue)
+    first = network.hidden[0].neuron
     if analogue and first.tau_shape is not None:
         raise Mistake(
             "the neurons have time constants of their own (tau_shape), and an analogue input has "
             "another rate for each; give it as spikes"
         )
     if analogue:
-        kernel = response(first.tau_mem, first.tau_syn[0], dt)
-        nu = equal_rate(torch.from_numpy(np.array(x)), kernel, dt, analogue)
-        if not nu > 0:
-            raise Mistake(
-                "the input is the same in all samples and steps, so no weights make a potential "
-                "fluctuate; check the data"
-            )
+        nu = rate_of_equal_spread([inputs], first, network.dt)
+    else:
+        nu = float(inputs.dense(np.float64).mean()) / network.dt
     return Seen(network, lambda below: below.activity(batch, ("moments",)), nu, analogue)
 
 
@@ -168,7 +166,8 @@ def foreign(
         _plan(network, population, None if analogue else power)
     for part in network.wiring.layers:
         if not part.target and part not in network.left:
-            network.leave(part, None, _unreached(part, network.wiring))
+            why = "no neuron follows" if part.upstream else "it is not called in a trial"
+            network.leave(part, None, part.reason if isinstance(part, Other) else why)
 
     def measured(below: Foreign) -> Activity:
         below.write()
@@ -223,7 +222,7 @@ def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> floa
     if bool(((x == 0) | (x == 1)).all()):
         return float(x.double().mean()) / dt
     square = float(np.square(kernel).sum())
-    m = moments(x, Response(0.0, 0.0, 1.0, None, None, kernel))
+    m = moments(x, Response(0.0, 0.0, 1.0, None, kernel))
     of = trial(kernel, len(x))
     return spread(m.free_mean, m.free_temporal, m.free_across, of, analogue) ** 2 / (square * dt)
 
@@ -339,18 +338,3 @@ def _locate(w: Weights, network: Foreign, population: Population, power: float |
     same = power is not None and abs(w.power - power) <= CLOSE * power
     same = same or w in population.own
     w.altered = not w.upstream <= plain or (DATA in w.upstream and not same)
-
-
-def _unreached(part: Part, wiring: Wiring) -> str:
-    """Why a part reaches no neuron."""
-    if isinstance(part, Other):
-        return part.reason
-    if not part.upstream:
-        return "it is not called when the batch is simulated"
-    for other in wiring.layers:
-        if part in other.upstream:
-            if isinstance(other, Norm):
-                return f"no neuron follows {other.name}"
-            kind = type(other.layers[0]).__name__ if isinstance(other, Weights) else other.kind
-            return f"{other.name} ({kind}) follows, not a neuron"
-    return "no neuron follows"

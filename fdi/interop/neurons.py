@@ -43,14 +43,13 @@ _OTHER_NEURONS = (  # where others are defined, or what they inherit from
 
 
 class Twin(NamedTuple):
-    """A copy of a neuron that can be driven: `threshold`, time constants (s) where they can be
-    read, `shape` of the neurons with constants of their own, and `step`, which takes the input of a
+    """A copy of a neuron that can be driven: `threshold`, `tau_mem` (s) where it can be read,
+    `shape` of the neurons with constants of their own, and `step`, which takes the input of a
     time step and returns the potential after it, both [batch, *shape].
     """
 
     threshold: float
     tau_mem: float | None
-    tau_syn: float | None
     shape: tuple[int, ...]
     step: Callable[[Tensor], Tensor]
 
@@ -135,8 +134,7 @@ def _snntorch(neuron: Any, dt: float) -> Twin:
         twin.forward(x)  # without hooks of others
         return twin.mem
 
-    tau_syn = None if alpha is None else _mean(-dt / alpha.log())
-    return Twin(_mean(twin.threshold), _mean(-dt / twin.beta.log()), tau_syn, shape, step)
+    return Twin(_mean(twin.threshold), _mean(-dt / twin.beta.log()), shape, step)
 
 
 def _norse(neuron: Any, dt: float) -> Twin:
@@ -158,11 +156,9 @@ def _norse(neuron: Any, dt: float) -> Twin:
         _, state = twin.forward((x[None] if whole else x).to(device), state)
         return getattr(state, "lif", state).v
 
-    tau_mem, tau_syn = (
-        1 / _mean(getattr(parameters, inverse)) if hasattr(parameters, inverse) else None
-        for inverse in ("tau_mem_inv", "tau_syn_inv")
-    )
-    return Twin(_mean(parameters.v_th), tau_mem, tau_syn, (1,), step)
+    inverse = getattr(parameters, "tau_mem_inv", None)
+    tau_mem = None if inverse is None else 1 / _mean(inverse)
+    return Twin(_mean(parameters.v_th), tau_mem, (1,), step)
 
 
 def _spikingjelly(neuron: Any, dt: float) -> Twin:
@@ -178,7 +174,7 @@ def _spikingjelly(neuron: Any, dt: float) -> Twin:
         return twin.v
 
     tau_mem = _mean(twin.tau) * dt if hasattr(twin, "tau") else None
-    return Twin(_mean(twin.v_threshold), tau_mem, None, (1,), step)
+    return Twin(_mean(twin.v_threshold), tau_mem, (1,), step)
 
 
 def _sinabs(neuron: Any, dt: float) -> Twin:
@@ -197,10 +193,8 @@ def _sinabs(neuron: Any, dt: float) -> Twin:
 
     if squeezed:
         twin.batch_size, twin.num_timesteps = 2, 1
-    tau_mem, tau_syn = (
-        None if tau is None else _mean(tau) * dt for tau in (twin.tau_mem, twin.tau_syn)
-    )
-    return Twin(_mean(twin.spike_threshold), tau_mem, tau_syn, (1,), step)
+    tau_mem = None if twin.tau_mem is None else _mean(twin.tau_mem) * dt
+    return Twin(_mean(twin.spike_threshold), tau_mem, (1,), step)
 
 
 def _mean(value: Tensor | float) -> float:
@@ -244,10 +238,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"threshold {twin.threshold:.3g} is not above the potential at rest {rest:.3g}"
         )
     columns = kernel.T.cpu().numpy()
-    of = [
-        Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, twin.tau_syn, k)
-        for k in columns
-    ]
+    of = [Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, k) for k in columns]
     eps_bar, eps_hat = (sum(each) / len(of) for each in zip(*((r.eps_bar, r.eps_hat) for r in of)))
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
         raise Unmeasurable(

@@ -8,20 +8,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, averaged, integrator
+from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, integrator
 
 if TYPE_CHECKING:
     import nir
-
-Scale = Literal["neuron", "weights"]
 
 NO_CHAIN = "the graph is not one chain from an input to an output"
 MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
@@ -51,33 +49,31 @@ def to_nir(
     network: Network,
     *,
     start_at_rest: bool = False,
-    scale: Scale = "neuron",
+    reset_at_once: bool = False,
     readout: bool = True,
 ) -> nir.NIRGraph:
-    """The network as a graph of Linear, Conv1d, Conv2d, Flatten, CubaLIF and, as readout, CubaLI;
-    `nir.write(path, graph)` writes it.
+    """The network as a graph of Linear, Affine, Conv1d, Conv2d, AvgPool2d, Flatten, CubaLIF and, as
+    readout, CubaLI; `nir.write(path, graph)` writes it.
 
-        tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = 1
+        tau' = dt / (1 - exp(-dt / tau)),   w_in = tau_syn' / dt,   R = tau_mem' / dt,
+        W' = W dt / tau_mem'
 
-    With these constants a reader that integrates by forward Euler at `network.dt`, and holds U at 0
-    in the step after a spike, computes the equations of fdi; dt stands in the metadata. A spike
-    reaches the next layer two steps later here, there in the same step. Surrogate and loss are not
-    part of NIR; time constants of each neuron are.
+    With these constants a reader that integrates by forward Euler at `network.dt` computes the
+    equations of fdi: with delay=0 in the same steps, with delay=2 three steps a layer earlier, two
+    in the readout. dt, delay and reset stand in the metadata, which `from_nir` reads. Surrogate and
+    loss are not part of NIR; time constants of each neuron are.
 
-    `scale`: where the factor dt / tau_mem' of the input stands: in the "neuron", or in its
-    "weights", with R = tau_mem' / dt, as SpikingJelly and snnTorch want it; the equations are the
-    same. `readout=False` leaves out the readout's neurons, which many readers do not know: the
+    `readout=False` leaves out the readout's neurons, which many readers do not know: the
     graph ends in its weights, the input of each class in each step, and the metadata have the time
     constants that `from_nir` gives it back.
 
-    Raises fdi.Mistake for what NIR cannot express: recurrence and skip connections (their delay),
-    Dale's law (two synaptic channels), normalization, bias (which does not wait as spikes do), max
-    pooling, adaptation, subtractive reset, and a potential that does not start at 0, unless
-    `start_at_rest` lets it start there.
+    Raises fdi.Mistake for what NIR cannot express: recurrence and biases with delay=2, skip
+    connections, Dale's law (two synaptic channels), normalization, max pooling, adaptation,
+    subtractive reset, a potential that stays at 0 in the step after a spike (reset=zero), unless
+    `reset_at_once` lets it rise there, and one that does not start at 0, unless `start_at_rest`
+    lets it start there.
     """
     nir = package()
-    if scale not in ("neuron", "weights"):
-        raise Mistake(f"scale = {scale!r} must be 'neuron' or 'weights'")
     learned = network.learned()
     hidden = [
         replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
@@ -85,57 +81,78 @@ def to_nir(
     ]
     populations = (*hidden, network.readout)
     for population in populations if readout else hidden:
-        _refuse(network, population, start_at_rest)
+        _refuse(network, population, start_at_rest, reset_at_once)
     nodes: dict[str, Any] = {INPUT: nir.Input(input_type={"input": np.array(network.input_shape)})}
     edges: list[tuple[str, str]] = []
     below, shape = INPUT, network.input_shape
     for population in populations:
         written = readout or population is not network.readout
-        gain = _gain(population, network.dt) if scale == "weights" and written else None
-        projection = _only(network, population, below)
-        chain = {}
-        if projection.average:
-            if len(projection.average) == 1:
-                raise Mistake(
-                    f"{projection.source}: NIR averages over two dimensions, not over one; export "
-                    f"a network without"
-                )
-            window = np.array(projection.average)
-            chain[f"{below}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
-            shape = averaged(shape, projection.average)
-        if not projection.convolutional and len(shape) > 1:
-            chain[f"{below}.flatten"] = nir.Flatten(
-                {"input": np.array(shape)}, start_dim=0, end_dim=-1
-            )
-        chain[projection.name] = _written_weights(nir, projection, shape, gain)
+        gain = _gain(population, network.dt) if written else np.ones(1)
+        projection, own = _onto(network, population, below)
+        chain, shape = _between(nir, projection, shape)
+        bias = network.biases.get(population.name)
+        chain[projection.name] = _written_weights(nir, projection, bias, shape, gain)
         if written:
-            chain[population.name] = _written_neurons(nir, population, network.dt, gain)
+            chain[population.name] = _written_neurons(nir, population, network.dt)
         for name, node in chain.items():
             nodes[name] = node
             edges.append((below, name))
             below = name
         shape = population.shape
+        if own:
+            nodes[own.name] = _written_weights(nir, own, None, shape, gain)
+            edges += [(below, own.name), (own.name, below)]
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
-    metadata = {"dt": network.dt}
+    metadata = {"dt": network.dt, "delay": network.delay, "reset": hidden[0].neuron.reset}
     if not readout:
         neuron = network.readout.neuron
         metadata |= {f"{READOUT}_tau_mem": neuron.tau_mem, f"{READOUT}_tau_syn": neuron.tau_syn[0]}
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
-def _refuse(network: Network, population: Population, start_at_rest: bool) -> None:
+def _between(
+    nir: Any, projection: Projection, shape: tuple[int, ...]
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The nodes in front of the weights of a projection, and the shape that these take."""
+    chain, source = {}, projection.source
+    if projection.average:
+        if len(projection.average) == 1:
+            raise Mistake(
+                f"{source}: NIR averages over two dimensions, not over one; export a network "
+                f"without"
+            )
+        window = np.array(projection.average)
+        chain[f"{source}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
+        shape = averaged(shape, projection.average)
+    if not projection.convolutional and len(shape) > 1:
+        chain[f"{source}.flatten"] = nir.Flatten({"input": np.array(shape)}, 0, -1)
+    return chain, shape
+
+
+def _refuse(
+    network: Network, population: Population, start_at_rest: bool, reset_at_once: bool
+) -> None:
     neuron = population.neuron
     for problem, what in (
         (population.name in network.norms, "normalization of what arrives in each step"),
-        (population.name in network.biases, "a bias that reaches all layers at once, as here"),
+        (
+            network.delay and population.name in network.biases,
+            "a bias that reaches all layers at once, as with model.delay=2",
+        ),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
-        (isinstance(neuron, Driven), "a constant drive as fdi computes it"),
+        (isinstance(neuron, Driven), "v_leak and v_reset as fdi computes them"),
         (type(neuron) is not Neuron, f"adaptation ({type(neuron).__name__})"),
-        (neuron.spiking and neuron.reset != "zero", f"reset {neuron.reset}"),
+        (neuron.spiking and neuron.reset == "subtract", f"reset {neuron.reset}"),
     ):
         if problem:
             raise Mistake(f"{population.name}: NIR cannot say {what}; export a network without")
+    if neuron.spiking and neuron.reset == "zero" and not reset_at_once:
+        raise Mistake(
+            f"{population.name}: NIR cannot say that U stays at 0 in the step after a spike "
+            f"(neuron.reset=zero); train with neuron.reset=at_once, or let it rise there, which "
+            f"gives more spikes: to_nir(network, reset_at_once=True)"
+        )
     if neuron.u_init and not start_at_rest:
         raise Mistake(
             f"{population.name}: NIR cannot say that U starts at {neuron.u_init}; train with "
@@ -143,15 +160,24 @@ def _refuse(network: Network, population: Population, start_at_rest: bool) -> No
         )
 
 
-def _only(network: Network, population: Population, source: str) -> Projection:
-    """The one projection onto a population, from the layer below."""
+def _onto(
+    network: Network, population: Population, source: str
+) -> tuple[Projection, Projection | None]:
+    """The projection onto a population from the layer below, and that from itself."""
+    own = None
     for projection in network.afferents(population.name):
-        if projection.source != source:
+        if projection.source == source:
+            below = projection
+        elif projection.source != population.name:
+            raise Mistake(f"{projection.name}: fdi writes no skip connections; export without")
+        elif network.delay or projection.convolutional:
             raise Mistake(
-                f"{projection.name}: NIR has no time step, so it cannot say the delay of "
-                f"recurrence and skip connections; export a feed-forward network"
+                f"{projection.name}: NIR has no time step, so it cannot say that spikes come back "
+                f"two steps later; train a fully connected network with model.delay=0"
             )
-    return network.afferents(population.name)[0]
+        else:
+            own = projection
+    return below, own
 
 
 def _gain(population: Population, dt: float) -> np.ndarray:
@@ -160,18 +186,22 @@ def _gain(population: Population, dt: float) -> np.ndarray:
 
 
 def _written_weights(
-    nir: Any, projection: Projection, shape: tuple[int, ...], gain: np.ndarray | None
+    nir: Any,
+    projection: Projection,
+    bias: Tensor | None,
+    shape: tuple[int, ...],
+    gain: np.ndarray,
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
-    if gain is not None:
-        weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
+    added = np.zeros(len(weight)) if bias is None else bias.detach().cpu().numpy() * gain
+    weight = weight * gain.reshape(-1, *(1,) * (weight.ndim - 1)).astype(weight.dtype)
     if not projection.convolutional:
-        return nir.Linear(weight)
+        return nir.Linear(weight) if bias is None else nir.Affine(weight, added)
     kind, spatial = (nir.Conv1d, shape[1]) if weight.ndim == 3 else (nir.Conv2d, shape[1:])
-    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, np.zeros(len(weight)))
+    return kind(spatial, weight, projection.stride, projection.padding, 1, 1, added)
 
 
-def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarray | None) -> Any:
+def _written_neurons(nir: Any, population: Population, dt: float) -> Any:
     neuron, ones = population.neuron, np.ones(population.shape)
     tau_mem, tau_syn = (
         dt / -np.expm1(-dt / np.array(taus)) * ones
@@ -180,7 +210,7 @@ def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarr
     constants = {
         "tau_syn": tau_syn,
         "tau_mem": tau_mem,
-        "r": ones if gain is None else ones / gain,
+        "r": tau_mem / dt,
         "v_leak": 0 * ones,
         "w_in": tau_syn / dt,
     }
@@ -191,20 +221,18 @@ def _written_neurons(nir: Any, population: Population, dt: float, gain: np.ndarr
 
 @dataclass(frozen=True)
 class Driven(Neuron):
-    """A neuron with a constant drive and a reset to v_reset, as a graph may have them.
+    """A neuron that leaks to v_leak and is reset to v_reset, as a graph may have them.
 
-        I_b[t+1] = beta_s I_b[t] + bias,   from the second step on, as with spikes
-        U[t+1] = (beta_m U[t] + (1 - beta_m) (I[t] + I_b[t] + v_leak)) (1 - S[t]) + v_reset S[t]
+        D[t] = (1 - beta_m) (I[t] + v_leak);   v_reset S[t] more in U[t+1] with reset "zero",
+        beta_m v_reset S[t] with "at_once"
 
-    `bias`: what arrives at each neuron in each step beside the spikes, in the order of the
-    flattened population. Time constants may be those of a graph that counts time in steps.
+    Without `leak`, beta_m is 1 but for the gain of D. Time constants may be those of a graph that
+    counts time in steps.
     """
 
-    STATES: ClassVar[int] = 2
-
-    bias: tuple[float, ...] = (0.0,)
     v_leak: float = 0.0
     v_reset: float = 0.0
+    leak: bool = True
 
     def __post_init__(self) -> None:
         """Time constants need no range here: those of a graph that counts in steps are long."""
@@ -215,16 +243,15 @@ class Driven(Neuron):
     def step(
         self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        drive, arrived = state
-        after = self.after(u, s, c.gain * (current + drive + self.v_leak), c)
-        bias = u.new_tensor(self.bias).expand(u[0].numel()).view(u.shape[1:])
-        beta_s = math.exp(-c.dt / self.tau_syn[0])
-        return after + self.v_reset * s.detach(), (beta_s * drive + arrived, bias.expand_as(u))
+        c = c if self.leak else c._replace(beta_m=1.0)
+        after = self.after(u, s, c.gain * (current + self.v_leak), c)
+        left = {"zero": 1.0, "at_once": c.beta_m, "subtract": 0.0}[self.reset]
+        return after + left * self.v_reset * s.detach(), state
 
 
 class _Weights(NamedTuple):
-    """Nodes with weights, the shape that they give, their bias, and their geometry as a
-    convolution.
+    """Nodes with weights, the shape that they give, their bias, and their geometry: average, and
+    stride and padding of a convolution.
     """
 
     name: str
@@ -234,7 +261,13 @@ class _Weights(NamedTuple):
     geometry: dict[str, Any]
 
 
-def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
+def from_nir(
+    graph: nir.NIRGraph,
+    dt: float | None = None,
+    *,
+    delay: int | None = None,
+    reset: Reset | None = None,
+) -> Network:
     """The network of a graph: Linear, Affine, Conv1d and Conv2d, SumPool2d and AvgPool2d in front
     of them, Flatten, LIF, CubaLIF and IF, each with weights to itself if it is recurrent, and a LI
     or CubaLI at the end, fdi's readout.
@@ -242,11 +275,15 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
         tau = -dt / log(1 - dt / tau'),   W = W' r w_in dt / tau_syn'
 
     The constants ' of the graph are read as steps of forward Euler at `dt` in seconds, which its
-    metadata may say; r and w_in go into the weights, pooling too, which is exact. fdi holds U at
-    v_reset in the step after a spike, and delivers a spike two steps later, also one that is fed
-    back, where other libraries do neither. IF becomes a neuron that loses 1e-6 of its potential in
-    a step, r dt its gain. Neurons with a bias, v_leak or v_reset, as `Driven`, are computed by the
-    reference engine.
+    metadata may say; r and w_in go into the weights, which is exact. IF becomes a
+    `Driven` without leak, r dt its gain.
+
+    A graph says neither the `delay` of a spike nor what follows a `reset`. Where its metadata do
+    not say them, and you do not, they are as other libraries have them: delay=0, a spike is heard
+    in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that was
+    trained with a subtractive reset needs reset="subtract". Potentials start at 0. The reference
+    engine computes these, biases and `Driven`; the engines that are fast in training need delay=2
+    and reset="zero" or "subtract". Populations are called as their nodes, with _ for dots.
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
@@ -263,12 +300,14 @@ def from_nir(graph: nir.NIRGraph, dt: float | None = None) -> Network:
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
     dt = _seconds("dt", dt)
+    delay = sum(_whole("metadata", "delay", metadata.get("delay", 0))) if delay is None else delay
+    reset = _word(metadata.get("reset", "at_once")) if reset is None else reset
     (first, *others), own = _chain(nir, graph)
     said = (graph.nodes[first].input_type or {}).get("input")
     shape = tuple(_whole(first, "its shape", said))
     if not shape or min(shape) < 1:
         raise Mistake(f"node {first} has the shape {shape}")
-    reader = _Reader(nir, dt, shape)
+    reader = _Reader(nir, dt, delay, reset, shape)
     for name in others:
         reader.read(name, graph.nodes[name])
         if name in own:
@@ -324,19 +363,22 @@ def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
 class _Reader:
     """Populations and projections of the nodes read so far, which give `shape`; `weights`: of the
     last node, while their neurons are still to come; `pool`: edge of the windows of the last node,
-    while weights are still to come, and by what their sum is multiplied.
+    while weights are still to come, and by what their average is multiplied.
     """
 
     nir: Any
     dt: float
+    delay: int
+    reset: Reset
     shape: tuple[int, ...]
     source: str = INPUT
     weights: _Weights | None = None
-    pool: tuple[str, int, float] | None = None
+    pool: tuple[str, int, int] | None = None
     gain: np.ndarray | None = None
     readout: Population | None = None
     layers: list[tuple[Population, ...]] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
+    biases: dict[str, Tensor] = field(default_factory=dict)
 
     def read(self, name: str, node: Any) -> None:
         nir, kind = self.nir, type(node).__name__
@@ -368,9 +410,7 @@ class _Reader:
             raise Mistake(f"node {name} feeds back otherwise than by Linear or Affine")
         weights = _weights(nir, name, node, population.shape, None)
         target = population.name
-        self.projections.append(_projection(target, target, weights, self.gain, recurrent=True))
-        if np.any(weights.bias):
-            self.layers[-1] = (_with(population, bias=weights.bias * self.gain),)
+        self._project(target, target, weights, self.gain, recurrent=True)
 
     def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
         if self.pool is not None:
@@ -384,9 +424,7 @@ class _Reader:
             self.readout = Population(
                 READOUT, self.weights.shape, integrator(tau_mem, tau_syn, 0.0)
             )
-            if np.any(self.weights.bias):
-                self.readout = _with(self.readout, bias=self.weights.bias)
-            self.projections.append(_projection(self.source, READOUT, self.weights, ones))
+            self._project(self.source, READOUT, self.weights, ones)
         if self.readout is None:
             if not self.layers:
                 raise Mistake("the graph has no neurons")
@@ -395,29 +433,44 @@ class _Reader:
             self.readout = Population(READOUT, (units,), counter)
             ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
             counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
-            self.projections.append(_projection(self.source, READOUT, counted, np.ones(units)))
-        return Network(input_shape, self.layers, self.readout, self.projections, self.dt)
+            self._project(self.source, READOUT, counted, np.ones(units))
+        network = Network(
+            input_shape, self.layers, self.readout, self.projections, self.dt, self.delay
+        )
+        network.biases.update({name: nn.Parameter(bias) for name, bias in self.biases.items()})
+        wide = any(values.dtype == torch.float64 for values in network.parameters())
+        return network.double() if wide else network
 
-    def _neurons(self, name: str, node: Any, weights: _Weights) -> None:
-        if name == INPUT or (
+    def _project(
+        self, source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
+    ) -> None:
+        projection, bias = _projection(source, target, weights, gain, recurrent)
+        self.projections.append(projection)
+        if np.any(bias):
+            self.biases[target] = torch.as_tensor(bias) + self.biases.get(target, 0.0)
+
+    def _neurons(self, node_name: str, node: Any, weights: _Weights) -> None:
+        name = node_name.replace(".", "_")  # which torch allows in no name of a parameter
+        taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
+        if name in taken or (
             name == READOUT and not isinstance(node, self.nir.LI | self.nir.CubaLI)
         ):
-            raise Mistake(f"node {name}: fdi has another of that name; rename it")
+            raise Mistake(f"node {node_name}: fdi has another of that name; rename it")
         population, gain = _population(self.nir, name, node, weights.shape, self.dt)
-        self.projections.append(_projection(self.source, name, weights, gain))
-        constants = {
+        self._project(self.source, name, weights, gain)
+        constants: dict[str, Any] = {"leak": False} if isinstance(node, self.nir.IF) else {}
+        constants |= {
             symbol: float(
                 _of_each(name, symbol, getattr(node, symbol), weights.shape, False).flat[0]
             )
             for symbol in ("v_leak", "v_reset")
             if np.any(_array(name, symbol, getattr(node, symbol, 0)))
         }
-        if np.any(weights.bias):
-            bias = weights.bias.reshape(-1, *(1,) * (len(weights.shape) - 1)) * gain
-            constants["bias"] = bias
         if constants:
-            population = _with(population, **constants)
+            known = {f.name: getattr(population.neuron, f.name) for f in fields(population.neuron)}
+            population = replace(population, neuron=Driven(**known | constants))
         if population.neuron.spiking:
+            population = replace(population, neuron=replace(population.neuron, reset=self.reset))
             self.layers.append((population,))
         else:
             self.readout = population
@@ -452,24 +505,19 @@ def _seconds(symbol: str, value: Any) -> float:
     return seconds
 
 
+def _word(reset: Any) -> Reset:
+    word: Any = reset.decode() if isinstance(reset, bytes) else reset
+    if word not in get_args(Reset):
+        raise Mistake(f"reset = {ascii(word)[:40]} must be one of {', '.join(get_args(Reset))}")
+    return word
+
+
 def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
     usual = min(tau_mem, tau_syn) >= SHORTEST and max(tau_mem, tau_syn) <= LONGEST
     return (Neuron if usual else Driven)(tau_mem, (tau_syn,), **constants)
 
 
-def _with(population: Population, bias: Any = 0.0, **constants: float) -> Population:
-    """The same neurons with a drive, which adds to the one that they have."""
-    if np.any(bias) and population.taus is not None and np.ptp(population.taus[1]):
-        raise Mistake(
-            f"node {population.name}: fdi has no bias where tau_syn differs within a layer"
-        )
-    neuron = population.neuron
-    known = {f.name: getattr(neuron, f.name) for f in fields(neuron)}
-    drive = np.ravel(bias) + np.array(known.pop("bias", (0.0,)))
-    return replace(population, neuron=Driven(**known | constants, bias=tuple(drive.tolist())))
-
-
-def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, float]:
+def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, int]:
     edges, strides, padding = (
         set(_whole(name, symbol, getattr(node, symbol)))
         for symbol in ("kernel_size", "stride", "padding")
@@ -479,7 +527,7 @@ def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, 
     (edge,) = edges
     if len(shape) != 3 or any(n % edge for n in shape[1:]):
         raise Mistake(f"node {name}: windows of {edge} do not divide {shape}")
-    return name, edge, 1.0 if isinstance(node, nir.SumPool2d) else 1.0 / edge**2
+    return name, edge, edge**2 if isinstance(node, nir.SumPool2d) else 1
 
 
 def _weights(
@@ -487,9 +535,9 @@ def _weights(
     name: str,
     node: Any,
     shape: tuple[int, ...],
-    pool: tuple[str, int, float] | None,
+    pool: tuple[str, int, int] | None,
 ) -> _Weights:
-    """With the pooling in front of it, since the sum over a window is linear."""
+    """With the pooling in front of it."""
     values = _array(name, "weight", node.weight)
     values = values.astype(
         np.float64 if values.dtype in (np.float64, np.longdouble) else np.float32
@@ -502,29 +550,21 @@ def _weights(
     if bias.shape not in ((), (1,), (len(values),)):
         raise Mistake(f"node {name}: bias of shape {bias.shape} for {len(values)} neurons or maps")
     bias = np.broadcast_to(bias, len(values))
-    edge, factor = (1, 1.0) if pool is None else pool[1:]
-    pooled = (shape[0], *(n // edge for n in shape[1:]))
+    _, edge, factor = pool or ("", 1, 1)
+    average = (edge, edge) if edge > 1 else ()
+    pooled, values = averaged(shape, average), values * factor
     takes = math.prod(pooled) if wanted == 2 else pooled[0]
     if values.shape[1] != takes or (wanted > 2 and wanted != len(shape) + 1):
         what = "values" if wanted == 2 else "maps"
         raise Mistake(f"node {name} takes {values.shape[1]} {what}, and gets {pooled}")
-    if wanted > 2:
-        return _convolution(name, node, shape, _over_windows(values, edge, factor), bias, edge)
-    if edge > 1:
-        maps = _over_windows(values.reshape(-1, *pooled), edge, factor)
-        values = maps.reshape(len(values), -1)
-    return _Weights(name, values, bias, (len(values),), {})
-
-
-def _over_windows(values: np.ndarray, edge: int, factor: float) -> np.ndarray:
-    """The weights of a window for each of its pixels."""
-    return (values * factor).repeat(edge, -1).repeat(edge, -2) if edge > 1 else values
+    edges, geometry = ([], {}) if wanted == 2 else _convolution(name, node, pooled, values)
+    return _Weights(name, values, bias, (len(values), *edges), {"average": average} | geometry)
 
 
 def _convolution(
-    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray, bias: np.ndarray, edge: int
-) -> _Weights:
-    """`edge`: of the windows in front, by which it moves."""
+    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray
+) -> tuple[list[int], dict[str, Any]]:
+    """The edges of its maps, and how it moves."""
     if isinstance(node.padding, str):
         raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
     stride, padding, dilation = (
@@ -534,14 +574,13 @@ def _convolution(
     plain = dilation == [1] and node.groups == 1
     if len(stride) != 1 or stride == [0] or len(padding) != 1 or not plain:
         raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
-    geometry = {"stride": stride[0] * edge, "padding": padding[0] * edge}
     edges = [
-        (n + 2 * geometry["padding"] - kernel) // geometry["stride"] + 1
+        (n + 2 * padding[0] - kernel) // stride[0] + 1
         for n, kernel in zip(shape[1:], values.shape[2:])
     ]
     if min(edges) < 1:
         raise Mistake(f"node {name}: its kernel of {values.shape[2:]} is larger than {shape[1:]}")
-    return _Weights(name, values, bias, (len(values), *edges), geometry)
+    return edges, {"stride": stride[0], "padding": padding[0]}
 
 
 def _population(
@@ -592,9 +631,11 @@ def _of_each(
 
 
 def _projection(
-    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
-) -> Projection:
-    """With the gain of its neurons, which those of a channel must share, in the weights."""
+    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool
+) -> tuple[Projection, np.ndarray]:
+    """With the gain of its neurons, which those of a channel must share, in the weights, and in the
+    bias.
+    """
     rows = gain.reshape(len(weights.values), -1)
     if np.ptp(rows, axis=1).any():
         raise Mistake(f"node {target}: r and w_in differ between neurons that share weights")
@@ -607,4 +648,4 @@ def _projection(
         source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
     )
     projection.weight.data = torch.as_tensor(values)
-    return projection
+    return projection, (weights.bias * rows[:, 0]).astype(values.dtype)

@@ -36,8 +36,8 @@ class Weights:
     strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
     `autapses`: False if a neuron's weight onto itself is to stay 0. `inside`: a neuron holds it for
-    its own recurrence. `upstream`: where its input comes from. `pooled`: what its output passes.
-    `power`: mean square of its input in the run that was followed.
+    its own recurrence. `upstream`: where its input comes from. `power`: mean square of its input in
+    the run that was followed.
     """
 
     name: str
@@ -46,7 +46,6 @@ class Weights:
     inside: bool = False
     autapses: bool = True
     upstream: set[Source] = field(default_factory=set)
-    pooled: set[str] = field(default_factory=set)
     power: float = 0.0
     source: str = ""
     target: str = ""
@@ -426,8 +425,6 @@ class _Trace(TorchFunctionMode):
 
     def _watch(self, name: str, part: nn.Module) -> None:
         leaf = name in self.layers or library(part) or spikes_unknown(part)
-        if not leaf and ("Pool" in type(part).__name__ or "Dropout" in type(part).__name__):
-            self.hooks.append(part.register_forward_hook(self._passed(name)))
         if not leaf or isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
             return
 
@@ -469,14 +466,6 @@ class _Trace(TorchFunctionMode):
             call.reason = f"{call.label}: fdi does not know how it integrates"
         self.called.append(call)
         return call
-
-    def _passed(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(part: nn.Module, args: Any, out: Any) -> None:
-            for source in self._origin(_tensors(args)):
-                if isinstance(source, Weights):
-                    source.pooled.add(f"{name} ({type(part).__name__})")
-
-        return hook
 
 
 def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:

@@ -93,6 +93,7 @@ def _one(value: Any) -> bool:
 
 
 Folder = str | Path
+Value = str | int | float | bool | np.generic | Mapping[str, Any] | Iterable[Any] | None
 
 
 def run(
@@ -158,7 +159,7 @@ def sweep(
     config_dir: Folder | None = None,
     data: Data | None = None,
     kind: Kind | None = None,
-    **values: Any,
+    **values: Value,
 ) -> pd.DataFrame:
     """Run all combinations of the values; returns one row per run, as `fdi.results` does, in the
     order of the combinations. Runs that are done are not run again, others resume where they

@@ -18,7 +18,7 @@ from fdi.config import Mistake
 from fdi.config.metric import of_result
 from fdi.data.dataset import stream
 from fdi.data.download import only_reading
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
@@ -28,6 +28,7 @@ from fdi.track.files import CHECKPOINT, METRICS, read
 
 NEURONS = 5  # whose potentials are shown
 SHOWN = 400  # rows of a raster
+Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,7 +59,7 @@ class Trained:
             reached = f"test {metric.name} {metric.text(self.result[last])}" * known or "not tested"
         return f"<run {self.directory}: {epochs}, {reached}>"
 
-    def predictions(self, inputs: Any = None) -> pd.DataFrame:
+    def predictions(self, inputs: Given = None) -> pd.DataFrame:
         """A row per sample, or with trainer.readout=every per sample and `step`: `readout/k` of
         each class or number k, reduced over time as in training; of the test set, `label` or the
         numbers `target/k`; and where these are classes `predicted`, the one that is largest.
@@ -79,17 +80,17 @@ class Trained:
             table.insert(0, name, place)
         return table
 
-    def spikes(self, inputs: Any = None) -> pd.DataFrame:
+    def spikes(self, inputs: Given = None) -> pd.DataFrame:
         """A row per spike of a hidden neuron: `sample`, `population`, `unit`, `time` (s)."""
         return self._traced("spikes", inputs)
 
-    def potentials(self, inputs: Any = None) -> pd.DataFrame:
+    def potentials(self, inputs: Given = None) -> pd.DataFrame:
         """A row per sample, hidden neuron and step: as `spikes`, and `potential` in units of the
         neuron's threshold. It is long: give few samples.
         """
         return self._traced("potentials", inputs)
 
-    def _traced(self, kind: str, inputs: Any) -> pd.DataFrame:
+    def _traced(self, kind: str, inputs: Given) -> pd.DataFrame:
         given, _ = self._given(inputs)
         with torch.no_grad():
             activity = self.network.activity(given, (kind,))
@@ -105,7 +106,7 @@ class Trained:
             tables.append(pd.DataFrame(table).sort_values(["sample", "time", "unit"]))
         return pd.concat(tables, ignore_index=True)
 
-    def _given(self, inputs: Any) -> tuple[Any, np.ndarray | None]:
+    def _given(self, inputs: Given) -> tuple[Any, np.ndarray | None]:
         """What the network is called with, and labels, if they are known."""
         if inputs is None:
             test = build.dataset(self.config).test

@@ -3,6 +3,7 @@ zero weights; `fdi.init` draws them.
 
 All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set,
 and the `neuron` of the hidden layers.
+`delay`: how many steps after a spike a potential hears it, see fdi.snn.network.Network.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts. `bias`: each hidden neuron, or map, learns a
 constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Few engines compute them.
@@ -26,6 +27,7 @@ Sizes = Count | Sequence[Count]
 Margins = Index | Sequence[Index]
 Normalization = Literal["none", "tdbn", "bntt", "layer"]
 Pooling = Literal["max", "average"]
+Delay = Literal[0, 2]
 
 
 def dense(
@@ -45,6 +47,7 @@ def dense(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-2,
+    delay: Delay = 2,
 ) -> Network:
     """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
 
@@ -53,7 +56,7 @@ def dense(
     """
     layers = _rows(neuron, depth, recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(input_shape, layers, readout, dt, skip, bias, dropout)
+    network = _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -83,6 +86,7 @@ def conv(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """Convolutional layers of LIF neurons over (channels, length) or (channels, height, width);
     (units,) is read as one channel.
@@ -99,7 +103,7 @@ def conv(
     if above := [dense] if isinstance(dense, int) else list(dense or ()):
         layers += _rows(neuron, None, dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(_image(input_shape), layers, readout, dt, skip, bias, dropout)
+    network = _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
     if norm != "none":
         normalize(network, norm, steps)
     return network
@@ -123,6 +127,7 @@ def dale(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """Layers of an excitatory and an inhibitory population that obey Dale's law; the excitatory one
     drives what is above.
@@ -133,7 +138,9 @@ def dale(
     neuron = neuron.under_dale(tau_inh)
     layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(input_shape, layers, readout, dt, skip, bias, dropout, recurrent_excitation)
+    return _assemble(
+        input_shape, layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
+    )
 
 
 def dale_conv(
@@ -160,6 +167,7 @@ def dale_conv(
     readout_tau_mem: TimeConstant | None = None,
     readout_tau_syn: TimeConstant = 10e-3,
     readout_u_init: float = -1e-3,
+    delay: Delay = 2,
 ) -> Network:
     """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every
     projection but the readout's is a convolution.
@@ -173,7 +181,7 @@ def dale_conv(
     layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return _assemble(
-        _image(input_shape), layers, readout, dt, skip, bias, dropout, recurrent_excitation
+        _image(input_shape), layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
     )
 
 
@@ -276,6 +284,7 @@ def _assemble(
     layers: Sequence[Layer],
     readout: Population,
     dt: float,
+    delay: int,
     skip: bool,
     bias: bool,
     dropout: float,
@@ -308,7 +317,7 @@ def _assemble(
         sources.append((first.name, shape, layer.average))
     projections.append(all_to_all(sources[-1], readout))
     populations = [layer.populations for layer in layers]
-    network = Network(input_shape, populations, readout, projections, dt)
+    network = Network(input_shape, populations, readout, projections, dt, delay)
     network.dropout = dropout
     if bias:
         network.biases.update({p.name: nn.Parameter(zeros(p.shape[0])) for p in network.hidden})
@@ -334,7 +343,7 @@ def normalize(network: Network, kind: str, steps: int) -> None:
                     f"model=dense or conv"
                 )
     for p in network.hidden:
-        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - 2), p.neuron.theta)
+        network.norms[p.name] = Norm(kind, p.shape, max(0, steps - network.delay), p.neuron.theta)
 
 
 def _projection(

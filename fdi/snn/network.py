@@ -56,10 +56,12 @@ class Norm(nn.Module):
     A unit of a dense layer is a channel; the other gains start at 1. Training takes mean and
     variance of the batch. Evaluation takes running ones where there are some: the average of the
     first ten batches, then 0.9 of the old and 0.1 of the new. `steps` of a trial, without the last
-    two, whose input has no effect.
+    ones, whose input has no effect (`delay` of the network).
 
     To define another normalization, inherit from this class, override `forward` with operations of
-    torch, and put it into `network.norms` under the name of a population. `kind` is its name in
+    torch, and put it into `network.norms` under the name of a population. It is made with a `kind`,
+    the `shape` of the population, the `steps` of a trial less `network.delay`, and the threshold
+    `theta`, with which the gain of tdbn starts. `kind` is its name in
     messages, parameters and buffers are trained and saved, `gain` scales what it returns; override
     `by_sample` and `check` where they are not those of `kind`.
     """
@@ -110,8 +112,8 @@ class Norm(nn.Module):
         """Raises ValueError if it has no gain for each of the steps."""
         if self.kind == "bntt" and steps != self.steps:
             raise Mistake(
-                f"model.norm=bntt has a gain for each of {self.steps + 2} steps, and a trial has "
-                f"{steps + 2}; use model.norm=tdbn"
+                f"model.norm=bntt has a gain for each of {self.steps} steps with an effect, and a "
+                f"trial has {steps}; use model.norm=tdbn"
             )
 
     def follow(self, mean: Tensor, var: Tensor) -> None:
@@ -277,8 +279,11 @@ class Network(nn.Module):
     channel 0 of a population in each step besides spikes, a number for each unit, or channel of a
     map. `dropout`: share p of the hidden spikes that the layers above do not hear in training: each
     neuron (behind pooling) is silenced for a whole trial with probability p, as Lee et al. (2020)
-    do, and what is heard is divided by 1 - p; masks come from torch's generator on the CPU. Raises
-    ValueError for a dt that is not positive, and for two projections of one name.
+    do, and what is heard is divided by 1 - p; masks come from torch's generator on the CPU.
+    `delay`: how many steps after a spike a potential hears it. 2: as the authors' code has it, and
+    spikes come a step after their potential; 0: potentials above hear a spike in the same step, and
+    spike in it, those of its own layer in the next one, as other libraries have it. Raises
+    ValueError for a dt that is not positive, another delay, and two projections of one name.
 
     A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
     `activity` for its input and for the rest of what it does. `fixed`: by population, what reaches
@@ -295,19 +300,18 @@ class Network(nn.Module):
         readout: Population,
         projections: list[Projection],
         dt: float,
+        delay: int = 2,
     ) -> None:
         super().__init__()
         if not dt > 0:
             raise Mistake(f"the time step dt = {dt} s must be positive")
+        if delay not in (0, 2):
+            raise Mistake(f"delay = {delay} steps between layers must be 0 or 2")
         names = [projection.name for projection in projections]
         if twice := {name for name in names if names.count(name) > 1}:
             raise Mistake(f"two projections {min(twice)}; give one weight from source to target")
-        self.input_shape, self.layers, self.readout, self.dt = (
-            tuple(input_shape),
-            layers,
-            readout,
-            dt,
-        )
+        self.input_shape, self.layers, self.readout = tuple(input_shape), layers, readout
+        self.dt, self.delay = dt, delay
         self.projections = cast(Sequence[Projection], nn.ModuleList(projections))
         self.norms = cast("dict[str, Norm]", nn.ModuleDict())
         self.leaks = nn.ParameterDict(
@@ -350,7 +354,7 @@ class Network(nn.Module):
         layers = self.layers[:depth]
         names = {population.name for layer in layers for population in layer}
         projections = [projection for projection in self.projections if projection.target in names]
-        below = Network(self.input_shape, layers, self.readout, projections, self.dt)
+        below = Network(self.input_shape, layers, self.readout, projections, self.dt, self.delay)
         below.norms.update({name: norm for name, norm in self.norms.items() if name in names})
         below.leaks.update({name: leak for name, leak in self.leaks.items() if name in names})
         below.biases.update({name: bias for name, bias in self.biases.items() if name in names})

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     Surrogate = Literal[tuple(SURROGATES)] | OwnName
 
-Reset = Literal["zero", "subtract"]
+Reset = Literal["zero", "subtract", "at_once"]
 
 
 class Constants(NamedTuple):
@@ -51,10 +51,12 @@ class Neuron:
         I_c[t+1] = beta_s,c I_c[t] + X_c[t],   beta_s,c = exp(-dt / tau_syn[c])
         U[t+1] = (beta_m U[t] + D[t]) (1 - S[t])          with reset "zero"
         U[t+1] = beta_m (U[t] - theta S[t]) + D[t]        with reset "subtract"
+        U[t+1] = beta_m U[t] (1 - S[t]) + D[t]            with reset "at_once"
         D[t] = (1 - beta_m) sum_c sign_c I_c[t],   beta_m = exp(-dt / tau_mem)
         S[t] = H(U[t] - theta)
 
-    X_c[t] is what the afferent projections of synaptic channel c delivered in step t - 1. One
+    X_c[t] is what the afferent projections of synaptic channel c delivered in step t - 1 (with a
+    network's delay=0, U[t+1] hears I[t+1] and that step's spikes, see fdi.snn.network). One
     channel is the usual LIF neuron; two channels with signs (+1, -1) are the current-based neuron
     of Dale networks. A neuron that does not spike is a readout. No gradient flows through the
     reset.
@@ -127,6 +129,8 @@ class Neuron:
         s = s.detach()
         if self.reset == "zero":
             return (c.beta_m * u + drive) * (1 - s)
+        if self.reset == "at_once":
+            return c.beta_m * u * (1 - s) + drive
         return c.beta_m * (u - self.theta * s) + drive
 
     def decays(self, dt: float) -> tuple[float, tuple[float, ...]]:
@@ -134,7 +138,7 @@ class Neuron:
         return math.exp(-dt / self.tau_mem), tuple(math.exp(-dt / tau) for tau in self.tau_syn)
 
     def highest_rate(self, dt: float) -> float:
-        """The highest possible rate in Hz; a reset to zero takes a step."""
+        """The highest possible rate in Hz; the reset "zero" takes a step."""
         return (0.5 if self.reset == "zero" else 1.0) / dt
 
     def under_dale(self, tau_inh: float) -> Neuron:

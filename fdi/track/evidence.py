@@ -4,7 +4,8 @@ how fdi computes; and what it takes to repeat it.
     numerics  the number of fdi's numerics; of a run that went on with other ones all of them as
               text, as in "1, 2 after epoch 3"
     data      a hash of the files that the data come from; "generated" without any
-    code      the part of the configuration -> a hash of the user's own code behind it
+    code      the part of the configuration -> a hash of the user's own code behind it, or name,
+              version and a hash of the installed package that it is from
     split     the checksum of the data as the seed splits them
     files     names, sizes and times of the files of the data, hashed: the same mean the same data,
               others need not mean others
@@ -185,10 +186,12 @@ def refuse_other_code(directory: Path, run: Run, config: Mapping[str, Any]) -> N
     for key in before | now:
         if before.get(key) != now.get(key):
             name = key if key in config["name"] else "model"
+            what = "a module that it imports or a file of paths.code has changed since"
+            if parts.package_of(target := _behind(config).get(key, key)):
+                what = f"of {before.get(key)} then, {now.get(key)} now"
             raise ValueError(
-                f"{directory} was run with other code: {_behind(config).get(key, key)}, a module "
-                f"that it imports or a file of paths.code has changed since; give the new code "
-                f"another name with name.{name}=NAME, or delete the folder of that run"
+                f"{directory} was run with other code: {target}, {what}; give the new code another "
+                f"name with name.{name}=NAME, or delete the folder of that run"
             )
 
 

@@ -28,6 +28,8 @@ def test_a_run_has_no_interpolations_and_a_decided_engine():
     assert config.name == {"dataset": "shd", "model": "dense", "init": "fluct", "experiment": None}
     assert "hydra" not in config
     assert prepared("device=cuda").engine.name == "cuda"
+    for override in ("model.delay=0", "neuron.reset=at_once"):
+        assert prepared(override).engine.name == "reference"
 
 
 def test_the_place_of_a_file_of_data_is_no_part_of_a_run_but_its_name_is():
@@ -45,7 +47,7 @@ def test_the_place_of_a_file_of_data_is_no_part_of_a_run_but_its_name_is():
 @pytest.mark.parametrize("override", [
         "threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere", "engine=cpu",
         "engine.checkpoint=auto", "engine.memory=1", "engine.kernels=auto", "engine.graphs=false",
-        "init.sigma_u=1",
+        "init.sigma_u=1", "model.delay=2",
     ],
 )  # fmt: skip
 def test_what_cannot_change_the_numbers_is_the_same_run(override):

@@ -154,6 +154,22 @@ def test_a_table_has_a_row_for_each_step(tmp_path: Path):
         arrays(file=path, dt=DT)
 
 
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_table_may_have_several_targets(tmp_path: Path, changes: bool):
+    path = tmp_path / "arm.csv"
+    target = np.arange(20)[:, None, None] + np.arange(11) + changes * np.arange(5)[:, None] / 8
+    columns = ",".join(f"target/{k}" for k in reversed(range(11)))
+    rows = [f"sample,emg,{columns}"] + [
+        f"{i},{t / 7},{','.join(map(str, target[i, t, ::-1]))}" for i in range(20) for t in range(5)
+    ]
+    path.write_text("\n".join(rows))
+    data = arrays(file=path, dt=DT, valid=0.2)
+    assert (data.numbers, data.classes, data.shape) == (True, 11, (1,))
+    expected = target if changes else target[:, 0]
+    found = sorted(np.concatenate([s.labels for s in data.splits.values()]).tolist())
+    np.testing.assert_allclose(found, expected)
+
+
 def test_arrays_of_torch_that_are_no_events_are_frames():
     with pytest.raises(DataError, match=r"a sample is an array \(10, 4\); use kind=frames"):
         from_torch("mine", *[list(zip(spikes(), Y))] * 2, kind="events", steps=T, dt=DT, classes=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ def network(model=dense, shape=(30,), neuron=None, **options):
         4,
         STEPS,
         DT,
-        neuron or Neuron(15e-3, (7e-3,), theta=0.9),
+        neuron or Neuron(15e-3, (7e-3,), theta=0.9, reset="at_once"),
         readout_u_init=0,
         **options,
     )
@@ -38,6 +37,7 @@ def network(model=dense, shape=(30,), neuron=None, **options):
 
 NETWORKS = {
     "dense": lambda: network(hidden=20, depth=2),
+    "recurrent": lambda: network(hidden=20, depth=2, recurrent=True, delay=0),
     "conv1d": lambda: network(conv, filters=[3, 4], kernel=5, stride=2, padding=1),
     "conv2d": lambda: network(conv, (2, 9, 8), filters=[3, 4], kernel=3),
 }
@@ -45,7 +45,9 @@ NETWORKS = {
 
 def different():
     """Neurons with time constants of their own."""
-    built = network(neuron=Neuron(15e-3, (7e-3,), theta=0.9, tau_shape=3.0), hidden=20, depth=2)
+    built = network(
+        neuron=Neuron(15e-3, (7e-3,), theta=0.9, reset="at_once", tau_shape=3.0), hidden=20, depth=2
+    )
     draw_time_constants(built, np.random.default_rng(0))
     return built
 
@@ -55,29 +57,6 @@ NETWORKS["neurons that differ"] = different
 
 def spikes(shape):
     return (np.random.default_rng(0).random((5, STEPS, *shape)) < 0.2).astype(np.uint8)
-
-
-def euler(nir, graph, x):
-    """What a reader does that knows NIR and nothing of fdi: forward Euler of the equations of the
-    nodes, every layer in the same step. Returns the potential of the output, [T, B, classes].
-    """
-    following, trace, dt = dict(graph.edges), [], graph.metadata["dt"]
-    state: dict[str, Any] = {}
-    for signal in x.astype(float):
-        name = "input"
-        while (name := following[name]) != "output":
-            node = graph.nodes[name]
-            if isinstance(node, nir.Linear):
-                signal = signal @ node.weight.T
-                continue
-            i, v, fired = state.get(name, (np.zeros((len(signal), *node.v_leak.shape)),) * 3)
-            v = (v + dt / node.tau_mem * (node.v_leak - v + node.r * i)) * (1 - fired)
-            i = i + dt / node.tau_syn * (node.w_in * signal - i)
-            fired = v > node.v_threshold if isinstance(node, nir.CubaLIF) else 0.0
-            state[name] = i, v, fired
-            signal = fired if isinstance(node, nir.CubaLIF) else v
-        trace.append(signal)
-    return torch.as_tensor(np.stack(trace))
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -97,23 +76,33 @@ def test_a_network_comes_back_from_a_file(kind, tmp_path):
     assert torch.allclose(one.readout, other.readout, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("kind", ["dense", "neurons that differ"])
-def test_a_reader_of_nir_gets_the_same_readout_two_steps_a_layer_earlier(kind):
+def test_delays_and_the_reset_come_back_and_nir_cannot_say_that_a_potential_rests(tmp_path):
     nir = pytest.importorskip("nir")
-    original = NETWORKS[kind]()
-    x = spikes((30,))
-    ours = ReferenceEngine().simulate(original, Frames(x)).readout
-    theirs = euler(nir, to_nir(original), x.swapaxes(0, 1))
-    shifts = [k for k in range(8) if torch.allclose(ours[k:], theirs[: STEPS - k], atol=1e-9)]
-    assert ours.abs().max() > 0.1
-    assert len(shifts) == 1
+    held = network(neuron=Neuron(15e-3, (7e-3,), theta=0.9), hidden=20, depth=2)
+    with pytest.raises(ValueError, match=r"h1: NIR cannot say that U stays at 0 in the step after"):
+        to_nir(held)
+    nir.write(tmp_path / "held.nir", to_nir(held, reset_at_once=True))
+    graph = nir.read(tmp_path / "held.nir")
+    x = torch.from_numpy(spikes((30,)).swapaxes(0, 1).copy())
+    rising, back = from_nir(graph, reset="at_once"), from_nir(graph)
+    torch.testing.assert_close(back.activity(x).readout, held.activity(x).readout)
+    assert rising.activity(x).counts["h1"].sum() > 1.05 * held.activity(x).counts["h1"].sum()
+    # with delay=2 a potential hears a spike two steps later, and spikes in the next one
+    early, late = (from_nir(graph, delay=d, reset="zero").activity(x, TRACES) for d in (0, 2))
+    for steps, name in ((3, "h1"), (6, "h2")):
+        assert torch.equal(early.spikes[name][:-steps], late.spikes[name][steps:])
+    with pytest.raises(ValueError, match=r"reset = 'off' must be one of zero, subtract, at_once"):
+        from_nir(nir.NIRGraph(graph.nodes, graph.edges, metadata={"dt": DT, "reset": "off"}))
+
+
+TRACES = ("spikes",)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: network(hidden=5, recurrent=True), "h1->h1: NIR has no time step"),
-        (lambda: network(hidden=[5, 5, 5], skip=True), "NIR has no time step"),
+        (lambda: network(hidden=[5, 5, 5], skip=True), "h1->h3: fdi writes no skip connections"),
         (lambda: network(dale, excitatory=5, inhibitory=3), "cannot say two synaptic channels"),
         (lambda: network(conv, (2, 9, 8), filters=3, pool=2), "h1: NIR cannot say max pooling"),
         (lambda: network(neuron=ALIF()), r"NIR cannot say adaptation \(ALIF\)"),
@@ -126,7 +115,7 @@ def test_what_nir_cannot_say_is_refused(make, message):
         to_nir(make())
 
 
-def test_averages_come_back_in_the_weights():
+def test_averages_come_back():
     pytest.importorskip("nir")
     averaged = network(conv, (2, 16, 8), filters=[3, 4], pool=[2, 4], pooling="average")
     again, x = from_nir(to_nir(averaged)).double(), Frames(spikes((2, 16, 8)))
@@ -140,7 +129,7 @@ def test_averages_come_back_in_the_weights():
 
 def test_a_readout_that_does_not_start_at_rest_is_refused_or_told_to():
     pytest.importorskip("nir")
-    default = dense((30,), 4, STEPS, DT, hidden=5)
+    default = dense((30,), 4, STEPS, DT, Neuron(reset="at_once"), hidden=5)
     with pytest.raises(ValueError, match=r"readout: NIR cannot say that U starts at -0\.01"):
         to_nir(default)
     assert from_nir(to_nir(default, start_at_rest=True)).readout.neuron.u_init == 0

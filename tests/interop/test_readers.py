@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_nir import STEPS, network, spikes
@@ -34,7 +33,7 @@ ROWS = {
         r"^\| (\w+) ([\d.]+) \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE
     )
 }
-KINDS = ("dense", "conv1d", "conv2d")
+KINDS = ("dense", "recurrent", "conv1d", "conv2d")
 STEP = {"snnTorch": 1e-4}  # s, which it assumes
 # what their imports and their readers themselves warn of
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,13 +41,14 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def made(kind: str, dt: float):
     """A network of two hidden layers whose time constants are so many steps."""
-    neuron = Neuron(7.5 * dt, (3.5 * dt,), theta=0.9)
+    neuron = Neuron(7.5 * dt, (3.5 * dt,), theta=0.9, reset="at_once")
     options: dict[str, Any] = {
         "dense": dict(hidden=20, depth=2),
+        "recurrent": dict(hidden=20, depth=2, recurrent=True),
         "conv1d": dict(model=conv, filters=[3, 4], kernel=5, stride=2, padding=1),
         "conv2d": dict(model=conv, shape=(2, 9, 8), filters=[3, 4], kernel=3),
     }
-    built = network(neuron=neuron, **options[kind])
+    built = network(neuron=neuron, delay=0, **options[kind])
     built.dt = dt
     return built
 
@@ -95,50 +95,20 @@ def sinabs(graph, x, dt):
 READERS = {"Norse": norse, "snnTorch": snntorch, "SpikingJelly": spikingjelly, "Sinabs": sinabs}
 
 
-def euler(graph, x: torch.Tensor) -> torch.Tensor:
-    """Forward Euler of the nodes, reset at once: what readers do; [T, B, classes]."""
-    import nir
-
-    following, outputs, dt = dict(graph.edges), [], graph.metadata["dt"]
-    state: dict[str, Any] = {}
-    for signal in x.double():
-        name = "input"
-        while (name := following[name]) != "output":
-            node = graph.nodes[name]
-            if isinstance(node, nir.Flatten):
-                signal = signal.flatten(1)
-            elif isinstance(node, nir.Linear):
-                signal = F.linear(signal, torch.as_tensor(node.weight))
-            elif isinstance(node, nir.Conv1d | nir.Conv2d):
-                convolve: Any = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
-                geometry = [[int(n) for n in np.ravel(g)] for g in (node.stride, node.padding)]
-                signal = convolve(signal, torch.as_tensor(node.weight), None, *geometry)
-            else:
-                i, v = state.get(name, (torch.zeros_like(signal),) * 2)
-                tau_syn, w_in, tau_mem, r, theta = map(
-                    torch.as_tensor,
-                    (node.tau_syn, node.w_in, node.tau_mem, node.r, node.v_threshold),
-                )
-                i = i + dt / tau_syn * (w_in * signal - i)
-                v = v + dt / tau_mem * (r * i - v)
-                signal = (v > theta).double()
-                state[name] = i, v * (1 - signal)
-        outputs.append(signal)
-    return torch.stack(outputs)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_does_what_the_table_says(reader, kind):
     pytest.importorskip("nir")
     pytest.importorskip(DISTRIBUTIONS[reader])
     dt = STEP.get(reader, 2e-3)
-    graph = to_nir(made(kind, dt), scale="weights", readout=False)
-    x = torch.from_numpy(spikes(graph.nodes["input"].input_type["input"]).swapaxes(0, 1).copy())
-    wanted = euler(graph, x)
+    built = made(kind, dt)
+    graph = to_nir(built, readout=False)
+    x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
+    wanted = arriving(built, x)
     assert wanted.abs().sum() > 100
     try:
-        found = READERS[reader](graph, x.float(), dt).reshape(wanted.shape)
+        with torch.no_grad():
+            found = READERS[reader](graph, x.float(), dt).reshape(wanted.shape)
         same = torch.allclose(found.double(), wanted, atol=1e-3)
         became = "yes" if same else "other spikes"
     except Exception as error:  # whatever a reader makes of it
@@ -149,27 +119,37 @@ def test_a_reader_does_what_the_table_says(reader, kind):
     )
 
 
+def arriving(built, x):
+    """What the readout of a network gets in each step, [T, B, classes]."""
+    activity, last = built.activity(x, ("spikes",)), built.hidden[-1].name
+    with torch.no_grad():
+        (link,) = built.afferents("readout")
+        return torch.stack([link(s) for s in activity.spikes[last]])
+
+
 def test_the_table_names_every_reader():
     assert set(ROWS) == set(READERS)
 
 
-def test_folding_the_factor_into_the_weights_changes_no_spike():
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_graph_says_what_fdi_computes(kind):
     pytest.importorskip("nir")
-    for kind in KINDS:
-        built = made(kind, 2e-3)
-        x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
-        one, other = (
-            euler(to_nir(built, scale=scale, readout=False), x) for scale in ("neuron", "weights")
-        )
-        assert len(one) == STEPS
-        assert torch.allclose(one, other, atol=1e-6)
+    from test_nir_files import euler
+
+    built = made(kind, 2e-3)
+    x = torch.from_numpy(spikes(built.input_shape).swapaxes(0, 1).copy())
+    graph = to_nir(built, readout=False)
+    assert len(x) == STEPS
+    assert torch.allclose(euler(graph, x, 2e-3), arriving(built, x), atol=1e-6)
+    whole = euler(to_nir(built), x, 2e-3)
+    assert torch.allclose(whole, built.activity(x).readout, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_graph_with_folded_weights_comes_back(kind):
     pytest.importorskip("nir")
     built = made(kind, 2e-3)
-    back = from_nir(to_nir(built, scale="weights"))
+    back = from_nir(to_nir(built))
     for name, weight in built.weights().items():
         torch.testing.assert_close(back.weights()[name].double(), weight, rtol=1e-5, atol=1e-7)
 

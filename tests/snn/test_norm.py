@@ -260,7 +260,9 @@ def test_statistics_of_one_value_are_refused():
 
 
 def test_a_trial_of_another_length_is_refused_by_gains_of_each_step():
-    with pytest.raises(ValueError, match="has a gain for each of 32 steps, and a trial has 18"):
+    with pytest.raises(
+        ValueError, match="has a gain for each of 30 steps with an effect, and a trial has 16"
+    ):
         Norm("bntt", (7,), 30, 1.0).double()(arriving((7,)), learn=True)
 
 

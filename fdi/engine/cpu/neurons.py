@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from fdi.engine.cpu.neuron_equations import (
     synapse_constants,
 )
 from fdi.snn.network import Network, Norm
-from fdi.snn.neuron import Neuron, Population, Reset
+from fdi.snn.neuron import Neuron, Population
 
 COMPUTES = Computes(
     "cpu",
     tuple(KINDS),
-    get_args(Reset),
+    ("zero", "subtract"),
     tuple(SURROGATES),
     own_taus=True,
     averages=True,

@@ -103,7 +103,7 @@ def structure(network: Network) -> tuple[Any, ...]:
     """What a Program is made from; with another one it is another network."""
     links, norms = tuple(network.projections), tuple(network.norms.items())
     leaks, options = tuple(network.leaks.keys()), (tuple(network.biases.keys()), network.dropout)
-    parts = network.input_shape, network.dt, tuple(network.layers), network.readout
+    parts = network.input_shape, network.dt, network.delay, tuple(network.layers), network.readout
     return (*parts, links, norms, leaks, options)
 
 

@@ -32,8 +32,9 @@ class Neurons:
         leak: Tensor | None,
         bias: Tensor | None,
         mask: Tensor | None,
+        delay: int,
     ) -> None:
-        self.population, self.mask = population, mask
+        self.population, self.mask, self.delay = population, mask, delay
         # Of a map, a number for each channel.
         self.bias = bias if bias is None else bias.view(-1, *[1] * (len(population.shape) - 1))
         self.constants, self.betas = _decays(population, dt, like)
@@ -46,20 +47,34 @@ class Neurons:
         self.currents = [torch.zeros_like(self.potential) for _ in population.neuron.tau_syn]
         self.pooled: Tensor | None = None
         self.arrived: list[Tensor | None] = [None] * len(self.currents)
+        if not delay:
+            self.arrived[0] = self.bias
 
     def update(self) -> None:
-        n, c, u = self.population.neuron, self.constants, self.potential
+        n, c = self.population.neuron, self.constants
         self.pooled = None
         # Spikes come from the potential that the step before left behind, and reset it in this one.
-        if n.spiking:
-            self.spikes = n.fires(u, self.state)
-            self.counts = self.counts + self.spikes
+        if self.delay:
+            self._fire()
+        else:
+            self._hear()
         first, *others = (x if sign == 1 else sign * x for sign, x in zip(n.signs, self.currents))
         current = sum(others, first)
-        self.potential, self.state = n.step(u, self.spikes, current, self.state, c)
+        self.potential, self.state = n.step(self.potential, self.spikes, current, self.state, c)
         if self.with_free:
             self.free = c.beta_m * self.free + c.gain * current
         # After the potential: U[t + 1] hears I[t], and what arrives in step t is first in I[t + 1].
+        if self.delay:
+            self._hear()
+        else:
+            self._fire()
+
+    def _fire(self) -> None:
+        if self.population.neuron.spiking:
+            self.spikes = self.population.neuron.fires(self.potential, self.state)
+            self.counts = self.counts + self.spikes
+
+    def _hear(self) -> None:
         self.currents = [
             beta * current if x is None else beta * current + x
             for beta, current, x in zip(self.betas, self.currents, self.arrived)
@@ -129,7 +144,7 @@ def simulate(
     neurons = {
         p.name: Neurons(
             p, network.dt, batch, x_TBN, free, network.leaks.get(p.name),
-            network.biases.get(p.name), masks.get(p.name),
+            network.biases.get(p.name), masks.get(p.name), network.delay,
         )
         for p in (*network.hidden, network.readout)
         if p.name not in settled
@@ -143,7 +158,7 @@ def simulate(
         by_step[name] = known[name] if known else ()
         if network.norms:
             whole[name] = torch.stack(list(by_step[name]))
-    for names in _stages(network, settled):
+    for names in (stages := _stages(network, settled)):
         layer = {name: neurons[name] for name in names}
         normed = {
             name: list(_normed(network, name, whole, learn).unbind())
@@ -151,12 +166,13 @@ def simulate(
             if name in network.norms
         }
         links = [p for p in network.projections if p.target in names and p.target not in normed]
-        passed_on: dict[str, list[Tensor]] = {name: [] for name in names if network.norms}
+        passed_on: dict[str, list[Tensor]] = {name: [] for name in names if len(stages) > 1}
         heard = by_step.keys() & {link.source for link in links}
         kept = {name: Passed() for name in names if known is not None and name != readout}
         for t in range(len(x_TBN)):
             below = {name: by_step[name][t] for name in heard}
-            step(layer, links, below, {name: x[t] for name, x in normed.items() if t < len(x)})
+            arriving = {name: x[t] for name, x in normed.items() if t < len(x)}
+            step(layer, links, below, arriving, network.delay)
             recorder.after_a_step(layer)
             for name, spikes in passed_on.items():
                 spikes.append(layer[name].emitted(recurrent=False))
@@ -165,7 +181,8 @@ def simulate(
         if known is not None:
             known |= kept
         by_step |= passed_on
-        whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
+        if network.norms:
+            whole |= {name: torch.stack(spikes) for name, spikes in passed_on.items()}
     return recorder.activity(neurons)
 
 
@@ -207,12 +224,13 @@ class Passed(Sequence[Tensor]):
 
 
 def _stages(network: Network, settled: set[str]) -> list[list[str]]:
-    """The populations that go through the trial together: all of them, unless a normalization may
-    need all steps of what arrives before its layer starts.
+    """The populations that go through the trial together: all of them, unless a layer needs the
+    spikes of those below in the same step, or a normalization all steps before its layer starts.
     """
     layers = [*network.layers, (network.readout,)]
     names = [[p.name for p in layer if p.name not in settled] for layer in layers]
-    return [*filter(None, names)] if network.norms else [list(chain(*names))]
+    apart = network.norms or not network.delay
+    return [*filter(None, names)] if apart else [list(chain(*names))]
 
 
 def step(
@@ -220,13 +238,15 @@ def step(
     links: Sequence[Projection],
     below: Mapping[str, Tensor],
     normed: Mapping[str, Tensor],
+    delay: int,
 ) -> None:
     """One time step: every population spikes from the potential that it has, and updates potential
     and currents with what arrived in the step before; then all projections deliver this step's
-    spikes, which arrive in the next.
+    spikes, which arrive in the next. Without delay they deliver first, those within the layer the
+    spikes of the step before.
     """
-    for neurons in layer.values():
-        neurons.update()
+    if delay:
+        _update(layer)
     for link in links:
         source = below.get(link.source)
         if source is None:
@@ -234,6 +254,13 @@ def step(
         layer[link.target].receive(link.channel, link(source))
     for name, x in normed.items():
         layer[name].receive(0, x)
+    if not delay:
+        _update(layer)
+
+
+def _update(layer: Mapping[str, Neurons]) -> None:
+    for neurons in layer.values():
+        neurons.update()
 
 
 class _Recorder:
@@ -271,12 +298,13 @@ class _Recorder:
 
 
 def _normed(network: Network, name: str, given: dict[str, Tensor], learn: bool) -> Tensor:
-    """What arrives at a population and has an effect, normalized, [T - 2 or 0, B, *shape]."""
+    """What arrives at a population and has an effect, normalized, [T - delay or 0, B, *shape]."""
     steps, batch = given[INPUT].shape[:2]
-    # A spike of step t shows in the potential of step t + 2: those of the last two have no effect,
-    # and would only count in the statistics.
+    heard = max(0, steps - network.delay)
+    # A spike of step t shows in the potential of step t + delay: later ones have no effect, and
+    # would only count in the statistics.
     first, *others = (
-        link(given[link.source][: max(0, steps - 2)].flatten(0, 1)).unflatten(0, (-1, batch))
+        link(given[link.source][:heard].flatten(0, 1)).unflatten(0, (-1, batch))
         for link in network.afferents(name)
     )
     total = sum(others, first)
