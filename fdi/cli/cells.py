@@ -242,7 +242,7 @@ def abandoned(cell: Cell) -> bool:
 
 def say_what_is_apart(cells: Sequence[Cell]) -> None:
     """Say, before they run, which finished runs beside these cells will be in no row with them."""
-    folders = {cell.directory.parent: cell.config for cell in cells}
-    for folder, config in folders.items():
-        for line in kept_apart(folder, map(look, sorted(folder.glob("seed=*"))), config):
+    folders = {cell.directory.parent: cell for cell in cells}
+    for folder, cell in folders.items():
+        for line in kept_apart(folder, map(look, sorted(folder.glob("seed=*"))), cell.config):
             print(line, flush=True)

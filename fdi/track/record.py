@@ -267,11 +267,14 @@ def shorter(
     a smaller number of epochs and, if it follows that number, their schedule; the longest first:
     their epochs, folders, and the keys of their schedules that follow the number.
     """
+    beside = {*directory.parent.glob(f"seed={config['seed']}-*")} - {directory}
+    if not beside:
+        return []
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
     wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
-    for other in directory.parent.glob(f"seed={values['seed']}-*"):
+    for other in beside:
         run = look(other)
-        if other == directory or not run.ended or run.config["trainer"]["epochs"] >= now:
+        if not run.ended or run.config["trainer"]["epochs"] >= now:
             continue
         epochs = run.config["trainer"]["epochs"]
         before, schedule = run.config["scheduler"] or {}, values["scheduler"] or {}
