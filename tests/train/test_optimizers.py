@@ -183,3 +183,21 @@ def test_step_sizes_of_their_own_are_groups_with_a_factor():
         groups(network, 1e-2, {"norm": 0.1})
     with pytest.raises(ValueError, match="this optimizer has no step size lr"):
         groups(network, None, {"readout": 0.1})
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_step_by_the_short_way_is_that_of_the_optimizer(precision):
+    weights = [[torch.nn.Parameter(torch.ones(3, 5))] for _ in range(2)]
+    short, long = (SMORMS3(w, lr=0.1, precision=precision) for w in weights)
+    called = []
+    kept = SMORMS3([torch.nn.Parameter(torch.ones(2))])
+    kept.step = lambda: called.append("step")  # as a schedule of torch does
+    for i in range(5):
+        gradient = torch.randn(3, 5, generator=torch.Generator().manual_seed(i))
+        for (w,) in weights:
+            w.grad = gradient.clone()
+        step(short)
+        long.step()
+        step(kept)
+    assert torch.equal(weights[0][0], weights[1][0])
+    assert called == 5 * ["step"]
