@@ -44,10 +44,13 @@ w1 = nn.Parameter(0.1 * torch.randn(INPUTS, HIDDEN) / INPUTS**0.5)
 w2 = nn.Parameter(torch.randn(HIDDEN, CLASSES) / HIDDEN**0.5)
 
 
-def run(spikes: torch.Tensor) -> torch.Tensor:
-    """The score of each class: the largest potential of its readout."""
+def run(spikes: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The score of each class: the largest potential of its readout; and, by name, what is to be
+    described.
+    """
     current, potential, out = (torch.zeros(len(spikes), HIDDEN) for _ in range(3))
     arriving, readout, trace = torch.zeros(len(spikes), CLASSES), torch.zeros(1), []
+    currents, hidden = [], []
     for step in spikes.unbind(1):
         out = Spike.apply(potential - 1)
         potential = (BETA_M * potential + current) * (1 - out.detach())
@@ -55,7 +58,10 @@ def run(spikes: torch.Tensor) -> torch.Tensor:
         arriving = BETA_S * arriving + out @ w2
         readout = BETA_M * readout + arriving
         trace.append(readout)
-    return torch.stack(trace).amax(0)
+        currents.append(current)
+        hidden.append(out)
+    named = {"current": torch.stack(currents), "hidden spikes": torch.stack(hidden)}
+    return torch.stack(trace).amax(0), named
 
 
 if __name__ == "__main__":

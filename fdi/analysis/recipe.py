@@ -120,6 +120,14 @@ class Rule:
         return known[max(known)]
 
     @property
+    def steps(self) -> dict[float, Reached]:
+        """Step size -> what a short training with it alone reached."""
+        return {
+            each[0].value if each else self.plan.step: self.known[each][self.plan.short]
+            for each in self.of(STEP)
+        }
+
+    @property
     def margin(self) -> float:
         """That of the network as it is."""
         return self.known[AS_IT_IS][self.plan.short].margin

@@ -23,7 +23,6 @@ from fdi.analysis.recipe import (
     EPS,
     RECIPE,
     RECIPES,
-    STEP,
     TRIALS,
     Candidate,
     Change,
@@ -257,11 +256,7 @@ class Search(Trainings):
         from fdi.figures.recipe import draw  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
-        steps = {
-            each[0].value if each else self.plan.step: self.rule.known[each][self.plan.short]
-            for each in self.rule.of(STEP)
-        }
-        page = draw(found, steps, self.plan.short)
+        page = draw(found, self.rule.steps, self.plan.short)
         return str(save(page, self.folder / "proof")[-1])
 
     def _write(self, finding: Finding, proof: dict[str, list[Cell]]) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +26,20 @@ SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
 SIZE, STATE = "size of the weights", "initial state"
 INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
+PICTURE = "proof.png"
 PARTS = 5  # of the samples: one to choose by, one to prove it
 SEARCH, PROOF = 1000, 0  # seeds of the order of batches
 Batch = tuple[Tensor, Tensor]
+Trial = Callable[[Tensor], "Tensor | tuple[Tensor, Mapping[str, Tensor]]"]
 
 
 @dataclass
 class Recipe:
     """What was found: `state` and `cause`, see fdi.analysis.recipe.Finding; `lines`, which do it;
     the accuracies of a whole training `before` and `after`, None without one; what it left `open`;
-    `curves`, name -> validation accuracy by epoch; `folder`: where one of fdi's own is kept.
+    `curves`, name -> validation accuracy by epoch; `folder`: where one of fdi's own is kept;
+    `seen`: of a network of torch, a line for each tensor that its trial named, and its gradients;
+    `steps`: what trainings of `short` epochs reached, by step size.
     """
 
     state: str
@@ -46,6 +50,9 @@ class Recipe:
     open: list[str]
     curves: dict[str, list[float]] = field(default_factory=dict)
     folder: Path | None = None
+    seen: list[str] = field(default_factory=list)
+    steps: dict[float, Reached] = field(default_factory=dict)
+    short: int = 0
     make: Callable[[], None] | None = None
 
     def apply(self) -> None:
@@ -56,6 +63,18 @@ class Recipe:
             raise Mistake("this recipe is a command; give its lines to fdi.run")
         self.make()
 
+    def draw(self) -> Any:
+        """A matplotlib figure: `curves` before and after, and accuracy by step size. Raises
+        fdi.Mistake for one of fdi's own, whose picture is in `folder`, and where nothing was found.
+        """
+        if not self.curves:
+            where = f"it is {self.folder / PICTURE}" if self.folder else "no recipe was found"
+            raise Mistake(f"there is no picture to draw: {where}")
+        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+
+        curves = {name: (range(1, len(of) + 1), of) for name, of in self.curves.items()}
+        return draw(curves, self.steps, self.short)
+
     def __str__(self) -> str:
         proof = []
         if self.before is not None and self.after is not None:
@@ -63,9 +82,10 @@ class Recipe:
             proof = [
                 f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after{worse}"
             ]
+        seen = [f"as it is: {line}" for line in self.seen]
         rest = [f"open: {line}" for line in self.open]
         recipe = [f"recipe: {line}" for line in self.lines]
-        return "\n".join([f"cause: {self.cause}", *recipe, *proof, *rest])
+        return "\n".join([*seen, f"cause: {self.cause}", *recipe, *proof, *rest])
 
 
 def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
@@ -104,7 +124,7 @@ def of_network(
     network: nn.Module | Sequence[Tensor],
     data: Batch | Iterable[Batch],
     *,
-    simulate: Callable[[Tensor], Tensor],
+    simulate: Trial,
     optimizer: Optimizer,
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
     epochs: int = 10,
@@ -117,10 +137,11 @@ def of_network(
 
     `data`: a batch (inputs, labels), or a loader of them, which is read once and kept; a fifth of
     it is held out to choose by, and another to prove it unless there is `test`. `simulate(inputs)`:
-    a whole trial from a fresh state; returns the score of each class, [B, classes]; `loss(scores,
-    labels)`. `optimizer`: over the weights; the step is changed in all of its groups alike, eps
-    where it has one. `dt`: duration of a step in seconds, for a network whose neurons
-    fdi.initialize knows; without it, initial weights are tried in other sizes. A training
+    a whole trial from a fresh state; returns the score of each class, [B, classes], or the scores
+    and a dict of spikes and currents by name, neurons last, which are described as they are in the
+    beginning; `loss(scores, labels)`. `optimizer`: over the weights; the step is changed in all of
+    its groups alike, eps where it has one. `dt`: duration of a step in seconds, for a network whose
+    neurons fdi.initialize knows; without it, initial weights are tried in other sizes. A training
     has `epochs` passes over the data; `trainings`: what the search for a step may cost.
 
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
@@ -178,18 +199,24 @@ class _Search:
         self,
         network: nn.Module | Sequence[Tensor],
         optimizer: Optimizer,
-        simulate: Callable[[Tensor], Tensor],
+        simulate: Trial,
         loss: Callable[[Tensor, Tensor], Tensor],
         epochs: int,
         dt: float | None,
     ) -> None:
-        self.network, self.optimizer, self.simulate = network, optimizer, simulate
+        self.network, self.optimizer, self.trial = network, optimizer, simulate
         self.loss, self.epochs, self.dt = loss, epochs, dt
         held = network.state_dict().values() if isinstance(network, nn.Module) else network
         self.tensors = [*held]
         self.begin = self._state()
         self.unit = 1.0
         self.kept: dict[Candidate, tuple[int, Any]] = {}
+        self.seen: list[str] = []
+
+    def simulate(self, inputs: Tensor) -> Tensor:
+        """The scores of a trial."""
+        found = self.trial(inputs)
+        return found if isinstance(found, Tensor) else found[0]
 
     def _state(self) -> Any:
         return [t.detach().clone() for t in self.tensors], deepcopy(self.optimizer.state_dict())
@@ -211,7 +238,8 @@ class _Search:
         stages = {EPS: lower, weights[0].kind: weights}
         plan = Plan("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
         self.unit = self._unit()
-        asking = Rule(plan).decide()
+        rule = Rule(plan)
+        asking = rule.decide()
         stage = next(asking)
         while True:
             share = stage.epochs / self.epochs
@@ -236,6 +264,9 @@ class _Search:
             after,
             finding.open,
             curves,
+            seen=self.seen,
+            steps=rule.steps,
+            short=plan.short,
             make=lambda: self._change(finding.candidate),
         )
 
@@ -344,15 +375,33 @@ class _Search:
         return right / total, classes
 
     def _margin(self) -> float:
-        """The largest gradient of a weight over the floor of the optimizer, the least of all."""
+        """The largest gradient of a weight over the floor of the optimizer, the least of all; what
+        the trial names, and the gradients, are `seen`.
+        """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
-        self.loss(self.simulate(inputs), labels).backward()
+        found = self.trial(inputs)
+        scores, named = (found, {}) if isinstance(found, Tensor) else found
+        self.loss(scores, labels).backward()
         largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
         self.optimizer.zero_grad()
         known = floor(self.optimizer)
         least = max(known.steady, known.noisy)
+        self.seen = [_described(name, part.detach(), len(labels)) for name, part in named.items()]
+        sizes = ", ".join(f"{g:.1e}" for g in largest)
+        self.seen += [f"largest gradients {sizes}; the optimizer follows those above {least:.0e}"]
         return min((g / least if least else math.inf for g in largest if g > 0), default=math.nan)
+
+
+def _described(name: str, values: Tensor, samples: int) -> str:
+    """Spikes (all of them 0 or 1) or a current [..., neurons] in words."""
+    if ((values == 0) | (values == 1)).all():
+        spikes = values.flatten(0, -2).sum(0)
+        silent = (spikes == 0).float().mean()
+        each = float(spikes.mean()) / samples
+        return f"{name}: {each:.2g} spikes a neuron and sample, {silent:.0%} of neurons silent"
+    spread, mean = torch.std_mean(values.double())
+    return f"{name}: mean {mean:.2g}, standard deviation {spread:.2g}"
 
 
 def _line(change: Change) -> str:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from export_reference import write_with_source
 from omegaconf import OmegaConf
 
 import fdi
@@ -25,6 +28,7 @@ from fdi.analysis.recipe import RECIPE
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import Source, composed, fitting
 from fdi.cli.tune import drawn
+from fdi.track.evidence import origin
 
 CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}
 """A step for each optimizer: the geometric mean of the best ones of networks that learn, in
@@ -55,7 +59,10 @@ def main(seed: int, networks: int, best: int, words: list[str]) -> None:
         print(pd.DataFrame([row]).to_string(index=False, header=len(rows) == 1), flush=True)
     table = pd.DataFrame(rows)
     table.insert(0, "seed", seed)
-    table.to_csv("recipe_zoo.csv", index=False)
+    of = origin(torch.device("cpu"), 1)
+    made = f"commit {of['commit'][:7]}, torch {of['torch']}, {of['processor']}, {date.today()}"
+    command = f"python scripts/study/recipe_zoo.py {seed} {networks} --best {best}"
+    write_with_source(table, Path("recipe_zoo.csv"), f"{command} {' '.join(words)}, {made}")
     for other in ("default", "constant", "best"):
         both = table.dropna(subset=[other])
         if len(both):
@@ -87,4 +94,4 @@ if __name__ == "__main__":
     parser.add_argument("networks", type=int)
     parser.add_argument("--best", type=int, default=0)
     parser.add_argument("words", nargs="*")
-    main(**vars(parser.parse_args()))
+    main(**vars(parser.parse_intermixed_args()))

@@ -17,7 +17,7 @@ from pages.depths import controls, how_deep
 from pages.findings import bounded, floors, followed, mended, predicting, stepping, swamped
 from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
-from pages.headline import at_their_best, drawn, foretold, headline, random_networks
+from pages.headline import at_their_best, drawn, foretold, headline, random_networks, recipes
 from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
@@ -73,6 +73,7 @@ TABLES = {
     "convolutions": convolutions,
     "how_deep": how_deep,
     "controls": controls,
+    "recipes": recipes,
     "floors": floors,
     "followed": followed,
     "bounded": bounded,

@@ -64,10 +64,32 @@ def test_a_hand_written_loop_needs_only_its_weights_and_gets_a_larger_step():
     assert found.before < 0.6 < 0.85 < found.after
     assert all(torch.equal(a, b) for a, b in zip(before, weights)), "all is as it was"
     assert (adam.param_groups[0]["lr"], len(adam.state)) == (1e-4, 0)
+    left, right = found.draw().axes
+    assert list(left.lines[1].get_ydata()) == [100 * value for value in found.curves["after"]]
+    assert set(right.lines[0].get_xdata()) == {*found.steps} > {1e-4}
     found.apply()
     assert f"lr={adam.param_groups[0]['lr']:g}" in found.lines[0]
     again = fdi.recipe(weights, data(), simulate=run, optimizer=adam, epochs=20)
     assert again.state in ("found", "learns")
+
+
+def test_what_a_trial_names_is_described_as_it_is_in_the_beginning():
+    inputs, labels = data(90)
+    w = nn.Parameter(torch.zeros(INPUTS, CLASSES))
+    spikes = torch.zeros(STEPS, len(labels), 4)
+    spikes[:3, :, 0] = 1  # one of four neurons fires three times a sample
+
+    def run(given: torch.Tensor):
+        named = {"h1": spikes[:, : given.shape[1]], "i1": torch.tensor([[0.5], [1.5]])}
+        return given.mean(0) @ w, named
+
+    found = fdi.recipe([w], (inputs, labels), simulate=run, optimizer=torch.optim.SGD([w], lr=1.0))
+    assert found.seen[:2] == [
+        "h1: 0.75 spikes a neuron and sample, 75% of neurons silent",
+        "i1: mean 1, standard deviation 0.71",
+    ]
+    assert found.seen[2].startswith("largest gradients ")
+    assert str(found).startswith("as it is: h1: ")
 
 
 def test_the_step_of_all_groups_changes_alike_and_eps_where_its_floor_is_near():
@@ -98,6 +120,7 @@ def test_a_loss_of_another_size_leads_to_the_same_recipe(hidden, capsys):
             return unit * nn.functional.cross_entropy(scores, labels)
 
         found = fdi.recipe(weights, data(), simulate=run, optimizer=adam, loss=loss, epochs=10)
+        found.seen.clear()  # gradients have the size of the loss
         return str(found), capsys.readouterr().out
 
     assert found(2.0**-10) == found(1.0)

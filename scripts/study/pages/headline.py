@@ -9,7 +9,7 @@ from fdi.analysis.best import NETWORK, each_at_its_best, readable
 from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import verdict
+from fdi.analysis.statistics import PERCENT, paired, verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from pages.tables import markdown, unmeasured
@@ -113,3 +113,46 @@ def foretold(measured: Results) -> str:
             }
         )
     return markdown(pd.DataFrame(rows))
+
+
+BESIDE = {
+    "default": "the default step",
+    "constant": "one step for each optimizer",
+    "best": "the best of `experiment=best`",
+}
+"""Column of recipe_zoo.csv -> what a recipe stands beside."""
+
+
+def recipes(measured: Results) -> str:
+    """What a recipe is worth on random networks that nobody chose: paired differences over them."""
+    table = measured.csv("recipe_zoo")
+    if table.empty:
+        return unmeasured("python scripts/study/recipe_zoo.py")
+    rows = []
+    for column, title in BESIDE.items():
+        both = table.dropna(subset=[column])
+        if both.empty:
+            continue
+        found = paired(PERCENT * both["recipe"], PERCENT * both[column])
+        rows.append(
+            {
+                "beside": title,
+                "networks": found.n,
+                "mean accuracy (%)": f"{PERCENT * both[column].mean():.1f}",
+                "after the recipe (%)": f"{PERCENT * both['recipe'].mean():.1f}",
+                "difference": f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), "
+                f"{verdict(found.mean, found.p)} (p = {found.p:.2g})",
+            }
+        )
+    cost, states = table["cost"], table["state"].value_counts()
+    learn, found, guess, none = (
+        states.get(state, 0) for state in ("learns", "found", "past guessing", "not found")
+    )
+    notes = (
+        f"* A recipe cost {cost.mean():.1f} whole trainings ({cost.min():.1f} to {cost.max():.1f}, "
+        f"median {cost.median():.1f}), and two for its proof.\n"
+        f"* Of {len(table)} networks {learn} learn as they are, and {found} with a change, or two "
+        f"together; in {guess} nothing that was tried gets far beyond guessing, in {none} beyond "
+        "it at all.\n"
+    )
+    return f"{markdown(pd.DataFrame(rows))}\n{notes}\nrecipe_zoo.csv: {table['source'].iloc[0]}\n"
