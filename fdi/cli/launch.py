@@ -32,9 +32,6 @@ from fdi.config.settings import prepare
 from fdi.track.process import end_with
 
 
-BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-
-
 class Gpus(NamedTuple):
     """What a sweep shares: its process, how many cards, processes on each, and what
     CUDA_VISIBLE_DEVICES was where the command was given.
@@ -142,7 +139,7 @@ def launch(
     node = config.hydra.launcher
     with read_write(config), open_dict(config):
         gpus = share({cell.values["device"] for cell in cells}, node)
-    if node._target_ == BASIC:
+    if node._target_.endswith(".BasicLauncher"):
         ready()
         for cell in cells:
             task(cell.config, cell.overrides, sweep=True)

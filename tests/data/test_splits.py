@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fdi.data.dataset import Dataset, Split, divide, dropout, stratified, stream, train_valid
-from fdi.data.inputs import Chosen, Constant, DataError, Events, binned
+from fdi.data.inputs import Chosen, Constant, DataError, Events, Input, binned
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -103,15 +103,15 @@ def test_labels_are_checked():
 def _events(counts: bool) -> Events:
     """Those of 1,200 samples of 6 units in 5 steps."""
     rng = np.random.default_rng(0)
-    where = [rng.integers(n, size=9000) for n in (1200, 5, 6)]
-    return binned(*where, (1200, 5), (6,), "counts" if counts else "binary")
+    samples, steps, units = (rng.integers(n, size=9000) for n in (1200, 5, 6))
+    return binned(samples, steps, units, (1200, 5), (6,), "counts" if counts else "binary")
 
 
 @pytest.mark.parametrize("kind", ["events", "counted", "chosen", "images"])
 @pytest.mark.parametrize("size", [7, 250, 2000])
 def test_batches_are_those_taken_one_by_one(kind, size):
-    inputs = _events(kind == "counted")
-    if kind == "chosen":
+    inputs: Input = _events(kind == "counted")
+    if kind == "chosen" and isinstance(inputs, Events):
         inputs = Chosen(inputs, np.arange(1200)[::-1])
     if kind == "images":
         inputs = Constant(np.random.default_rng(1).random((1200, 2, 3)), 5)
