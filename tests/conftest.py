@@ -25,6 +25,16 @@ def nothing_known(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ[cache.CACHE_VARIABLE] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def memory_is_enough() -> Iterator[None]:
+    """What this process writes need not outlast a power cut, and a call takes milliseconds; those
+    that are cut off are processes of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """Commands change what Ctrl-C and SIGTERM do; after a test they do what they did."""

@@ -236,8 +236,8 @@ def parsed(word: str) -> Override:
 
 
 def forget() -> None:
-    """Read the files of the configuration again where they are asked for next: in a notebook they
-    change between two calls.
+    """Read the files of the configuration again where they are asked for next: in a notebook
+    one's own change between two calls.
     """
     for known in (_has, _pickled, _composed, _names):
         known.cache_clear()

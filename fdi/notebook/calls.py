@@ -282,10 +282,11 @@ def _arguments(
     overrides: Sequence[str], results: Folder | None, config_dir: Folder | None, multirun: bool
 ) -> Namespace:
     """As Hydra parses them from a command line."""
-    forget()
     for override in overrides:
         if not isinstance(override, str):
             raise Mistake(f"{override!r} must be a word such as 'dataset=randman'")
+    if config_dir is not None or any("searchpath" in override for override in overrides):
+        forget()  # files of one's own may have changed; those of fdi did not
     place = [] if results is None else [f"paths.results={text(results)}"]
     return Namespace(
         overrides=[*overrides, *place],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import shlex
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from fdi.analysis.metrics import curves
 from fdi.analysis.results import own
 from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
+from fdi.cli.run import parse
 from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -134,14 +134,7 @@ def test_no_reference_is_empty(tmp_path):
 
 
 def directories(*words):
-    arguments = Namespace(
-        overrides=[w for w in words if w != "-m"],
-        multirun="-m" in words,
-        cfg=None,
-        config_name=None,
-        config_dir=None,
-    )
-    return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(arguments)}
+    return {"/".join(cell.directory.parts[-4:]) for cell in compose_cells(parse(words))}
 
 
 @pytest.mark.slow

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-from argparse import Namespace
-from functools import cache
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_module
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from fdi.cli.cells import compose_cells
+from fdi.cli.cells import Cell, compose_cells
+from fdi.cli.compose import Source
+from fdi.cli.compose import composed as compose
+from fdi.cli.run import parse
 from fdi.config.settings import prepare
 
 CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
@@ -27,28 +26,23 @@ def composed(*overrides: str) -> DictConfig:
         overrides = (*overrides, "dataset.file=toy_TRAIN.ts")
     if "init=from_run" in overrides:
         overrides = (*overrides, "init.run=nowhere")
-    config: DictConfig = pickle.loads(_pickled(overrides))
+    config = compose(Source(), overrides)
     HydraConfig.instance().set_config(config)
     return config
-
-
-@cache
-def _pickled(overrides: tuple[str, ...]) -> bytes:
-    with initialize_config_module("fdi.conf", version_base="1.3"):
-        config = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return pickle.dumps(config)
 
 
 def prepared(*overrides: str) -> DictConfig:
     return prepare(composed(*overrides))
 
 
-def refusal(*overrides: str, multirun: bool = False) -> str:
-    arguments = Namespace(
-        overrides=list(overrides), multirun=multirun, cfg=None, config_name=None, config_dir=None
-    )
+def cells(*words: str) -> list[Cell]:
+    """Those of a command line."""
+    return compose_cells(parse(words))
+
+
+def refusal(*words: str) -> str:
     with pytest.raises(ValueError, match=r".") as caught:
-        compose_cells(arguments)
+        cells(*words)
     return str(caught.value)
 
 

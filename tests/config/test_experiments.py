@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
 from collections import defaultdict
 
 import pytest
-from composing import CONF, composed, options
+from composing import CONF, cells, composed, options
 
-from fdi.cli.cells import compose_cells
 from fdi.config.identity import contents
 
 SMALL = ("floor", "which_step", "zoo")  # the others have hundreds of cells to compose
@@ -29,19 +27,17 @@ SMALL = ("floor", "which_step", "zoo")  # the others have hundreds of cells to c
 def test_experiments_have_the_cells_they_say_and_a_baseline(experiment, budget):
     head = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     overrides = [f"experiment={experiment}", f"budget={budget}", "seed=0"]
-    cells = compose_cells(
-        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
-    )
+    found = cells("-m", *overrides)
     given = re.fullmatch(r"range\((\d+)\)", composed(*overrides).hydra.sweeper.params.seed)
     assert given is not None
     seeds = int(given[1])
-    assert re.search(rf"^# {budget}: +{len(cells) * seeds} cells, ", head, re.MULTILINE), (
-        len(cells) * seeds
+    assert re.search(rf"^# {budget}: +{len(found) * seeds} cells, ", head, re.MULTILINE), (
+        len(found) * seeds
     )
     assert f"fdi-run -m experiment={experiment} " in head
-    assert {"kaiming", "gain"} & {cell.config.name.init for cell in cells}
-    assert all(cell.config.name.experiment == experiment for cell in cells)
-    assert_fair(experiment, cells)
+    assert {"kaiming", "gain"} & {cell.config.name.init for cell in found}
+    assert all(cell.config.name.experiment == experiment for cell in found)
+    assert_fair(experiment, found)
 
 
 def assert_fair(experiment, cells):
@@ -65,12 +61,10 @@ def assert_fair(experiment, cells):
 @pytest.mark.parametrize("budget", ["laptop", "paper"])
 def test_a_comparison_that_is_not_fair_is_seen(budget):
     overrides = ["experiment=shallow", f"budget={budget}", "seed=0", "init=kaiming,fluct"]
-    cells = compose_cells(
-        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
-    )
-    cells[0].values["trainer"]["epochs"] += 1
+    found = cells("-m", *overrides)
+    found[0].values["trainer"]["epochs"] += 1
     with pytest.raises(AssertionError):
-        assert_fair("shallow", cells)
+        assert_fair("shallow", found)
 
 
 def test_keys_that_vary_together_are_replaced_by_the_command_line():
@@ -81,10 +75,8 @@ def test_keys_that_vary_together_are_replaced_by_the_command_line():
         "init=kaiming",
         "dataset=poisson",
     ]
-    cells = compose_cells(
-        Namespace(overrides=overrides, multirun=True, cfg=None, config_name=None, config_dir=None)
-    )
-    assert [(cell.config.name.dataset, cell.config.name.model) for cell in cells] == [
+    found = cells("-m", *overrides)
+    assert [(cell.config.name.dataset, cell.config.name.model) for cell in found] == [
         ("poisson", "dense"),
         ("poisson", "conv_recurrent_deep"),
         ("poisson", "conv_deep"),

@@ -194,10 +194,10 @@ def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
 
 
 def test_neutral_keys_of_today_have_their_neutral_value():
-    neutral = prepared("dataset=arrays").identity.neutral
-    assert "trainer.frozen" in neutral
-    for key, value in neutral.items():
-        assert OmegaConf.select(prepared("dataset=arrays"), key) == value, key
+    config = prepared("dataset=arrays")
+    assert "trainer.frozen" in config.identity.neutral
+    for key, value in config.identity.neutral.items():
+        assert OmegaConf.select(config, key) == value, key
     before = prepared("model=conv")
     assert run_id(before) != run_id(prepared("model=conv", "model.norm=tdbn"))
     neutral = prepared("model=conv", "model.norm=tdbn", "+identity.neutral={model.norm:tdbn}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from argparse import Namespace
 from dataclasses import fields
 from itertools import product
 from typing import Any
 
 import pytest
-from composing import CONF, options, prepared
+from composing import CONF, cells, options, prepared
 from omegaconf import OmegaConf
 
-from fdi.cli.cells import compose_cells
 from fdi.cli.compose import forget
-from fdi.cli.run import parse
 from fdi.config.settings import DERIVED, FINDINGS, Figure
 from fdi.track.record import place as run_directory
 
@@ -164,17 +161,11 @@ def test_an_experiment_that_chooses_the_dataset_gets_its_preset(tmp_path):
 
 
 def test_a_sweep_gives_what_each_cell_gives_alone():
-    words = {
-        "init": ("fluct", "kaiming"),
-        "dataset": ("randman", "shd"),
-        "neuron": ("lif", "alif"),
-    }
-    sweep = [f"{key}={','.join(values)}" for key, values in words.items()]
-    cells = compose_cells(parse(["-m", *sweep]))
-    assert len(cells) == 8
-    for cell in cells:
+    found = cells("-m", "init=fluct,kaiming", "dataset=randman,shd", "neuron=alif")
+    assert len(found) == 4
+    for cell in found:
         forget()
-        assert cell.values == compose_cells(parse(cell.overrides))[0].values
+        assert cell.values == cells(*cell.overrides)[0].values
 
 
 @pytest.mark.parametrize(
@@ -201,14 +192,7 @@ def test_a_configuration_of_ones_own_is_started_from_as_in_plain_hydra(tmp_path)
     (tmp_path / "short.yaml").write_text(
         "defaults: [config, _self_, {override dataset: digits}]\ntrainer: {epochs: 3}\n"
     )
-    arguments = Namespace(
-        overrides=["seed=5"],
-        multirun=False,
-        cfg=None,
-        config_name="short",
-        config_dir=str(tmp_path),
-    )
-    (cell,) = compose_cells(arguments)
+    (cell,) = cells("--config-dir", str(tmp_path), "--config-name", "short", "seed=5")
     assert cell.values["trainer"]["epochs"] == 3
     assert cell.values["name"]["dataset"] == "digits"
     same = prepared("dataset=digits", "trainer.epochs=3", "seed=5")

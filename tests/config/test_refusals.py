@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from argparse import Namespace
 from enum import Enum
 from typing import Literal
 
 import pytest
-from composing import refusal
+from composing import cells, refusal
 
-from fdi.cli.cells import compose_cells
 from fdi.config.parts import alternatives
 from fdi.train.optimizers import TORCH_ARGUMENTS
 
@@ -154,7 +152,7 @@ def test_a_mode_that_wandb_lacks_is_refused_before_the_run():
 
 
 def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
-    assert refusal("init=kaiming,fluct", "seed=0,x", multirun=True) == "seed = x must be an integer"
+    assert refusal("-m", "init=kaiming,fluct", "seed=0,x") == "seed = x must be an integer"
 
 
 @pytest.mark.parametrize(
@@ -166,26 +164,20 @@ def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
     ],
 )
 def test_a_sweep_that_cannot_work_is_one_line(overrides, line):
-    assert refusal(*overrides, multirun=True).startswith(line)
+    assert refusal("-m", *overrides).startswith(line)
 
 
 @pytest.fixture
 def own(tmp_path):
-    """Writes model/mine.yaml into a folder and composes model=mine from it."""
+    """Writes model/mine.yaml into a folder and gives the words that compose it."""
 
-    def compose_own(text: str, folder: str = "conf") -> Namespace:
+    def words(text: str, folder: str = "conf") -> tuple[str, ...]:
         file = tmp_path / folder / "model" / "mine.yaml"
         file.parent.mkdir(parents=True)
         file.write_text(text)
-        return Namespace(
-            overrides=["model=mine"],
-            multirun=False,
-            cfg=None,
-            config_name=None,
-            config_dir=str(tmp_path / folder),
-        )
+        return "--config-dir", str(tmp_path / folder), "model=mine"
 
-    return compose_own
+    return words
 
 
 @pytest.mark.parametrize(
@@ -208,12 +200,12 @@ def own(tmp_path):
 )
 def test_broken_files_of_ones_own_are_one_line(own, text, line):
     with pytest.raises(ValueError, match=rf"^(?:{line})$"):
-        compose_cells(own(text))
+        cells(*own(text))
 
 
 def test_a_folder_of_any_name_has_ones_own_options(own):
     folder = "we ird,a=b'c[d]{e}$f(g)\\h \"i"
-    assert compose_cells(own("defaults: [dense]\nhidden: 3\n", folder))[0].config.model.hidden == 3
+    assert cells(*own("defaults: [dense]\nhidden: 3\n", folder))[0].config.model.hidden == 3
 
 
 def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_what_it_says(
@@ -231,10 +223,10 @@ def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_what_it
             (tmp_path / "my_module.py").write_text(text)
         sys.modules.pop("my_module", None)
         with pytest.raises(ValueError, match=line):
-            compose_cells(given)
+            cells(*given)
     (tmp_path / "my_module.py").write_text("def net(**settings): ...")
     del sys.modules["my_module"]
-    config = compose_cells(given)[0].config
+    config = cells(*given)[0].config
     assert config.model == {"_target_": "my_module.net", "anything": ["a", 1]}
     assert config.paths.modules == [str(tmp_path / "conf"), str(tmp_path)]
 

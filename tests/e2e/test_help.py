@@ -12,13 +12,12 @@ from omegaconf import OmegaConf
 
 
 def test_help_is_fast_and_names_the_groups(tmp_path):
-    seconds = []
-    for _ in range(3):
-        before = os.times()
+    for _ in range(3):  # at least once
+        before = os.times().children_user
         output = process("--help", cwd=tmp_path).communicate()[0]
-        used = os.times()
-        seconds.append(used.children_user - before.children_user)
-    assert min(seconds) < 1
+        if (seconds := os.times().children_user - before) < 1:
+            break
+    assert seconds < 1
     assert all(
         word in output
         for word in (

@@ -13,6 +13,7 @@ import commands
 import numpy as np
 import pytest
 
+import fdi.cli.data
 from fdi.data import from_torch
 from fdi.data.inputs import DataError
 from fdi.track.record import look
@@ -57,11 +58,13 @@ SMALL = ["dataset=stripes", "dataset.samples=40", "dataset.steps=30", "trainer.e
         ),
     ],
 )
-def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path, chosen, name):
+def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(
+    fdi_run, tmp_path, chosen, name
+):
     folder = ["--config-dir", str(OWN / "conf")]
-    found = call("run", *folder, *SMALL, *chosen, cwd=tmp_path)
-    assert found.returncode == 0, found.stderr
-    told = " ".join(found.stdout.split())
+    found = fdi_run(*folder, *SMALL, *chosen)
+    assert found.code == 0, found.err
+    told = " ".join(found.out.split())
     assert f"{name} is computed by the reference engine, which is slower than engine=cpu" in told
     assert "about 9 times" in told
     (run,) = tmp_path.glob("results/runs/*/*/*/*")
@@ -70,10 +73,9 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
     assert "own_parts.laplace" in str(record.config)
     assert record.evidence is not None
     assert {"dataset", "surrogate"} <= record.evidence["code"].keys()
-    refused = call("run", *folder, *SMALL, *chosen, "engine=cpu", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert len(refused.stderr.splitlines()) == 1
-    assert re.search("engine=cpu does not compute .* use engine=reference", refused.stderr)
+    refused = fdi_run(*folder, *SMALL, *chosen, "engine=cpu")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert re.search("engine=cpu does not compute .* use engine=reference", refused.err)
 
 
 @pytest.mark.parametrize(
@@ -84,11 +86,10 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(tmp_path,
         (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
     ],
 )
-def test_what_is_wrong_with_ones_choice_is_one_line(tmp_path, words, line):
-    found = call("run", "--config-dir", str(OWN / "conf"), *SMALL, *words, cwd=tmp_path)
-    assert found.returncode == 2
-    assert len(found.stderr.splitlines()) == 1
-    assert line in found.stderr
+def test_what_is_wrong_with_ones_choice_is_one_line(fdi_run, words, line):
+    found = fdi_run("--config-dir", str(OWN / "conf"), *SMALL, *words)
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert line in found.err
 
 
 NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
@@ -126,11 +127,11 @@ def snapshot_needs_to_be_told_where_the_code_is(folder: Path, run: Path):
     assert list(folder.glob("snapshot*.png"))
 
 
-def test_show_draws_it(tmp_path: Path):
+def test_show_draws_it(fdi_run, tmp_path: Path):
     folder = ["--config-dir", str(OWN / "conf"), "--out", "own.png"]
-    found = call("data", "show", "stripes", *folder, "samples=40", cwd=tmp_path)
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.startswith("stripes: 72 / 8 / 20 samples, 2 classes, input 1 x 8 x 8, ")
+    found = fdi_run("show", "stripes", *folder, "samples=40", main=fdi.cli.data.main)
+    assert found.code == 0, found.err
+    assert found.out.startswith("stripes: 72 / 8 / 20 samples, 2 classes, input 1 x 8 x 8, ")
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
 
 

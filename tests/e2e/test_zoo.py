@@ -63,6 +63,18 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert shown
     assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
+    measured(table, tmp_path)
+
+
+def measured(table: pd.DataFrame, home: Path) -> None:
+    """Measurements get the table, and none of the runs of networks that nobody chose."""
+    export = runpy.run_path(str(SCRIPT))["export"]
+    assert export(home / "results", home / "reference") == (table["state"] == "done").sum()
+    assert [path.name for path in (home / "reference").iterdir()] == ["zoo.csv"]
+    again = members(Results(pd.DataFrame(), None, None, home / "reference"))
+    assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
+    assert again["learns"].tolist() == table["learns"].tolist()
+    assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 
 
 @pytest.mark.slow
@@ -92,20 +104,6 @@ def test_of_two_in_one_folder_one_waits_and_both_choose_by_validation(fdi_run, t
         ]
         assert row["validated"] == max(reached)
     assert best["accuracy"].min() < 0.5
-
-
-def test_measurements_get_the_table_and_none_of_the_runs_of_networks_that_nobody_chose(
-    fdi_run, tmp_path
-):
-    assert fdi_run(*WORDS, *SMALL).code == 0
-    table, folder = members(own(tmp_path / "results")), tmp_path / "reference"
-    export = runpy.run_path(str(SCRIPT))["export"]
-    assert export(tmp_path / "results", folder) == (table["state"] == "done").sum()
-    assert [path.name for path in folder.iterdir()] == ["zoo.csv"]
-    again = members(Results(pd.DataFrame(), None, None, folder))
-    assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
-    assert again["learns"].tolist() == table["learns"].tolist()
-    assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
 
 
 def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_drawn():

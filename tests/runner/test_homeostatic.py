@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
     "options",
     [
         {},
-        {"model": "recurrent", "trainer.lr_relative": True},
+        pytest.param({"model": "recurrent", "trainer.lr_relative": True}, marks=pytest.mark.slow),
         pytest.param(
             {"model": "dale", "init.base": "fluct", "init.options": {"sigma_u": 0.2}},
             marks=pytest.mark.slow,

@@ -91,28 +91,31 @@ def test_a_study_chooses_among_the_measurements_that_come_with_fdi_only():
 def installed(tmp_path, monkeypatch):
     """Writes a package with an entry point, which is installed beside those that are."""
     monkeypatch.syspath_prepend(tmp_path)
+    names = {"their_study"}
 
-    def install(code="", published=""):
-        package, about = tmp_path / "their_study", tmp_path / "their_study-1.dist-info"
+    def install(code="", published="", name="their_study"):
+        package, about = tmp_path / name, tmp_path / f"{name}-1.dist-info"
         for folder in (package, about):
             folder.mkdir(exist_ok=True)
         (package / "__init__.py").write_text(code)
         (package / "published.yaml").write_text(published)
-        (about / "METADATA").write_text("Name: their_study\nVersion: 1\n")
-        lines = ["[fdi.studies]", "theirs = their_study", "gone = not_there_at_all"]
+        (about / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        lines = ["[fdi.studies]", f"{name} = {name}", "gone = not_there_at_all"]
         (about / "entry_points.txt").write_text("\n".join(lines))
-        sys.modules.pop("their_study", None)
+        names.add(name)
+        forget()
+        return package
+
+    def forget():
+        for name in [module for module in sys.modules if module.partition(".")[0] in names]:
+            del sys.modules[name]
         importlib.invalidate_caches()
-        tell.cache_clear()
-        studies.studies.cache_clear()
-        studies.quotes.cache_clear()
+        for known in (tell, studies.studies, studies.quotes):
+            known.cache_clear()
 
     yield install
     monkeypatch.undo()
-    for name in ("their_study", "their_study.ours", "their_study.depth"):
-        sys.modules.pop(name, None)
-    studies.studies.cache_clear()
-    studies.quotes.cache_clear()
+    forget()
 
 
 ENTRY = "{dataset: d, model: m, depth: 1, init: fluct, accuracy: 0.5, source: T, where: a lab}"
@@ -143,46 +146,50 @@ def draw(page, axes):
     if page["page"].iloc[0] == "p":
         raise KeyError("p")
 """
-NO_FIGURE = {
-    "1 / 0": "division by zero",
-    "ABOUT = 1": "lacks NEEDS",
-    FIGURE + "PLACE = 'z'": "PLACE = z must be a number",
-    FIGURE + "def data(results):\n    return 3": "no attribute 'items'",
-    FIGURE: "the figure ours_p is left out: KeyError: 'p' (",
-}
+BROKEN = [  # what a study says, its module NAME_figure, what is told of it
+    ("import not_there", "", "the study NAME is left out: ModuleNotFoundError: No module"),
+    ("def (", "", "the study NAME is left out: SyntaxError"),
+    ("raise SystemExit", "", "the study NAME is left out: SystemExit"),
+    ("def reference(folder): raise KeyError", "", "the reference of NAME is left out"),
+    ("PLAIN = 3", "", "PLAIN of NAME is left out"),
+    ("FIGURES = 3", "", "FIGURES of NAME is left out"),
+    ("FIGURES = ('nope',)", "", "the figure NAME.nope is left out"),
+    ("FIGURES = ('depth',)", "", "the figure NAME.depth is left out: there is a figure depth alr"),
+    ("def sections(mine, measured): 1 / 0", "", "a section of NAME is left out: ZeroDivision"),
+    ("def sections(mine, measured):\n yield 'T', ''\n 1 / 0", "", "a section of NAME is left out"),
+    ("FIGURES = ('NAME_figure',)", "1 / 0", "the figure NAME.NAME_figure is left out: ZeroDiv"),
+    ("FIGURES = ('NAME_figure',)", "ABOUT = 1", "lacks NEEDS"),
+    ("FIGURES = ('NAME_figure',)", FIGURE + "PLACE = 'z'", "PLACE = z must be a number"),
+    (
+        "FIGURES = ('NAME_figure',)",
+        FIGURE + "def data(results):\n    return 3",
+        "the figure NAME_figure is left out: AttributeError: 'int' object has no attribute 'items'",
+    ),
+    ("FIGURES = ('NAME_figure',)", FIGURE, "the figure NAME_figure_p is left out: KeyError: 'p' ("),
+]
 
 
-@pytest.mark.parametrize(
-    ("code", "line"),
-    [
-        ("import not_there", "the study their_study is left out: ModuleNotFoundError: No module"),
-        ("def (", "the study their_study is left out: SyntaxError"),
-        ("raise SystemExit", "the study their_study is left out: SystemExit"),
-        ("def reference(folder): raise KeyError", "the reference of their_study is left out"),
-        ("PLAIN = 3", "PLAIN of their_study is left out"),
-        ("FIGURES = 3", "FIGURES of their_study is left out"),
-        ("FIGURES = ('nope',)", "the figure their_study.nope is left out"),
-        ("FIGURES = ('depth',)", "there is a figure depth already; rename it"),
-        ("def sections(mine, measured): 1 / 0", "a section of their_study is left out"),
-        ("def sections(mine, measured):\n yield 'T', ''\n 1 / 0", "is left out: ZeroDivision"),
-        *(("FIGURES = ('ours',)", line) for line in NO_FIGURE.values()),
-    ],
-)
-def test_a_study_that_fails_is_one_line_and_the_report_has_the_rest(
-    installed, monkeypatch, tmp_path, caplog, code, line
+def test_each_study_that_fails_is_one_line_and_the_report_has_the_rest(
+    installed, monkeypatch, tmp_path, caplog
 ):
     write_run(tmp_path, "fluct", 0, curve=[0.1, 0.3])
-    installed(code, f"sources: {{T: theirs}}\nvalues: [{ENTRY}]\n")
-    figure = next((text for text, said in NO_FIGURE.items() if said == line), FIGURE)
-    for name in ("ours", "depth"):
-        (tmp_path / "their_study" / f"{name}.py").write_text(figure)
+    lines = []
+    for i, (code, figure, line) in enumerate(BROKEN):
+        name = f"broken{i:02}"
+        entry = ENTRY.replace("source: T", f"source: {name}")
+        package = installed(
+            code.replace("NAME", name), f"sources: {{{name}: theirs}}\nvalues: [{entry}]\n", name
+        )
+        (package / "depth.py").write_text(FIGURE)
+        (package / f"{name}_figure.py").write_text(figure)
+        lines.append(line.replace("NAME", name))
     monkeypatch.setattr(catalogue, "FIGURES", catalogue._figures())
     assert report.main(["--results", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
     assert "Learning curves" in page
-    (said,) = caplog.messages
-    assert line in said
-    assert ("ours q" in page) is (figure == FIGURE and "ours" in code)
+    assert "broken14_figure q" in page
+    assert [sum(line in said for said in caplog.messages) for line in lines] == [1] * len(lines)
+    assert len(caplog.messages) == len(lines)
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,11 @@ def test_a_gradient_above_the_floor_moves_its_weights_however_small(followed, en
     assert min(row["grad_task_max"] for row in rows[:-1]) == pytest.approx(size, rel=0.5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("size", [1e-25, 1e-30])
-@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("engine", "size", "layer"),
+    [*(("cpu", size, layer) for size in (1e-25, 1e-30) for layer in range(3)),
+     ("reference", 1e-30, 1)],
+)  # fmt: skip
 def test_a_gradient_that_is_dropped_in_one_layer_is_found(followed, engine, size, layer):
     def drop(network):
         network.projections[layer].weight.grad.zero_()

@@ -25,9 +25,9 @@ TINY = (
 
 @pytest.mark.parametrize("model", ["dense", "recurrent", "dale"])
 def test_frozen_populations_keep_their_weights_and_the_others_learn(model, tmp_path):
-    depth = [] if model == "dale" else ["model.hidden=[8,8]"]
+    more = ["engine=reference"] if model == "dale" else ["model.hidden=[8,8]"]
     name = "e1" if model == "dale" else "h2"
-    words = (*TINY, f"model={model}", *depth, f"trainer.frozen=[{name}]")
+    words = (*TINY, f"model={model}", *more, f"trainer.frozen=[{name}]")
     result = fdi.run(*words, results=tmp_path).result or {}
     moved = result["moved"]
     assert {link for link, way in moved.items() if not way} == {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from rich.console import Console
 
 from fdi.cli.cells import compose_cells
+from fdi.cli.run import parse
 from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Events, Frames
@@ -89,10 +89,7 @@ def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any],
             "threads=1",
             f"device={'cuda' if where == 'pretended' else where}",
         ]
-        arguments = Namespace(
-            overrides=given, multirun=False, cfg=None, config_name=None, config_dir=None
-        )
-        (cell,) = compose_cells(arguments)
+        (cell,) = compose_cells(parse(given))
         monkeypatch.setattr(build, "dataset", lambda config: data(kind))
         if where == "cpu":
             return run(cell.config, cell.directory, Terminal(Console())), cell.directory

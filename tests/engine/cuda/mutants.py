@@ -21,7 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -411,6 +411,7 @@ def warm() -> None:
         assert _wrong(right, (launch, "scan"), case) is None
 
 
+@cache
 def every() -> list[Mutant]:
     """Of all kernels."""
     found = [each for module in (scan, sparse) for each in mutants(Path(str(module.__file__)))]

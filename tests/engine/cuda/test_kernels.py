@@ -81,13 +81,22 @@ def gradients(network: Network) -> list[np.ndarray]:
     return [p.weight.grad.cpu().numpy().copy() for p in network.projections]
 
 
+FEW = (  # each input by a matrix and by maps, each layer, each surrogate
+    *product(("dense", "conv"), INPUTS, ("zero",), ("superspike",)),
+    *product(("dense",), ("frames",), ("subtract",), COMPUTES.surrogates),
+    *product(("recurrent", "dale"), ("frames",), ("zero",), ("superspike",)),
+    ("dale", "frames", "subtract", "superspike"),
+)
+ALL = (
+    *product(("dense", "recurrent", "dale", "conv"), INPUTS, ("zero",), ("superspike",)),
+    *product(("dense", "dale"), ("frames",), ("subtract",), COMPUTES.surrogates),
+)
+
+
 @needs.kernels
 @pytest.mark.parametrize(
     ("kind", "given", "reset", "surrogate"),
-    [
-        *product(["dense", "recurrent", "dale", "conv"], INPUTS, ["zero"], ["superspike"]),
-        *product(["dense", "dale"], ["frames"], ["subtract"], COMPUTES.surrogates),
-    ],
+    [pytest.param(*each, marks=[pytest.mark.slow] * (each not in FEW)) for each in ALL],
 )
 def test_a_kernel_computes_what_the_reference_computes(kind, given, reset, surrogate):
     net = network(kind, reset, surrogate)

@@ -113,6 +113,7 @@ def test_a_seed_means_the_same_weights_on_every_device(start):
             "optimizer=sgd",
             "optimizer.lr=1e-30",
             "probe=none",
+            "engine=reference",
         )
         drawn[where] = weights(directory)
     for name, weight in drawn["cpu"].items():
