@@ -44,7 +44,17 @@ ALLOWED = {
         "track",
         "train",
     },
-    "notebook": {"analysis", "cli", "config", "data", "init", "interop", "runner", "track"},
+    "notebook": {
+        "analysis",
+        "cli",
+        "config",
+        "data",
+        "figures",
+        "init",
+        "interop",
+        "runner",
+        "track",
+    },
     "study": {"analysis", "config", "figures", "runner", "track", "train"},
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
@@ -64,7 +74,6 @@ PARTS = {
     "fdi.config.metric",  # what runs are judged by
     "fdi.data.randman",
     "fdi.data.targets",  # what it is asked for
-    "fdi.data.tables",  # where large files are mapped from
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
     "fdi.runner.operations",  # what it costs

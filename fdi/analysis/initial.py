@@ -1,15 +1,15 @@
-"""The measured initial states, by what they depend on."""
+"""The measured initial states, by what they depend on, and as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, SHARED
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups
-from fdi.analysis.formats import shown
+from fdi.analysis.formats import number, shown
 from fdi.analysis.results import Results
 
 OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial state depends on
@@ -38,3 +38,28 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
         first = seeds.iloc[0]
         labels = {name: shown(first[name]) for name in columns if pd.notna(first[name])}
         yield labels, [layers.get(path, []) for path in seeds["path"]]
+
+
+CAPTION = (
+    "initial states, means over n seeds, of gradients medians: standard deviation of the membrane "
+    "potential without reset in units of the threshold, its target, firing rate, norm of the "
+    "gradient of the task (*: every element is below the optimizer's floor), and by which factor "
+    "the standard deviation differs from its target at most (2/3: in 2 of 3 seeds)"
+)
+NUMBERS = {"sigma_U": "measured_sigma_u", "target": "target_sigma_u", "rate (Hz)": "rate"}
+
+
+def readable(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The rows of `fdi.cli.summary.layers` as text; what a state lacks is empty."""
+    keys = dict.fromkeys(key for row in rows for key in [*row][: [*row].index("n")])
+    columns = {key: [str(row.get(key, "")) for row in rows] for key in (*keys, "n", "layer")}
+    for name, key in NUMBERS.items():
+        form = ".1f" if key == "rate" else ".2f"
+        columns[name] = [number(row[key], form) for row in rows]
+    columns["gradient"] = [
+        number(row["gradient"], ".2g") + "*" * row["below_floor"] for row in rows
+    ]
+    columns["verdict"] = [
+        row["verdict"] + f" ({row['agree']}/{row['n']})" * (row["agree"] < row["n"]) for row in rows
+    ]
+    return pd.DataFrame(columns, dtype=str)

@@ -1,6 +1,4 @@
-"""The summary and initial states as text: for terminals, and as LaTeX, Markdown and files for a
-paper.
-"""
+"""The summary as text: for terminals, and as LaTeX, Markdown and files for a paper."""
 
 from __future__ import annotations
 
@@ -201,11 +199,6 @@ def _no_formula(cell: Any) -> Any:
 
 
 FORMULA_SIGN = re.compile(r"'*([=@\t\r]|[+-](?!inf$|nan$|[0-9.]+(e[+-]?[0-9]+)?$))")
-STATES_CAPTION = (
-    "Initial states, means over n seeds (gradient: median of the norm of the afferent weights' "
-    "gradient): standard deviation of the membrane potential without reset in units of the "
-    "threshold, its target, and firing rate."
-)
 SPECIAL = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -218,32 +211,7 @@ SPECIAL = {
 MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
 NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
-STATE_FIELDS = (
-    "measured_sigma_u",
-    "target_sigma_u",
-    "rate",
-    "silent",
-    "gradient",
-    "below_floor",
-    "verdict",
-)
 NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
-
-
-def states_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """What fdi.cli.summary.layers says for files, as text."""
-    given = dict.fromkeys(key for row in records for key in row if key not in STATE_FIELDS)
-    order = [*(name for name in given if name not in ("n", "layer")), "n", "layer"]
-    columns = {
-        **{name: [str(row.get(name, "")) for row in records] for name in order},
-        "sigma_U": [number(row["measured_sigma_u"], ".2f", unknown="") for row in records],
-        "target": [number(row["target_sigma_u"], ".2f", unknown="") for row in records],
-        "rate (Hz)": [number(row["rate"], ".1f", unknown="") for row in records],
-        "gradient": [number(row["gradient"], ".2g", unknown="") for row in records],
-        "verdict": [row["verdict"] for row in records],
-    }
-    kept = {name: cells for name, cells in columns.items() if name in LABELS or any(cells)}
-    return pd.DataFrame(kept, dtype=str)
 
 
 def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:

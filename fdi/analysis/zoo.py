@@ -122,12 +122,10 @@ def _inits(members: pd.DataFrame) -> list[str]:
 
 
 def _whole(members: pd.DataFrame, of_init: pd.Series) -> dict[str, str]:
-    ranks = ranked(members)
     row = {}
     for setting, title in SETTINGS.items():
         of = members[of_init & (members["setting"] == setting)]
         row[title] = share(of["learns"])
-        row[f"rank, {title}"] = f"{ranks[of.index].mean():.2f}"
     first = members[of_init & (members["setting"] == "common")]
     return row | {"refused or failed": str((~first["state"].isin(TRAINED)).sum())}
 
@@ -156,17 +154,6 @@ def _shares(of: pd.DataFrame) -> str:
         return "-"
     counts = [of[of["setting"] == setting]["learns"] for setting in SETTINGS]
     return ", ".join(f"{learns.sum()}" for learns in counts)
-
-
-def ranked(members: pd.DataFrame) -> pd.Series:
-    """The rank of each row among the initial states of its network and setting, 1 the best by test
-    accuracy; what has none is behind all others, and equal ones share their ranks.
-    """
-    from scipy.stats import rankdata
-
-    worst_first = members["accuracy"].fillna(-1.0)
-    groups = worst_first.groupby([members["zoo"], members["network"], members["setting"]])
-    return groups.transform(lambda of: rankdata(-of))
 
 
 def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
@@ -242,8 +229,7 @@ def said(members: pd.DataFrame) -> list[str]:
     lines.append(
         "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
         "that is less, one run each; what is refused or fails does not learn, but weights of both "
-        "signs under Dale's law, which forbids them, count nowhere; rank: mean rank of the test "
-        "accuracy among the initial states; in parentheses 95 % intervals; p: sign test over "
-        "networks"
+        "signs under Dale's law, which forbids them, count nowhere; in parentheses 95 % intervals; "
+        "p: sign test over networks"
     )
     return lines

@@ -21,10 +21,9 @@ from rich.progress import track
 from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
 from fdi.cli.terminal import console
 from fdi.config.identity import LABELS
-from fdi.track.evidence import kept_apart
 from fdi.track.files import METRICS
 from fdi.track.process import holder
-from fdi.track.record import finished, look, place
+from fdi.track.record import finished, place
 
 Of = TypeVar("Of")
 
@@ -238,11 +237,3 @@ def abandoned(cell: Cell) -> bool:
     while holder(cell.directory) and time.monotonic() < end:
         time.sleep(0.1)
     return not (holder(cell.directory) or finished(cell.directory, cell.values["probe"]))
-
-
-def say_what_is_apart(cells: Sequence[Cell]) -> None:
-    """Say, before they run, which finished runs beside these cells will be in no row with them."""
-    folders = {cell.directory.parent: cell for cell in cells}
-    for folder, cell in folders.items():
-        for line in kept_apart(folder, map(look, sorted(folder.glob("seed=*"))), cell.config):
-            print(line, flush=True)

@@ -32,8 +32,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from fdi.config.parts import choose, shown
-from fdi.config.settings import settings, words
+from fdi.config.parts import choose, parameters, shown, wrong
+from fdi.config.settings import settings
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
 
@@ -282,9 +282,10 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
-        schema = cause.object_type
-        what = words(schema, str(cause.key)) if is_dataclass(schema) else str(cause).splitlines()[0]
-        return f"{cause.full_key} = {shown(cause.value)} must be {what}"
+        if is_dataclass(schema := cause.object_type):
+            kinds = parameters(schema)[str(cause.key)]
+            return wrong(cause.full_key, cause.value, kinds)
+        return f"{cause.full_key} = {shown(cause.value)} must be {str(cause).splitlines()[0]}"
     return " ".join((str(error) or str(cause)).split())
 
 

@@ -89,9 +89,7 @@ def _parser() -> Parser:
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
     )
-    text = (
-        "show, or delete, what fdi keeps to be faster: what it read of runs and data, and kernels"
-    )
+    text = "show, or delete, what fdi keeps to be faster: what it read of data, and kernels"
     kept = commands.add_parser("cache", help=text, description=text)
     kept.add_argument("--clean", action="store_true", help="delete it, however new it is")
     return parser

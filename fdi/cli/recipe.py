@@ -204,10 +204,7 @@ class Search(Trainings):
             if not all(finished(cell.directory, "before") for cell in cells):
                 whole = f"{len(cells)} whole trainings, counted apart"
                 self.announce(Stage("proof", [], len(cells) * self.plan.epochs), whole)
-            if (
-                run_sweep(self.arguments, cells, (*self.trained.values(),), self.names)
-                == INTERRUPTED
-            ):
+            if run_sweep(self.arguments, cells, self.names) == INTERRUPTED:
                 return INTERRUPTED
         self._write(finding, proof)
         self._say(finding, proof)

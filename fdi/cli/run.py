@@ -89,8 +89,6 @@ def _command() -> int:
 def _dispatch(arguments: Namespace) -> int:
     if arguments.shell_completion:
         return _complete_words()
-    if arguments.hydra_help or arguments.info:
-        return _ask_hydra()
     if arguments.cfg:
         return _show(arguments)
     from fdi.cli.cells import compose_cells, is_recipe, is_tuned
@@ -149,65 +147,34 @@ def _show(arguments: Namespace) -> int:
     return 0
 
 
-def _ask_hydra() -> int:
-    """Its own help, what it has loaded, how to complete words in a shell; returns the exit code."""
+def _complete_words() -> int:
+    """Complete options and keys in a shell, or print how to enable it; returns the exit code."""
     import hydra
+    from yaml import YAMLError
 
     from fdi.cli.compose import CONFIG_MODULE, CONFIG_NAME, VERSION
 
     # its argparse takes positional words in one piece only, so the overrides go to the end
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-"))
-    hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(lambda config: None)()
-    return 0
-
-
-def _complete_words() -> int:
-    from yaml import YAMLError
-
-    if values := _values():
-        print(*values)
-        return 0
     try:
-        return _ask_hydra()
+        hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(lambda _: None)()
     except YAMLError:
         raise ValueError(
             "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
         ) from None
-
-
-def _values() -> list[str]:
-    """The values that the key at the end of the line in the shell may have, if they are words:
-    Hydra completes options and keys only.
-    """
-    from fdi.cli.compose import source, values_of
-    from fdi.config.settings import choices
-
-    *words, last = os.environ.get("COMP_LINE", "").split() or [""]
-    key, equals, begun = last.partition("=")
-    try:
-        found = choices(key, {}) if equals else []
-        if equals and not found and "." in key:
-            arguments = parse(words[1:])
-            found = choices(key, values_of(source(arguments), arguments.overrides))
-    except ValueError:
-        return []
-    return [f"{key}={value}" for value in found if value.startswith(begun)]
+    return 0
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     """Run one cell, and show it; returns the exit code."""
-    from fdi.cli.cells import is_hydras, leave_nothing, say_what_is_apart
+    from fdi.cli.cells import is_hydras, leave_nothing
     from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
-    from fdi.track.record import refuse_other_schedule
 
     for word in filter(is_hydras, arguments.overrides):
         if not word.startswith("hydra.searchpath="):
             raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
     new = not cell.directory.exists()
-    if new:
-        say_what_is_apart([cell])
-    refuse_other_schedule(cell.directory, cell.values)
     try:
         code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:
@@ -279,21 +246,8 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
     )
     enable = "with install=bash (or zsh, fish): print how to enable it"
     add("-sc", "--shell-completion", help=enable)
-    add("--hydra-help", help="help on Hydra's own options")
-    flags.add_argument(
-        "-i",
-        "--info",
-        nargs="?",
-        const="all",
-        choices=INFO,
-        metavar="WHAT",
-        help="what Hydra has loaded: " + ", ".join(INFO),
-    )
     add("-h", "--help", "--version", help="this text; the version")
     return made
-
-
-INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 
 
 def parse(words: Sequence[str]) -> Namespace:

@@ -4,42 +4,37 @@ their seed only, and the failures.
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from itertools import groupby, zip_longest
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fdi.analysis.formats import number
 from fdi.cli.cells import Cell
 from fdi.cli.terminal import colour, console, print_note, print_table
 from fdi.config.identity import LABELS
-from fdi.init.verdict import CLOSE, NEAR, Row, is_lost, verdict
+from fdi.init.verdict import Row, is_lost, verdict
 from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-Measured = tuple[Mapping[str, str], Sequence[Sequence[Row]]]
-BESIDE = ("agree", "bounded")  # of a layer, for a terminal
+    from fdi.analysis.results import Results
 
 
-def layers(measured: Iterable[Measured]) -> list[Row]:
-    """A row for each state of `fdi.analysis.initial.measured` and each of its hidden layers: what
-    tells the state apart, and means over its `n` seeds, of gradients medians. `below_floor`: no
-    element of the gradient reaches the floor of the optimizer; `agree`: how many seeds have this
-    verdict; `bounded`: the gradient of the task was not measured alone.
+def layers(results: Results) -> list[Row]:
+    """A row for each initial state and each of its hidden layers: what tells the state apart, and
+    means over its `n` seeds, of gradients medians. `below_floor`: no element of the gradient
+    reaches the floor of the optimizer; `agree`: how many seeds have this verdict; `bounded`: the
+    gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
+    from fdi.analysis.initial import measured
 
     rows = []
-    for labels, seeds in measured:
+    for labels, seeds in measured(results):
         names = short_names([key for key in labels if key not in LABELS])
         said = {name: labels[name] for name in LABELS}
         said |= {name: labels[key] for key, name in names.items()}
@@ -69,64 +64,19 @@ def _layer(seeds: Sequence[Row]) -> Row:
     }
 
 
-LABEL = "initial state"
-LOST = "*"
-FORMS: dict[str, Callable[[Row], str]] = {
-    "layer": lambda row: row["layer"],
-    "sigma U": lambda row: format(row["measured_sigma_u"], ".2f"),
-    "target": lambda row: number(row["target_sigma_u"], ".2f"),
-    "Hz": lambda row: format(row["rate"], ".1f"),
-    "gradient": lambda row: number(row["gradient"], ".2g") + LOST * row["below_floor"],
-    "verdict": lambda row: (
-        row["verdict"] + f" ({row['agree']}/{row['n']})" * (row["agree"] < row["n"])
-    ),
-}
-
-
 def print_states(out: Console, rows: Sequence[Row]) -> None:
     """A table of `layers` for each data set and model; then what the columns mean."""
+    from fdi.analysis import initial
+
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["model"]].append(row)
     for (dataset, model), group in groups.items():
-        counts = sorted({row["n"] for row in group})
-        n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-        seeds = "seed" if counts == [1] else "seeds"
-        out.print(f"initial states: {dataset}, {model}, n = {n} {seeds}")
-        _print_group(out, group, several=len(counts) > 1)
-    parts = {
-        "means over n seeds, of gradients medians": any(row["n"] > 1 for row in rows),
-        "(3/5): 3 of 5 seeds have this verdict": any(row["agree"] < row["n"] for row in rows),
-        f"sigma U in units of the threshold; within {CLOSE} or {NEAR}: by which factor it differs "
-        f"from the target at most; gradient: norm of that of the task": True,
-        "with the bounds where it was not measured alone": any(row["bounded"] for row in rows),
-        f"{LOST} every element is below the optimizer's floor": any(
-            row["below_floor"] for row in rows
-        ),
-    }
-    print_note(out, "; ".join(part for part, holds in parts.items() if holds))
-
-
-def _print_group(out: Console, rows: Sequence[Row], several: bool) -> None:
-    """Rows of one data set and model; the label of a state may take several lines."""
-
-    def label(row: Row) -> str:
-        before = [key for key in row if key not in LABELS]
-        settings = [f"{key}={row[key]}" for key in before[: before.index("n")]]
-        return " ".join([row["init"], *settings, *([f"n={row['n']}"] if several else [])])
-
-    others = sum(max(len(t), *(len(form(row)) for row in rows)) + 2 for t, form in FORMS.items())
-    room = max(out.width - others, len(LABEL), *(len(row["init"]) for row in rows))
-    wrapped = partial(textwrap.wrap, width=room, break_long_words=False, break_on_hyphens=False)
-    lines = [
-        line
-        for text, state in groupby(rows, label)
-        for line in zip_longest(wrapped(text), state, fillvalue=None)
-    ]
-    columns = {LABEL: [text or "" for text, _ in lines]}
-    columns |= {t: [form(row) if row else "" for _, row in lines] for t, form in FORMS.items()}
-    styles = [colour(row["verdict"]) if row else "" for _, row in lines]
-    print_table(out, columns, [LABEL, "layer"], {"verdict": styles})
+        out.print(f"initial states: {dataset}, {model}")
+        shown = initial.readable(group).drop(columns=["dataset", "model"])
+        keys = [*shown][: shown.columns.get_loc("layer") + 1]
+        print_table(out, shown, keys, {"verdict": [colour(row["verdict"]) for row in group]})
+    print_note(out, initial.CAPTION)
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"
@@ -156,12 +106,12 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
     """The initial states of cells that are only probed, else what they learned, as fdi-table shows
     them.
     """
-    from fdi.analysis import collect, initial, results, summary
+    from fdi.analysis import collect, results, summary
 
     folder = Path(cells[0].values["paths"]["results"])
     table = collect.table(folder, [str(cell.directory) for cell in cells])
     if any(cell.values["probe"] == "only" for cell in cells):
-        print_states(out, layers(initial.measured(results.of_runs(table, folder))))
+        print_states(out, layers(results.of_runs(table, folder)))
     elif (table["state"] == "done").any():
         print_comparison(summary.summarize(table))
 

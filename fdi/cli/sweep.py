@@ -16,14 +16,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import (
-    Cell,
-    abandoned,
-    label,
-    leave_nothing,
-    say_what_is_apart,
-    varied,
-)
+from fdi.cli.cells import Cell, abandoned, label, leave_nothing, varied
 from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
@@ -33,7 +26,7 @@ from fdi.config.metric import of_result
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import repeated
-from fdi.track.record import SETTLED, Run, finished, look, refuse_other_schedule, say_again
+from fdi.track.record import SETTLED, Run, finished, look, say_again
 
 Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -139,25 +132,20 @@ def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None
 def run_sweep(
     arguments: Namespace,
     cells: list[Cell],
-    before: Sequence[Cell] = (),
     names: Names | None = None,
     refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `before`: cells of an earlier sweep for the same purpose. `names`: of cells that differ in
-    too many keys to name them all; they have no common table. `refused` gets those that are.
+    code. `names`: of cells that differ in too many keys to name them all; they have no common
+    table. `refused` gets those that are.
     """
-    beside = [cell.directory for cell in (*before, *cells)]
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
-    for cell in cells:
-        refuse_other_schedule(cell.directory, cell.values, beside)
     _say_what_is_done(cells, done)
     exit_code, rest = 0, [cell for cell in cells if cell not in done]
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
-            say_what_is_apart(rest)
             announce(arguments, cells, rest)
             _launch(arguments, cells, names or {}, partial(plans.write, results, plan))
         else:

@@ -167,16 +167,14 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> None:
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis import initial, render
-    from fdi.cli.summary import BESIDE, layers, print_states
+    from fdi.analysis import initial
+    from fdi.cli.summary import layers, print_states
     from fdi.cli.terminal import console
 
-    rows = layers(initial.measured(results))
+    rows = layers(results)
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    filed = [{key: row[key] for key in row if key not in BESIDE} for row in rows]
-    table = render.states_table(filed)
-    if not _written(arguments, filed, table, render.STATES_CAPTION, "tab:states"):
+    if not _written(arguments, rows, initial.readable(rows), initial.CAPTION, "tab:states"):
         print_states(console(), rows)
 
 

@@ -42,7 +42,7 @@ class Trainings:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments, self.source = arguments, source(arguments)
         self.names: dict[Path, str] | None = None
-        self.trained: dict[Path, Cell] = {}
+        self.trained: set[Path] = set()
         self.refused: set[Path] = set()
 
     def train(self, what: str, asked: Iterable[Cell]) -> int:
@@ -53,9 +53,8 @@ class Trainings:
         cells = [*new.values()]
         while cells:
             print(f"{what}: {plural(len(cells), 'training')}", flush=True)
-            before = [*self.trained.values()]
-            code = run_sweep(self.arguments, cells, before, self.names, self.refused)
-            self.trained |= {cell.directory: cell for cell in cells}
+            code = run_sweep(self.arguments, cells, self.names, self.refused)
+            self.trained |= {cell.directory for cell in cells}
             if code == INTERRUPTED:
                 return code
             cells = [cell for cell in cells if holder(cell.directory)]

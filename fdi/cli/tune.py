@@ -72,7 +72,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
         if code := choice.choose():
             return code, []
         cells = choice.write()
-        code = run_sweep(arguments, cells, (), choice.names, choice.refused)
+        code = run_sweep(arguments, cells, choice.names, choice.refused)
     if choice.members and code != INTERRUPTED:
         from fdi.analysis.results import own
         from fdi.analysis.zoo import members

@@ -1,23 +1,24 @@
 """What fdi keeps to be faster the next time, where, and how it knows that files are as they were.
 
-What it read of runs (`index`) and of large files of data (`data`), and compiled kernels (`kernels`)
-are kept for each user alone, never beside results, since those travel; all of it may be deleted at
-any time.
+What it read of large files of data (`data`) and compiled kernels (`kernels`) are kept for each user
+alone, never beside results, since those travel; all of it may be deleted at any time.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 CACHE_VARIABLE = "FDI_CACHE"  # the variable that names another folder for it
-INDEX, KERNELS, DATA = "index", "kernels", "data"
+KERNELS, DATA = "kernels", "data"
 
 
 def cache_folder(name: str) -> Path:
@@ -44,16 +45,26 @@ def make_private(folder: Path) -> None:
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    if hasattr(os, "getuid") and (
-        not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022
-    ):
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    if not mine or status.st_mode & 0o022:
         raise OSError(f"{folder} must be a folder of yours that nobody else can write to")
     folder.chmod(0o700)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Others wait at this file until the block is left, however the process ends; without locks of
+    the file system nobody waits.
+    """
+    with path.open("w") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def sizes() -> dict[Path, int]:
     """The folders that exist -> the bytes in each."""
-    places = [home / name for home in _homes() for name in (INDEX, KERNELS, DATA)]
+    places = [home / name for home in _homes() for name in (KERNELS, DATA)]
     return {
         place: sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
         for place in places
@@ -70,7 +81,7 @@ def clear() -> None:
 def _homes() -> list[Path]:
     if chosen := os.environ.get(CACHE_VARIABLE):
         return [Path(chosen).expanduser().absolute()]
-    user = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
+    user: str | Path | None = os.environ.get("XDG_CACHE_HOME")
     if sys.platform == "darwin":
         user = Path.home() / "Library" / "Caches"
     return [Path(user or Path.home() / ".cache") / "fdi", _shared()]
@@ -78,8 +89,7 @@ def _homes() -> list[Path]:
 
 def _shared() -> Path:
     """The user's own in a folder where everybody can write."""
-    who = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    return Path(tempfile.gettempdir()) / f"fdi-{who}"
+    return Path(tempfile.gettempdir()) / f"fdi-{os.getuid()}"
 
 
 class Stamp(NamedTuple):

@@ -17,7 +17,6 @@ from fdi.config import parts
 
 DRIVERS = (
     ("libcuda.so.1", "cuInit", "cuDeviceGetCount"),
-    ("nvcuda.dll", "cuInit", "cuDeviceGetCount"),
     ("libamdhip64.so", "hipInit", "hipGetDeviceCount"),
 )
 

@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import astuple, dataclass, is_dataclass
+from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -110,7 +110,8 @@ def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
     *_, last = name.split(".")
     if "tau_" in last and _number(value) > LONGEST_TAU:
         return seconds(name, value)
-    return f"{name} = {shown(value)} must be {expected}"
+    hint = ", as in [a,b]" * (isinstance(value, str) and expected.startswith("a list"))
+    return f"{name} = {shown(value)} must be {expected}{hint}"
 
 
 def _number(value: Any) -> float:
@@ -233,6 +234,9 @@ def alternatives(hint: Any) -> list[Alternative]:
         return [_sequence(alternatives(arguments[0]), length)]
     if origin in (dict, Mapping):
         return [_mapping(alternatives(arguments[1]))]
+    if is_dataclass(hint):
+        names = ", ".join(field.name for field in fields(hint))
+        return [Alternative(f"{{{names}}}", lambda value: isinstance(value, Mapping))]
     return [ANYTHING]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -20,7 +20,6 @@ from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
 from fdi.config.parts import (
     OPTIONAL,
     ROLES,
-    SIMPLE,
     Count,
     Index,
     NotNegative,
@@ -57,11 +56,9 @@ class Figure:
     """
 
     x: str = MISSING
-    name: str = ""
     title: str = ""
     about: str = ""
     needs: str = ""
-    command: str = ""
     place: float = 50
     question: str = ""
     finding: str = field(default="", metadata={"choices": FINDINGS})
@@ -70,7 +67,6 @@ class Figure:
     pages: str = ""
     shade: str = "init.sigma_u"
     only: dict[str, Any] = field(default_factory=dict)
-    free: list[str] = field(default_factory=list)
     longest: str = ""
     least: Annotated[int, Range(least=2)] = 2
     usual: bool = False
@@ -129,7 +125,7 @@ class Recipe:
 def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
     """Complaints about keys of the config that a figure names, by the `groups` of the config."""
     known = {*groups, *DERIVED}
-    for option in ("x", "shade", "pages", "longest", "panels", "free", "only", "names"):
+    for option in ("x", "shade", "pages", "longest", "panels", "only", "names"):
         named = figure[option]
         for key in filter(None, [named] if isinstance(named, str) else named):
             if (group := key.partition(".")[0]) not in known:
@@ -261,72 +257,31 @@ def _hints(schema: type) -> dict[str, Any]:
     return get_type_hints(schema, include_extras=True)
 
 
-def words(schema: type, key: str) -> str:
-    """What the field `key` of the dataclass `schema` may be, in words."""
-    hint = get_type_hints(schema)[key]
-    if get_origin(hint) is list:
-        return "a list, as in [a,b]"
-    if get_origin(hint) is dict:
-        return "key: value pairs"
-    return " or ".join(_in_words(kind) for kind in get_args(hint) or (hint,))
-
-
-def choices(key: str, values: Mapping[str, Any]) -> list[str]:
-    """The words that a dotted key of a whole configuration may be; none where it is a number, a
-    text, or no key.
-    """
-    *path, last = key.split(".")
-    owner = values.get(path[0]) if path else values
-    if path and isinstance(owner, Mapping) and "_target_" in owner:
-        known = parts.options(path[0], owner["_target_"]).known.get(last, [])
-        words = [kind.words for kind in known if kind.words != "text" and kind.admits(kind.words)]
-        return words + BOOLEAN * (parts.SIMPLE[bool] in known)
-    schema = _hints(Config).get(path[0]) if path else Config
-    for entry in fields(schema) if is_dataclass(schema) and len(path) < 2 else ():
-        if entry.name == last:
-            boolean = _hints(schema)[last] is bool
-            return [*entry.metadata.get("choices", ()), *BOOLEAN * boolean]
-    return []
-
-
-BOOLEAN = ["true", "false"]
-
-
 def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks or that are missing, and by the
-    ranges of its hints and the `choices` that its fields carry.
+    """Complaints about keys that the dataclass `schema` lacks or that are missing, and about values
+    that its hints, or the `choices` of its fields, do not admit.
     """
     hints = _hints(schema)
     for key in values.keys() - hints.keys():
         yield f"{path}{key}: no such key; {choose(key, hints)}"
     for entry in fields(schema):
-        if entry.name in values:
-            yield from _wrong(schema, entry, values[entry.name], f"{path}{entry.name}")
+        key = f"{path}{entry.name}"
+        if entry.name not in values:
+            yield f"{key} is missing"
         else:
-            yield f"{path}{entry.name} is missing"
+            yield from _wrong(key, values[entry.name], entry, hints[entry.name])
 
 
-def _wrong(schema: type, entry: Field[Any], value: Any, key: str) -> Iterator[str]:
+def _wrong(key: str, value: Any, entry: Field[Any], hint: Any) -> Iterator[str]:
     """Complaints about the value of a field, which is at `key`."""
-    hint = _hints(schema)[entry.name]
-    kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
-    nested = next(filter(is_dataclass, kinds), None)
-    form = Mapping if nested else get_origin(hint)
-    if value is not None and form in (Mapping, list) and not isinstance(value, form):
-        yield f"{key} = {shown(value)} must be {words(schema, entry.name)}"
-    elif value is not None and nested:
+    nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
+    choices, kinds = entry.metadata.get("choices"), parts.alternatives(hint)
+    if isinstance(nested, type) and isinstance(value, Mapping):
         yield from out_of_range(nested, value, f"{key}.")
-    for limit in _limits(hint):
-        if value is not None and value not in limit:
-            yield f"{key} = {shown(value)} must be {limit}"
-    choices = entry.metadata.get("choices")
-    if choices and value not in choices:
+    elif choices and value not in choices:
         yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
-
-
-def _limits(hint: Any) -> list[Range]:
-    """What is noted beside the type, or beside one of its alternatives."""
-    return [note for kind in (hint, *get_args(hint)) for note in getattr(kind, "__metadata__", ())]
+    elif not any(kind.admits(value) for kind in kinds):
+        yield parts.wrong(key, value, kinds)
 
 
 def impossible(values: Any, path: str = "") -> Iterator[str]:
@@ -377,12 +332,6 @@ def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[s
                 parts.options(parts.SURROGATE, str(value), folders)
             except ValueError as error:
                 yield str(error)
-
-
-def _in_words(kind: type) -> str:
-    if is_dataclass(kind):
-        return f"{{{', '.join(field.name for field in fields(kind))}}}"
-    return SIMPLE[kind].words if kind in SIMPLE else kind.__name__
 
 
 LONGEST_NAME = 100  # bytes

@@ -20,7 +20,6 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input
-from fdi.data.tables import Mapped, value
 from fdi.data.targets import check, strata
 
 if TYPE_CHECKING:
@@ -277,17 +276,8 @@ class Dataset:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and
-        noise are not part of it). That of tables on disk is kept beside them.
+        noise are not part of it).
         """
-        of: list[Any] = []
-        for split in self.splits.values():
-            chosen = split.inputs
-            if not isinstance(chosen, Chosen) or not isinstance(chosen.table, Mapped):
-                return self._checksum()
-            of += [chosen.table.name, _digest(chosen.samples), _digest(split.labels)]
-        return str(value(("checksum", *of), self._checksum))
-
-    def _checksum(self) -> str:
         digest = hashlib.blake2b(digest_size=8)
         for split in self.splits.values():
             for about, pieces in (*_contents(split.inputs), *_contents(split.labels)):

@@ -165,15 +165,15 @@ CHUNK = 2**20  # bytes
 def ensure(name: str, root: str | Path) -> Path:
     """The root folder of data set `name`, with all of its files in it.
 
-    What is there is used as it is; an archive that was put there by hand is unpacked; what another
-    library has left elsewhere gets a link there; the rest is downloaded. Raises DataError, in one
-    line, if that is impossible, or if `only_reading`. Nothing half-written is left.
+    What is there is used as it is; an archive that was put there by hand is unpacked; the rest is
+    downloaded. Raises DataError, in one line, if that is impossible, or if `only_reading`. Nothing
+    half-written is left.
     """
     root = Path(root).expanduser()
     if _only_reading.get() and not present(name, root):
         raise DataError(f"{name}: not in {root}; get it first: fdi-data get {name} --root FOLDER")
     for archive in SOURCES[name].archives:
-        if not (root / archive.content).exists() and not _linked(name, archive, root):
+        if not (root / archive.content).exists():
             _obtain(name, archive, root)
     return root
 
@@ -183,7 +183,7 @@ _only_reading = ContextVar("only_reading", default=False)
 
 @contextmanager
 def only_reading() -> Iterator[None]:
-    """Nothing is downloaded, unpacked or linked meanwhile: a folder that a stranger's configuration
+    """Nothing is downloaded or unpacked meanwhile: a folder that a stranger's configuration
     names is read, and never written to.
     """
     before = _only_reading.set(True)
@@ -196,27 +196,6 @@ def only_reading() -> Iterator[None]:
 def present(name: str, root: Path) -> bool:
     """Whether all files of the data set are there, unpacked."""
     return all((root / archive.content).exists() for archive in SOURCES[name].archives)
-
-
-def _linked(name: str, archive: Archive, root: Path) -> bool:
-    """Whether `root` has a link now to what the archive unpacks to, where other libraries leave it:
-    in the folder above `root`, as torchvision and tonic do, or in a snapshot in the cache of the
-    Hugging Face hub.
-    """
-    place, above = root / archive.content, root.absolute().parent
-    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
-    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
-    folders = [above, above / root.name.upper(), *sorted(hub.glob("datasets--*/snapshots/*"))]
-    copy = next((folder for folder in folders if (folder / archive.content).exists()), None)
-    if copy is None or (root / archive.file).exists():
-        return False
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(copy / archive.content)
-    except OSError:  # a file system without links, or another process was faster
-        return place.exists()
-    log.warning("%s: %s is a link to %s", name, place, copy / archive.content)
-    return True
 
 
 def hex_digest(path: Path, algorithm: str = "md5") -> str:

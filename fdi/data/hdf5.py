@@ -88,13 +88,6 @@ def read_header(path: Path) -> tuple[np.ndarray, int]:
 @keep
 def largest_unit(path: Path) -> int:
     """The largest unit that spikes anywhere in the file, -1 if none does."""
-    largest = int(tables.found(path, "largest unit", lambda: _largest(path)))
-    if largest >= MOST_UNITS:
-        raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
-    return largest
-
-
-def _largest(path: Path) -> int:
     with opened(path) as file:
         units = file["spikes/units"]
         found = (
@@ -102,7 +95,10 @@ def _largest(path: Path) -> int:
             for i, u in enumerate(lists(units, range(len(units))))
             if len(numbers := whole(f"{path}: unit of sample {i}", u))
         )
-        return max(found, default=-1)
+        largest = max(found, default=-1)
+    if largest >= MOST_UNITS:
+        raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
+    return largest
 
 
 View = tuple[int, int, float, str]

@@ -29,7 +29,6 @@ from fdi.data.inputs import (
     needs,
     readable,
 )
-from fdi.data.tables import found
 
 
 def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:
@@ -124,7 +123,7 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Labelled, Labelled]:
             f"{folder}: needs test_batch and at least one data_batch, has "
             f"{', '.join(there) or 'neither'}"
         )
-    sums = {name: found(paths[name], "md5", partial(hex_digest, paths[name])) for name in there}
+    sums = {name: hex_digest(paths[name]) for name in there}
     wrong = [name for name, md5 in CIFAR10_MD5.items() if sums.get(name) != md5]
     if wrong:
         line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"

@@ -9,7 +9,6 @@ each process reads the file into a memory of its own, after a line that says so.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,8 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +24,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fdi.config.cache import DATA, cache_folder, stamp
+from fdi.config.cache import DATA, alone, cache_folder, stamp
 from fdi.data.inputs import Events
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
@@ -35,14 +33,7 @@ KINDS = {"indptr": "<i8", "units": "<i4", "counts": "<f4"}  # of numbers, a file
 log = logging.getLogger("fdi.data")
 
 
-@dataclass(frozen=True)
-class Mapped(Events):
-    """A table that lies on disk, with its name there."""
-
-    name: str = ""
-
-
-def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Mapped | None:
+def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Events | None:
     """The table of a file in this `view`, after `read`, which yields it in parts, has written it if
     it is not there. None for a small file, and where nothing can be written.
     """
@@ -54,7 +45,7 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         home = cache_folder(DATA)
         if there := _opened(home / name):
             return there
-        with _alone(home / f".{name}.lock"):
+        with alone(home / f".{name}.lock"):
             if there := _opened(home / name):  # another process was faster
                 return there
             _write(home, name, read(), lambda: stamp(before.name) == before)
@@ -62,30 +53,6 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
     except OSError as error:
         _say(f"{path}: not kept for other runs, each reads it into its own memory ({error})")
         return None
-
-
-def found(path: Path, what: str, look: Callable[[], Any]) -> Any:
-    """What `look` finds in a file, a number or a text; in a large one it looks once."""
-    about = stamp(str(path.resolve()))
-    return look() if about is None or about.size < LARGE else value((what, about), look)
-
-
-def value(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What `make` returns, a number or a text, or what it returned before for an equal key."""
-    try:
-        file = cache_folder(DATA) / f"{_key(*key)}.json"
-        with suppress(OSError, ValueError, TypeError):
-            kept, checksum = json.loads(file.read_text())
-            if checksum == _key(kept):
-                return kept
-    except OSError:
-        return make()
-    made = make()
-    with suppress(OSError), tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        new = Path(folder) / "value"
-        new.write_text(json.dumps([made, _key(made)]))
-        new.replace(file)
-    return made
 
 
 def _key(*of: Any) -> str:
@@ -105,16 +72,7 @@ def _say(line: str) -> None:
     log.warning(line)
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """The others wait until the block is left, however this process ends."""
-    with path.open("w") as file:
-        with suppress(OSError):  # a file system without locks: each writes its own, one stays
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _opened(folder: Path) -> Mapped | None:
+def _opened(folder: Path) -> Events | None:
     """The table in `folder`; None where there is none, or one that is damaged, which is deleted."""
     if not folder.is_dir():
         return None
@@ -129,7 +87,7 @@ def _opened(folder: Path) -> Mapped | None:
                 if (arrays[name].nbytes, crc32(arrays[name].data)) != (size, checksum):
                     raise ValueError(name)
         indptr, units, counts = arrays["indptr"], arrays["units"], arrays.get("counts")
-        return Mapped(indptr, units, tuple(about["shape"]), about["steps"], counts, folder.name)
+        return Events(indptr, units, tuple(about["shape"]), about["steps"], counts)
     shutil.rmtree(folder, ignore_errors=True)
     return None
 

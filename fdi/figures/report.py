@@ -17,21 +17,18 @@ import numpy as np
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis.best import each_at_its_best
-from fdi.analysis.collect import ACCURACY, METRIC, SAMPLES, Summary, config_columns
-from fdi.analysis.conditions import BASELINE, LABELS, UNTRAINED, condition_columns
-from fdi.analysis.derived import guesses
-from fdi.analysis.formats import interval, percent, plural, shown, told
+from fdi.analysis.collect import METRIC, config_columns
+from fdi.analysis.conditions import LABELS, condition_columns
+from fdi.analysis.formats import plural, shown, told
 from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import OWN, READOUT, Results
 from fdi.analysis.studies import studies
-from fdi.analysis.summary import summarize
 from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import of_rows
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
 from fdi.track.files import printable
-from fdi.track.record import STATES, TRAINED, UNTESTED
+from fdi.track.record import STATES, UNTESTED
 from fdi.track.told import spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -98,7 +95,7 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     ]
     asked = list(_asked(mine, measured))
     names = [ALL, *(one.TITLE for one in figures.values()), TABLES, *(name for name, _ in asked)]
-    said = escape(" ".join(f"{sentence}." for sentence in _sentences(main)))
+    said = escape(_sentence(main))
     parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_first(drawn, main)}{_contents(names)}"]
     parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
     body = printable("".join(parts), keep="\n")
@@ -206,68 +203,19 @@ def _summary(results: Results) -> Iterator[str]:
 
 
 STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
-SEVERAL = 2  # pairs that a comparison needs
 
 
-def _sentences(results: Results) -> Iterator[str]:
-    """Three of them, without full stops."""
+def _sentence(results: Results) -> str:
+    """How many runs of what there are."""
     runs = results.runs
     done = runs[runs["state"] == "done"]
     counts = runs["state"].value_counts().drop("done", errors="ignore")
     others = [f"{counts[s]:,} {STATES_SAID.get(s, s)}" for s in STATES if s in counts]
     data, inits = (done[key].nunique() for key in ("dataset", "init"))
-    yield (
+    return (
         f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
-        f"{plural(inits, 'initialization')}" + f" ({', '.join(others)})" * bool(others)
+        f"{plural(inits, 'initialization')}" + f" ({', '.join(others)})" * bool(others) + "."
     )
-    if runs["state"].isin(UNTRAINED).all():
-        yield "Nothing is trained yet"
-        yield "fdi-table --probe shows the initial states that were measured"
-        return
-    yield _compared(summarize(runs))
-    yield _holds(results, done)
-
-
-def _compared(summary: Summary) -> str:
-    """How many comparisons are decided, and the largest of them."""
-    rows = summary[summary["versus_n"] >= SEVERAL]
-    if rows.empty:
-        return (
-            f"No initialization has been compared with {BASELINE} over {SEVERAL} seeds or more "
-            f"with equal settings: fdi-run -m init={BASELINE},fluct 'seed=range(5)' does it"
-        )
-    verdicts = rows["verdict"]
-    said = ", ".join(f"{n} in {verdicts.eq(n).sum()}" for n in ("better", "worse", "undecided"))
-    text = f"Against {BASELINE} with the same seeds, other initializations are {said}"
-    decided = rows[verdicts.isin(["better", "worse"])]
-    if decided.empty:
-        return text
-    top = decided.loc[decided["versus"].abs().idxmax()]
-    return (
-        f"{text}; the largest difference is {percent(top['versus'], '+.1f')} points "
-        f"({interval(top['versus_low'], top['versus_high'], '+.1f')}, "
-        f"n = {top['versus_n']:.0f}), {top['init']} on {top['dataset']}, {top['model']}"
-    )
-
-
-def _holds(results: Results, done: pd.DataFrame) -> str:
-    """Each at its best, or that nobody has looked."""
-    table = each_at_its_best(results) if results.runs["state"].isin(TRAINED).any() else done[:0]
-    table = table.reindex(columns=["setting", "difference", "from", "to"])
-    best = table[table["setting"] == "best"].dropna(subset="difference")
-    if len(best):
-        decided = int(((best["from"] > 0) | (best["to"] < 0)).sum())
-        return (
-            f"Each at the step size that suits it, {decided} of {len(best)} differences to "
-            f"{BASELINE} are decided, the largest of all {best['difference'].abs().max():.1f} "
-            f"points"
-        )
-    known = done.dropna(subset=[ACCURACY, "classes", SAMPLES])
-    stuck = f"{sum(guesses(known)):,} of {len(known):,} runs do no better than guessing; "
-    return (
-        f"{stuck if len(known) else ''}all of this holds at the step sizes that were used, and "
-        f"fdi-run -m experiment=best gives each initialization its own"
-    ).capitalize()
 
 
 POINTS = 40  # of a learning curve

@@ -69,7 +69,7 @@ class Sweep:
         over = ", ".join(_quantity(name).title for name in figure.quantities)
         self.ABOUT = figure.about or f"{over} by {shown} and initialization"
         self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
-        self.COMMAND = figure.command or command
+        self.COMMAND = command
 
     def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
@@ -221,7 +221,7 @@ class Sweep:
     def _varied(self) -> list[str]:
         """The keys that may differ within a figure, beside those of the initialization."""
         figure = self.figure
-        named = [figure.x, *figure.panels, figure.shade, figure.longest, *figure.free]
+        named = [figure.x, *figure.panels, figure.shade, figure.longest]
         keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
         return [*filter(None, named), *COLUMNS, *keys]
 
@@ -489,7 +489,7 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             folder = file.parents[1]
             where = "" if folder == CONF else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
-            found.setdefault(figure.name or file.stem, Sweep(figure, file.stem, command))
+            found.setdefault(file.stem, Sweep(figure, file.stem, command))
     return found
 
 

@@ -39,7 +39,6 @@ from fdi.data.inputs import Kind
 from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.files import atomic, parse_json
 from fdi.track.process import INTERRUPTED
-from fdi.track.record import refuse_other_schedule
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -270,7 +269,6 @@ def _run(cell: Cell, view: Terminal) -> None:
     new = not cell.directory.exists()
     try:
         with _as_the_command():
-            refuse_other_schedule(cell.directory, cell.values)
             run(cell.config, cell.directory, view, cell.overrides)
     except ValueError:
         if new:

@@ -59,7 +59,7 @@ from fdi.track.files import (
     make_directory,
     reserved,
 )
-from fdi.track.process import job, lock
+from fdi.track.process import lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Progress, activity
@@ -118,11 +118,9 @@ def run(
         record.write(directory, replace(begun, **kept))
         try:
             return _run(config, directory, view)
-        except (KeyboardInterrupt, SystemExit) as stop:
-            queued = isinstance(stop, SystemExit) and job()  # submitit has queued it again
+        except (KeyboardInterrupt, SystemExit):
             with suppress(OSError, ValueError):
-                state = "queued" if queued else "interrupted"
-                record.change(directory, state=state, job=queued or None)
+                record.change(directory, state="interrupted")
             raise
         except Exception as error:
             release()
@@ -199,7 +197,6 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
         result = final_result(context, data, progress, initial)
-        metrics.check()
         if mirror:
             mirror.result(result)
         record.end(directory, record.whole(directory), "done", result)
@@ -323,10 +320,10 @@ def _take_over(context: RunContext) -> None:
         return
     mine = evidence.of(config, context.data.checksum)
     now = evidence.origin(context.device, build.threads(config))
-    for epochs, other, schedule in candidates:
+    for epochs, other in candidates:
         run = record.whole(other)
         same = evidence.compare(run.evidence, mine) == evidence.SAME
-        if schedule or not same or (run.evidence or {})["split"] != mine["split"]:
+        if not same or (run.evidence or {})["split"] != mine["split"]:
             continue
         if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue

@@ -233,18 +233,10 @@ def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd
 
 
 def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
-    """The network of a run, on the CPU. Raises fdi.Mistake if it is not that of the `weights`,
-    before it takes the memory or the time that another one would.
-    """
-    depth = OmegaConf.select(config, "model.depth")
-    if isinstance(depth, int) and depth > len(weights):
-        raise Mistake(f"model.depth = {depth}, and {len(weights)} weights in the checkpoint")
+    """The network of a run, on the CPU. Raises fdi.Mistake if it is not that of the `weights`."""
     form: Any = SimpleNamespace(**data)
-    config = DictConfig(OmegaConf.merge(config, {"device": "cpu"}))
-    with torch.device("meta"):
-        shapes = {
-            name: weight.shape for name, weight in build.network(config, form).weights().items()
-        }
+    network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
+    shapes = {name: weight.shape for name, weight in network.weights().items()}
     if shapes != {name: weight.shape for name, weight in weights.items()}:
         raise Mistake("its configuration is not that of the weights in its checkpoint")
-    return build.network(config, form)
+    return network

@@ -18,7 +18,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -224,23 +224,6 @@ def check_done(
     lies_in_files = dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")
     if not lies_in_files or files(dataset) not in (None, run.evidence["files"]):
         refuse_other_data(directory, run, dataset, split())
-
-
-def kept_apart(folder: Path, others: Iterable[Run], config: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each way in which finished runs in a folder were made of other data, other code or
-    with other numerics than a run of `config` would be now: no row and no pair will hold both.
-    """
-    ended, counts = [run for run in others if run.ended], dict.fromkeys(SHARED, 0)
-    now = of(config) if ended else None
-    for run in ended:
-        for key in apart(run.evidence, now):
-            counts[key] += 1
-    for key, count in counts.items():
-        if count:
-            yield printable(
-                f"{folder}: {count} finished run{'s' if count > 1 else ''} of other {key}; tables "
-                f"and figures keep them apart from the new ones"
-            )
 
 
 def older(directory: Path, run: Run) -> str | None:

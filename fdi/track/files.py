@@ -15,6 +15,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape, glob
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -143,54 +144,26 @@ def is_place(path: str) -> bool:
     return bool(_PLACE.fullmatch(path)) and not {".", ".."} & set(path.split("/"))
 
 
-def is_below(results: Path, path: Path) -> bool:
-    """Whether `path` is a folder of a run really below `results`, with no link on the way."""
-    place = path.relative_to(results).as_posix()
-    return is_place(place) and path.resolve() == results.resolve() / place
-
-
 def directories(results: Path) -> Iterator[tuple[str, ...]]:
     """(path, dataset, model, init, seed, id) of each run, in alphabetical order. Raises ValueError
     where `results` is not a folder.
     """
     if results.exists() and not results.is_dir():
         raise ValueError(f"{results} is not a folder; it must be one with {RUNS}/ in it")
-    for dataset in _folders(results / RUNS):
-        for model in _folders(dataset.path):
-            for init in _folders(model.path):
-                for run in _folders(init.path):
-                    if name := _RUN.fullmatch(run.name):
-                        yield run.path, dataset.name, model.name, init.name, *name.groups()
+    found = glob(f"{escape(str(results / RUNS))}/*/*/*/seed=*")
+    for path in sorted(found, key=lambda path: path.split("/")):
+        *_, dataset, model, init, run = path.split("/")
+        if (name := _RUN.fullmatch(run)) and os.path.isdir(path):
+            yield path, dataset, model, init, *name.groups()
 
 
-def _folders(path: str | Path) -> list[os.DirEntry[str]]:
-    """The folders in `path`; none where it cannot be read."""
-    try:
-        with os.scandir(path) as entries:
-            return sorted(filter(_is_folder, entries), key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-MOVED = (
-    "{} was moved, deleted or changed while the run was going on; put it back and give the same "
-    "command again"
-)
+MOVED = "{} was moved or deleted while the run was going on; put it back, and run it again"
 PHASE = "phase"  # the column that holds a word
 
 
 class Metrics:
-    """Appends rows to a csv file. Opening it again drops the rows after `epoch`.
-
-    Raises ValueError if rows up to `epoch` are missing, and OSError as soon as the file is not the
-    one that was opened: somebody moved, deleted or changed it.
+    """Appends rows to a csv file. Opening it again drops the rows after `epoch`; raises ValueError
+    if rows up to there are missing.
     """
 
     def __init__(self, path: Path, epoch: int) -> None:
@@ -199,7 +172,6 @@ class Metrics:
         self.header = next(csv.reader(kept[:1]), None)
         with atomic(path) as temporary:
             temporary.write_text("".join(kept))
-        self.written = self._found()
 
     def append(self, row: dict[str, Any]) -> None:
         """`row` starts with the epoch; all rows have the same keys."""
@@ -209,28 +181,13 @@ class Metrics:
             self.header = list(row)
             writer.writeheader()
         writer.writerow(row)
-        self.check()
         with self.path.open("r+") as file:  # "a" would make a new one
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
-        self.written = self._found()
 
     def sync(self) -> None:
         """Put the rows on disk."""
-        self.check()
         sync(self.path)
-
-    def check(self) -> None:
-        """Raises OSError unless all rows are still in their place."""
-        if self._found() != self.written:
-            raise OSError(MOVED.format(self.path))
-
-    def _found(self) -> tuple[int, ...] | None:
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino, status.st_size
 
 
 def _rows(path: Path, epoch: int) -> list[str]:
@@ -240,9 +197,8 @@ def _rows(path: Path, epoch: int) -> list[str]:
     except FileNotFoundError:
         lines = []
     header = lines[0].rstrip("\n").split(",") if lines else []
-    if len(lines) <= epoch or not all(
-        _is_row(line, i, header) for i, line in enumerate(lines[1:], 1)
-    ):
+    rows = enumerate(lines[1:], 1)
+    if len(lines) <= epoch or not all(_is_row(line, i, header) for i, line in rows):
         raise ValueError(
             f"{path}: not all of the {epoch} epochs that the checkpoint has; put it back, or "
             f"delete the folder {path.parent} to start again"

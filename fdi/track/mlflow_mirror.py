@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import re
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fdi.config.cache import alone
 from fdi.track.mirror import Mirror, leaves, numbers, remarks
 
 MISSING = "logger=mlflow needs the package mlflow: pip install 'fdi-snn[mlflow]'"
@@ -43,7 +43,8 @@ def mlflow_mirror(
     results = Path(config["paths"]["results"]).absolute()
     database = results / "mlflow.db"
     try:
-        with _alone(results / ".mlflow.lock"):
+        results.mkdir(parents=True, exist_ok=True)
+        with alone(results / ".mlflow.lock"):  # two that make its tables trip over each other
             # a link in somebody's results may lead anywhere
             other = database.is_symlink() or (database.exists() and not database.is_file())
             if other and tracking_uri is None:
@@ -65,15 +66,6 @@ def mlflow_mirror(
         client.set_terminated(run, "FAILED")
         raise
     client.set_terminated(run)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One cell at a time: two that make the tables of a new database trip over each other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _run(client: Any, config: dict[str, Any], directory: Path, epoch: int, experiment: str) -> str:

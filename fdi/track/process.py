@@ -1,20 +1,17 @@
 """A process that works on runs: no other one works on the same, here or on a machine that shares
-the folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; it
-ends with its parent; and it may be a job of SLURM.
+the folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; and
+it ends with its parent.
 """
 
 from __future__ import annotations
 
 import fcntl
-import getpass
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -105,32 +102,6 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         restore()
-
-
-LIMIT = 10  # s that squeue may take
-
-
-def job() -> str | None:
-    """The id of the job of SLURM that this process is, as squeue prints it; None outside."""
-    array, task = (os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK"))
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
-
-
-def waits(job: object) -> bool:
-    """Whether the job is still in the queue, as far as one can see from this machine."""
-    jobs = _jobs()
-    return isinstance(job, str) and (jobs is None or job in jobs)
-
-
-@cache
-def _jobs() -> frozenset[str] | None:
-    """The user's jobs; None where squeue is not there or does not answer."""
-    words = ["squeue", "--noheader", "--array", "--format=%i", f"--user={getpass.getuser()}"]
-    try:
-        answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=LIMIT)
-    except (OSError, subprocess.SubprocessError, KeyError):  # KeyError: a user without a name
-        return None
-    return frozenset(answer.stdout.split())
 
 
 PATIENCE = 0.5  # s, in which who only asks whether a run is held has let go again
@@ -230,8 +201,8 @@ def _named(file: IO[str]) -> str:
 
 
 def _is_still(path: Path, file: IO[str]) -> bool:
-    """Whether the open file is the one of that name: fdi-status --clean may have removed the folder
-    between opening and locking it, and two would hold a lock each.
+    """Whether the open file is the one of that name: the folder may have been removed between
+    opening and locking it, and two would hold a lock each.
     """
     try:
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))

@@ -13,9 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,13 +25,13 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.config import Mistake, identity
 from fdi.config.metric import ACCURACY, of_result
 from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
-from fdi.track.process import holder, waits
+from fdi.track.process import holder
 
 UNTESTED = "untested"  # trained with trainer.test=false
 TRAINED = ("done", UNTESTED)
 SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
-WRITTEN = ("running", "queued", "interrupted", "failed", "probed", "done")  # in a record
-STATES = (*SETTLED[:-1], "running", "queued", "failed", "interrupted", "missing", "broken")
+WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # in a record
+STATES = (*SETTLED[:-1], "running", "failed", "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
 OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
@@ -50,12 +49,6 @@ RANGES = {
     "test_samples": (1, math.inf),
     **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
 }
-LARGEST = {
-    **dict.fromkeys(("rates", "moved", "decayed", "operations"), math.inf),
-    **dict.fromkeys(("silent", "alignment"), 1),
-}
-"""Of numbers by population or projection."""
-ROUNDED = 1e-6  # by which an alignment may exceed 1
 
 
 @dataclass(frozen=True)
@@ -64,11 +57,10 @@ class Run:
 
     `config`: all keys, complete, but for tags and note. `words`: the overrides that lead to it.
     `state`: one of STATES, as it was written; `look` says what it is now. `epoch` of `epochs` are
-    behind it; `error`: why it failed; `refused`: for a value that its user can mend; `job`: of
-    SLURM, in whose queue it is. `evidence`: what its numbers depend on besides the configuration
-    (fdi.track.evidence); None until the run knows it. `origin`: what it takes to repeat it; of each
-    later start the same is in `resumed`. `result`: its final numbers. `files`: name -> checksum of
-    its tables, once it has ended.
+    behind it; `error`: why it failed; `refused`: for a value that its user can mend. `evidence`:
+    what its numbers depend on besides the configuration (fdi.track.evidence); None until the run
+    knows it. `origin`: what it takes to repeat it; of each later start the same is in `resumed`.
+    `result`: its final numbers. `files`: name -> checksum of its tables, once it has ended.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +70,6 @@ class Run:
     epochs: int | None = None
     error: str | None = None
     refused: bool = False
-    job: str | None = None
     evidence: dict[str, Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
     resumed: list[dict[str, Any]] = field(default_factory=list)
@@ -176,9 +167,9 @@ def whole(directory: Path) -> Run:
     if not isinstance(content, dict) or content.get("seal") != _seal(content):
         raise Mistake(f"{path}: edited or damaged, its checksum is another")
     del content["seal"]
-    if more := content.keys() - KEYS:
+    if more := {key for key in content.keys() - KEYS if content[key] is not None}:
         raise Mistake(f"{path}: written by a newer fdi, which knows {min(more)}")
-    run = Run(**content)
+    run = Run(**{key: content[key] for key in content.keys() & KEYS})
     if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
         raise Mistake(f"{path}: tags must be a list, and the note text")
     if problem := _foreign(directory, run.config) or next(_impossible(run), None):
@@ -191,7 +182,7 @@ def look(directory: Path) -> Run:
 
     Its state is missing where there is nothing; broken where the record is not whole, and `error`
     says how; untested where the test set was not looked at; running only while a process holds it,
-    queued while SLURM will start its job again, else interrupted.
+    else interrupted.
     """
     try:
         run = whole(directory)
@@ -199,12 +190,9 @@ def look(directory: Path) -> Run:
         return _without(directory, error)
     if run.result is not None and all(run.result[key] is None for key in tested(run.result)):
         return replace(run, state=UNTESTED)
-    if run.state not in ("running", "queued"):
+    if run.state != "running" or holder(directory) is not None:
         return run
-    if holder(directory) is not None:
-        return replace(run, state="running")
-    waiting = run.state == "queued" and waits(run.job)
-    return replace(run, state="queued" if waiting else "interrupted")
+    return replace(run, state="interrupted")
 
 
 def _without(directory: Path, error: ValueError) -> Run:
@@ -260,12 +248,9 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def shorter(
-    directory: Path, config: DictConfig | Mapping[str, Any]
-) -> list[tuple[int, Path, list[str]]]:
+def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tuple[int, Path]]:
     """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
-    a smaller number of epochs and, if it follows that number, their schedule; the longest first:
-    their epochs, folders, and the keys of their schedules that follow the number.
+    a smaller number of epochs, the longest first: their epochs and folders.
     """
     beside = {*directory.parent.glob(f"seed={config['seed']}-*")} - {directory}
     if not beside:
@@ -276,34 +261,11 @@ def shorter(
         run = look(other)
         if not run.ended or run.config["trainer"]["epochs"] >= now:
             continue
-        epochs = run.config["trainer"]["epochs"]
-        before, schedule = run.config["scheduler"] or {}, values["scheduler"] or {}
-        own = [key for key in before if before[key] != schedule.get(key)]
-        longer = run.config | {key: values[key] for key in ("identity", "scheduler")}
-        longer["trainer"] = run.config["trainer"] | {"epochs": now}
-        follows = all((before[key], schedule.get(key)) == (epochs, now) for key in own)
-        if follows and identity.canonical(longer) == wanted:
-            found.append((epochs, other, own))
+        epochs, longer = run.config["trainer"]["epochs"], {"epochs": now}
+        config = {"identity": values["identity"], "trainer": run.config["trainer"] | longer}
+        if identity.canonical(run.config | config) == wanted:
+            found.append((epochs, other))
     return sorted(found, reverse=True)
-
-
-def refuse_other_schedule(
-    directory: Path, config: DictConfig | Mapping[str, Any], beside: Collection[Path] = ()
-) -> None:
-    """Raises ValueError if a training that begins would go on from a finished one but for a
-    schedule that follows the number of epochs, unless that one is a cell `beside` it.
-    """
-    epochs, schedule = config["trainer"]["epochs"], config["scheduler"] or {}
-    begun = os.path.exists(directory / CHECKPOINT) or look(directory).ended
-    if config["probe"] == "only" or epochs not in schedule.values() or begun:
-        return
-    for before, other, keys in shorter(directory, config):
-        if keys and other not in beside:
-            raise ValueError(
-                f"trainer.epochs = {epochs} does not go on from {other}, whose schedule was made "
-                f"for {before} ({' '.join(f'scheduler.{key}={before}' for key in keys)}); "
-                f"name.init=NAME trains all {epochs} from the start, under another name"
-            )
 
 
 def _seal(content: Mapping[str, Any]) -> str:
@@ -352,14 +314,6 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
     for key, (least, most) in (measured | RANGES).items():
         if result.get(key) is not None and not _within(result[key], least, most):
             yield f"{key} = {str(result[key])[:40]} must be from {least} to {most}"
-    for key, most in LARGEST.items():
-        values = result.get(key) or {}
-        if not isinstance(values, dict):
-            yield f"{key} = {str(values)[:40]}"
-            return
-        for name, value in values.items():
-            if value is not None and not _within(value, -ROUNDED, most + ROUNDED):
-                yield f"{key} of {name} = {str(value)[:40]}"
 
 
 def tested(result: Mapping[str, Any]) -> list[str]:

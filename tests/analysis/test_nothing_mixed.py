@@ -11,7 +11,6 @@ from fdi.analysis.collect import runs
 from fdi.analysis.contrasts import contrasts, moments
 from fdi.analysis.render import readable
 from fdi.analysis.summary import summarize
-from fdi.cli import status
 
 
 def made(**other: Any) -> dict[str, Any]:
@@ -81,29 +80,3 @@ def test_runs_of_one_seed_in_one_condition_count_once(write_run, tmp_path):
     assert (row["n"], row["accuracy"]) == (2, pytest.approx(0.7))
     row = moments(table, ["init"], "test_accuracy_last").iloc[0]
     assert (row["n"], row["mean"]) == (2, pytest.approx(0.7))
-
-
-def test_explain_says_why(write_run, tmp_path, capsys):
-    one, same, data, epochs = (
-        write_run("fluct", 0),
-        write_run("fluct", 1),
-        write_run("fluct", 2, **made(data="91bc91bc")),
-        write_run("fluct", 3, config={"trainer.epochs": 9}),
-    )
-    pair, other = write_run("kaiming", 0), write_run("kaiming", 1, **made(split="other"))
-
-    def explained(*paths: Any) -> list[str]:
-        assert status.main(["--results", str(tmp_path), "--explain", *map(str, paths)]) == 0
-        return capsys.readouterr().out.splitlines()[1:]
-
-    assert sorted(explained(one)) == [
-        f"{same.name}: in one row",
-        f"{data.name}: apart: data generated, there 91bc91bc",
-        f"{epochs.name}: apart: trainer.epochs 200, there 9",
-    ]
-    assert explained(one, pair) == [f"{pair.name}: a pair"]
-    assert explained(same.name, other) == [
-        f"{other.name}: no pair: the same seed splits other data"
-    ]
-    assert status.main(["--results", str(tmp_path), "--explain", "zzz"]) != 0
-    assert "zzz: no run" in capsys.readouterr().err

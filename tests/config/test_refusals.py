@@ -49,12 +49,12 @@ class Mode(Enum):
             r"layers, norm, rate, strength",
         ),
         ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
-        ("seed=x", r"seed = x must be an integer"),
-        ("seed=1.5", r"seed = 1\.5 must be an integer"),
-        ("seed=-1", r"seed = -1 must be at least 0"),
+        ("seed=x", r"seed = x must be an integer at least 0"),
+        ("seed=1.5", r"seed = 1\.5 must be an integer at least 0"),
+        ("seed=-1", r"seed = -1 must be an integer at least 0"),
         ("~seed", r"seed is missing"),
-        ("trainer.epochs=abc", r"trainer\.epochs = abc must be an integer"),
-        ("trainer.epochs=-1", r"trainer\.epochs = -1 must be at least 1"),
+        ("trainer.epochs=abc", r"trainer\.epochs = abc must be an integer at least 1"),
+        ("trainer.epochs=-1", r"trainer\.epochs = -1 must be an integer at least 1"),
         (
             "trainer.readout=mx",
             r"trainer\.readout = mx is unknown; did you mean max\? "
@@ -82,7 +82,7 @@ class Mode(Enum):
             r"scheduler = cosin does not exist; did you mean cosine\? choose one of cosine, none, "
             r"one_cycle, plateau",
         ),
-        ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be above 0"),
+        ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be a number above 0 or null"),
         (
             "+scheduler={_target_:torch.optim.lr_scheduler.LambdaLR}",
             r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR is not made for .*",
@@ -110,7 +110,7 @@ class Mode(Enum):
             "optimizer.lr=1e300",
             r"optimizer\.lr = 1e\+300 .* at most 1e\+30 and above 0",
         ),
-        ("trainer.clip=0", r"trainer\.clip = 0.* must be above 0"),
+        ("trainer.clip=0", r"trainer\.clip = 0.* must be a number above 0 or null"),
         ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
         ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
         ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),
@@ -152,7 +152,8 @@ def test_a_mode_that_wandb_lacks_is_refused_before_the_run():
 
 
 def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
-    assert refusal("-m", "init=kaiming,fluct", "seed=0,x") == "seed = x must be an integer"
+    said = refusal("-m", "init=kaiming,fluct", "seed=0,x")
+    assert said == "seed = x must be an integer at least 0"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
     lines = fdi_run("-m", *words).out.splitlines()
     assert lines[:2] == [
         "1 of 1 already done, skipped",
-        "initial states: randman, dense, n = 1 seed",
+        "initial states: randman, dense",
     ]
     assert lines[-1] == "1 cell: 1 probed"
     assert fdi_run(*words).out.splitlines() == found.out.splitlines()[1:]  # but for the engine

@@ -75,7 +75,7 @@ RUN = [
     (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
     (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
     (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
-    (["tags=draft"], "tags = draft must be a list, as in [a,b]"),
+    (["tags=draft"], "tags = draft must be a list, each text, as in [a,b]"),
     (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
     (["init.nu={{input:600}}"], "init.nu.input = 600 Hz is more than one spike in a step of da"),
     (["dataset.samples=100000000000"], "dataset = randman does not fit into memory"),
@@ -103,11 +103,11 @@ RUN = [
     ([*ZOO, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
     ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the choice"),
     ([*BEST, "dataset.valid=0"], "a choice needs a validation split"),
-    ([*BEST, "tune.keep=0"], "tune.keep = 0 must be at least 1"),
+    ([*BEST, "tune.keep=0"], "tune.keep = 0 must be an integer at least 1"),
     ([*BEST, "tune.key=init.sigma_u"], "tune chooses init.sigma_u; the comparison knows"),
     ([*ZOO, "seed=0,1"], "a zoo has one run of each"),
     ([*ZOO, "zoo.kinds.dense.share=-1"], "zoo.kinds.dense.share = -1 must be a number of at l"),
-    ([*ZOO, "zoo.networks=0"], "zoo.networks = 0 must be at least 1"),
+    ([*ZOO, "zoo.networks=0"], "zoo.networks = 0 must be an integer at least 1"),
     ([*ZOO, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
     ([*ZOO, "+zoo.draw.neuron.theta=1"], "zoo"),
 ]
@@ -119,8 +119,6 @@ DATA = [
 ]
 TABLES = [
     ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
-    ("status", ["--explain", "a", "b", "c"], "--explain compares one run with all others, or two"),
-    ("status", ["--explain", "a"], "a: no run; fdi-table --csv lists the folders of all"),
     ("table", [], "no runs in results/runs; make some: "),
     ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
     ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),

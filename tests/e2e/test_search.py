@@ -112,7 +112,7 @@ def test_a_typo_is_one_line_not_one_a_trial(fdi_run):
         ([SIGMA, "probe=only"], "a search trains to know what to try next"),
         ([SIGMA, "dry_run=true"], "a search trains to know what to try next"),
         ([SIGMA, "dataset.valid=0"], "a search needs a validation split"),
-        ([SIGMA, "trainer.epochs=0"], "trainer.epochs = 0 must be at least 1"),
+        ([SIGMA, "trainer.epochs=0"], "trainer.epochs = 0 must be an integer at least 1"),
         ([SIGMA, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials = 0 must be at least 1"),
         ([SIGMA, "hydra.sweeper.n_trails=3"], "n_trails: no such key; did you mean n_"),
         ([SIGMA, "hydra.sweeper.storage=nonsense"], "hydra.sweeper.storage = nonsense: Could not"),

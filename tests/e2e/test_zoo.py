@@ -12,7 +12,7 @@ import yaml
 from commands import REFERENCE, records, two_at_once
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import area, members, only, paired, ranked, share
+from fdi.analysis.zoo import area, members, only, paired, share
 from fdi.cli.tune import drawn
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
@@ -138,16 +138,6 @@ def test_shares_and_ranges_are_those_that_are_declared():
     hidden = values["model.hidden"].dropna().astype(int)
     assert (hidden.min(), hidden.max()) == (16, 128)
     assert set(values["model.depth"].dropna().astype(int)) == {*range(1, 13)}
-
-
-def test_networks_are_ranked_by_accuracy_and_what_has_none_is_last():
-    inits = ("fluct", "kaiming")
-    accuracies = {"x": (0.9, None), "y": (0.2, 0.2)}
-    rows = [(i, name, value) for name, of in accuracies.items() for i, value in zip(inits, of)]
-    table = pd.DataFrame(rows, columns=["init", "network", "accuracy"])
-    table = table.assign(zoo=0, setting="best", learns=[True, False, False, False])
-    assert ranked(table).tolist() == [1, 2, 1.5, 1.5]
-    assert only(table, "fluct", "best")[:2] == (1, 0)
 
 
 def test_the_area_under_the_curve_is_that_of_the_ordered_verdicts():

@@ -141,9 +141,7 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert body.count("<thead>") == body.count("<tbody>"), "a script sorts the rows of a body"
     first = re.search(r"<p class=said>(.*?)</p><figure", body)
     assert first, "what these runs say stands first, and a picture"
-    assert first[1].startswith("4 finished runs on 1 data set from 2 initializations. Against kai")
-    assert "better in 0, worse in 0, undecided in 1" in first[1]
-    assert "holds at the step sizes that were used, and fdi-run -m experiment=best" in first[1]
+    assert first[1] == "4 finished runs on 1 data set from 2 initializations."
 
 
 def test_a_report_tells_what_it_draws(write_run, tmp_path):

@@ -150,8 +150,7 @@ def test_every_combination_is_drawn(results, drawn):
     found = results(runs)
     for panels in ([], ["layers"], ["layers", "model.norm"]):
         for quantities in (["accuracy"], ["accuracy", "rate", "rate_by_layer"]):
-            free = ["model.depth", "model.norm"]
-            figure = Figure(x="optimizer.lr", panels=panels, quantities=quantities, free=free)
+            figure = Figure(x="optimizer.lr", panels=panels, quantities=quantities)
             if len(panels) < 2:
                 figure.only = {"model.norm": "none"}
             if not panels:

@@ -150,7 +150,7 @@ MISSPELT: dict[str, Any] = {"trainer.epoch": 3}
     [
         (lambda: fdi.run("init=fluc"), "init = fluc does not exist; did you mean fluct?"),
         (lambda: fdi.run(**MISSPELT), "trainer.epoch: no such key; did you mean"),
-        (lambda: fdi.run(seed=-1), "seed = -1 must be at least 0"),
+        (lambda: fdi.run(seed=-1), "seed = -1 must be an integer at least 0"),
         (lambda: fdi.run(3), "3 must be a word such as"),  # type: ignore[arg-type]
         (lambda: fdi.run("probe=only"), "probe = only trains nothing; use fdi.probe"),
         (lambda: fdi.run("dry_run=true"), "dry_run = true is for fdi-run"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import zipfile
 
 import pytest
 import torch
@@ -74,33 +73,8 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, trained, value):
         training.load_checkpoint(path, *trained)
 
 
-def test_what_is_no_file_or_compressed_is_refused(tmp_path, trained):
+def test_what_is_no_file_is_refused(tmp_path, trained):
     path = tmp_path / "last.pt"
     os.mkfifo(path)
     with pytest.raises(ValueError, match=r"last.pt is damaged \(not a file\)"):
-        training.load_checkpoint(path, *trained)
-    path.unlink()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", bytes(10**6))
-    with pytest.raises(ValueError, match=r"damaged \(compressed\)"):
-        training.load_checkpoint(path, *trained)
-
-
-def test_more_numbers_than_bytes_are_refused_before_they_are_read(tmp_path, trained):
-    """5.8 KB that would take 9.9 GB."""
-    path, (network, optimizer) = tmp_path / "last.pt", trained
-    training.save_checkpoint(path, network, optimizer, Progress())
-    state = torch.load(path)
-    state["optimizer"]["state"][0]["exp_avg"] = torch.zeros(1).expand(10**9, 10**9)
-    torch.save(state, path)
-    with pytest.raises(ValueError, match=r"damaged \(\[1000000000, .* not in it\)"):
-        training.load_checkpoint(path, *trained)
-
-
-def test_more_bytes_than_the_file_has_are_refused(tmp_path, trained):
-    path = tmp_path / "last.pt"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", bytes(100))
-        archive.filelist[0].file_size = archive.filelist[0].compress_size = 10**9
-    with pytest.raises(ValueError, match="says it has more bytes than it has"):
         training.load_checkpoint(path, *trained)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,29 +45,13 @@ def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
     assert fdi.load(longer.directory).predictions().shape[0] > 0
 
 
-@pytest.mark.parametrize(
-    ("schedule", "key"),
-    [("cosine", "T_max"), pytest.param("one_cycle", "epochs", marks=pytest.mark.slow)],
-)
-def test_a_schedule_that_depends_on_the_number_of_epochs_is_refused(schedule, key, capsys):
-    words = SMALL | {"scheduler": schedule}
-    before = fdi.run(**words | EPOCHS[2])
-    with pytest.raises(fdi.Mistake) as refused:
-        fdi.run(**words | EPOCHS[3])
-    assert str(refused.value) == (
-        f"trainer.epochs = 3 does not go on from {before.directory}, whose schedule was made for 2 "
-        f"(scheduler.{key}=2); name.init=NAME trains all 3 from the start, under another name"
-    )
-    with pytest.raises(fdi.Mistake, match=r"trainer\.epochs = 3 does not go on"):
-        fdi.sweep(**words | EPOCHS[3], seed=[0, 1])
-    assert [path.name for path in before.directory.parent.iterdir()] == [before.directory.name]
+def test_another_schedule_begins_anew(capsys):
+    words = SMALL | {"scheduler": "cosine"}
+    fdi.run(**words | EPOCHS[2])
     capsys.readouterr()
-    anew = fdi.run(**words | EPOCHS[3] | {"name.init": "longer"})
+    longer = fdi.run(**words | EPOCHS[3])
     assert "goes on" not in capsys.readouterr().out
-    runs = fdi.sweep(**words | {"trainer.epochs": [2, 3]}, seed=0)  # each is asked for
-    assert list(runs["state"]) == ["done", "done"]
-    assert numbers(Path(runs["path"][1]))["rows"] == numbers(anew.directory)["rows"]
-    assert fdi.run(**words | EPOCHS[3]).directory == Path(runs["path"][1])
+    assert len(longer.metrics) == 3
 
 
 def test_the_schedule_of_the_finished_run_goes_on(capsys):

