@@ -129,7 +129,8 @@ def launch(
     ready: Callable[[], Any] = lambda: None,
 ) -> None:
     """Run `task` on each of the cells, hydra.sweeper.max_batch_size at a time, once the launcher is
-    found and `ready` called; returns when all are through.
+    found and `ready` called; returns when all are through. hydra/launcher=basic, one after another
+    here, needs no job of Hydra's, which costs as much as a short run.
 
     Raises what the launcher raises when it loses a worker, what `task` raises, and ValueError for a
     launcher that cannot start.
@@ -138,6 +139,11 @@ def launch(
     node = config.hydra.launcher
     with read_write(config), open_dict(config):
         gpus = share({cell.values["device"] for cell in cells}, node)
+    if node._target_.endswith(".BasicLauncher"):
+        ready()
+        for cell in cells:
+            task(cell.config, cell.overrides, sweep=True)
+        return
     here = "n_jobs" in node or node._target_.endswith(".LocalLauncher")
     job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, gpus, task)
     loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))

@@ -43,6 +43,7 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
 
     told = False
     if sweep:
+        directory.mkdir(parents=True, exist_ok=True)
         with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
             out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
             line, code = _run(config, directory, words, out)

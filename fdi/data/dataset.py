@@ -141,6 +141,8 @@ def stratified(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return np.sort(np.concatenate(picks))
 
 
+TOGETHER = 512  # samples that are copied together, for one batch or several
+
 Transform = Callable[[Any, np.random.Generator], Input]  # of the kind of input its split holds
 
 
@@ -167,6 +169,21 @@ class Split:
         """
         inputs, labels = self.inputs.take(indices), self.labels[indices]
         return inputs if self.transform is None else self.transform(inputs, rng), labels
+
+    def batches(
+        self, order: np.ndarray, size: int, noise: Callable[[int], np.random.Generator]
+    ) -> Iterator[tuple[Input, np.ndarray]]:
+        """What `batch` returns for one `size` of samples after the other, in that `order`; `noise`:
+        the generator of batch i. Small batches of events are copied several at a time.
+        """
+        together = max(1, TOGETHER // size) if isinstance(self.inputs, Events) else 1
+        for i, start in enumerate(range(0, len(order), size)):
+            if i % together == 0:
+                chosen = order[start : start + together * size]
+                inputs, labels, begin = self.inputs.take(chosen), self.labels[chosen], start
+            part = slice(start - begin, start - begin + size)
+            few = inputs.alone(part) if isinstance(inputs, Events) else inputs
+            yield few if self.transform is None else self.transform(few, noise(i)), labels[part]
 
 
 @dataclass(frozen=True)

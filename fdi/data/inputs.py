@@ -147,6 +147,13 @@ class Events:
             self, indptr=self.indptr[start * self.steps : max(start, stop) * self.steps + 1]
         )
 
+    def alone(self, samples: slice) -> Events:
+        """A slice as `take` returns it, its events those of the samples alone, but not copied."""
+        indptr = self[samples].indptr
+        own = slice(indptr[0], indptr[-1])
+        counts = None if self.counts is None else self.counts[own]
+        return Events(indptr - indptr[0], self.units[own], self.shape, self.steps, counts)
+
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
         starts, stops = self._bounds(indices)

@@ -27,7 +27,7 @@ def update(p: Tensor, mem: Tensor, g: Tensor, g2: Tensor, lr: float, eps: float)
     which is rounded correctly here.
     """
     assert p.grad is not None
-    flat = [part.detach().numpy().reshape(-1) for part in (p, p.grad, mem, g, g2)]
+    flat = [part.numpy().reshape(-1) for part in (p.detach(), p.grad, mem, g, g2)]
     number = flat[0].dtype.type
     _step(*flat, number(lr), number(eps), np.zeros((len(flat), _MOST), flat[0].dtype))
 

@@ -252,11 +252,14 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tup
     """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
     a smaller number of epochs, the longest first: their epochs and folders.
     """
+    beside = {*directory.parent.glob(f"seed={config['seed']}-*")} - {directory}
+    if not beside:
+        return []
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
     wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
-    for other in directory.parent.glob(f"seed={values['seed']}-*"):
+    for other in beside:
         run = look(other)
-        if other == directory or not run.ended or run.config["trainer"]["epochs"] >= now:
+        if not run.ended or run.config["trainer"]["epochs"] >= now:
             continue
         epochs, longer = run.config["trainer"]["epochs"], {"epochs": now}
         config = {"identity": values["identity"], "trainer": run.config["trainer"] | longer}

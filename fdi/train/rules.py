@@ -59,13 +59,19 @@ class SMORMS3(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override] # torch: two overloads of its own
         loss = None if closure is None else torch.enable_grad()(closure)()
-        for group in self.param_groups:
-            given = {p: p.grad for p in group["params"] if p.grad is not None}
-            if given:
-                self._update(list(given), list(given.values()), group["lr"], group["eps"])
+        self.update()
         return loss
 
-    def _update(self, params: list[Tensor], grads: list[Tensor], lr: float, eps: float) -> None:
+    def update(self) -> None:
+        """A step without what torch wraps `step` in, which takes longer than that of a small
+        network; autograd must be off.
+        """
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params:
+                self._update(params, group["lr"], group["eps"])
+
+    def _update(self, params: list[Tensor], lr: float, eps: float) -> None:
         """All weights at once, so that a GPU has few kernels to launch."""
         for p in params:
             if not self.state[p]:
@@ -82,7 +88,7 @@ class SMORMS3(torch.optim.Optimizer):
                 update(p, **self.state[p], lr=lr, eps=eps)
             return
         mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
-        grads = [grad.to(state.dtype) for grad, state in zip(grads, g2)]
+        grads = [p.grad.to(state.dtype) for p, state in zip(params, g2) if p.grad is not None]
         r = torch._foreach_add(mem, 1)
         torch._foreach_reciprocal_(r)
         torch._foreach_lerp_(g, grads, r)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
@@ -279,12 +279,12 @@ class Trainer:
         return reduce(
             add,
             (
-                self.engine.evaluate(
-                    self.network,
-                    *split.batch(indices, stream(self.seed, "evaluation noise", i)),
-                    objective,
+                self.engine.evaluate(self.network, *samples, objective)
+                for samples in split.batches(
+                    np.arange(len(split)),
+                    self.batch_size,
+                    partial(stream, self.seed, "evaluation noise"),
                 )
-                for i, indices in enumerate(self._batches(np.arange(len(split))))
             ),
         )
 
@@ -298,8 +298,8 @@ class Trainer:
         order = stream(self.seed, "order", epoch).permutation(len(train))
         total: Outcome | None = None
         norms: list[list[float]] = []
-        for i, indices in enumerate(self._batches(order)):
-            samples = train.batch(indices, stream(self.seed, "noise", epoch, i))
+        noise = partial(stream, self.seed, "noise", epoch)
+        for i, samples in enumerate(train.batches(order, self.batch_size, noise)):
             with self._dropout(epoch, i):
                 outcome = self.engine.step(self.network, *samples, objective)
             norms.append(gradient_norms(projection.weight for projection in projections))
@@ -352,10 +352,6 @@ class Trainer:
         self.network.constrain()
         if self.schedule is not None:
             self.schedule.after_batch(self.optimizer)
-
-    def _batches(self, order: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(order), self.batch_size):
-            yield order[start : start + self.batch_size]
 
 
 def gradient_norms(weights: Iterable[Tensor]) -> list[float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdi.data.dataset import Dataset, Split, divide, stratified, stream, train_valid
-from fdi.data.inputs import Constant, DataError
+from fdi.data.dataset import Dataset, Split, divide, dropout, stratified, stream, train_valid
+from fdi.data.inputs import Chosen, Constant, DataError, Events, Input, binned
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
 
@@ -98,3 +98,33 @@ def test_labels_are_checked():
                 "test": Split(Constant(np.zeros((3, 1, 2, 2)), 5), np.array([0, 1])),
             }
         )
+
+
+def _events(counts: bool) -> Events:
+    """Those of 1,200 samples of 6 units in 5 steps."""
+    rng = np.random.default_rng(0)
+    samples, steps, units = (rng.integers(n, size=9000) for n in (1200, 5, 6))
+    return binned(samples, steps, units, (1200, 5), (6,), "counts" if counts else "binary")
+
+
+@pytest.mark.parametrize("kind", ["events", "counted", "chosen", "images"])
+@pytest.mark.parametrize("size", [7, 250, 2000])
+def test_batches_are_those_taken_one_by_one(kind, size):
+    inputs: Input = _events(kind == "counted")
+    if kind == "chosen" and isinstance(inputs, Events):
+        inputs = Chosen(inputs, np.arange(1200)[::-1])
+    if kind == "images":
+        inputs = Constant(np.random.default_rng(1).random((1200, 2, 3)), 5)
+    order = np.random.default_rng(2).permutation(1200)
+    labels = np.arange(1200)
+    for transform in (None, None if kind == "images" else dropout(0.3)):
+        split = Split(inputs, labels, transform)
+        batches = list(split.batches(order, size, lambda i: stream(0, "noise", i)))
+        assert len(batches) == -(-1200 // size)
+        for i, (some, y) in enumerate(batches):
+            indices = order[i * size : (i + 1) * size]
+            alone, expected = split.batch(indices, stream(0, "noise", i))
+            np.testing.assert_array_equal(y, expected)
+            assert vars(some).keys() == vars(alone).keys()
+            for name, value in vars(alone).items():
+                np.testing.assert_array_equal(getattr(some, name), value)

@@ -85,3 +85,14 @@ def test_a_surrogate_of_ones_own_is_found_by_its_dotted_name(tmp_path, monkeypat
 
 def test_a_readout_integrates_over_trials_of_seconds():
     assert dense((3,), 2, 1500, 2e-3).readout.neuron.tau_mem == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_spikes_are_the_same_where_nothing_is_differentiated(dtype):
+    v = torch.randn(1001, dtype=dtype)
+    v[:5] = torch.tensor([float("nan"), 0.0, -0.0, float("inf"), 1e-40])
+    with torch.no_grad():
+        spikes = Neuron().spike(v)
+    assert torch.equal(spikes, Neuron().spike(v))
+    assert torch.equal(spikes, (v > 0).to(dtype))
+    assert not spikes.signbit().any()

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from torch.optim.lr_scheduler import StepLR
 
 from fdi.snn.models import dense
 from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups, step
@@ -183,3 +184,21 @@ def test_step_sizes_of_their_own_are_groups_with_a_factor():
         groups(network, 1e-2, {"norm": 0.1})
     with pytest.raises(ValueError, match="this optimizer has no step size lr"):
         groups(network, None, {"readout": 0.1})
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_step_by_the_short_way_is_that_of_the_optimizer(precision):
+    weights = [[torch.nn.Parameter(torch.ones(3, 5))] for _ in range(2)]
+    short, long = (SMORMS3(w, lr=0.1, precision=precision) for w in weights)
+    schedule = None  # of torch, which warns where a step was not the optimizer's own
+    for i in range(8):
+        schedule = StepLR(short, 2) if i == 4 else schedule
+        gradient = torch.randn(3, 5, generator=torch.Generator().manual_seed(i))
+        for (w,) in weights:
+            w.grad = gradient.clone()
+        step(short)
+        long.step()
+        if schedule is not None:
+            schedule.step()
+            long.param_groups[0]["lr"] = short.param_groups[0]["lr"]
+    assert torch.equal(weights[0][0], weights[1][0])

@@ -77,6 +77,8 @@ Layers = list[tuple[Population, ...]]
 
 def as_learned(network: Network) -> Layers:
     """The hidden layers, with the time constants that training has come to."""
+    if not network.leaks:
+        return [*network.layers]
     taus = network.learned()
     return [tuple(_with_tau(p, taus.get(p.name)) for p in layer) for layer in network.layers]
 

@@ -252,6 +252,8 @@ class Program:
 
     def _of_leaks(self, layers: Layers, tables: np.ndarray) -> Iterator[tuple[str, torch.Tensor]]:
         """Of what is learned of tau_mem, see neuron_equations.learn."""
+        if not self.network.leaks:
+            return
         maps = list(self.maps.plan.layers["learned_at"]) if self.maps else []
         starts = [*maps, *self.layout.plan.layers["learned_at"][:-1]]
         for layer, at in zip(layers, starts):

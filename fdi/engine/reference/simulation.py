@@ -208,7 +208,7 @@ class Passed(Sequence[Tensor]):
             values = spikes.detach().numpy()
             ones = values == 1
             # What is not 0 or 1 would not come back from its bits.
-            if np.count_nonzero(ones) == np.count_nonzero(values):
+            if np.count_nonzero(ones) == np.count_nonzero(values != 0):
                 self.steps.append(np.packbits(ones))
                 return
         self.steps.append(spikes)
