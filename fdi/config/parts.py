@@ -9,7 +9,6 @@ nan, whatever its annotation.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import hashlib
 import importlib
@@ -473,30 +472,18 @@ def _imported(module: str, name: str, where: str) -> Callable[..., Any]:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise Mistake(f"cannot be imported: {where}: {reason}") from None
     part = _defined(loaded, name)
-    if part is None and name in _assigned(loaded.__file__):
-        part = getattr(loaded, name, None)
-    if not callable(part):
+    if part is None:
         raise Mistake(f"does not exist: {where} defines no function or class {name}")
     return part
 
 
 def _defined(module: types.ModuleType, name: str) -> Any:
-    """The function or class that `module` defines under this name, not one that it imports."""
+    """What `module` defines under this name: a function or class of its own, not one that it
+    imports, an object of such a class, or a partial.
+    """
     part = vars(module).get(name)
-    own = callable(part) and getattr(part, "__module__", None) == module.__name__
-    return part if own else None
-
-
-@cache
-def _assigned(file: str | None) -> frozenset[str]:
-    """The names that a module of Python assigns at its top level."""
-    if not file or not file.endswith(".py"):
-        return frozenset()
-    body = ast.parse(Path(file).read_bytes()).body
-    assigned = [node.targets for node in body if isinstance(node, ast.Assign)]
-    assigned += [[node.target] for node in body if isinstance(node, ast.AnnAssign)]
-    names = (target for targets in assigned for target in targets)
-    return frozenset(target.id for target in names if isinstance(target, ast.Name))
+    own = isinstance(part, partial) or getattr(part, "__module__", None) == module.__name__
+    return part if callable(part) and own else None
 
 
 def unreadable(error: SyntaxError | ValueError) -> str:

@@ -36,11 +36,11 @@ class Mode(Enum):
         ),
         (
             "model.dept=3",
-            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
+            r"model\.dept: no such key; did you mean depth\? choose one of .*depth, .*hidden, .*",
         ),
         (
             "+model.dept=3",
-            r"model\.dept: no such key; did you mean depth\? choose one of depth, hidden, .*",
+            r"model\.dept: no such key; did you mean depth\? choose one of .*depth, .*hidden, .*",
         ),
         ("+quux=3", r"quux: no such key; choose one of dataset, .*"),
         (

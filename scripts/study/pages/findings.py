@@ -7,16 +7,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
-from fdi.analysis.derived import MODES, modes, unbounded, with_layers
+from fdi.analysis.derived import COLUMNS, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
+from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
 from fdi.study.circumstances import by_authors, plain, standard
 from fdi.study.evidence import STATES
 from fdi.study.predict import predictors
-from pages.tables import accuracy, averaged, cell, listed, markdown, unmeasured, versus
+from pages.tables import (
+    accuracy,
+    alike,
+    averaged,
+    cell,
+    having,
+    listed,
+    markdown,
+    unmeasured,
+    versus,
+)
 
 INITS = ("kaiming", "fluct")
 LEAST = 3  # seeds: a single run decides nothing
@@ -162,6 +174,59 @@ def swamped(measured: Results) -> str:
             rows.append(row | {"eps": f"{eps:.0e}"} | cells)
     table = pd.DataFrame(rows).fillna("").rename(columns={"none": "no bounds"})
     return markdown(table) if rows else unmeasured(f"{floor.COMMAND} homeostasis=joint")
+
+
+FRESH = "homeostasis.fresh_optimizer"
+PRIMED = {
+    ("none", False): "none",
+    ("joint", False): "in the loss",
+    ("prime", False): "primed",
+    ("prime", True): "primed, then a fresh optimizer",
+    ("prime + joint", False): "primed, then in the loss",
+    ("prime + joint", True): "primed, then in the loss, a fresh optimizer",
+}
+"""Homeostasis, and whether the optimizer forgets the priming -> words."""
+
+
+def primed(measured: Results) -> str:
+    """What each way to use bounds on the activity reaches, beside none, by network and initial
+    state; those with primed runs of LEAST seeds. Intervals are corrected for all rows.
+    """
+    runs = with_layers(having(measured.runs, FRESH, "init.sigma_u"))
+    runs = runs[
+        (runs["state"] == "done") & (runs["homeostasis.prime_epochs"].fillna(0).isin([0, 6]))
+    ]
+    runs = runs.assign(
+        way=[*zip(COLUMNS["homeostasis"].of(runs), runs[FRESH].eq(True))],
+        accuracy=PERCENT * runs[ACCURACY],
+    )
+    rows, pairs = [], []
+    keys = ["dataset", "model", "layers", "trainer.epochs", "init", "init.sigma_u"]
+    for key, of in runs.groupby(keys, dropna=False):
+        by_seed = {
+            way: alike(part, keys).set_index("seed")["accuracy"] for way, part in of.groupby("way")
+        }
+        if any(len(by_seed.get((way, False), ())) < LEAST for way in ("none", "prime")):
+            continue
+        for way in (way for way in PRIMED if way in by_seed):
+            own, base = by_seed[way].align(by_seed["none", False], join="inner")
+            pairs.append(paired(own, base) if way != ("none", False) else None)
+            rows.append(
+                {
+                    "network": f"{key[0]}, {key[1]}, {words.layers(key[2])}, {key[3]:.0f} epochs",
+                    "from": key[4] if pd.isna(key[5]) else f"{key[4]}, sigma_U = {key[5]:g}",
+                    "bounds": PRIMED[way],
+                    "test accuracy (%)": accuracy(of[of["way"] == way]),
+                }
+            )
+    for row, found in zip(rows, correct(pairs, [0] * len(pairs))):
+        row["beside none"] = "" if found is None else _beside(found)
+    return listed(rows, "fdi-run -m experiment=restore")
+
+
+def _beside(found: Comparison) -> str:
+    interval = f"({found.low:+.1f}..{found.high:+.1f})"
+    return f"{found.mean:+.1f} {interval}, {verdict(found.mean, found.p)}"
 
 
 def predicting(measured: Results) -> str:
