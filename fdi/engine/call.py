@@ -93,10 +93,10 @@ def _compiled(
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
-    from numba.core.errors import NumbaError
-
     if _FAILED or not {"spikes", "potentials"}.issuperset(record):
         return None
+    from numba.core.errors import NumbaError
+
     precisions = {weight.dtype for weight in network.parameters()}
     engine = _engine(torch.get_num_threads())
     if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import measured_spread, rate_of_equal_spread
-from fdi.init.theory import Response, spread, trial
+from fdi.init.strategy import measured_spread
+from fdi.init.theory import Response, response, spread, trial
 from fdi.interop.currents import Recording, moments
 from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
 from fdi.interop.wiring import (
@@ -136,21 +136,25 @@ class Seen(NamedTuple):
 def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
     """A network of fdi, for a tensor or array [T, B, *shape] or an input of fdi.data.inputs."""
     if isinstance(batch, Events | Frames | Constant):
-        analogue, inputs = batch.analogue, batch
+        analogue, x = batch.analogue, batch.dense(np.float64)
     else:
         batch = torch.as_tensor(batch)
-        analogue = is_analogue(batch, kind)
-        inputs = Frames(batch.detach().cpu().double().numpy().swapaxes(0, 1), currents=analogue)
-    first = network.hidden[0].neuron
+        analogue, x = is_analogue(batch, kind), batch.detach().cpu().double().numpy()
+    first, dt = network.hidden[0].neuron, network.dt
+    nu = float(x.mean()) / dt
     if analogue and first.tau_shape is not None:
         raise Mistake(
             "the neurons have time constants of their own (tau_shape), and an analogue input has "
             "another rate for each; give it as spikes"
         )
     if analogue:
-        nu = rate_of_equal_spread([inputs], first, network.dt)
-    else:
-        nu = float(inputs.dense(np.float64).mean()) / network.dt
+        kernel = response(first.tau_mem, first.tau_syn[0], dt)
+        nu = equal_rate(torch.from_numpy(np.array(x)), kernel, dt, analogue)
+        if not nu > 0:
+            raise Mistake(
+                "the input is the same in all samples and steps, so no weights make a potential "
+                "fluctuate; check the data"
+            )
     return Seen(network, lambda below: below.activity(batch, ("moments",)), nu, analogue)
 
 

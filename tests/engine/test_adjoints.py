@@ -19,6 +19,7 @@ from scipy.special import erf, logsumexp
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
+from fdi.engine.cpu.neurons import COMPUTES
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import dale, dense
 from fdi.snn.network import INPUT, Network, draw_time_constants
@@ -112,6 +113,8 @@ class Neurons:
             drive = (1 - beta_m) * current
         if n.reset == "zero":
             self.u = (beta_m * u + drive) * (1 - fired)
+        elif n.reset == "at_once":
+            self.u = beta_m * u * (1 - fired) + drive
         else:
             self.u = beta_m * (u - n.theta * fired) + drive
         self.i = [np.exp(-DT / tau) * i + x for tau, i, x in zip(self.tau_syn, self.i, self.x)]
@@ -182,6 +185,7 @@ def two_channels(neuron: Neuron) -> Network:
 
 
 ALL = list(product(KINDS, get_args(Reset), SURROGATES))
+COMPILED = [each for each in ALL if each[1] in COMPUTES.resets]
 
 
 def choice(kind: str, reset: Reset, surrogate: str) -> Neuron:
@@ -225,7 +229,7 @@ def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
 
 @pytest.mark.slow  # each is compiled
 @pytest.mark.parametrize("build", [layers, two_channels])
-@pytest.mark.parametrize("reset", get_args(Reset))
+@pytest.mark.parametrize("reset", COMPUTES.resets)
 @pytest.mark.parametrize("kind", DIFFERENT)
 def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
     check(CpuEngine(threads=1), build, replace(DIFFERENT[kind], reset=reset))
@@ -233,6 +237,6 @@ def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
 
 @pytest.mark.slow  # each is compiled
 @pytest.mark.parametrize("build", [layers, two_channels])
-@pytest.mark.parametrize(("kind", "reset", "surrogate"), ALL)
+@pytest.mark.parametrize(("kind", "reset", "surrogate"), COMPILED)
 def test_each_adjoint_of_the_cpu_engine_has_them(kind, reset, surrogate, build):
     check(CpuEngine(threads=1), build, choice(kind, reset, surrogate))

@@ -135,7 +135,7 @@ def test_nir_gets_what_was_learned():
     pytest.importorskip("nir", reason="nir is not installed")
     net = network()
     net.leaks["h1"].data.add_(1)
-    other = from_nir(to_nir(net)).double()
+    other = from_nir(to_nir(net, reset_at_once=True), delay=2, reset="zero").double()
     assert other.hidden[0].neuron.tau_mem == pytest.approx(net.learned()["h1"])
     x, _ = batch()
     first, second = (ReferenceEngine().simulate(n, x).readout for n in (net, other))
