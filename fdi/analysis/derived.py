@@ -83,14 +83,19 @@ def unbounded(runs: Runs) -> pd.DataFrame:
     return runs[modes(runs) == "none"]
 
 
-REGIMES = ("none", "joint", "prime", "prime + joint")
+FRESH = ", fresh optimizer"
+REGIMES = ("none", "joint", "prime", "prime + joint", f"prime{FRESH}", f"prime + joint{FRESH}")
 
 
 def _homeostasis(runs: Runs) -> pd.Series:
-    """Whether bounds on the activity are in the loss, trained alone first, or both."""
-    runs = runs.reindex(columns=["homeostasis.prime_epochs", "homeostasis.joint"])
+    """Whether bounds on the activity are in the loss, trained alone first, or both; and whether the
+    optimizer forgets the phase before the task.
+    """
+    keys = ("prime_epochs", "joint", "fresh_optimizer")
+    runs = runs.reindex(columns=[f"homeostasis.{key}" for key in keys])
     primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].eq(True)
-    return (2 * primed + joint).map(dict(enumerate(REGIMES)))
+    fresh = primed & runs["homeostasis.fresh_optimizer"].eq(True)
+    return (2 * primed + joint + 2 * fresh).map(dict(enumerate(REGIMES)))
 
 
 NORMS = {"none": "", "tdbn": "tdBN", "bntt": "BNTT", "layer": "layer norm"}

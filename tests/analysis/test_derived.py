@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fdi.analysis.derived import depth, guesses, unbounded, with_layers
+from fdi.analysis.derived import COLUMNS, depth, guesses, unbounded, with_layers
 from fdi.analysis.results import is_baseline
 
 
@@ -14,6 +14,22 @@ def test_bounds_of_strength_0_are_none():
     rows = [(False, 0, 0.1, 100), (True, 0, 0, 0), (True, 0, 0.1, 0), (False, 5, 0, 1), (None,) * 4]
     runs = pd.DataFrame(rows, columns=[f"homeostasis.{name}" for name in names])
     assert unbounded(runs).index.tolist() == [0, 1, 4]
+
+
+def test_a_fresh_optimizer_after_priming_is_a_condition_of_its_own():
+    runs = pd.DataFrame(
+        {
+            "homeostasis.prime_epochs": [0, 6, 6, 0],
+            "homeostasis.joint": [False, False, False, True],
+            "homeostasis.fresh_optimizer": [True, False, True, True],
+        }
+    )
+    assert [*COLUMNS["homeostasis"].of(runs)] == [
+        "none",
+        "prime",
+        "prime, fresh optimizer",
+        "joint",
+    ]
 
 
 def test_excitatory_and_inhibitory_neurons_are_one_layer():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
-from fdi.analysis.derived import COLUMNS, MODES, modes, unbounded, with_layers
+from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, verdict
 from fdi.figures import words
@@ -176,41 +176,39 @@ def swamped(measured: Results) -> str:
     return markdown(table) if rows else unmeasured(f"{floor.COMMAND} homeostasis=joint")
 
 
-FRESH = "homeostasis.fresh_optimizer"
+NETWORK = ("dataset", "model", "layers", "trainer.epochs")
 PRIMED = {
-    ("none", False): "none",
-    ("joint", False): "in the loss",
-    ("prime", False): "primed",
-    ("prime", True): "primed, then a fresh optimizer",
-    ("prime + joint", False): "primed, then in the loss",
-    ("prime + joint", True): "primed, then in the loss, a fresh optimizer",
+    "none": "none",
+    "joint": "in the loss",
+    "prime": "primed",
+    f"prime{FRESH}": "primed, then a fresh optimizer",
+    "prime + joint": "primed, then in the loss",
+    f"prime + joint{FRESH}": "primed, then in the loss, a fresh optimizer",
 }
-"""Homeostasis, and whether the optimizer forgets the priming -> words."""
+"""Homeostasis -> words."""
 
 
 def primed(measured: Results) -> str:
     """What each way to use bounds on the activity reaches, beside none, by network and initial
-    state; those with primed runs of LEAST seeds. Intervals are corrected for all rows.
+    state, of networks with primed runs of LEAST seeds. Intervals are corrected for all rows. Then
+    what a fresh optimizer changes.
     """
-    runs = with_layers(having(measured.runs, FRESH, "init.sigma_u"))
-    runs = runs[
-        (runs["state"] == "done") & (runs["homeostasis.prime_epochs"].fillna(0).isin([0, 6]))
-    ]
-    runs = runs.assign(
-        way=[*zip(COLUMNS["homeostasis"].of(runs), runs[FRESH].eq(True))],
-        accuracy=PERCENT * runs[ACCURACY],
-    )
-    rows, pairs = [], []
-    keys = ["dataset", "model", "layers", "trainer.epochs", "init", "init.sigma_u"]
+    runs = with_layers(having(measured.runs, "init.sigma_u"))
+    runs = runs[runs["state"] == "done"]
+    runs = runs.assign(way=COLUMNS["homeostasis"].of(runs), accuracy=PERCENT * runs[ACCURACY])
+    several = runs[runs["way"] == "prime"].groupby(["init", *NETWORK])["seed"].nunique()
+    networks = {key[1:] for key in several[several >= LEAST].index}
+    rows, pairs, fresh = [], [], ""
+    keys = [*NETWORK, "init", "init.sigma_u"]
     for key, of in runs.groupby(keys, dropna=False):
         by_seed = {
             way: alike(part, keys).set_index("seed")["accuracy"] for way, part in of.groupby("way")
         }
-        if any(len(by_seed.get((way, False), ())) < LEAST for way in ("none", "prime")):
+        if key[:4] not in networks or len(by_seed.get("none", ())) < LEAST:
             continue
         for way in (way for way in PRIMED if way in by_seed):
-            own, base = by_seed[way].align(by_seed["none", False], join="inner")
-            pairs.append(paired(own, base) if way != ("none", False) else None)
+            own, base = by_seed[way].align(by_seed["none"], join="inner")
+            pairs.append(paired(own, base) if way != "none" else None)
             rows.append(
                 {
                     "network": f"{key[0]}, {key[1]}, {words.layers(key[2])}, {key[3]:.0f} epochs",
@@ -219,9 +217,13 @@ def primed(measured: Results) -> str:
                     "test accuracy (%)": accuracy(of[of["way"] == way]),
                 }
             )
+        if f"prime{FRESH}" in by_seed:
+            one, other = by_seed[f"prime{FRESH}"].align(by_seed["prime"], join="inner")
+            fresh += f"\nFrom {key[4]} weights, a fresh optimizer beside the one that is kept: "
+            fresh += f"{_beside(paired(one, other))}, n = {len(one)}.\n"
     for row, found in zip(rows, correct(pairs, [0] * len(pairs))):
         row["beside none"] = "" if found is None else _beside(found)
-    return listed(rows, "fdi-run -m experiment=restore")
+    return listed(rows, "fdi-run -m experiment=restore") + fresh
 
 
 def _beside(found: Comparison) -> str:
