@@ -14,7 +14,7 @@ from pages.advice import advice
 from pages.claims import full, paper, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
-from pages.findings import bounded, floors, followed, mended, predicting, primed, stepping, swamped
+from pages.findings import bounded, floors, followed, mended, predicting, primed, stepping
 from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
 from pages.headline import at_their_best, drawn, foretold, headline, random_networks, recipes
@@ -81,7 +81,6 @@ TABLES = {
     "standing": standing,
     "surrogates": surrogates,
     "primed": primed,
-    "swamped": swamped,
     "predicting": predicting,
     "stepping": stepping,
     "laziness": laziness,

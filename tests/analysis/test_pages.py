@@ -123,7 +123,7 @@ def test_a_cell_holds_one_configuration(page, write_run, tmp_path):
 
 AVERAGED = [
     ("findings", "mended"),
-    ("findings", "swamped"),
+    ("findings", "primed"),
     ("findings", "bounded"),
     ("findings", "stepping"),
     ("gradients", "reached"),

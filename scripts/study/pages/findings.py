@@ -157,25 +157,6 @@ def _in_order(name: str) -> tuple[str, int]:
     return network, int(layers.split()[0])
 
 
-def swamped(measured: Results) -> str:
-    """Runs with a lowered floor with and without bounds, everything else alike, of LEAST seeds."""
-    runs = _usual(measured)
-    runs = runs.assign(mode=modes(runs))
-    runs = runs[(_eps(runs) < LOW) & (runs["mode"] != "")]
-    keys = ["dataset", "model", "layers", "trainer.epochs", "init", "optimizer.eps"]
-    reached = averaged(runs, [*keys, "mode"])
-    reached = reached[reached["n"] >= LEAST]
-    rows = []
-    for key, group in reached.groupby(keys):
-        cells = {row["mode"]: cell(row) for row in group.to_dict("records")}
-        if len(cells) > 1 and "none" in cells:
-            dataset, model, layers, epochs, init, eps = key
-            row = {"network": f"{dataset}, {model}, {layers} layers, {epochs:.0f} epochs, {init}"}
-            rows.append(row | {"eps": f"{eps:.0e}"} | cells)
-    table = pd.DataFrame(rows).fillna("").rename(columns={"none": "no bounds"})
-    return markdown(table) if rows else unmeasured(f"{floor.COMMAND} homeostasis=joint")
-
-
 NETWORK = ("dataset", "model", "layers", "trainer.epochs")
 PRIMED = {
     "none": "none",
