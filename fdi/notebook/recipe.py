@@ -215,8 +215,12 @@ class _Search:
 
     def simulate(self, inputs: Tensor) -> Tensor:
         """The scores of a trial."""
+        return self._observed(inputs)[0]
+
+    def _observed(self, inputs: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Its scores, and what it names."""
         found = self.trial(inputs)
-        return found if isinstance(found, Tensor) else found[0]
+        return (found, {}) if isinstance(found, Tensor) else found
 
     def _state(self) -> Any:
         return [t.detach().clone() for t in self.tensors], deepcopy(self.optimizer.state_dict())
@@ -380,8 +384,7 @@ class _Search:
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
-        found = self.trial(inputs)
-        scores, named = (found, {}) if isinstance(found, Tensor) else found
+        scores, named = self._observed(inputs)
         self.loss(scores, labels).backward()
         largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
         self.optimizer.zero_grad()

@@ -11,7 +11,7 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
 from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, verdict
+from fdi.analysis.statistics import PERCENT, correct, paired
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study import floor
@@ -23,6 +23,7 @@ from pages.tables import (
     alike,
     averaged,
     cell,
+    difference,
     having,
     listed,
     markdown,
@@ -174,8 +175,9 @@ def primed(measured: Results) -> str:
     state, of networks with primed runs of LEAST seeds. Intervals are corrected for all rows. Then
     what a fresh optimizer changes.
     """
-    runs = with_layers(having(measured.runs, "init.sigma_u"))
-    runs = runs[runs["state"] == "done"]
+    runs = with_layers(having(measured.runs, "init.sigma_u", "homeostasis.fresh_optimizer"))
+    told = runs["homeostasis.fresh_optimizer"].notna()  # not before numerics 3: all were fresh
+    runs = runs[(runs["state"] == "done") & told]
     runs = runs.assign(way=COLUMNS["homeostasis"].of(runs), accuracy=PERCENT * runs[ACCURACY])
     several = runs[runs["way"] == "prime"].groupby(["init", *NETWORK])["seed"].nunique()
     networks = {key[1:] for key in several[several >= LEAST].index}
@@ -201,15 +203,10 @@ def primed(measured: Results) -> str:
         if f"prime{FRESH}" in by_seed:
             one, other = by_seed[f"prime{FRESH}"].align(by_seed["prime"], join="inner")
             fresh += f"\nFrom {key[4]} weights, a fresh optimizer beside the one that is kept: "
-            fresh += f"{_beside(paired(one, other))}, n = {len(one)}.\n"
+            fresh += f"{difference(paired(one, other))}, n = {len(one)}.\n"
     for row, found in zip(rows, correct(pairs, [0] * len(pairs))):
-        row["beside none"] = "" if found is None else _beside(found)
+        row["beside none"] = "" if found is None else difference(found)
     return listed(rows, "fdi-run -m experiment=restore") + fresh
-
-
-def _beside(found: Comparison) -> str:
-    interval = f"({found.low:+.1f}..{found.high:+.1f})"
-    return f"{found.mean:+.1f} {interval}, {verdict(found.mean, found.p)}"
 
 
 def predicting(measured: Results) -> str:

@@ -12,7 +12,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, paired, verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from pages.tables import markdown, unmeasured
+from pages.tables import difference, markdown, unmeasured
 
 ONE = "fluct"
 ORDER = ["model", "dataset", "layers"]
@@ -140,8 +140,7 @@ def recipes(measured: Results) -> str:
                 "networks": found.n,
                 "mean accuracy (%)": f"{PERCENT * both[column].mean():.1f}",
                 "after the recipe (%)": f"{PERCENT * both['recipe'].mean():.1f}",
-                "difference": f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), "
-                f"{verdict(found.mean, found.p)} (p = {found.p:.2g})",
+                "difference": f"{difference(found)} (p = {found.p:.2g})",
             }
         )
     cost, states = table["cost"], table["state"].value_counts()

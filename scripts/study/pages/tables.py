@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis.collect import ACCURACY, SHARED, config_columns
 from fdi.analysis.contrasts import moments
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT
+from fdi.analysis.statistics import PERCENT, Comparison, verdict
 from fdi.figures.catalogue import FIGURES
 
 OTHERS = (*SHARED, "readout_init")
@@ -113,6 +113,12 @@ def versus(row: Mapping[str, Any]) -> str:
     known = not pd.isna(row["versus_low"])
     interval = f" ({row['versus_low']:+.1f}..{row['versus_high']:+.1f})" if known else ""
     return f"{row['versus']:+.1f}{interval} {row['verdict']}".strip()
+
+
+def difference(found: Comparison) -> str:
+    """A mean difference, its interval, and the verdict."""
+    interval = f"({found.low:+.1f}..{found.high:+.1f})"
+    return f"{found.mean:+.1f} {interval}, {verdict(found.mean, found.p)}"
 
 
 def having(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
