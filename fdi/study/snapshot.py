@@ -1,4 +1,4 @@
-"""One trial before and after training: input, hidden spikes, potentials, readout."""
+"""One trial before and after training, or priming: input, hidden spikes, potentials, readout."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fdi.study import looks
 
 PLACE, TITLE = 18, "One trial"
 ABOUT = (
-    "one trial of Randman before and after training: input, hidden spikes, potentials of some "
-    "neurons, readout"
+    "one trial of Randman before training, after priming and after the task: input, hidden spikes, "
+    "potentials of some neurons, readout"
 )
 NEEDS = "a trained run"
 COMMAND = "fdi-figures snapshot --run results/runs/DATASET/MODEL/INIT/seed=..."
 SIZE = (style.COLUMN, 1.6)
-MOMENTS = ("before", "after")
+MOMENTS = {"before": "before training", "primed": "after priming", "after": "after training"}
 PARTS = {
     "input": "input unit",
     "hidden": "hidden neuron",
@@ -39,7 +39,7 @@ ROOM = 1.1  # between the potentials of two neurons, in units of the largest ran
 def data(results: Results) -> dict[str, Page]:
     """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
-    return {"": table} if len(table) else {}
+    return {str(init): page for init, page in groups(table, "init")} if len(table) else {}
 
 
 def of_run(directory: Path, modules: Sequence[Path]) -> Page:
@@ -50,7 +50,7 @@ def of_run(directory: Path, modules: Sequence[Path]) -> Page:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """Before training above, after it below; a column for each part."""
+    """A row for each moment, before training on top; a column for each part."""
     return [[f"{part} {moment}" for part in PARTS] for moment in _moments(page)]
 
 
@@ -70,7 +70,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     moments = _moments(page)
     for moment in moments:
         chosen = _answer(page, moment)
-        axes[f"input {moment}"].set_title(f"{moment} training")
+        axes[f"input {moment}"].set_title(MOMENTS[moment])
         verdict = "right" if chosen == right else "wrong"
         axes[f"readout {moment}"].set_title(f"answer {chosen}: {verdict}")
     for part in PARTS:
@@ -98,6 +98,11 @@ def _training(page: Page) -> str:
     return f" trained with {words.condition(known)}" * bool(known.size)
 
 
+def _init(page: Page) -> str:
+    """The initial state, which the page of a user's own run does not name."""
+    return str(page["init"].iloc[0]) if "init" in page else "fluct"
+
+
 def _answer(page: Page, moment: str) -> int:
     """The class whose readout is highest at any time."""
     readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
@@ -107,10 +112,11 @@ def _answer(page: Page, moment: str) -> int:
 def _finding(page: Page, right: int) -> str:
     """What the network answers, before training and after it."""
     verdicts = [
-        f"{moment} training the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
+        f"{MOMENTS[moment]} the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
         for moment in _moments(page)
     ]
-    return f"One trial: {', '.join(verdicts)}"
+    state = f"From {words.init(_init(page))} weights" if "init" in page else "One trial"
+    return f"{state}: {', '.join(verdicts)}"
 
 
 def _handles() -> list[Line2D]:
@@ -127,7 +133,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
         rows["x"],
         rows["y"],
         s=1.5,
-        color="0.2" if rows["part"].iloc[0] == "input" else style.color("fluct"),
+        color="0.2" if rows["part"].iloc[0] == "input" else style.color(_init(page)),
         linewidths=0,
     )
 
@@ -138,7 +144,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     for unit, trace in groups(rows, "unit"):
         axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
-            trace["x"], trace["y"] + spacing * unit, color=style.color("fluct"), linewidth=0.8
+            trace["x"], trace["y"] + spacing * unit, color=style.color(_init(page)), linewidth=0.8
         )
     axes.set_yticks([0], ["0"])
 
