@@ -69,10 +69,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
     moments = _moments(page)
     for moment in moments:
-        chosen = _answer(page, moment)
         axes[f"input {moment}"].set_title(MOMENTS[moment])
-        verdict = "right" if chosen == right else "wrong"
-        axes[f"readout {moment}"].set_title(f"answer {chosen}: {verdict}")
+        axes[f"readout {moment}"].set_title(_answer(page, moment, right))
     for part in PARTS:
         _share_limits([axes[f"{part} {moment}"] for moment in moments])
     sheet.above(
@@ -103,20 +101,20 @@ def _init(page: Page) -> str:
     return str(page["init"].iloc[0]) if "init" in page else "fluct"
 
 
-def _answer(page: Page, moment: str) -> int:
-    """The class whose readout is highest at any time."""
+def _answer(page: Page, moment: str, right: int) -> str:
+    """Whether the class whose readout is highest at any time is the `right` one."""
     readout = page[(page["part"] == "readout") & (page["moment"] == moment)]
-    return int(readout.loc[readout["y"].idxmax(), "unit"])
+    highest = readout.groupby("unit")["y"].max()
+    if highest.nunique() == 1:  # nothing arrives at the readout
+        return "no answer"
+    return "the right answer" if highest.idxmax() == right else "a wrong answer"
 
 
 def _finding(page: Page, right: int) -> str:
-    """What the network answers, before training and after it."""
-    verdicts = [
-        f"{MOMENTS[moment]} the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
-        for moment in _moments(page)
-    ]
+    """What the network answers at each moment."""
+    answers = [f"{_answer(page, moment, right)} {MOMENTS[moment]}" for moment in _moments(page)]
     state = f"From {words.init(_init(page))} weights" if "init" in page else "One trial"
-    return f"{state}: {', '.join(verdicts)}"
+    return f"{state}: {', '.join(answers)}"
 
 
 def _handles() -> list[Line2D]:

@@ -29,12 +29,15 @@ from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS, batch, network
 
 ALONE = "fdi on one thread"
 CROWD = "fdi on one thread, as often as there are threads"
+FLAT = ("jax", "spyx")
 NOT_BUILT = {
-    **dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs")),
-    **dict.fromkeys(FIELD, ("stork", "snntorch", "norse", "sinabs", "reference")),
+    **dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs", *FLAT)),
+    **dict.fromkeys(FIELD, ("stork", "snntorch", "norse", "sinabs", "reference", *FLAT)),
+    "conv": FLAT,
 }
 """Libraries without a neuron of two synaptic currents, a recurrent convolution, normalization over
-time or learned time constants, or, in long trials of deep networks, too slow or large to wait for.
+time or learned time constants, or, in long trials of deep networks, too slow or large to wait for;
+those in FLAT were built for fully connected networks alone.
 """
 BASES = ("stork", "reference", "spikingjelly", "fdi")
 """What the others are relative to: the first that computes a workload."""

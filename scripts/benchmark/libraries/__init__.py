@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import partial
 
-from benchmark.libraries import norse, ours, sinabs, snntorch, spikingjelly, stork
+from benchmark.libraries import jax, norse, ours, sinabs, snntorch, spikingjelly, stork
 from benchmark.libraries.tools import Learner
 from benchmark.workloads import batch
 
@@ -24,6 +24,8 @@ LIBRARIES: dict[str, Callable[[dict], Learner]] = {
     "norse": norse.build,
     "spikingjelly": spikingjelly.build,
     "sinabs": sinabs.build,
+    "jax": jax.build,
+    "spyx": jax.spyx,
 }
 """Name of the module that must be importable -> builder of a learner."""
 
