@@ -14,7 +14,16 @@ from pages.advice import advice
 from pages.claims import full, paper, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
-from pages.findings import bounded, floors, followed, mended, predicting, primed, stepping
+from pages.findings import (
+    bounded,
+    floors,
+    followed,
+    interacting,
+    mended,
+    predicting,
+    primed,
+    stepping,
+)
 from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
 from pages.headline import at_their_best, drawn, foretold, headline, random_networks, recipes
@@ -61,6 +70,7 @@ TABLES = {
     "foretold": foretold,
     "lowered": mended,
     "one_layer": partial(bounded, most=1),
+    "interaction": interacting,
     "best": at_their_best,
     "zoo": random_networks,
     "paper": paper,

@@ -14,6 +14,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, correct, paired
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
+from fdi.figures.sweeps import of_sweep
 from fdi.study import floor
 from fdi.study.circumstances import by_authors, plain, standard
 from fdi.study.evidence import STATES
@@ -91,6 +92,27 @@ def bounded(measured: Results, most: int = 99) -> str:
     rows.sort(key=lambda row: row["order"])
     table = pd.DataFrame(rows)
     return markdown(table.drop(columns="order")) if rows else unmeasured(FIGURES["bounds"].COMMAND)
+
+
+def interacting(measured: Results) -> str:
+    """How far both bounds change the lead of fluctuation-driven over Kaiming weights in a network
+    of one layer: the difference of two paired differences, over the seeds that all four have.
+    """
+    runs = with_layers(measured.runs)
+    done = (runs["state"] == "done") & of_sweep(runs, "bounds")
+    runs = runs[done & (runs["layers"] == 1)].assign(bounds=modes)
+    lines = []
+    for (dataset, model, epochs), of in runs.groupby(["dataset", "model", "trainer.epochs"]):
+        one = alike(of[of["bounds"].isin(["none", "both"])], ["bounds", "init"])
+        reached = PERCENT * one.pivot(index="seed", columns=["bounds", "init"], values=ACCURACY)
+        leads = reached.xs("fluct", axis=1, level=1) - reached.xs("kaiming", axis=1, level=1)
+        leads = leads.dropna()
+        found = paired(leads["both"], leads["none"])
+        lines.append(
+            f"In {dataset}, {model}, {epochs:.0f} epochs, the lead with both bounds is that without "
+            f"{difference(found)} (points, n = {found.n} seeds).\n"
+        )
+    return "\n".join(lines) or unmeasured(FIGURES["bounds"].COMMAND)
 
 
 KINDS = ("usual eps, bounds", "usual eps, no bounds", "lowered eps, no bounds")
