@@ -98,14 +98,14 @@ class Trainings:
                 yield tuple(word for word in row if key_of(word) not in lacks)
 
     @contextmanager
-    def alone(self, folder: Path, take_over: bool) -> Iterator[None]:
+    def alone(self, folder: Path) -> Iterator[None]:
         """While no other process makes this choice; one that does is waited for."""
         if holder(folder):
             print("another process makes this choice; waiting for it", flush=True)
         with ExitStack() as stack:
             while True:
                 with suppress(Busy):
-                    stack.enter_context(lock(folder, take_over))
+                    stack.enter_context(lock(folder))
                     break
             yield
 

@@ -68,7 +68,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with choice.alone(choice.path.parent, choice.config.take_over):
+    with choice.alone(choice.path.parent):
         if code := choice.choose():
             return code, []
         cells = choice.write()

@@ -236,7 +236,7 @@ def _resolved(config: DictConfig, key: Any) -> Any:
 
 def kind_of(device: Any) -> Any:
     """cuda for cuda:1."""
-    return re.sub(r"^(cuda|xpu):\d+$", r"\1", device) if isinstance(device, str) else device
+    return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
 
 
 def _drop_what_is_off(values: dict[str, Any]) -> None:

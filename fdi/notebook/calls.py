@@ -114,8 +114,7 @@ def run(
     (x, y, x_test, y_test), or one or two data sets of torch or tonic, see fdi.data.arrays.content;
     they are kept below `results`. `kind` of x: spikes, counts, currents or images; None: what is
     certain, see fdi.data.arrays.arrays. Raises fdi.Mistake, fdi.train.trainer.Diverged where the
-    loss is not finite, and fdi.track.process.Busy while another process works on the run; Ctrl-C or
-    a kernel's interrupt stops it after a batch.
+    loss is not finite, and fdi.track.process.Busy while another process works on the run.
     """
     cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":

@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
-from fdi.config.identity import contents, kind_of
+from fdi.config.identity import contents
 from fdi.config.parts import ROLES, SURROGATE, choose, resolve
 from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
@@ -77,26 +77,12 @@ def dataset(config: DictConfig) -> Dataset:
 def device(config: DictConfig) -> torch.device:
     """The device that holds weights and activity."""
     chosen = torch.device(config.device)
-    if chosen.type == "cpu":
-        return chosen
-    kind = chosen.type.upper()
-    count = torch.get_device_module(chosen).device_count()
-    if not count:
+    if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
         raise Mistake(
-            f"device = {config.device}: PyTorch finds no {kind} device here; use device=cpu, or "
-            f"install a PyTorch that fits your driver"
-        )
-    if (chosen.index or 0) >= count:
-        raise Mistake(
-            f"device = {config.device}: there are {count} {kind} devices here, the last is "
-            f"{chosen.type}:{count - 1}"
+            f"device = {config.device}: PyTorch finds {count} CUDA devices here; use device=cpu, "
+            f"or install a PyTorch that fits your driver"
         )
     return chosen
-
-
-def untried(config: DictConfig) -> bool:
-    """Whether fdi has never run on a device of this kind; it may know no float64."""
-    return kind_of(config.device) in ("mps", "xpu")
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
@@ -235,10 +221,6 @@ def frozen(config: DictConfig, net: Network) -> list[str]:
 
 def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
     """That of any weights, tensors or groups of them."""
-    if config.optimizer.get("precision") == "float64" and untried(config):
-        raise Mistake(
-            f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
-        )
     chosen = made(config, "optimizer", weights)
     closure = inspect.signature(chosen.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:

@@ -29,7 +29,6 @@ from fdi.runner.build import RunContext, View
 from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
-    compare_with_cpu,
     initial_network,
     initialize,
     load_checkpoint,
@@ -51,13 +50,10 @@ from fdi.track.files import (
     CHECKPOINT,
     LOG,
     METRICS,
-    MOVED,
     PROBE,
-    RESERVE,
     Metrics,
     atomic,
     make_directory,
-    reserved,
 )
 from fdi.track.process import lock
 from fdi.track.record import Run, shorter
@@ -105,10 +101,7 @@ def run(
         if line := evidence.older(directory, before):
             view.say(line)
         return before.result or {}
-    with (
-        lock(directory, config.take_over),
-        reserved(directory / RESERVE) as release,
-    ):
+    with lock(directory):
         before = _before(directory)
         if before.result is not None:  # another process was here a moment ago
             return before.result
@@ -123,8 +116,7 @@ def run(
                 record.change(directory, state="interrupted")
             raise
         except Exception as error:
-            release()
-            _write_failure(directory, error := _told(error, config, directory))
+            _write_failure(directory, error := _told(error, config))
             raise error from None
 
 
@@ -145,7 +137,7 @@ def _before(directory: Path) -> Run:
     return before
 
 
-def _told(error: Exception, config: DictConfig, directory: Path) -> Exception:
+def _told(error: Exception, config: DictConfig) -> Exception:
     """An error, as a user can understand it."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         gib = config.engine.get("memory")
@@ -153,8 +145,6 @@ def _told(error: Exception, config: DictConfig, directory: Path) -> Exception:
         return MemoryError(
             f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
         )
-    if isinstance(error, FileNotFoundError) and not directory.exists():
-        return OSError(MOVED.format(directory))
     return error
 
 
@@ -177,8 +167,6 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
-    if build.untried(config):
-        compare_with_cpu(context, initial)
     if config.probe == "only":
         initialize(context, drawn)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"

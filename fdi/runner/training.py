@@ -23,17 +23,15 @@ from omegaconf import DictConfig
 from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
-from fdi.engine import oracle
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors, warning
 from fdi.runner import build
 from fdi.runner.build import RunContext, View
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
+from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import record
 from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, write_json
-from fdi.track.process import interruptible
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
 
@@ -85,7 +83,7 @@ def initial_network(context: RunContext) -> Initial:
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
-    device = "cpu" if build.untried(config) else context.device
+    device = context.device
     network = build.network(config, data)
     measure, updates = engine.measuring(inputs), None
     strategy.check(network)
@@ -145,8 +143,8 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
 
 
 def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
-    """Give the network its initial weights and measure the state they put it in, with float64, on
-    the CPU where the device may have none; with probe=none it is not measured.
+    """Give the network its initial weights and measure the state they put it in; with probe=none it
+    is not measured.
     """
     config, data, network = context.config, context.data, context.network
     initial, measure, updates = given
@@ -156,13 +154,12 @@ def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     inputs, labels = batch(context)
     strategy, nu = build.strategy(config), build.input_rate(data, network)
     objective = context.phases[-1].objective
-    measured = deepcopy(initial) if build.untried(config) else network
     optimizer = context.optimizer
     selective = bool(config.get("probe_every", 0))
     rows = probe(
-        measured, context.engine, inputs, labels, objective, strategy, nu, measure, selective
+        network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
     )
-    names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
+    names = [row["population"] for row in rows]
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
     if strategy.homeostatic:
         tell_target(context.view, strategy, rows, updates)
@@ -239,26 +236,6 @@ def unmoved(
             why = "nothing that fdi knows explains it: trust neither, and tell us"
         found[row["population"]] = f"{told}, and no weight moved in the first epoch: {why}"
     return found
-
-
-COMPARED = 4
-
-
-def compare_with_cpu(context: RunContext, initial: Network) -> None:
-    """Says how many spikes, and by how much a gradient, of a training step from the `initial` state
-    differ on the device of the run. Raises ValueError if rounding does not explain it.
-    """
-    inputs, labels = batch(context)
-    x, y, engine = inputs[:COMPARED], labels[:COMPARED], context.engine
-    off = oracle.compare(initial, x, y, engine, context.device, oracle.OBJECTIVE)
-    words = (
-        f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
-        f"gradient by {off.gradient:.1g} of the largest"
-    )
-    spikes, gradient = oracle.ROUNDED
-    if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
-        raise Mistake(f"device = {context.config.device}: {words}; use device=cpu")
-    context.view.say(f"fdi has never run on such a device; tried here, {words}")
 
 
 def save_checkpoint(
@@ -363,16 +340,8 @@ def train(
     data = context.data
     writer = _Writer(context, progress, metrics, mirror)
     writer.mark()
-    with (
-        context.view.training(
-            writer.epochs, len(data.train), progress.epoch, context.phases[-1].objective.loss
-        ) as report,
-        interruptible() as check,
-    ):
-
-        def on_batch(done: int, outcome: Outcome) -> None:
-            report.batch(done, outcome)
-            check()
+    loss = context.phases[-1].objective.loss
+    with context.view.training(writer.epochs, len(data.train), progress.epoch, loss) as report:
 
         def on_epoch(row: dict[str, Any]) -> None:
             row |= in_training(context, progress, row["phase"])
@@ -392,7 +361,7 @@ def train(
             context.phases,
             progress,
             duration=data.steps * data.dt,
-            on_batch=on_batch,
+            on_batch=report.batch,
             on_epoch=on_epoch,
         )
     if progress.epoch < writer.epochs:

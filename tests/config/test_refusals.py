@@ -91,7 +91,7 @@ class Mode(Enum):
         ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (
             "device=gpu",
-            r"device = gpu is unknown; did you mean cuda\? choose one of auto, cpu, cuda, mps, xpu",
+            r"device = gpu is unknown; did you mean cuda\? choose one of auto, cpu, cuda",
         ),
         ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
