@@ -41,7 +41,7 @@ from fdi.cli.terminal import console, duration, percent, print_note, print_table
 from fdi.cli.trainings import REFUSED, TEST, Trainings, Words, key_of, refuse_without_validation
 from fdi.config.identity import LABELS, folder_name
 from fdi.track.files import write_json
-from fdi.track.process import INTERRUPTED
+from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest, finished, look
 
 FOUND = "found"  # the experiment that is the recipe
@@ -61,7 +61,7 @@ def run_recipe(arguments: Namespace) -> tuple[int, Path]:
         search.announce(Stage("as it is", [], search.plan.short))
         print("each further stage says what it costs before it starts")
         return 0, search.folder
-    with search.alone(search.folder):
+    with lock(search.folder):
         finding = search.find()
         if finding is None:
             return INTERRUPTED, search.folder

@@ -4,13 +4,10 @@ ordinary cell, which any launcher runs.
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -26,12 +23,8 @@ from fdi.cli.compose import Source, composed, parsed, source, values_of
 from fdi.cli.launch import launch
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, print_result, run_cell
 from fdi.config.metric import of_result
-from fdi.track.files import RUNS, atomic
-from fdi.track.process import holder
 from fdi.track.record import finished, look
 
-BEST = "optimization_results.yaml"  # in results/runs
-LOWEST = 4  # version of Optuna
 OURS = "fdi.cli.search.search"
 MISSING = "hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[optuna]'"
 
@@ -59,6 +52,8 @@ def search(arguments: Namespace) -> None:
         raise ValueError(problem)
     space = {word.get_key_element(): _distribution(optuna, word) for word in sweeps}
     study = _study(optuna, node)
+    if study.direction != optuna.study.StudyDirection.MAXIMIZE:
+        raise ValueError(f"{node.storage} holds a study that minimizes; give another study_name")
     told = failed = 0
     while told < node.n_trials:
         trials = [study.ask(space) for _ in range(min(node.n_jobs, node.n_trials - told))]
@@ -68,7 +63,8 @@ def search(arguments: Namespace) -> None:
             cells[label] = _cell(begin, [*fixed, *_words(trial.params)], label)
         for trial, accuracy in zip(trials, _run(arguments, cells)):
             failed += accuracy is None
-            _tell(optuna, study, trial, accuracy)
+            fail = optuna.trial.TrialState.FAIL if accuracy is None else None
+            study.tell(trial, accuracy, state=fail)
         if failed > node.max_failure_rate * told:
             raise ValueError(
                 f"{failed} of {told} trials failed, and hydra.sweeper.max_failure_rate = "
@@ -78,9 +74,6 @@ def search(arguments: Namespace) -> None:
         best = study.best_trial
     except ValueError:
         raise ValueError("no trial succeeded") from None
-    with atomic(Path(values["paths"]["results"]) / RUNS / BEST) as path:
-        found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
-        path.write_text(yaml.safe_dump(found))
     print(f"best on validation: {' '.join(_words(best.params))}")
     print_result(compose_cell(begin, (*fixed, *_words(best.params))))
 
@@ -90,8 +83,6 @@ def _optuna() -> Any:
         import optuna
     except ImportError:
         raise ValueError(MISSING) from None
-    if int(optuna.__version__.partition(".")[0]) < LOWEST:
-        raise ValueError(f"{MISSING}; here is {optuna.__version__}")
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # one line a trial is enough
     return optuna
 
@@ -169,26 +160,18 @@ def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
 
 
 def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | None]:
-    """Run what is not finished, once others have ended who are at it; a line for each trial, and
-    what it reached on validation, the higher the better, None where it failed.
+    """Run what is not finished; a line for each trial, and what it reached on validation, the
+    higher the better, None where it failed.
     """
-    left = list({cell.directory: cell for cell in cells.values() if cell}.values())
-    new = [cell for cell in left if not cell.directory.exists()]
-    while left := [cell for cell in left if not finished(cell.directory, cell.values["probe"])]:
-        wait_for(left)
+    every = {cell.directory: cell for cell in cells.values() if cell}.values()
+    new = [cell for cell in every if not cell.directory.exists()]
+    if left := [cell for cell in every if not finished(cell.directory, cell.values["probe"])]:
         launch(arguments, left, run_cell)
-        left = [cell for cell in left if holder(cell.directory)]
     found = [_ended(label, cell) for label, cell in cells.items()]
     for cell in new:
         if look(cell.directory).refused:
             leave_nothing(cell)
     return found
-
-
-def wait_for(cells: Sequence[Cell]) -> None:
-    """Wait until no process is at work on any of the cells."""
-    while any(holder(cell.directory) for cell in cells):
-        time.sleep(1)
 
 
 def _ended(label: str, cell: Cell | None) -> float | None:
@@ -200,19 +183,9 @@ def _ended(label: str, cell: Cell | None) -> float | None:
     metric = of_result(result or {})
     reached = result.get(metric.key("valid_accuracy_best")) if result else None
     if result is None:
-        complain(f"{label}  failed: {run.reason.removeprefix('ValueError: ')}", FAILED)
+        complain(f"{label}  failed: {run.reason or run.state}", FAILED)
     elif reached is None:
         complain(f"{label}  failed: it has no validation split", REFUSED)
     else:
         print(f"{label}  valid {metric.text(reached)}  {result['seconds']:.0f} s", flush=True)
     return None if reached is None else metric.sign * reached
-
-
-def _tell(optuna: Any, study: Any, trial: Any, accuracy: float | None) -> None:
-    """The accuracy, or the error where a study of before minimizes it."""
-    if accuracy is None:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    elif study.direction == optuna.study.StudyDirection.MAXIMIZE:
-        study.tell(trial, accuracy)
-    else:
-        study.tell(trial, 1 - accuracy)

@@ -26,7 +26,7 @@ from fdi.config.metric import of_result
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import repeated
-from fdi.track.record import SETTLED, Run, finished, look, say_again
+from fdi.track.record import SETTLED, Run, finished, look
 
 Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -182,14 +182,10 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
 
 
 def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
-    """Say which cells are done already, and give those their new tags. Raises ValueError if their
-    data or code are others now.
-    """
+    """Say which cells are done already. Raises ValueError if their data or code are others now."""
     fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
     for cell in done:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
-    if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
-        print(f"{changed} of {len(done)} finished runs have other tags or another note now")
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for cell in done:

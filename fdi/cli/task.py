@@ -38,7 +38,7 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     """
     directory = record.place(config)
     if finished(directory, config.probe):
-        return 0 if sweep else _again(config, directory, words)
+        return 0 if sweep else _again(config, directory)
     from fdi.cli.terminal import Plain
 
     told = False
@@ -53,11 +53,9 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     return complain(line, code) if code and not told else code
 
 
-def _again(config: DictConfig, directory: Path, words: Sequence[str]) -> int:
+def _again(config: DictConfig, directory: Path) -> int:
     """What is done, asked for again; returns the exit code."""
     check_done(config, directory)
-    if record.say_again(directory, config, words):
-        print(f"{printable(str(directory))}: has other tags or another note now")
     if line := evidence.older(directory, record.look(directory)):
         print(line)
     if config.probe != "only":

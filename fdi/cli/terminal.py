@@ -1,13 +1,11 @@
-"""What a person sees of a run: tables that fit the terminal, a progress bar there and in a
-notebook, one line per epoch in a log.
+"""What a person sees of a run: tables and a progress bar that fit the terminal, one line per epoch
+in a notebook or a log.
 """
 
 from __future__ import annotations
 
-import html
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -37,60 +34,14 @@ if TYPE_CHECKING:
 
     from fdi.snn.objective import Loss, Outcome
 
-EVERY = 0.2  # s between two pictures of a bar
-
 
 def is_notebook(file: Any) -> bool:
     """Whether what is written to `file` appears in a notebook."""
     return type(file).__module__.partition(".")[0] == "ipykernel"
 
 
-class Bar:
-    """Stands in a notebook for rich.progress.Progress with one task: a bar, its numbers and words
-    behind it, which stay when it is done.
-    """
-
-    disable = False
-
-    def __init__(self) -> None:
-        self.total, self.done, self.words = 0.0, 0.0, ""
-        self.handle: Any = None
-        self.drawn = 0.0
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.handle is not None:
-            self.handle.update(self)
-
-    def add_task(self, words: str, total: float, completed: float = 0, **_: Any) -> TaskID:
-        from IPython.display import display
-
-        self.words, self.total, self.done = words, total, completed
-        self.handle = display(self, display_id=True)
-        return TaskID(0)
-
-    def update(self, task: Any, completed: float, **words: str) -> None:
-        self.done, self.words = completed, " ".join(words.values())
-        if time.monotonic() - self.drawn >= EVERY:
-            self.drawn = time.monotonic()
-            self.handle.update(self)
-
-    def __repr__(self) -> str:
-        return f"{self.done:.0f}/{self.total:.0f}  {self.words}".strip()
-
-    def _repr_html_(self) -> str:
-        return (
-            f"<progress max='{self.total:g}' value='{self.done:g}'></progress> "
-            f"<code>{html.escape(repr(self))}</code>"
-        )
-
-
-def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress | Bar:
-    """In a notebook a `Bar`, on a terminal one of rich with these columns; elsewhere it is off."""
-    if is_notebook(out.file):
-        return Bar()
+def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
+    """One of rich with these columns; off where there is no terminal."""
     return Progress(*columns, console=out, disable=not out.is_terminal, **options)
 
 
@@ -208,7 +159,7 @@ class Epochs:
         console: Console,
         epochs: int,
         samples: int,
-        bar: Progress | Bar,
+        bar: Progress,
         done: int,
         loss: Loss,
     ) -> None:

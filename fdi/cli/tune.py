@@ -55,7 +55,7 @@ from fdi.cli.trainings import (
     refuse_without_validation,
 )
 from fdi.track.files import RUNS, ZOO, write_json
-from fdi.track.process import INTERRUPTED
+from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest
 
 
@@ -68,7 +68,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with choice.alone(choice.path.parent):
+    with lock(choice.path.parent):
         if code := choice.choose():
             return code, []
         cells = choice.write()

@@ -37,20 +37,10 @@ def gpus() -> int:
     return 0
 
 
-PLUGIN = r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+|fdi\.cli\.search\.search"
-CALLED = {
-    "hydra.launcher._target_": PLUGIN,
-    "hydra.sweeper._target_": PLUGIN,
-    "hydra.sweeper.sampler._target_": r"optuna\.samplers\.\w+",
-}
-SILENT = {"version": 1, "root": None, "disable_existing_loggers": False}
 OURS = {  # as in conf/config.yaml
     "run.dir": "${paths.results}/runs/${run_name:}",
     "sweep.dir": "${paths.results}/runs",
     "sweep.subdir": "${run_name:}",
-    "callbacks": {},
-    "job_logging": SILENT,
-    "hydra_logging": SILENT,
 }
 AT_LEAST_ONE = (
     "launcher.n_jobs",
@@ -74,38 +64,24 @@ def own_folders(config: DictConfig) -> list[str]:
 
 
 def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
-    """Complaints about Hydra's node of `config`: what fdi sets itself, ways to call any function of
-    Python, and numbers that a launcher cannot work with.
+    """Complaints about Hydra's node of `config`: what fdi sets itself, and numbers that a launcher
+    cannot work with.
     """
     if not config:
         return
     node = config.hydra
     for key, ours in OURS.items():
         group, _, name = key.partition(".")
-        given = contents(node[group], resolve=False)
-        if (given := given[name] if name else given) != ours:
+        if (given := contents(node[group], resolve=False)[name]) != ours:
             yield (
                 f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
                 f"says where runs are kept)"
             )
-    for part in ("launcher", "sweeper"):
-        given = contents(node[part], resolve=False) if OmegaConf.is_config(node[part]) else {}
-        yield from _calls({"_target_": None, **given}, f"hydra.{part}")
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
         every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
         if value not in every and not (str(value).isdecimal() and int(value) >= 1):
             yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
-
-
-def _calls(value: Any, path: str) -> Iterator[str]:
-    """Keys by which Hydra is told what to call, at any depth."""
-    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-        here = f"{path}.{key}"
-        if key == "_target_" and not re.fullmatch(CALLED.get(here, ""), str(item)):
-            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
-        elif isinstance(item, Mapping | list):
-            yield from _calls(item, here)
 
 
 def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:

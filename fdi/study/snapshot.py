@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,8 @@ ABOUT = (
     "one trial of Randman before and after training: input, hidden spikes, potentials of some "
     "neurons, readout"
 )
-NEEDS = "a trained run"
-COMMAND = "fdi-figures snapshot --run results/runs/DATASET/MODEL/INIT/seed=..."
+NEEDS = "a simulation"
+COMMAND = "python scripts/study/simulate_states.py snapshot"
 SIZE = (style.COLUMN, 1.6)
 MOMENTS = ("before", "after")
 PARTS = {
@@ -42,21 +41,9 @@ def data(results: Results) -> dict[str, Page]:
     return {"": table} if len(table) else {}
 
 
-def of_run(directory: Path, modules: Sequence[Path]) -> Page:
-    """The page of a trained run; its code may be in `modules`."""
-    from fdi.runner import trained  # torch: only where it is used
-
-    return trained.trial(trained.load(directory, modules=modules))
-
-
 def panels(page: Page) -> list[list[str]]:
     """Before training above, after it below; a column for each part."""
-    return [[f"{part} {moment}" for part in PARTS] for moment in _moments(page)]
-
-
-def _moments(page: Page) -> list[str]:
-    """The moments on the page: a user's own run is shown after training only."""
-    return [moment for moment in MOMENTS if moment in set(page["moment"])]
+    return [[f"{part} {moment}" for part in PARTS] for moment in MOMENTS]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -67,16 +54,15 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
                 axes[f"{part} {moment}"], rows, page
             )
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
-    moments = _moments(page)
-    for moment in moments:
+    for moment in MOMENTS:
         chosen = _answer(page, moment)
         axes[f"input {moment}"].set_title(f"{moment} training")
         verdict = "right" if chosen == right else "wrong"
         axes[f"readout {moment}"].set_title(f"answer {chosen}: {verdict}")
     for part in PARTS:
-        _share_limits([axes[f"{part} {moment}"] for moment in moments])
+        _share_limits([axes[f"{part} {moment}"] for moment in MOMENTS])
     sheet.above(
-        axes[f"input {moments[0]}"].figure,
+        axes[f"input {MOMENTS[0]}"].figure,
         _handles(),
         _finding(page, right),
         f"one sample of class {right} through a network{_training(page)}; potentials of some "
@@ -86,7 +72,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         part, moment = name.split()
         panel.set_xlim(0, page["x"].max())
         panel.set_ylabel(PARTS[part])
-        if moment == moments[-1]:
+        if moment == MOMENTS[-1]:
             panel.set_xlabel("time (s)")
         else:
             panel.set_xticklabels([])
@@ -108,7 +94,7 @@ def _finding(page: Page, right: int) -> str:
     """What the network answers, before training and after it."""
     verdicts = [
         f"{moment} training the answer is {'right' if _answer(page, moment) == right else 'wrong'}"
-        for moment in _moments(page)
+        for moment in MOMENTS
     ]
     return f"One trial: {', '.join(verdicts)}"
 

@@ -134,23 +134,6 @@ def change(directory: Path, **values: Any) -> Run:
     return write(directory, replace(whole(directory), **values))
 
 
-def say_again(
-    directory: Path, config: DictConfig | Mapping[str, Any], words: Sequence[str]
-) -> bool:
-    """Give a finished run the tags and the note that the `words` or an experiment set now; whether
-    it had others before.
-    """
-    given = {word.partition("=")[0] for word in words}
-    said = {key: config[key] for key in ("tags", "note") if config.get(key) or key in given}
-    if "tags" in said:
-        said["tags"] = list(said["tags"])
-    run = whole(directory)
-    if all(getattr(run, key) == value for key, value in said.items()):
-        return False
-    write(directory, replace(run, **said))
-    return True
-
-
 def end(directory: Path, run: Run, state: str, result: dict[str, Any] | None = None) -> Run:
     """Write the record of a run that has ended, with the checksums of its tables."""
     sums = {name: checksum(directory / name) for name in (PROBE, METRICS)}

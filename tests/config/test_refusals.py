@@ -132,12 +132,6 @@ class Mode(Enum):
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
         ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
         ("+init._args_=[1]", r"init\._args_: no such key; .*"),
-        (
-            "+hydra.callbacks.x={_target_:os.system,command:id}",
-            r"hydra\.callbacks = .*fdi's own; .*",
-        ),
-        ("+hydra.launcher.x={_target_:os.system,command:id}", r"hydra\.launcher\.x\._target_.*"),
-        ("hydra.launcher._target_=os.system", r"hydra\.launcher\._target_ = os\.system: .*"),
         ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),
     ],
 )
@@ -193,10 +187,6 @@ def own(tmp_path):
         ("- a\n", r"model = \[a\] must have a _target_: .*"),
         ("_target_: null\n", "model = .* must have a _target_: .*"),
         ("hidden: ${\n", ".*no viable alternative.*"),
-        (
-            "# @package _global_\nhydra:\n  job_logging:\n    handlers: {x: {(): os.system}}\n",
-            r"hydra.job_logging = .*'os.system'.*: this is fdi's own; .*",
-        ),
     ],
 )
 def test_broken_files_of_ones_own_are_one_line(own, text, line):

@@ -59,7 +59,6 @@ RUN = [
     (["homeostasis.upper=${seed}"], "homeostasis.upper = 0 must be {strength, rate, norm, layers}"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
     (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
-    (["-m", "seed=0,1", "hydra.job_logging.root=x"], "'root': 'x', 'disable_existing_loggers': Fa"),
     (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: this is fdi's own; leave it out"),
     (["-m", "hydra.sweep.dir=DIR"], "hydra.sweep.dir = DIR: this is fdi's own; leave it"),
     (["-m", "hydra.sweep.subdir=x"], "hydra.sweep.subdir = x: this is fdi's own; leave it"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+
 from fdi.track.process import alive, repeated
 
 WATCH = """

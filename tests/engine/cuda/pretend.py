@@ -177,7 +177,6 @@ def compute(func, args, kwargs):
     result = func(*plain_args, **plain)
     if _captures and not _is_view(func):
         _captures[-1].steps.append((func, plain_args, plain, result))
-    if moves or packet in FREE:
     if moves and not _captures:
         COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
