@@ -17,7 +17,6 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from fdi.cli.cells import Cell, abandoned, label, leave_nothing, varied
-from fdi.cli.cost import announce
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
@@ -146,7 +145,6 @@ def run_sweep(
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
-            announce(arguments, cells, rest)
             _launch(arguments, cells, names or {}, partial(plans.write, results, plan))
         else:
             plans.write(results, plan)

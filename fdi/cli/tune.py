@@ -226,10 +226,12 @@ class Choice(Trainings):
             trainings += number * len(self.tuning)
             left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
             self._asked(side)  # raises for values that are refused
-        cost = estimate(left + [self.sides[0].default] * compared, self.config.dry_run)
+        cost = ""
+        if self.config.dry_run:
+            cost = "; " + estimate(left + [self.sides[0].default] * compared)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
-            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared; {cost}"
+            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared{cost}"
         )
 
     def choose(self) -> int:

@@ -58,7 +58,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert "optimizer.lr for 2 sides: about " in said.out
     found = fdi_run(*WORDS)
     assert found.code == 0, found.err
-    assert said.out.partition(" compared;")[0] in found.out
+    assert said.out.partition(" compared")[0] in found.out
     assert "each at its best" in found.out
     runs = records(tmp_path / "results")
     tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
