@@ -28,9 +28,7 @@ KINDS = 3  # that are tried
 
 
 def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 16 h on 2 cores. The first KINDS kinds are tried. Nothing if there are
-    no cells.
-    """
+    """As in: 520 cells, about 16 h on 2 cores. KINDS kinds are tried. Nothing if there are none."""
     if not cells:
         return ""
     known, seconds = total(cells, _tried(cells))

@@ -80,7 +80,6 @@ def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run, untried)
 def test_a_dry_run_names_the_smaller_edition(fdi_run, untried):
     words = ["-m", "experiment=depth", "seed=0", "model.depth=1", "dataset=randman", *TINY]
     words += ["init=fluct", "init.sigma_u=1", "homeostasis=none", "dry_run=true"]
-    assert re.match(
-        r"budget=laptop: \d+ cells?, cost not known", fdi_run(*words).out.splitlines()[-1]
-    )
+    last = fdi_run(*words).out.splitlines()[-1]
+    assert re.fullmatch(r"budget=laptop: \d+ cells?, cost not known", last)
     assert "budget=laptop:" not in fdi_run(*words, "budget=laptop").out
