@@ -74,13 +74,12 @@ class Search(Trainings):
             keys = ", ".join(varied(nets))
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
         (self.words,) = nets
-        self.default = self._cell((*self.words, "seed=0"))
+        self.default = compose_cell(self.source, (*self.words, "seed=0"))
         self.node: dict[str, Any] = self.default.values["recipe"]
         self.tuning = [f"seed={seed}" for seed in self.node["seeds"]]
         given = (w for row in rows for w in row if w.startswith("seed="))
         self.seeds = list(dict.fromkeys(given)) or ["seed=0"]
         self._refuse()
-        self.names = {}
         epochs = self.default.values["trainer"]["epochs"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         step = self.default.values["optimizer"]["lr"]
@@ -116,18 +115,12 @@ class Search(Trainings):
             if kind == EPS and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
                 continue
             try:
-                place = self._cell((*changed(self.words, row), "seed=0")).directory
+                place = compose_cell(self.source, (*changed(self.words, row), "seed=0")).directory
             except ValueError:
                 continue  # it does not fit this network
             if place not in known:
                 known.add(place)
                 yield row
-
-    def _cell(self, words: Sequence[str], name: str = "") -> Cell:
-        cell = compose_cell(self.source, words)
-        if self.names is not None:
-            self.names[cell.directory] = f"{name} seed={cell.values['seed']}"
-        return cell
 
     @cached_property
     def folder(self) -> Path:
@@ -168,7 +161,7 @@ class Search(Trainings):
         kept = [word for word in self.words if not word.startswith(OWN)]
         own = (f"trainer.epochs={epochs}", f"{TEST}false")
         return [
-            self._cell((*self.changes(candidate, kept), *own, seed), said(candidate))
+            compose_cell(self.source, (*self.changes(candidate, kept), *own, seed))
             for seed in self.tuning
         ]
 
@@ -187,14 +180,15 @@ class Search(Trainings):
         if finding.candidate and finding.state in ("found", "past guessing"):
             proof = {
                 name: [
-                    self._cell((*self.changes(of, self.words), seed), name) for seed in self.seeds
+                    compose_cell(self.source, (*self.changes(of, self.words), seed))
+                    for seed in self.seeds
                 ]
                 for name, of in ((BEFORE, AS_IT_IS), (AFTER, finding.candidate))
             }
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
                 print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
-            if run_sweep(self.arguments, cells, self.names) == INTERRUPTED:
+            if run_sweep(self.arguments, cells, table=False) == INTERRUPTED:
                 return INTERRUPTED
         self._write(finding, proof)
         self._say(finding, proof)

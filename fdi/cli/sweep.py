@@ -27,16 +27,15 @@ from fdi.track.files import RUN
 from fdi.track.process import repeated
 from fdi.track.record import SETTLED, Run, finished, look
 
-Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 
 
 class Watch:
     """The cells of a sweep that have not ended yet."""
 
-    def __init__(self, cells: list[Cell], left: list[Cell], out: Any, names: Names) -> None:
+    def __init__(self, cells: list[Cell], left: list[Cell], out: Any) -> None:
         self.total, self.left, self.out = len(cells), list(left), out
-        self.keys, self.names = varied(cell.overrides for cell in cells), names
+        self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
         self.before = {cell.directory: _written(cell.directory) for cell in left}
         self.refusals: set[str] = set()
@@ -62,8 +61,7 @@ class Watch:
         return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
 
     def _line(self, cell: Cell, run: Run) -> str:
-        name = self.names.get(cell.directory) or label(cell, self.keys)
-        words = f"cell {self.first + self.ended}/{self.total}  {name}"
+        words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
         if run.refused:
             return f"{words}  refused{self._reason(run)}"
         if run.state == "failed":
@@ -109,11 +107,11 @@ def _written(directory: Path) -> int | None:
 
 
 @contextmanager
-def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None]:
+def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
     columns = (TextColumn("cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
-    watch = Watch(cells, left, out, names)
+    watch = Watch(cells, left, out)
     with bar(out, *columns, TextColumn("{task.description}"), transient=True) as shown:
         task = shown.add_task("", total=watch.total, completed=watch.first)
 
@@ -131,12 +129,11 @@ def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None
 def run_sweep(
     arguments: Namespace,
     cells: list[Cell],
-    names: Names | None = None,
+    table: bool = True,
     refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `names`: of cells that differ in too many keys to name them all; they have no common
-    table. `refused` gets those that are.
+    code. `table`: show them in one. `refused` gets those that are.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
@@ -145,7 +142,7 @@ def run_sweep(
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
-            _launch(arguments, cells, names or {}, partial(plans.write, results, plan))
+            _launch(arguments, cells, partial(plans.write, results, plan))
         else:
             plans.write(results, plan)
     except KeyboardInterrupt:
@@ -155,7 +152,7 @@ def run_sweep(
             leave_nothing(cell)
         plans.drop(results, plan)
         raise
-    unfinished = print_summary(cells, table=names is None)
+    unfinished = print_summary(cells, table)
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
@@ -195,9 +192,7 @@ def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
-def _launch(
-    arguments: Namespace, cells: list[Cell], names: Names, ready: Callable[[], None]
-) -> None:
+def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
     """Launch what is left, once the launcher is `ready`, and again where it gives up because it
     lost a worker: as long as that brings some cell further, and once where it does not.
     """
@@ -212,7 +207,7 @@ def _launch(
             print("starting the remaining cells again", flush=True)
         before = now
         try:
-            with watching(cells, left, names):
+            with watching(cells, left):
                 launch(arguments, left, run_cell, ready)
                 return
         except ValueError:

@@ -33,13 +33,10 @@ def key_of(word: str) -> str:
 
 
 class Trainings:
-    """Those of the command line `arguments`. `names`: of cells that differ in too many keys to name
-    them all.
-    """
+    """Those of the command line `arguments`."""
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments, self.source = arguments, source(arguments)
-        self.names: dict[Path, str] | None = None
         self.trained: set[Path] = set()
         self.refused: set[Path] = set()
 
@@ -49,7 +46,7 @@ class Trainings:
         if not new:
             return 0
         print(f"{what}: {plural(len(new), 'training')}", flush=True)
-        code = run_sweep(self.arguments, [*new.values()], self.names, self.refused)
+        code = run_sweep(self.arguments, [*new.values()], table=False, refused=self.refused)
         self.trained |= new.keys()
         return code if code == INTERRUPTED else 0
 

@@ -72,7 +72,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
         if code := choice.choose():
             return code, []
         cells = choice.write()
-        code = run_sweep(arguments, cells, choice.names, choice.refused)
+        code = run_sweep(arguments, cells, table=not choice.zoo, refused=choice.refused)
     if choice.members and code != INTERRUPTED:
         from fdi.analysis.results import own
         from fdi.analysis.zoo import members
@@ -154,7 +154,6 @@ class Choice(Trainings):
             for row in product(*(together(*item) for item in self.tune["beside"].items()))
         ]
         self._refuse([words for _, words in every], beside)
-        self.names = {} if self.zoo else None
         self.sides = [self._side(place, words, beside) for place, words in composing(every)]
         self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
@@ -180,10 +179,10 @@ class Choice(Trainings):
             )
 
     def _side(self, place: int, words: Words, beside: Sequence[Words]) -> Side:
-        default = self._cell(place, (*words, "seed=0"))
+        default = self._cell((*words, "seed=0"))
         refuse_without_validation(default)
         rows = list(dict.fromkeys(self.rows(words, beside)))
-        places = [self._cell(place, (*words, *row, "seed=0")).directory for row in rows]
+        places = [self._cell((*words, *row, "seed=0")).directory for row in rows]
         configured = places.index(default.directory) if default.directory in places else 0
         own = Candidate(_value(default, self.key), configured)
         epochs, values = default.values["trainer"]["epochs"], sorted(self.tune["values"])
@@ -269,7 +268,7 @@ class Choice(Trainings):
             candidate, epochs = question
             last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
             side.cells[question] = [
-                self._cell(part.place, (*own, *last, seed))
+                self._cell((*own, *last, seed))
                 for part in side.parts or [side]
                 for own in [[w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]]
                 for seed in self.tuning
@@ -279,16 +278,9 @@ class Choice(Trainings):
     def _candidate(self, side: Side, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
-    def _cell(self, place: int, words: Words) -> Cell:
-        """A cell, without the words for keys that its options lack, named after the network that
-        was drawn, if one was.
-        """
-        cell = compose_cell(self.source, fitting(self.source, words))
-        if self.names is not None:
-            name = f"network {place} ({self.members[place].kind}) {cell.values['name']['init']}"
-            value = f"{self.key}={_value(cell, self.key):g}"
-            self.names[cell.directory] = f"{name} {value} seed={cell.values['seed']}"
-        return cell
+    def _cell(self, words: Words) -> Cell:
+        """A cell, without the words for keys that its options lack."""
+        return compose_cell(self.source, fitting(self.source, words))
 
     def _words(self, side: Side) -> Words | None:
         """Of what was chosen; None where nothing was."""
@@ -300,7 +292,7 @@ class Choice(Trainings):
         shared = {other.place: self._words(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(side.place), "best": self._words(side)}
         return {
-            setting: [self._cell(side.place, (*side.words, *own, seed)) for seed in self.seeds]
+            setting: [self._cell((*side.words, *own, seed)) for seed in self.seeds]
             for setting, own in chosen.items()
             if own is not None and not side.parts
         }

@@ -38,7 +38,6 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
 ):
     found = fdi_run(*WORDS, *SMALL)
     assert found.code == 0, found.err
-    assert "network 0 (" in found.out
     assert "optimizer.lr for 4 sides: about 8 trainings to choose" in found.out
     runs = records(tmp_path / "results")
     tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
