@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -24,10 +23,6 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
 _NORMS = (*_OF_BATCHES, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, torch.rand_like)
-
-
-class Unwritable(Mistake):
-    """A layer does not keep the weights that are written to it."""
 
 
 @dataclass(eq=False)
@@ -62,10 +57,7 @@ class Weights:
 
     @property
     def fan_in(self) -> int:
-        """Synapses of a neuron, those that pruning leaves; on average where neurons differ."""
-        mask = self._mask()
-        if mask is not None:
-            return max(1, round(float(mask.sum()) / len(mask)))
+        """Synapses of a neuron."""
         return self.read()[0].numel() - (not self.autapses)
 
     def read(self) -> Tensor:
@@ -79,66 +71,26 @@ class Weights:
 
     @torch.no_grad()
     def write(self) -> None:
-        """Put `weight` into the layers, through a parametrization, a weight norm or the mask of
-        pruning, with biases of 0. Raises Unwritable if another tensor is read afterwards.
-        """
+        """Put `weight` into the layers, with biases of 0."""
         if not self.autapses:
             self.weight.fill_diagonal_(0.0)
-        mask, values = self._mask(), self.weight.detach().to(self.read())
         for layer in self.layers:
-            self._write(layer, values)
-            for bias in (getattr(layer, "bias", None), getattr(layer, "bias_orig", None)):
-                if isinstance(bias, Tensor):
-                    bias.zero_()
-        wanted = values if mask is None else values * mask
-        size = float(wanted.float().square().mean().sqrt())
-        if not torch.allclose(self.read(), wanted, rtol=1e-3, atol=1e-4 * size):
-            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
+            getattr(layer, self.attribute).copy_(self.weight)
+            if isinstance(bias := getattr(layer, "bias", None), Tensor):
+                bias.zero_()
 
-    @torch.no_grad()
     def refusal(self) -> str:
-        """Why new weights cannot be written, or "". Changes nothing."""
+        """Why new weights cannot be written, or ""."""
         if not any(p.requires_grad for p in self.tensors()):
             return "it is frozen (requires_grad=False)"
-        before = Snapshot(self.layers)
-        try:
-            self.weight.normal_(0.0, self.fan_in**-0.5, generator=torch.Generator())
-            self.write()
-        except Unwritable as error:
-            return f"{error}; remove it while fdi draws the weights"
-        finally:
-            before.restore()
-            del self.weight
+        for layer in self.layers:
+            held = [getattr(layer, name, None) for name in (self.attribute, "bias")]
+            if any(isinstance(x, Tensor) and not isinstance(x, nn.Parameter) for x in held):
+                return (
+                    "its weights or biases are computed in each call (a parametrization, pruning); "
+                    "remove that while fdi draws them"
+                )
         return ""
-
-    def _mask(self) -> Tensor | None:
-        return getattr(self.layers[0], f"{self.attribute}_mask", None)
-
-    def _how(self) -> str:
-        layer: Any = self.layers[0]
-        if parametrize.is_parametrized(layer, self.attribute):
-            kinds = (type(step).__name__ for step in layer.parametrizations[self.attribute])
-            return f"its parametrization ({', '.join(kinds)})"
-        return "what computes its weights in each call"
-
-    def _write(self, layer: Any, values: Tensor) -> None:
-        if parametrize.is_parametrized(layer, self.attribute):
-            try:
-                setattr(layer, self.attribute, values)
-            except (NotImplementedError, RuntimeError, ValueError) as error:
-                raise Unwritable(f"{self._how()} does not take any weights") from error
-            return
-        if isinstance(getattr(layer, self.attribute), nn.Parameter):
-            getattr(layer, self.attribute).copy_(values)
-            return
-        kept = _kept(layer, self.attribute)
-        if not kept:
-            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
-        scale, weights = kept
-        weights.copy_(values)
-        if isinstance(scale, nn.Parameter):
-            scale.copy_(_length(values, scale))
-        _recompute(layer)
 
 
 @dataclass(eq=False)
@@ -283,41 +235,6 @@ class Snapshot:
                 tensor.copy_(before)
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
-        for part in () if parameters else self.modules:
-            _recompute(part)
-
-
-def _own_tensors(layer: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a layer itself."""
-    parameters = layer.named_parameters(recurse=False, remove_duplicate=False)
-    return {**dict(parameters), **dict(layer.named_buffers(recurse=False, remove_duplicate=False))}
-
-
-def _kept(layer: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
-    """What weights are computed from before each call: the mask of pruning, or the gain of a weight
-    norm that is no parametrization, and the weights themselves.
-    """
-    own = _own_tensors(layer)
-    for scale, weights in (f"{name}_mask", f"{name}_orig"), (f"{name}_g", f"{name}_v"):
-        if scale in own and weights in own:
-            return own[scale], own[weights]
-    return None
-
-
-def _length(weights: Tensor, gain: Tensor) -> Tensor:
-    """The norm of the weights that share a gain."""
-    shared = [axis for axis, edge in enumerate(gain.shape) if edge == 1]
-    return weights.norm(dim=shared or None, keepdim=bool(shared))
-
-
-def _recompute(layer: nn.Module) -> None:
-    """Weights that are computed before each call."""
-    for name in {full.rpartition("_")[0] for full in _own_tensors(layer)}:
-        if kept := _kept(layer, name):
-            scale, weights = kept
-            if isinstance(scale, nn.Parameter):
-                scale = scale / _length(weights, scale)
-            setattr(layer, name, scale * weights)
 
 
 def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> Wiring:
@@ -479,7 +396,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
         if library(part) or spikes_unknown(part):
             continue
         if isinstance(part, _LAYERS):
-            tensor = _underlying(part)
+            tensor = next(p for key, p in part.named_parameters() if not key.startswith("bias"))
             if id(tensor) in shared:
                 weights = shared[id(tensor)]
                 weights.name += f", {name}"
@@ -494,16 +411,6 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
         elif type(part).__module__ == "torch.nn.modules.activation":
             parts[name] = Other(name, kind, "")
     return parts
-
-
-def _underlying(layer: Any) -> Tensor:
-    if parametrize.is_parametrized(layer, "weight"):
-        return next(layer.parametrizations.weight.parameters())
-    return next(
-        getattr(layer, name)
-        for name in ("weight_orig", "weight_v", "weight")
-        if isinstance(getattr(layer, name, None), nn.Parameter)
-    )
 
 
 def own_weights(population: Population) -> Iterator[Weights]:

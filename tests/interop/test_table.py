@@ -126,14 +126,6 @@ def parallel() -> nn.Module:
     return nn.DataParallel(net())
 
 
-def pruned_everywhere() -> Net:
-    built = net()
-    prune.global_unstructured(
-        [(built.fc1, "weight"), (built.fc2, "weight")], prune.L1Unstructured, amount=0.5
-    )
-    return built
-
-
 def zeroed(norm: Any) -> nn.Module:
     nn.init.zeros_(norm.weight)
     return norm
@@ -221,17 +213,9 @@ BUILT: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: image(nn.ConvTranspose1d(1, 4, 5), LIF(0.9)),
         "nothing to initialize",
     ),
-    "weight_norm": (lambda: net(fc1=parametrizations.weight_norm(nn.Linear(INPUTS, N))), ""),
-    "weight_norm, one gain": (
-        lambda: net(fc1=parametrizations.weight_norm(nn.Linear(INPUTS, N), dim=None)),  # type: ignore[arg-type]
-        "",
-    ),
-    "weight_norm, old": (lambda: net(fc1=nn.utils.weight_norm(nn.Linear(INPUTS, N))), ""),
-    "spectral_norm": (
-        lambda: net(
-            fc1=parametrizations.spectral_norm(nn.Linear(INPUTS, N, bias=False)), lif1=LIF(0.9, 0.2)
-        ),
-        "-fc1",
+    "weight_norm": (
+        lambda: net(fc2=parametrizations.weight_norm(nn.Linear(N, N)), lif2=LIF(0.9, 0.2)),
+        "-fc2",
     ),
     "spectral_norm, old": (
         lambda: net(
@@ -239,18 +223,10 @@ BUILT: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "-fc1",
     ),
-    "spectral_norm above": (
-        lambda: net(fc2=parametrizations.spectral_norm(nn.Linear(N, N))),
-        "-fc2",
+    "pruned": (
+        lambda: net(fc1=loud(prune.random_unstructured(nn.Linear(INPUTS, N), "weight", 0.5))),
+        "-fc1",
     ),
-    "orthogonal": (lambda: net(fc1=parametrizations.orthogonal(nn.Linear(N, N))), "-fc1"),
-    "pruned": (lambda: net(fc1=prune.random_unstructured(nn.Linear(INPUTS, N), "weight", 0.5)), ""),
-    "pruned, by rows": (
-        lambda: net(fc2=prune.ln_structured(nn.Linear(N, N), "weight", 0.3, 2, 1)),
-        "",
-    ),
-    "pruned, everywhere": (pruned_everywhere, ""),
-    "pruned bias": (lambda: net(fc1=prune.l1_unstructured(nn.Linear(INPUTS, N), "bias", 0.5)), ""),
     "masked by itself": (lambda: net(fc1=Masked(INPUTS, N)), ""),
     "tied": (tied, "-lif2"),
     "tied, transposed": (
