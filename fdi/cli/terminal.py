@@ -47,7 +47,6 @@ def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
 
 WIDTH = 160  # characters, where there is no terminal to fit
 GAP = 2  # between columns
-ROW = "row"
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -90,9 +89,6 @@ def print_table(
     }
     keys = [printable(name) for name in keys]
     rows = len(next(iter(columns.values())))
-    if _width(columns, keys) > out.width:
-        columns = {ROW: [str(row) for row in range(1, rows + 1)], **columns}
-        keys = [ROW]
     for names in _blocks(columns, keys, out.width):
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
         for name in names:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -23,7 +23,6 @@ from fdi.data.inputs import readable
 from fdi.data.targets import change
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
-from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import (
@@ -31,39 +30,10 @@ from fdi.snn.objective import (
     CrossEntropy,
     Loss,
     LowerBound,
-    Outcome,
     UpperBound,
 )
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
-
-
-class Reporter(Protocol):
-    """Shows the epochs of one training."""
-
-    def batch(self, done: int, outcome: Outcome) -> None:
-        """After `done` samples of an epoch, with the `outcome` of the last batch."""
-
-    def row(self, row: dict[str, Any]) -> None:
-        """After an epoch, with its row of metrics.csv."""
-
-
-class View(Protocol):
-    """Shows one run."""
-
-    def say(self, line: str) -> None:
-        """A line, as long as it is."""
-
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
-        """The initial state: the rows of fdi.init.probe, and the `training` that follows."""
-
-    def training(
-        self, epochs: int, samples: int, done: int, loss: Loss
-    ) -> AbstractContextManager[Reporter]:
-        """A training of `epochs` epochs of `samples` samples, judged by the metric of the `loss`;
-        `done` epochs are finished.
-        """
-
 
 _THREADS = torch.get_num_threads()
 
@@ -345,11 +315,11 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextMa
 
 @dataclass(frozen=True)
 class RunContext:
-    """The objects of one run, as its config says."""
+    """The objects of one run, as its config says; `view` (fdi.cli.terminal.Terminal) shows it."""
 
     config: DictConfig
     directory: Path
-    view: View
+    view: Any
     data: Dataset
     device: torch.device
     network: Network

@@ -25,7 +25,7 @@ from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
 from fdi.runner import build
-from fdi.runner.build import RunContext, View
+from fdi.runner.build import RunContext
 from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
@@ -85,10 +85,11 @@ def _fixed(context: RunContext) -> dict[str, Split]:
 
 
 def run(
-    config: DictConfig, directory: Path, view: View, overrides: Sequence[str] = ()
+    config: DictConfig, directory: Path, view: Any, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
-    shows itself to `view`; `overrides` lead to `config`, and are written down.
+    shows itself to `view`, a fdi.cli.terminal.Terminal; `overrides` lead to `config`, and are
+    written down.
 
     A run that is done is not run again, and nothing in its directory is touched; with probe=only
     nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
@@ -156,7 +157,7 @@ def _write_failure(directory: Path, error: Exception) -> None:
         record.change(directory, state="failed", error=reason, refused=refused)
 
 
-def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
+def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     context = _built(config, directory, view)
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
@@ -258,7 +259,7 @@ def try_epoch(config: DictConfig) -> float:
     return steps[len(steps) // 2] * batches * (1 + validation) * build.threads(config)
 
 
-def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
+def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
     """All objects of the run. Raises ValueError for what does not fit together."""
     data = build.dataset(config)
     device = build.device(config)

@@ -27,7 +27,7 @@ from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors, warning
 from fdi.runner import build
-from fdi.runner.build import RunContext, View
+from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import record
@@ -172,7 +172,7 @@ def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     return rows
 
 
-def tell_target(view: View, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
+def tell_target(view: Any, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
     """Add to the rows of hidden populations by how many updates they were primed and whether they
     are on target, and say so of all of them.
     """

@@ -298,13 +298,3 @@ def test_a_table_that_does_not_fit_goes_on_below_with_its_keys():
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
     assert text.count("kaiming") == 2
     assert text.count("a value of some length") == 4
-
-
-def test_keys_that_do_not_fit_become_a_number_of_the_row():
-    columns = {f"key {i}": ["a value of some length"] * 2 for i in range(5)}
-    out = terminal(80)
-    print_table(out, columns, list(columns))
-    text = written(out)
-    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
-    assert text.count("a value of some length") == 10
-    assert text.count("row") == 2
