@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -39,24 +39,15 @@ CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
 
 
 class Source(NamedTuple):
-    """The configuration that a command begins with, and the folder with the user's own options."""
+    """Where a command finds options: with fdi's own in a folder of the user's."""
 
-    name: str = CONFIG_NAME
     folder: str = ""
-
-    @property
-    def own(self) -> bool:
-        """Whether Hydra has to look into the folder first, since the configuration is there."""
-        return bool(self.folder) and self.name != CONFIG_NAME
 
     @property
     def searchpath(self) -> list[str]:
         """The override that adds the other places."""
-        places = [quoted(f"file://{folder}") for folder in package_folders()]
-        if self.folder:
-            own = quoted(f"file://{self.folder}")
-            places.insert(0, f"pkg://{CONFIG_MODULE}" if self.own else own)
-        return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
+        places = [f"file://{folder}" for folder in (self.folder, *package_folders()) if folder]
+        return [f"hydra.searchpath=[{','.join(map(quoted, places))}]"] if places else []
 
 
 def source(arguments: Namespace) -> Source:
@@ -66,8 +57,7 @@ def source(arguments: Namespace) -> Source:
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    absolute = str(Path(folder).absolute()) if folder else ""
-    return Source(arguments.config_name or CONFIG_NAME, absolute)
+    return Source(str(Path(folder).absolute()) if folder else "")
 
 
 def quoted(word: str) -> str:
@@ -77,15 +67,14 @@ def quoted(word: str) -> str:
 
 
 @contextmanager
-def _initialized(source: Source) -> Iterator[None]:
+def _initialized() -> Iterator[None]:
     """Hydra, for as long as it composes; then it is what it was, for a program with a `hydra.main`
     of its own.
     """
     theirs, base = GlobalHydra.instance().hydra, getbase()
     GlobalHydra.instance().clear()
     try:
-        start: Any = initialize_config_dir if source.own else initialize_config_module
-        with start(source.folder if source.own else CONFIG_MODULE, version_base=VERSION):
+        with initialize_config_module(CONFIG_MODULE, version_base=VERSION):
             for name in ("optuna.yaml", "sampler"):  # of Hydra's plugin for Optuna 2: no schemas
                 ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
             yield
@@ -164,8 +153,8 @@ def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
     """Nobody changes it."""
     _refuse_nameless(source, options)
     try:
-        with _initialized(source):
-            config = compose(source.name, [*source.searchpath, *options], return_hydra_config=True)
+        with _initialized():
+            config = compose(CONFIG_NAME, [*source.searchpath, *options], return_hydra_config=True)
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
             with told(config):
@@ -198,7 +187,7 @@ def _is_option(source: Source, key: str) -> bool:
 @lru_cache
 def _names(source: Source, group: str) -> list[str]:
     """The options of a group; none where it is no group."""
-    with _initialized(source):
+    with _initialized():
         loader = GlobalHydra.instance().config_loader()
         return loader.get_group_options(group, overrides=source.searchpath)
 

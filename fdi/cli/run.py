@@ -189,12 +189,6 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
         metavar="FOLDER",
         help="add your own options: FOLDER/model/mine.yaml is model=mine",
     )
-    flags.add_argument(
-        "-cn",
-        "--config-name",
-        metavar="NAME",
-        help="start from FOLDER/NAME.yaml, whose defaults begin with config, _self_",
-    )
     add("-h", "--help", "--version", help="this text; the version")
     return made
 

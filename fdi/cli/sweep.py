@@ -165,7 +165,6 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
     """The plan of the cells of a sweep."""
     folder = arguments.config_dir
     options = ["--config-dir", folder] if folder else []
-    options += ["--config-name", arguments.config_name] if arguments.config_name else []
     first = cells[0].values
     return plans.Plan(
         command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),

@@ -26,18 +26,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fdi.config.metric import ACCURACY
-from fdi.init.verdict import CLOSE, NEAR, Training, remarks, verdict
+from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fdi.snn.objective import Loss, Outcome
-
-
-def is_notebook(file: Any) -> bool:
-    """Whether what is written to `file` appears in a notebook."""
-    return type(file).__module__.partition(".")[0] == "ipykernel"
 
 
 def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
@@ -64,7 +59,7 @@ def console() -> Plain:
     made = Plain(
         file=sys.stdout,
         force_jupyter=False,
-        force_terminal=False if is_notebook(sys.stdout) else None,  # it asks for colours
+        force_terminal=sys.stdout.isatty(),  # whatever a notebook asks for
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -78,10 +73,9 @@ def print_table(
     out: Console,
     columns: Columns | pd.DataFrame,
     keys: Sequence[str],
-    styles: Columns | None = None,
 ) -> None:
     """Title -> its cells, as one table or several below each other, each with the columns `keys`;
-    lines of a cell are separated by line ends. `styles`: those of the cells of some columns.
+    lines of a cell are separated by line ends.
     """
     columns = {
         printable(str(name)): [printable(str(cell), "\n") for cell in cells]
@@ -97,10 +91,7 @@ def print_table(
         room = out.width - _width(columns, keys) - GAP
         for row in range(rows):
             cells = [
-                Text(
-                    columns[name][row] if name in keys else _wrapped(columns[name][row], room),
-                    style=styles[name][row] if styles and name in styles else "",
-                )
+                Text(columns[name][row] if name in keys else _wrapped(columns[name][row], room))
                 for name in names
             ]
             table.add_row(*cells)
@@ -257,10 +248,8 @@ def print_probe(
     training: Training | None = None,
 ) -> None:
     """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
-    verdict in the colour of the distance from the target; and some sentences on what to make of
-    it. init.json has the other statistics.
+    verdict; and some sentences on what to make of it. init.json has the other statistics.
     """
-    verdicts = list(map(verdict, rows))
     columns = {
         "layer": [row["population"] for row in rows],
         "neurons": [str(row["neurons"]) for row in rows],
@@ -271,20 +260,12 @@ def print_probe(
         "Hz": _cells(rows, "rate", ".1f"),
         "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
         "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": verdicts,
+        "verdict": list(map(verdict, rows)),
     }
     console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"], {"verdict": list(map(colour, verdicts))})
+    print_table(console, columns, ["layer"])
     for remark in remarks(rows, init, training):
         print_note(console, remark)
-
-
-COLOURS = {"": "", "no target": "", f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}
-
-
-def colour(verdict: str) -> str:
-    """The further from the target, the warmer."""
-    return COLOURS.get(verdict, "red")
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:

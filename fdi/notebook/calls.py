@@ -290,7 +290,6 @@ def _arguments(
         overrides=[*overrides, *place],
         multirun=multirun,
         cfg=None,
-        config_name=None,
         config_dir=None if config_dir is None else str(config_dir),
     )
 
