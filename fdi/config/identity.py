@@ -30,7 +30,6 @@ OURS = {  # as in conf/config.yaml
 AT_LEAST_ONE = (
     "launcher.n_jobs",
     "launcher.cpus_per_task",
-    "launcher.cells_per_gpu",
     "launcher.batch_size",
     "sweeper.max_batch_size",
     "sweeper.n_trials",
