@@ -82,16 +82,6 @@ def layers(**columns) -> list[dict]:
             "rates fall from 8 to 0.02 Hz over 3 layers",
         ),
         (
-            layers(rate=[8, 3, 0.02]),
-            "fluct_calibrated",
-            "rates fall from 8 to 0.02 Hz over 3 layers",
-        ),
-        (
-            layers(rate=[8, 3, 0.02], target_sigma_u=[1.0, None, None]),
-            "fluct_rate",
-            "rates fall from 8 to 0.02 Hz over 3 layers",
-        ),
-        (
             layers(rate=[8, 8, 8], free_sigma=[1, 2, 3], target_sigma_u=[1.0, None, None]),
             "fluct_rate",
             "the first layer is within a factor of 1.1 of the target",
@@ -131,26 +121,6 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
             "fluct",
-            "h1 is silent",
-        ),
-        (
-            layers(
-                rate=[0.02, 0.0],
-                silent=[0.7, 1.0],
-                free_sigma=[0.21, 0.01],
-                target_sigma_u=[0.2, 0.2],
-            ),
-            "fluct",
-            "h2 is silent",
-        ),
-        (
-            layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
-            "fluct",
-            "h2 is silent",
-        ),
-        (
-            layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
-            "fluct_mu",
             "h1 is silent",
         ),
         (
