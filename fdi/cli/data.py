@@ -198,7 +198,6 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 
 def _here(name: str, root: Path) -> bool:
-    """Whether the data set could be built without a download."""
     module = SOURCES[name].module
     if name == "hdf5":
         return any(root.glob("*.h5"))

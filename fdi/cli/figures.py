@@ -117,7 +117,6 @@ def _draw_all(arguments: argparse.Namespace) -> int:
 def _drawn(
     figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
 ) -> dict[str, Any]:
-    """Draw all pages of the figures, and return those that have none."""
     from fdi.figures.catalogue import draw, file_name, pages
 
     missing = {}

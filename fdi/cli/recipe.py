@@ -88,7 +88,6 @@ class Search(Trainings):
         self.rule, self.spent, self.trials = Rule(self.plan), 0, 0
 
     def _refuse(self) -> None:
-        """Raises ValueError for what no recipe can be found for."""
         refuse_without_validation(self.default)
         if same := {*self.seeds} & {*self.tuning}:
             raise ValueError(
@@ -166,7 +165,6 @@ class Search(Trainings):
         ]
 
     def changes(self, candidate: Candidate, words: Sequence[str]) -> Words:
-        """The words with those of the candidate."""
         return changed(words, [word for change in candidate for word in change.words])
 
     def announce(self, stage: Stage) -> None:
@@ -175,7 +173,6 @@ class Search(Trainings):
         print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one", flush=True)
 
     def tell(self, finding: Finding) -> int:
-        """Prove what was found, keep it, and say it; returns the exit code."""
         proof: dict[str, list[Cell]] = {}
         if finding.candidate and finding.state in ("found", "past guessing"):
             proof = {
@@ -212,7 +209,6 @@ class Search(Trainings):
         out.print(f"cost: {short}, as much as {cost:.2g} whole ones; for the proof {whole}")
 
     def _line(self, finding: Finding) -> str:
-        """The recipe as a command."""
         kept = [word for word in self.words if not word.startswith("experiment=")]
         return shlex.join(["fdi-run", *self.changes(finding.candidate, kept)])
 
@@ -272,7 +268,6 @@ def _accuracy(cell: Cell) -> float | None:
 
 
 def _curve(cell: Cell) -> Curve:
-    """Validation accuracy over the epochs of a run."""
     from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
 
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])

@@ -48,7 +48,6 @@ def _main() -> int:
 
 
 def _command() -> int:
-    """Parse, compose and check; then list, show or run. Returns the exit code."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -93,7 +92,6 @@ def _dispatch(arguments: Namespace) -> int:
 
 
 def _show(arguments: Namespace) -> int:
-    """Show the configuration, of a sweep what its cells have in common; returns the exit code."""
     from omegaconf import OmegaConf, open_dict
 
     from fdi.cli.cells import common_words, compose_cells, is_tuned
@@ -115,7 +113,6 @@ def _show(arguments: Namespace) -> int:
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
-    """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing
     from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
@@ -141,9 +138,6 @@ COMMANDS = {
     "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
         "all combinations, then a table; finished runs are skipped"
     ),
-    "fdi-run -m init=kaiming,fluct dry_run=true": (
-        "list the runs with their folders and states, and what they cost"
-    ),
     "fdi-run -m experiment=depth budget=laptop": (
         "the sweep of one question of the paper; budget=paper is for a cluster"
     ),
@@ -151,7 +145,6 @@ COMMANDS = {
         "several runs at once; isolated, slurm and ray: docs/cluster.md"
     ),
     "fdi-run probe=only init.sigma_u=0.2": "measure the initial state, do not train",
-    "fdi-run -m probe=only init=kaiming,fluct": "compare initial states in one table",
     "fdi-run --cfg job dataset=randman optimizer=adam": (
         "show the whole configuration, do not run"
     ),

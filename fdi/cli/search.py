@@ -105,7 +105,6 @@ def _split(arguments: Namespace, node: DictConfig) -> tuple[list[str], list[Over
 
 
 def _problem(sweeps: Sequence[Override], values: dict[str, Any]) -> str | None:
-    """Why there is nothing to search."""
     if not sweeps:
         return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
     if values["probe"] == "only" or values["dry_run"]:
@@ -127,7 +126,6 @@ def _distribution(optuna: Any, word: Override) -> Any:
 
 
 def _study(optuna: Any, node: DictConfig) -> Any:
-    """The study that is kept, or a new one."""
     sampler = instantiate(node.sampler)
     try:
         return optuna.create_study(

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import Cell, abandoned, label, leave_nothing, varied
+from fdi.cli.cells import Cell, label, leave_nothing, varied
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
@@ -57,7 +57,7 @@ class Watch:
         return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
     def _ended(self, cell: Cell, run: Run) -> bool:
-        """Whether it came to an end in this sweep."""
+        """In this sweep."""
         return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
 
     def _line(self, cell: Cell, run: Run) -> str:
@@ -74,7 +74,6 @@ class Watch:
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
 
     def _reason(self, run: Run) -> str:
-        """Why a cell was refused, in full the first time only."""
         if run.reason in self.refusals:
             return " for the same reason"
         self.refusals.add(run.reason)
@@ -90,7 +89,6 @@ class Watch:
 
 
 def _reached(result: dict[str, Any]) -> str:
-    """What it reached on the test set, or without a look at it on the validation set."""
     metric = of_result(result)
     test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
     if test is not None:
@@ -148,7 +146,7 @@ def run_sweep(
     except KeyboardInterrupt:
         exit_code = interrupted()
     except ValueError:  # of Hydra, which has made folders
-        for cell in filter(abandoned, new):
+        for cell in new:
             leave_nothing(cell)
         plans.drop(results, plan)
         raise
@@ -156,7 +154,7 @@ def run_sweep(
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
-        if is_refused or (exit_code and abandoned(cell)):
+        if is_refused or exit_code:
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
 

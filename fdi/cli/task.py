@@ -53,7 +53,6 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
 
 
 def _again(config: DictConfig, directory: Path) -> int:
-    """What is done, asked for again; returns the exit code."""
     check_done(config, directory)
     if line := evidence.older(directory, record.look(directory)):
         print(line)

@@ -41,7 +41,6 @@ def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
-GAP = 2  # between columns
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -69,33 +68,21 @@ def console() -> Plain:
     return made
 
 
-def print_table(
-    out: Console,
-    columns: Columns | pd.DataFrame,
-    keys: Sequence[str],
-) -> None:
-    """Title -> its cells, as one table or several below each other, each with the columns `keys`;
-    lines of a cell are separated by line ends.
+def print_table(out: Console, columns: Columns | pd.DataFrame, keys: Sequence[str]) -> None:
+    """Title -> its cells, wrapped where the terminal is narrow; those of `keys` are words, and so
+    are others that do not look like numbers.
     """
-    columns = {
-        printable(str(name)): [printable(str(cell), "\n") for cell in cells]
-        for name, cells in columns.items()
-    }
-    keys = [printable(name) for name in keys]
-    rows = len(next(iter(columns.values())))
-    for names in _blocks(columns, keys, out.width):
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-        for name in names:
-            numeric = name not in keys and all(cell[:1] in "+-0123456789" for cell in columns[name])
-            table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
-        room = out.width - _width(columns, keys) - GAP
-        for row in range(rows):
-            cells = [
-                Text(columns[name][row] if name in keys else _wrapped(columns[name][row], room))
-                for name in names
-            ]
-            table.add_row(*cells)
-        out.print(table, width=max(out.width, _width(columns, names)), crop=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    shown = [[printable(str(cell), "\n") for cell in cells] for _, cells in columns.items()]
+    for name, cells in zip(columns, shown):
+        numeric = name not in keys and all(cell[:1] in "+-0123456789" for cell in cells)
+        whole = numeric and not any(" " in cell for cell in cells)
+        justify: Any = "right" if numeric else "left"
+        title = Text(printable(str(name)))
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=whole)
+    for row in zip(*shown):
+        table.add_row(*map(Text, row))
+    out.print(table, soft_wrap=False)
 
 
 def print_note(out: Console, text: str) -> None:
@@ -103,35 +90,6 @@ def print_note(out: Console, text: str) -> None:
     out.print(
         textwrap.fill(printable(text), out.width, break_long_words=False, break_on_hyphens=False)
     )
-
-
-def _blocks(columns: Columns, keys: Sequence[str], width: int) -> Iterator[list[str]]:
-    """The names of the columns that stand beside each other."""
-    names = list(keys)
-    for name in columns:
-        if name in keys:
-            continue
-        if len(names) > len(keys) and _width(columns, [*names, name]) > width:
-            yield names
-            names = list(keys)
-        names.append(name)
-    yield names
-
-
-def _width(columns: Columns, names: Sequence[str]) -> int:
-    longest = [
-        max(len(line) for cell in (name, *columns[name]) for line in [*cell.splitlines(), ""])
-        for name in names
-    ]
-    return sum(longest) + GAP * (len(names) - 1)
-
-
-def _wrapped(cell: str, room: int) -> str:
-    wrapped = [
-        textwrap.fill(line, max(room, 1), break_long_words=False, break_on_hyphens=False)
-        for line in cell.splitlines()
-    ]
-    return "\n".join(wrapped)
 
 
 WIDE = 100  # characters of a terminal that has room for more columns

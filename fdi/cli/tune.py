@@ -36,7 +36,6 @@ from fdi.cli.cells import (
     combinations,
     compose_cell,
     compose_sweep,
-    composing,
     refuse_unknown,
     together,
     varied,
@@ -112,11 +111,9 @@ class Side:
 
     @property
     def state(self) -> str:
-        """That of the decision."""
         return self.decision.state if self.decision else "open"
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
-        """What came of all that it asked."""
         self.trials |= answers
         known = {each: answer for each, answer in answers.items() if answer}
         if missing := len(answers) - len(known):
@@ -154,12 +151,11 @@ class Choice(Trainings):
             for row in product(*(together(*item) for item in self.tune["beside"].items()))
         ]
         self._refuse([words for _, words in every], beside)
-        self.sides = [self._side(place, words, beside) for place, words in composing(every)]
+        self.sides = [self._side(place, words, beside) for place, words in every]
         self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
 
     def _refuse(self, sides: Sequence[Words], beside: Sequence[Words]) -> None:
-        """Raises ValueError for what cannot be chosen."""
         if self.zoo and len(self.seeds) > 1:
             raise ValueError("seed: a zoo has one run of each; zoo.networks draws more networks")
         if same := {*self.seeds} & {*self.tuning}:
@@ -279,7 +275,6 @@ class Choice(Trainings):
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
     def _cell(self, words: Words) -> Cell:
-        """A cell, without the words for keys that its options lack."""
         return compose_cell(self.source, fitting(self.source, words))
 
     def _words(self, side: Side) -> Words | None:
@@ -349,7 +344,6 @@ class Choice(Trainings):
         }
 
     def say_unknown(self) -> int:
-        """Say where nothing was chosen; returns the exit code."""
         decided = [side.decision for side in (*self.sides, *self.shared) if side.decision]
         for why in {decision.why for decision in decided if not decision.candidate}:
             return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
@@ -362,7 +356,6 @@ def _network(words: Words) -> Words:
 
 
 def _values(cell: Cell) -> dict[str, Any]:
-    """Those of what may be chosen."""
     return {key: value for key in TUNED if (value := _value(cell, key)) is not None}
 
 

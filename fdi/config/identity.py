@@ -189,7 +189,6 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _resolved(config: DictConfig, key: Any) -> Any:
-    """What is at a key, in Python's own types."""
     value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
     return contents(value) if OmegaConf.is_config(value) else value
 

@@ -272,7 +272,6 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
 
 
 def _wrong(key: str, value: Any, entry: Field[Any], hint: Any) -> Iterator[str]:
-    """Complaints about the value of a field, which is at `key`."""
     nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
     choices, kinds = entry.metadata.get("choices"), parts.alternatives(hint)
     if isinstance(nested, type) and isinstance(value, Mapping):

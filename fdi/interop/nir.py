@@ -343,7 +343,6 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
 
 
 def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
-    """Pairs of names of nodes, which are no graphs themselves."""
     try:
         edges = {(before, after) for before, after in graph.edges}
         unknown = {name for edge in edges for name in edge} - set(graph.nodes)

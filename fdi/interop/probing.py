@@ -119,7 +119,6 @@ NAME = "this network"  # in place of that of an initialization
 
 
 def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
-    """By the identity of each parameter."""
     if not (isinstance(value, Tensor) and value.requires_grad):
         raise Mistake(
             "the loss has no gradient; simulate must not run under torch.no_grad, and loss must "
@@ -190,7 +189,6 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
 
 
 def _heard(one: Any, wiring: Wiring) -> bool:
-    """Whether a neuron or another layer hears it."""
     reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
     return any(one in sources for sources in reached)
 
@@ -222,7 +220,6 @@ def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float
 
 
 def _training(optimizer: torch.optim.Optimizer) -> Training:
-    """The words for an optimizer of torch."""
     name, options = type(optimizer).__name__, optimizer.param_groups[0]
     if isinstance(eps := options.get("eps"), int | float):
         return Training(f"{name} with eps={eps:g}", "lower optimizer.eps")

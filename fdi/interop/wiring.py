@@ -57,7 +57,6 @@ class Weights:
 
     @property
     def fan_in(self) -> int:
-        """Synapses of a neuron."""
         return self.read()[0].numel() - (not self.autapses)
 
     def read(self) -> Tensor:
@@ -71,7 +70,6 @@ class Weights:
 
     @torch.no_grad()
     def write(self) -> None:
-        """Put `weight` into the layers, with biases of 0."""
         if not self.autapses:
             self.weight.fill_diagonal_(0.0)
         for layer in self.layers:
@@ -80,7 +78,6 @@ class Weights:
                 bias.zero_()
 
     def refusal(self) -> str:
-        """Why new weights cannot be written, or ""."""
         if not any(p.requires_grad for p in self.tensors()):
             return "it is frozen (requires_grad=False)"
         for layer in self.layers:
@@ -111,7 +108,6 @@ class Norm:
         return [source for source in self.upstream if isinstance(source, Weights)]
 
     def refusal(self) -> str:
-        """Why its gain cannot be set, or "". Raises Mistake in evaluation mode."""
         kind = f"{self.name} ({type(self.layer).__name__})"
         if not self.layer.training and getattr(self.layer, "running_mean", None) is not None:
             raise Mistake(
@@ -163,7 +159,6 @@ class Population:
 
     @property
     def label(self) -> str:
-        """Name and class."""
         return f"{self.name.partition('#')[0]} ({type(self.module).__name__})"
 
 

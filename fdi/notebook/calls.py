@@ -263,7 +263,6 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
 
 
 def _run(cell: Cell, view: Terminal) -> None:
-    """Run one cell here; one that is refused leaves nothing behind."""
     from fdi.runner.story import run
 
     new = not cell.directory.exists()

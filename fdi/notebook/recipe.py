@@ -214,11 +214,9 @@ class _Search:
         self.seen: list[str] = []
 
     def simulate(self, inputs: Tensor) -> Tensor:
-        """The scores of a trial."""
         return self._observed(inputs)[0]
 
     def _observed(self, inputs: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Its scores, and what it names."""
         found = self.trial(inputs)
         return (found, {}) if isinstance(found, Tensor) else found
 
@@ -408,7 +406,6 @@ def _described(name: str, values: Tensor, samples: int) -> str:
 
 
 def _line(change: Change) -> str:
-    """What does it, in Python."""
     where = "in each group of the optimizer, " if change.kind == EPS else ""
     if change.kind == STEP:
         where = "in the first group of the optimizer, and in all others by the same factor, "

@@ -79,7 +79,6 @@ def splits(context: RunContext) -> dict[str, Split]:
 
 
 def _fixed(context: RunContext) -> dict[str, Split]:
-    """The splits that an engine may keep."""
     raw = context.data.splits
     return {name: each for name, each in raw.items() if len(each) and each.transform is None}
 
@@ -139,7 +138,6 @@ def _before(directory: Path) -> Run:
 
 
 def _told(error: Exception, config: DictConfig) -> Exception:
-    """An error, as a user can understand it."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         gib = config.engine.get("memory")
         limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
@@ -414,7 +412,6 @@ def _centred(counts: Tensor) -> Tensor:
 
 
 def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
-    """|after - before| / |of|."""
     after, before, of = (weight.cpu().double() for weight in (after, before, of))
     norm = float(of.norm())
     return float((after - before).norm()) / norm if norm else None

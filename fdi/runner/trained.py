@@ -46,7 +46,6 @@ class Trained:
     result: dict[str, Any] | None
 
     def __repr__(self) -> str:
-        """Where it is, how far it went, and what it reached."""
         epochs = f"{len(self.metrics)} epoch{'' if len(self.metrics) == 1 else 's'}"
         reached = "not finished"
         if self.result:

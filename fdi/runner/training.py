@@ -313,7 +313,6 @@ def refusing_damage(path: Path) -> Iterator[None]:
 
 
 def _on_cpu(value: Any) -> Any:
-    """Nested dicts and lists with their tensors on the CPU."""
     if isinstance(value, dict):
         return {key: _on_cpu(item) for key, item in value.items()}
     if isinstance(value, list):

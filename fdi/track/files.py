@@ -176,7 +176,6 @@ class Metrics:
 
 
 def _rows(path: Path, epoch: int) -> list[str]:
-    """The header, and the rows up to `epoch`."""
     try:
         lines = read(path).splitlines(keepends=True)[: epoch + 1]
     except FileNotFoundError:

@@ -128,7 +128,6 @@ def _locked(directory: Path) -> IO[str]:
 
 
 def _holds(directory: Path, file: IO[str]) -> bool:
-    """Whether this process holds the open lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True

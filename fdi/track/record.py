@@ -179,7 +179,6 @@ def look(directory: Path) -> Run:
 
 
 def _without(directory: Path, error: ValueError) -> Run:
-    """What is said of a folder without a whole record."""
     try:
         there = (directory / RUN).exists()
     except PermissionError:  # a folder that may not be looked into
@@ -271,7 +270,6 @@ def _foreign(directory: Path, config: dict[str, Any]) -> str | None:
 
 
 def _impossible(run: Run) -> Iterator[str]:
-    """What is wrong with a record."""
     if run.state not in WRITTEN:
         yield f"state = {run.state}"
     for key in ("evidence", "origin", "result", "files"):
@@ -287,7 +285,6 @@ def _impossible(run: Run) -> Iterator[str]:
 
 
 def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
-    """Numbers of a result that cannot be."""
     lacking = [key for key in tested(result) if result.get(key) is None]
     if len(lacking) == 1:
         yield f"{lacking[0]} is missing"
