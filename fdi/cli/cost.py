@@ -1,22 +1,17 @@
-"""What cells will cost, by some steps of their training; the smaller edition of an experiment; and
-`dry_run`, which only says so.
-"""
+"""What cells will cost, by some steps of their training, and `dry_run`, which only says so."""
 
 from __future__ import annotations
 
 import json
 import os
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from copy import copy
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from fdi.analysis.formats import plural
-from fdi.cli.cells import LABELS, Cell, chosen, compose_cells, varied
+from fdi.cli.cells import LABELS, Cell, chosen, varied
 from fdi.cli.summary import counted
 from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
@@ -81,26 +76,10 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     return found
 
 
-SMALLER = "budget=laptop"
-
-
-def offer_smaller(arguments: Namespace, cells: Sequence[Cell]) -> None:
-    """Print what the experiment's edition for a laptop costs, if it has one and no budget was
-    chosen.
-    """
-    experiment = str(cells[0].values["name"]["experiment"])
-    smaller = files("fdi.conf") / "experiment" / experiment / "laptop.yaml"
-    given = any(word.startswith("budget=") for word in arguments.overrides)
-    if smaller.is_file() and not given:
-        other = copy(arguments)
-        other.overrides = [*arguments.overrides, SMALLER]
-        print(f"{SMALLER}: {estimate(compose_cells(other))}", flush=True)
-
-
 STATE = 11  # characters of the longest state
 
 
-def dry_run(arguments: Namespace, cells: Sequence[Cell]) -> None:
+def dry_run(cells: Sequence[Cell]) -> None:
     """Print a line for each cell, with its state, its directory, and what the directory does not
     say; how many there are of each state, and what the others will cost.
     """
@@ -115,4 +94,3 @@ def dry_run(arguments: Namespace, cells: Sequence[Cell]) -> None:
     left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
     if cost := estimate(left):
         out.print(cost)
-    offer_smaller(arguments, cells)

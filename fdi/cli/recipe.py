@@ -34,9 +34,10 @@ from fdi.cli.cells import Cell, combinations, compose_cell, together, varied
 from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.terminal import console, percent, print_note
+from fdi.cli.terminal import console, print_note
 from fdi.cli.trainings import REFUSED, TEST, Trainings, Words, key_of, refuse_without_validation
 from fdi.config.identity import LABELS, folder_name
+from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
 from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest, finished, look
@@ -218,7 +219,9 @@ class Search(Trainings):
             told = [accuracy for accuracy in map(_accuracy, of) if accuracy is not None]
             means.append(mean(told) if len(told) == len(of) else math.nan)
         before, after = means
-        shown = (percent(one) if one == one else "no accuracy, since it failed" for one in means)
+        shown = (
+            ACCURACY.text(one) if one == one else "no accuracy, since it failed" for one in means
+        )
         line = "{} before, {} after, on the test set".format(*shown)
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
         return line if after > before or before != before else f"{line}: not borne out"

@@ -86,7 +86,7 @@ def _dispatch(arguments: Namespace) -> int:
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
 
-        dry_run(arguments, cells)
+        dry_run(cells)
         return 0
     return run_sweep(arguments, cells) if arguments.multirun else _run_one(arguments, cells[0])
 

@@ -148,7 +148,6 @@ def run_sweep(
     except ValueError:  # of Hydra, which has made folders
         for cell in new:
             leave_nothing(cell)
-        plans.drop(results, plan)
         raise
     unfinished = print_summary(cells, table)
     for cell in new:

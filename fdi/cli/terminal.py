@@ -158,8 +158,29 @@ class Terminal:
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False)
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
-        print_probe(self.console, rows, model, init, training)
+    def probe(
+        self, rows: list[dict[str, Any]], model: str, init: str, training: Training | None
+    ) -> None:
+        """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
+        verdict; and some sentences on what to make of it. init.json has the other statistics.
+        """
+        out = self.console
+        columns = {
+            "layer": [row["population"] for row in rows],
+            "neurons": [str(row["neurons"]) for row in rows],
+            "mean U": _cells(rows, "free_mean", ".2f"),
+            "sigma U": _cells(rows, "free_sigma", ".2f"),
+            "target": _cells(rows, "target_sigma_u", ".2f"),
+            **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
+            "Hz": _cells(rows, "rate", ".1f"),
+            "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
+            "gradient": _cells(rows, "grad_task", ".2g"),
+            "verdict": list(map(verdict, rows)),
+        }
+        out.print(f"initial state: {model}, {init}", highlight=False)
+        print_table(out, columns, ["layer"])
+        for remark in remarks(rows, init, training):
+            print_note(out, remark)
 
     @contextmanager
     def training(self, epochs: int, samples: int, done: int, loss: Loss) -> Iterator[Epochs]:
@@ -182,11 +203,6 @@ class Terminal:
             yield Epochs(out, epochs, samples, shown, done, loss)
 
 
-def percent(share: float) -> str:
-    """A share in percent, as it stands everywhere on the terminal."""
-    return f"{100 * share:.1f} %"
-
-
 def duration(seconds: float) -> str:
     """0.3 s, 12 s, 6 min, 2.5 h, 3.1 days."""
     if seconds < 0.95:
@@ -196,34 +212,6 @@ def duration(seconds: float) -> str:
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.2g} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.2g} days"
-
-
-def print_probe(
-    console: Console,
-    rows: list[dict[str, Any]],
-    model: str,
-    init: str,
-    training: Training | None = None,
-) -> None:
-    """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
-    verdict; and some sentences on what to make of it. init.json has the other statistics.
-    """
-    columns = {
-        "layer": [row["population"] for row in rows],
-        "neurons": [str(row["neurons"]) for row in rows],
-        "mean U": _cells(rows, "free_mean", ".2f"),
-        "sigma U": _cells(rows, "free_sigma", ".2f"),
-        "target": _cells(rows, "target_sigma_u", ".2f"),
-        **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if console.width >= WIDE else {}),
-        "Hz": _cells(rows, "rate", ".1f"),
-        "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
-        "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": list(map(verdict, rows)),
-    }
-    console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"])
-    for remark in remarks(rows, init, training):
-        print_note(console, remark)
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:

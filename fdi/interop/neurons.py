@@ -82,13 +82,6 @@ def spikes_unknown(module: nn.Module) -> bool:
     )
 
 
-def keeps_state(neuron: nn.Module) -> bool:
-    """Whether the state is in the module, rather than handed from call to call."""
-    return {"snntorch": getattr(neuron, "init_hidden", True), "norse": False}.get(
-        library(neuron) or "", True
-    )
-
-
 def over_time(neuron: nn.Module) -> int | None:
     """Which axis of the input of a call is time; None if a call is one step."""
     bases = {base.__name__ for base in type(neuron).__mro__}

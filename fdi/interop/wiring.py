@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fdi.config import Mistake
-from fdi.interop.neurons import dimensions, keeps_state, library, spikes_unknown
+from fdi.interop.neurons import dimensions, library, spikes_unknown
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
@@ -140,16 +140,14 @@ class Other:
 
 @dataclass(eq=False)
 class Population:
-    """A neuron module in one place of the network. `calls`: which of its calls in a run these
-    are, from 1; empty: all. `reason`: why its spread cannot be set, "" if it can; else `neuron` is
-    what strategies see, and `neurons` where they differ. `units`: shape of its input without time
-    and batch. `own`: weights that it holds itself.
+    """A neuron module. `reason`: why its spread cannot be set, "" if it can; else `neuron` is what
+    strategies see, and `neurons` where they differ. `units`: shape of its input without time and
+    batch. `own`: weights that it holds itself.
     """
 
     name: str
     module: nn.Module
     sources: set[Source] = field(default_factory=set)
-    calls: set[int] = field(default_factory=set)
     reason: str = ""
     neuron: Any = None
     neurons: tuple[Any, ...] = ()
@@ -159,7 +157,7 @@ class Population:
 
     @property
     def label(self) -> str:
-        return f"{self.name.partition('#')[0]} ({type(self.module).__name__})"
+        return f"{self.name} ({type(self.module).__name__})"
 
 
 Source = Weights | Norm | Other | Population
@@ -236,8 +234,7 @@ def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> 
     """What reaches what while `simulate()` runs on the batch.
 
     Every operation of torch hands on where its operands come from, a layer or a neuron begins anew.
-    Calls of one neuron that share a source are one population. Raises fdi.Mistake if none is
-    called.
+    Raises fdi.Mistake if no neuron is called.
     """
     trace = _Trace(module)
     trace.origins[batch] = frozenset([DATA])
@@ -262,7 +259,6 @@ class _Trace(TorchFunctionMode):
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
         self.called: list[Population] = []  # one for each call with sources of its own
-        self.count: dict[nn.Module, int] = {}
         self.heard: dict[Weights, tuple[int, float]] = {}
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
@@ -294,40 +290,31 @@ class _Trace(TorchFunctionMode):
         return out
 
     def wiring(self) -> Wiring:
-        places: dict[nn.Module, list[Population]] = {}
-        for call in self.called:
-            own = places.setdefault(call.module, [])
-            joined = Population(call.name, call.module, set(call.sources), set(call.calls))
-            joined.reason, joined.units = call.reason, call.units
-            for other in list(own):
-                if other.sources & call.sources or not (other.sources and call.sources):
-                    own.remove(other)
-                    joined.sources |= other.sources
-                    joined.calls |= other.calls
-            own.append(joined)
-        same: dict[Source, Population] = {
-            call: next(p for p in places[call.module] if call.calls <= p.calls)
-            for call in self.called
-        }
-        populations = list(dict.fromkeys(same[call] for call in self.called))
-        for part in (*self.layers.values(), *populations):
+        """One population for each neuron. Calls that share a source are in one place."""
+        neurons = {call.module: Population(call.name, call.module) for call in self.called}
+        for module, population in neurons.items():
+            places: list[set[Source]] = []
+            for call in (call for call in self.called if call.module is module):
+                heard = call.sources
+                near = [one for one in places if one & heard or not (one and heard)]
+                places = [one for one in places if one not in near] + [heard.union(*near)]
+                population.reason, population.units = call.reason, call.units
+            population.sources = set().union(*places)
+            if len(places) > 1:
+                population.reason = (
+                    f"{population.label} is used in {len(places)} places; give each a neuron of "
+                    f"its own"
+                )
+        same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
+        for part in (*self.layers.values(), *neurons.values()):
             if isinstance(part, Population):
                 part.sources = {same.get(source, source) for source in part.sources}
             else:
                 upstream = {same.get(source, source) for source in part.upstream}
                 part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
-        for module, own in places.items():
-            for number, population in enumerate(own if len(own) > 1 else (), 1):
-                if keeps_state(module):
-                    population.reason = (
-                        f"{population.label} is used in {len(own)} places with one state; give "
-                        f"each a neuron of its own"
-                    )
-                population.name += f"#{number}"
-            own[0].own = list(own_weights(own[0]))
-            for population in own:
-                population.own = own[0].own
-        return Wiring(populations, list(dict.fromkeys(self.layers.values())))
+        for population in neurons.values():
+            population.own = list(own_weights(population))
+        return Wiring(list(neurons.values()), list(dict.fromkeys(self.layers.values())))
 
     def _origin(self, tensors: Iterable[Tensor]) -> frozenset[Source]:
         return frozenset().union(*(self.origins.get(tensor, ()) for tensor in tensors))
@@ -368,12 +355,10 @@ class _Trace(TorchFunctionMode):
         weights.power = total / max(1, count)
 
     def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
-        number = self.count[neuron] = self.count.get(neuron, 0) + 1
         for known in self.called:
             if known.module is neuron and known.sources == origin:
-                known.calls.add(number)
                 return known
-        call = Population(name, neuron, set(origin), {number})
+        call = Population(name, neuron, set(origin))
         if not library(neuron):
             call.reason = f"{call.label}: fdi does not know how it integrates"
         self.called.append(call)

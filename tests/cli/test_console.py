@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fdi.cli.terminal import Terminal, print_probe, print_table
+from fdi.cli.terminal import Terminal, print_table
 from fdi.init.verdict import ADVICE, NOT_KNOWN, Training, expected, remarks
 from fdi.snn.objective import CrossEntropy, Outcome
 
@@ -55,7 +55,7 @@ def written(out: Console) -> str:
 
 def probed(rows, init="fluct") -> str:
     out = terminal(80)
-    print_probe(out, rows, "dense", init)
+    Terminal(out).probe(rows, "dense", init, None)
     return written(out)
 
 

@@ -75,11 +75,3 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run, untried):
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run, untried):
     lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
     assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"] * 2
-
-
-def test_a_dry_run_names_the_smaller_edition(fdi_run, untried):
-    words = ["-m", "experiment=depth", "seed=0", "model.depth=1", "dataset=randman", *TINY]
-    words += ["init=fluct", "init.sigma_u=1", "homeostasis=none", "dry_run=true"]
-    last = fdi_run(*words).out.splitlines()[-1]
-    assert re.fullmatch(r"budget=laptop: \d+ cells?, cost not known", last)
-    assert "budget=laptop:" not in fdi_run(*words, "budget=laptop").out

@@ -317,14 +317,6 @@ def test_what_fdi_recommends_to_write_comes_back(kind, tmp_path):
         torch.testing.assert_close(found, weight, rtol=1e-5, atol=1e-7)
 
 
-def test_an_old_nir_is_refused_in_a_line(monkeypatch, tmp_path):
-    (tmp_path / "nir-1.0.4.dist-info").mkdir()
-    (tmp_path / "nir-1.0.4.dist-info" / "METADATA").write_text("Name: nir\nVersion: 1.0.4\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=r"nir 1\.0\.4 is too old: pip install 'nir>=1\.0\.6'"):
-        from_nir(nir.NIRGraph({}, []), dt=1e-4)
-
-
 def test_what_fdi_does_not_read_is_named():
     graph = two_lif()
     graph.nodes["lif1"].v_reset = np.array([0.5])

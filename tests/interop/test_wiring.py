@@ -174,7 +174,7 @@ def test_batches_may_be_numpy_bfloat16_or_normalized_images():
     assert of(rows, "fc1").sigma_u == pytest.approx(float(free), rel=1e-4)
 
 
-def test_a_neuron_with_one_state_in_two_places_is_refused():
+def test_a_neuron_in_two_places_is_refused():
     net: Any = Net(lif1=LIF(0.9))
 
     def forward(spikes):
@@ -187,29 +187,8 @@ def test_a_neuron_with_one_state_in_two_places_is_refused():
     net.fc1, net.fc2, net.out2 = nn.Linear(100, 60), nn.Linear(60, 60), nn.Linear(60, 60)
     with pytest.warns(UserWarning, match=r"not changed: fc1 \(lif1 \(LIF\) is used in 2 places"):
         rows = drawn(net)
-    assert "lif1 (LIF) is used in 2 places with one state" in of(rows, "fc1").note
+    assert "lif1 (LIF) is used in 2 places; give each a neuron" in of(rows, "fc1").note
     assert (of(rows, "fc2").sigma_w, of(rows, "out2").neuron) == (None, "lif2 (LIF)")
-
-
-@IMPORT_WARNINGS
-def test_a_neuron_whose_state_is_handed_on_may_stand_in_two_places():
-    snn = pytest.importorskip("snntorch")
-
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc1, self.fc2, self.lif = nn.Linear(100, 80), nn.Linear(80, 80), snn.Leaky(0.9)
-
-        def forward(self, spikes):
-            u = v = self.lif.init_leaky()
-            for x in spikes:
-                first, u = self.lif(self.fc1(x), u)
-                _, v = self.lif(self.fc2(first), v)
-
-    rows = drawn(Twice())
-    assert [row.neuron for row in rows] == ["lif (Leaky)"] * 2
-    assert [row.sigma_u for row in rows] == pytest.approx([1, 1], rel=0.021)
-    assert rows[0].sigma_w != pytest.approx(rows[1].sigma_w, rel=0.05)
 
 
 def resnet(blocks: list[int]) -> nn.Module:
