@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
+from fdi.cli.compose import composed, fitting, lacking, parsed, source, values_of
 from fdi.config.identity import LABELS
 from fdi.track.files import METRICS
 from fdi.track.process import holder
@@ -56,7 +56,7 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     return [cell]
 
 
-def compose_cell(source: Source, overrides: Sequence[str]) -> Cell:
+def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
     """The run of these words, checked."""
     values = values_of(source, overrides)
     own = tuple(word for word in overrides if not is_hydras(word))
@@ -157,7 +157,7 @@ def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
+def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
     """An experiment is a sweep; without -m each of its values must be given, but for keys that the
     chosen options lack.
     """

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
@@ -38,26 +38,20 @@ from fdi.config.settings import settings
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
 
 
-class Source(NamedTuple):
-    """Where a command finds options: with fdi's own in a folder of the user's."""
-
-    folder: str = ""
-
-    @property
-    def searchpath(self) -> list[str]:
-        """The override that adds the other places."""
-        places = [f"file://{folder}" for folder in (self.folder, *package_folders()) if folder]
-        return [f"hydra.searchpath=[{','.join(map(quoted, places))}]"] if places else []
+def _searchpath(folder: str) -> list[str]:
+    """The override that adds the other places."""
+    places = [f"file://{place}" for place in (folder, *package_folders()) if place]
+    return [f"hydra.searchpath=[{','.join(map(quoted, places))}]"] if places else []
 
 
-def source(arguments: Namespace) -> Source:
-    """That of the parsed command line `arguments`. Raises ValueError for a --config-dir that is not
-    there.
+def source(arguments: Namespace) -> str:
+    """The folder with the user's own options, "" without one, of the parsed command line. Raises
+    ValueError for a --config-dir that is not there.
     """
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    return Source(str(Path(folder).absolute()) if folder else "")
+    return str(Path(folder).absolute()) if folder else ""
 
 
 def quoted(word: str) -> str:
@@ -95,7 +89,7 @@ def told(config: Any) -> Iterator[None]:
         HydraConfig.instance().cfg = before
 
 
-def values_of(source: Source, overrides: Sequence[str]) -> dict[str, Any]:
+def values_of(source: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The checked values of a cell. Raises ValueError, one line, for what cannot be composed, and
     fdi.Mistake for values that do not fit.
     """
@@ -107,7 +101,7 @@ def values_of(source: Source, overrides: Sequence[str]) -> dict[str, Any]:
         raise ValueError(explain(error)) from None
 
 
-def composed(source: Source, overrides: Sequence[str]) -> DictConfig:
+def composed(source: str, overrides: Sequence[str]) -> DictConfig:
     """The configuration that `overrides` give, with Hydra's own node: options first, then the
     values. Raises ValueError, one line.
     """
@@ -119,21 +113,21 @@ def composed(source: Source, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def lacking(source: Source, overrides: Sequence[str]) -> set[str]:
+def lacking(source: str, overrides: Sequence[str]) -> set[str]:
     """The keys among `overrides` that configurations with their options do not have."""
     options = _options(source, overrides)
     keys = (word.partition("=")[0] for word in overrides if word not in options)
     return {key for key in keys if not _has(source, options, key)}
 
 
-def fitting(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+def fitting(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """The `overrides` but for those of keys that their options lack."""
     lacks = lacking(source, overrides)
     return tuple(word for word in overrides if word.partition("=")[0] not in lacks)
 
 
 @lru_cache(maxsize=2**16)
-def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
+def _has(source: str, options: tuple[str, ...], key: str) -> bool:
     owner, _, name = key.rpartition(".")
     config = _composed(source, options)
     try:
@@ -144,17 +138,19 @@ def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _pickled(source: Source, options: tuple[str, ...]) -> bytes:
+def _pickled(source: str, options: tuple[str, ...]) -> bytes:
     return pickle.dumps(_composed(source, options))
 
 
 @lru_cache(maxsize=512)
-def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
+def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
     """Nobody changes it."""
     _refuse_nameless(source, options)
     try:
         with _initialized():
-            config = compose(CONFIG_NAME, [*source.searchpath, *options], return_hydra_config=True)
+            config = compose(
+                CONFIG_NAME, [*_searchpath(source), *options], return_hydra_config=True
+            )
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
             with told(config):
@@ -173,26 +169,26 @@ def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
         raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
 
 
-def _options(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """Those that choose an option of a group, add or delete a key, or are Hydra's own."""
     return tuple(word for word in overrides if _is_option(source, word.partition("=")[0]))
 
 
-def _is_option(source: Source, key: str) -> bool:
+def _is_option(source: str, key: str) -> bool:
     if key.startswith(("+", "~", "hydra")) or "@" in key:
         return True
     return "." not in key and bool(_names(source, key))
 
 
 @lru_cache
-def _names(source: Source, group: str) -> list[str]:
+def _names(source: str, group: str) -> list[str]:
     """The options of a group; none where it is no group."""
     with _initialized():
         loader = GlobalHydra.instance().config_loader()
-        return loader.get_group_options(group, overrides=source.searchpath)
+        return loader.get_group_options(group, overrides=_searchpath(source))
 
 
-def _refuse_nameless(source: Source, options: Sequence[str]) -> None:
+def _refuse_nameless(source: str, options: Sequence[str]) -> None:
     """Raises ValueError for several values, and for an option of a group that is no name; Hydra
     fails late then, and in words of its own.
     """

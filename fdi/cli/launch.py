@@ -17,7 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep, is_hydras
-from fdi.cli.compose import EXTRAS, Source, composed, source, told
+from fdi.cli.compose import EXTRAS, composed, source, told
 from fdi.cli.cost import cores
 from fdi.config.settings import prepare
 from fdi.track.process import end_with
@@ -104,7 +104,7 @@ class _Compose(NamedTuple):
     the command that are Hydra's own.
     """
 
-    source: Source
+    source: str
     hydras: tuple[str, ...]
 
     def load_sweep_config(self, master: DictConfig, words: list[str]) -> DictConfig:

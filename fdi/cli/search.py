@@ -19,7 +19,7 @@ from fdi.cli.cells import (
     compose_sweep,
     leave_nothing,
 )
-from fdi.cli.compose import Source, composed, parsed, source, values_of
+from fdi.cli.compose import composed, parsed, source, values_of
 from fdi.cli.launch import launch
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, print_result, run_cell
 from fdi.config.metric import of_result
@@ -38,9 +38,8 @@ def search(arguments: Namespace) -> None:
     """Run the trials, hydra.sweeper.n_jobs at a time, and show the best: by the accuracy, or what
     else runs are judged by, of the best epoch on validation.
 
-    A trial that is refused or fails does not end the search, unless a larger share of them does
-    than hydra.sweeper.max_failure_rate. Raises ValueError for what cannot be searched, before
-    anything runs, and if no trial succeeds.
+    A trial that is refused or fails does not end the search. Raises ValueError for what cannot be
+    searched, before anything runs, and if no trial succeeds.
     """
     optuna = _optuna()
     begin, node = source(arguments), compose_sweep(arguments).hydra.sweeper
@@ -54,7 +53,7 @@ def search(arguments: Namespace) -> None:
     study = _study(optuna, node)
     if study.direction != optuna.study.StudyDirection.MAXIMIZE:
         raise ValueError(f"{node.storage} holds a study that minimizes; give another study_name")
-    told = failed = 0
+    told = 0
     while told < node.n_trials:
         trials = [study.ask(space) for _ in range(min(node.n_jobs, node.n_trials - told))]
         cells = {}
@@ -62,14 +61,8 @@ def search(arguments: Namespace) -> None:
             label = f"trial {told}/{node.n_trials}  {' '.join(_words(trial.params))}"
             cells[label] = _cell(begin, [*fixed, *_words(trial.params)], label)
         for trial, accuracy in zip(trials, _run(arguments, cells)):
-            failed += accuracy is None
             fail = optuna.trial.TrialState.FAIL if accuracy is None else None
             study.tell(trial, accuracy, state=fail)
-        if failed > node.max_failure_rate * told:
-            raise ValueError(
-                f"{failed} of {told} trials failed, and hydra.sweeper.max_failure_rate = "
-                f"{node.max_failure_rate:g}"
-            )
     try:
         best = study.best_trial
     except ValueError:
@@ -144,7 +137,7 @@ def _words(params: dict[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in params.items()]
 
 
-def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
+def _cell(begin: str, words: Sequence[str], label: str) -> Cell | None:
     """The cell of a trial; None, and a line, where its values are refused."""
     composed(begin, words)  # a key that there is not ends the search
     try:

@@ -38,7 +38,6 @@ class Watch:
         self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
         self.before = {cell.directory: _written(cell.directory) for cell in left}
-        self.refusals: set[str] = set()
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
@@ -63,7 +62,7 @@ class Watch:
     def _line(self, cell: Cell, run: Run) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
         if run.refused:
-            return f"{words}  refused{self._reason(run)}"
+            return f"{words}  refused: {run.reason}"
         if run.state == "failed":
             return f"{words}  failed: {run.reason}"
         if run.state == "probed":
@@ -72,12 +71,6 @@ class Watch:
         seconds = result.get("seconds")
         parts = [_reached(result), duration(seconds) if seconds is not None else ""]
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
-
-    def _reason(self, run: Run) -> str:
-        if run.reason in self.refusals:
-            return " for the same reason"
-        self.refusals.add(run.reason)
-        return f": {run.reason}"
 
     def _time_left(self, begun: float = 0.0) -> str:
         """By the cells that ended so far and how many, in shares of one, have `begun`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -59,22 +58,6 @@ def alone(path: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def sizes() -> dict[Path, int]:
-    """The folders that exist -> the bytes in each."""
-    places = [_home() / name for name in (KERNELS, DATA)]
-    return {
-        place: sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
-        for place in places
-        if place.is_dir() and not place.is_symlink()
-    }
-
-
-def clear() -> None:
-    """Delete all of it. Raises OSError for what cannot be deleted."""
-    for place in sizes():
-        shutil.rmtree(place)
 
 
 def _home() -> Path:

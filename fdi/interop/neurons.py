@@ -107,13 +107,6 @@ def reset(neuron: Any) -> None:
             return
 
 
-def twin_of(neuron: nn.Module, dt: float) -> Twin:
-    """A copy of one of their neurons; resets its state. Raises Unmeasurable for one that does not
-    spike or cannot be driven.
-    """
-    return _TWINS[library(neuron) or ""](neuron, dt)
-
-
 def _snntorch(neuron: Any, dt: float) -> Twin:
     reset(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
@@ -221,7 +214,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"with dt={dt}"
         )
     try:
-        twin = twin_of(neuron, dt)
+        twin = _TWINS[library(neuron) or ""](neuron, dt)
         kernel, rest = _impulse_response(twin)
     except (AttributeError, RuntimeError, TypeError) as error:
         raise Unmeasurable(f"cannot be driven step by step ({error})") from error

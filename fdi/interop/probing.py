@@ -162,8 +162,8 @@ def _of_others(
             rows.append(state | {"readout": not _heard(p, wiring)})
         else:
             rows.append(_readout(p.name, parts[p]))
-    ends = [w for w in wiring.layers if isinstance(w, Weights) and _ends(w, wiring)]
-    return rows + [_readout(w.name, [w]) for w in ends]
+    called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
+    return rows + [_readout(w.name, [w]) for w in called if not _heard(w, wiring)]
 
 
 def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]) -> dict[str, Any]:
@@ -200,11 +200,6 @@ def _are_spikes(values: Tensor) -> bool:
 def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
     empty = dict.fromkeys(("rate", "silent", "saturated", "free_mean", "free_sigma"))
     return {"population": name, "parts": parts, **empty}
-
-
-def _ends(weights: Weights, wiring: Wiring) -> bool:
-    """Whether weights are called and reach neither a neuron nor another layer."""
-    return bool(weights.upstream) and not _heard(weights, wiring)
 
 
 def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
@@ -38,7 +37,7 @@ from fdi.runner.training import (
     write_initial_state,
 )
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective, Outcome
+from fdi.snn.objective import Objective
 from fdi.track import evidence, record
 from fdi.track.evidence import (
     check_done,
@@ -58,7 +57,7 @@ from fdi.track.files import (
 from fdi.track.process import lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
-from fdi.train.trainer import Progress, activity
+from fdi.train.trainer import Phase, Progress, activity
 
 
 def splits(context: RunContext) -> dict[str, Split]:
@@ -219,42 +218,31 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
 
 
 FORWARD = 0.4  # of the time of a step, without its backward pass
-STEPS, LONGEST = 20, 3.0  # of training that are timed, and s until they are enough
+STEPS = 5  # of training that are timed
 
 
 def try_epoch(config: DictConfig) -> float:
-    """Core-seconds of an epoch of the run, by its first steps of training; nothing is written. The
-    first step, which may compile kernels, does not count.
+    """Core-seconds of an epoch of the run, by STEPS steps of training after as many in which
+    kernels may be compiled; nothing is written.
     """
-    times: list[float] = []
     silent: Any = SimpleNamespace(say=lambda line: None)
     no_validation: Any = ()
-
-    class Enough(Exception):
-        pass
-
-    def on_batch(done: int, outcome: Outcome) -> None:
-        times.append(time.perf_counter())
-        if len(times) > STEPS or (len(times) > 2 and times[-1] - times[0] > LONGEST):
-            raise Enough
-
+    rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), silent)
         context.network.load_weights(initial_network(context).network.weights())
-        data, (phase, *_) = context.data, context.phases
-        with suppress(Enough):
-            context.trainer.fit(
-                data.train,
-                no_validation,
-                [replace(phase, epochs=len(data.train))],
-                Progress(),
-                duration=data.steps * data.dt,
-                on_batch=on_batch,
-            )
-    steps = sorted(later - before for before, later in pairwise(times))
-    batches = -(-len(data.train) // config.trainer.batch_size)
-    validation = FORWARD * len(data.splits["valid"]) / len(data.train)
-    return steps[len(steps) // 2] * batches * (1 + validation) * build.threads(config)
+        data, phase = context.data, context.phases[0]
+        few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
+        context.trainer.fit(
+            few,
+            no_validation,
+            [Phase(phase.name, phase.objective, 2)],
+            Progress(),
+            duration=data.steps * data.dt,
+            on_epoch=rows.append,
+        )
+    samples = len(data.train) + FORWARD * len(data.splits["valid"])
+    return rows[-1]["seconds"] / len(few) * samples * build.threads(config)
 
 
 def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:

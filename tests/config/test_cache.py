@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-from fdi.cli.data import main
 from fdi.config.cache import DATA, KERNELS, cache_folder, make_private
 
 
@@ -38,16 +37,3 @@ def test_it_is_of_its_user_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
     with pytest.raises(OSError, match="must be a folder of yours"):
         make_private(folder)
-
-
-def test_a_command_shows_it_and_deletes_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("FDI_CACHE", str(tmp_path))
-    (cache_folder(DATA) / "a").write_bytes(bytes(3_000_000))
-    (tmp_path / "other").touch()
-    assert main(["cache"]) == 0
-    assert capsys.readouterr().out == f"3.0 MB: {tmp_path / DATA}\n"
-    assert main(["cache", "--clean"]) == 0
-    assert capsys.readouterr().out == f"deleted, 3.0 MB: {tmp_path / DATA}\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["other"]
-    assert main(["cache"]) == 0
-    assert capsys.readouterr().out == "nothing is kept\n"

@@ -79,14 +79,6 @@ def test_a_refused_trial_is_one_line_and_the_search_goes_on(fdi_run):
     assert "best on validation: init.sigma_u=1\n" in found.out
 
 
-def test_the_first_failure_ends_a_search_that_asks_for_it(fdi_run):
-    found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,-2)", "hydra.sweeper.max_failure_rate=0")
-    assert found.code == 2
-    first, last = found.err.splitlines()
-    assert first.startswith("fdi-run: trial 1/6 init.sigma_u=-")
-    assert last == "fdi-run: 1 of 1 trials failed, and hydra.sweeper.max_failure_rate = 0"
-
-
 def test_a_search_without_a_good_trial_fails(fdi_run):
     found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,-2)")
     assert found.code == 2
