@@ -36,7 +36,7 @@ from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.data.inputs import Kind
-from fdi.init.verdict import Training, remarks, verdict
+from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic, parse_json
 from fdi.track.process import INTERRUPTED
 
@@ -234,7 +234,7 @@ def curves(runs: Runs) -> pd.DataFrame:
 class _Quiet(Terminal):
     """Leaves the table of the initial state to whoever asked for it."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
+    def probe(self, *_: Any) -> None:
         pass
 
 
