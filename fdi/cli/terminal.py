@@ -93,7 +93,6 @@ def print_note(out: Console, text: str) -> None:
 
 
 WIDE = 100  # characters of a terminal that has room for more columns
-ROOM = 80  # for all of a bar; below, it shows neither itself nor rates
 
 
 class Epochs:
@@ -139,8 +138,7 @@ class Epochs:
         )
 
     def _update(self, epochs: float, loss: float, reached: float | None) -> None:
-        rates = self.rates if self.console.width >= ROOM else ""
-        what = f"{self._learned(loss, reached)}  {self.valid}{rates}"
+        what = f"{self._learned(loss, reached)}  {self.valid}{self.rates}"
         self.bar.update(self.task, completed=epochs, what=what)
 
     def _learned(self, loss: float, reached: float | None) -> str:
@@ -189,13 +187,12 @@ class Terminal:
         """
         out = self.console
         whole = Column(no_wrap=True)
-        wide = out.width >= ROOM
-        elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
         columns = (
             MofNCompleteColumn(table_column=whole),
-            *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
             TextColumn("{task.fields[what]}", table_column=whole),
-            *(elapsed if wide else []),
+            TimeElapsedColumn(table_column=whole),
+            TextColumn("/", table_column=whole),
             TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
             TextColumn("left", table_column=whole),
         )
