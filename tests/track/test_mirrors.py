@@ -123,19 +123,14 @@ def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, cell):
     assert group(threads=1) == group(threads=2)
 
 
-def test_mirrors_have_the_tags_and_the_note_of_a_run(wandb, cell):
+def test_wandb_has_tags_and_note_is_finished_and_goes_on_under_the_id_of_the_run(wandb, cell):
     said = CONFIG | {"tags": ["draft"], "note": "as in May"}
-    with mirrors.wandb(said, cell, 0, tags=["mine"]):
-        assert wandb.options["tags"] == ["randman", "dense", "fluct", "depth", "mine", "draft"]
-        assert wandb.options["notes"] == "as in May"
-
-
-def test_wandb_is_finished_and_goes_on_under_the_id_of_the_run(wandb, cell):
-    with mirrors.wandb(CONFIG, cell, 0) as mirror:
+    with mirrors.wandb(said, cell, 0, tags=["mine"]) as mirror:
         mirror.row(ROWS[0])
         mirror.result(RESULT)
-    assert wandb.options["id"] == "0123abcd"
-    assert wandb.options["resume"] == "allow"
+    assert (wandb.options["id"], wandb.options["resume"]) == ("0123abcd", "allow")
+    assert wandb.options["tags"] == ["randman", "dense", "fluct", "depth", "mine", "draft"]
+    assert wandb.options["notes"] == "as in May"
     last = {"epoch": 2, "result/epochs": 2, "result/test_accuracy_last": 0.25}
     assert (wandb.rows, wandb.ends) == ([ROWS[0], last], [0])
 
