@@ -78,7 +78,7 @@ def test_skip_connections_and_recurrence_get_their_shares():
     rows = drawn(net, alpha=0.8)
     variance = {name: of(rows, name).sigma_w ** 2 * n for name, n in SIZES.items()}
     assert {of(rows, name).neuron for name in SIZES} == {"lif2 (LIF)"}
-    assert variance["fc2"] == pytest.approx(variance["skip"], rel=0.05)
+    assert variance["fc2"] == pytest.approx(variance["skip"], rel=0.1)
     assert variance["rec"] / sum(variance.values()) == pytest.approx(0.2, rel=0.05)
     assert of(rows, "fc2").sigma_u == pytest.approx(1, rel=0.05)
 
