@@ -42,9 +42,7 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def repeated(
-    action: Callable[[], object], name: str, every: float, rest: float = 0.0
-) -> Iterator[None]:
+def repeated(action: Callable[[], object], name: str, every: float, rest: float) -> Iterator[None]:
     """Call `action` in a thread meanwhile, with pauses of `every` seconds, or of `rest` times what
     the last call took if that is longer.
     """
@@ -115,7 +113,7 @@ def _locked(directory: Path) -> IO[str]:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / LOCK).open("a+", errors="replace")
         try:
-            if _holds(directory, file) and _is_still(directory / LOCK, file):
+            if _holds(file) and _is_still(directory / LOCK, file):
                 return file
         except BaseException:
             file.close()
@@ -123,24 +121,20 @@ def _locked(directory: Path) -> IO[str]:
         who = _named(file) or "another process"
         file.close()
         if time.monotonic() > end:
-            raise Busy(f"{directory} is being run by {who}; wait for it")
+            here = who.endswith(f" on {os.uname().nodename}")
+            dead = "" if here else f", or delete {directory / LOCK} if that process is dead"
+            raise Busy(f"{directory} is being run by {who}; wait for it{dead}")
         time.sleep(PATIENCE / 10)
 
 
-def _holds(directory: Path, file: IO[str]) -> bool:
+def _holds(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
     except OSError:  # no flock here
-        other = _elsewhere(_named(file))
-        if other and not other.endswith(f" on {os.uname().nodename}"):
-            raise Busy(
-                f"{directory} is held by {other}, and this file system has no locks to ask; if "
-                f"that process is dead, delete {directory / LOCK}"
-            ) from None
-        return other is None
+        return _elsewhere(_named(file)) is None
 
 
 def _elsewhere(who: str) -> str | None:

@@ -112,7 +112,7 @@ def test_without_locks_the_run_of_another_machine_is_refused_until_its_lock_is_d
     record.change(run, state="running", result=None, files={})
     (run / LOCK).write_text("process 1 on node7")
     assert record.look(run).state == "running"
-    with pytest.raises(Busy, match=f"process 1 on node7, .* delete {run / LOCK}"):
+    with pytest.raises(Busy, match=f"process 1 on node7; .* delete {run / LOCK}"):
         fdi.run(**SMALL, results=tmp_path)
     (run / LOCK).unlink()
     fdi.run(**SMALL, results=tmp_path)
