@@ -159,14 +159,13 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
     plan = _planned(context)
-    drawn = initial_network(context)
-    initial = drawn.network
+    initial, measure, updates = initial_network(context)
     if config.trainer.get("lr_relative"):
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
     if config.probe == "only":
-        initialize(context, drawn)
+        initialize(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
         return {}
@@ -175,10 +174,10 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, drawn)
+            rows = initialize(context, initial, measure, updates)
             if mirror and rows:
                 mirror.probe(rows)
-        del drawn  # it keeps spikes
+        del measure  # it keeps spikes
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
@@ -230,7 +229,7 @@ def try_epoch(config: DictConfig) -> float:
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), silent)
-        context.network.load_weights(initial_network(context).network.weights())
+        context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
         few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
         context.trainer.fit(

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,18 +67,11 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
-class Initial(NamedTuple):
-    """The network with the weights that a run starts from, on the CPU; what measured it while it
-    was drawn; and by how many updates it was primed, where that belongs to its initial state.
+def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
+    """The network with the weights that a run starts from, on the CPU, the same at each call; what
+    measured it while it was drawn; and by how many updates it was primed, where that belongs to its
+    initial state.
     """
-
-    network: Network
-    measure: Measure
-    updates: int | None
-
-
-def initial_network(context: RunContext) -> Initial:
-    """The same at each call."""
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
     strategy = build.strategy(config)
@@ -100,7 +93,7 @@ def initial_network(context: RunContext) -> Initial:
     )
     if strategy.homeostatic:
         network, updates = primed(context, network.to(device), strategy)
-    return Initial(network, measure, updates)
+    return network, measure, updates
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
@@ -142,12 +135,13 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
     return network.to("cpu"), progress.epoch * -(-len(data.train) // size)
 
 
-def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
+def initialize(
+    context: RunContext, initial: Network, measure: Measure, updates: int | None
+) -> list[dict[str, Any]]:
     """Give the network its initial weights and measure the state they put it in; with probe=none it
     is not measured.
     """
     config, data, network = context.config, context.data, context.network
-    initial, measure, updates = given
     network.load_weights(initial.weights())
     if config.probe == "none":
         return []
