@@ -78,7 +78,7 @@ def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
     context: Any = SimpleNamespace(
         config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
     )
-    network.load_weights(initial_network(context).network.weights())
+    network.load_weights(initial_network(context)[0].weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}
     ours: list[Row] = []

@@ -52,7 +52,6 @@ def test_the_search_runs_as_written(tmp_path, monkeypatch):
     ((_, code),) = FENCE.findall((DOCS / "howto" / "search.md").read_text())
     call(code.replace("\\\n", "").replace("n_trials=10", "n_trials=3"), monkeypatch)
     assert len(list(tmp_path.glob("results/runs/randman/dense/fluct/seed=*/metrics.csv"))) == 3
-    assert (tmp_path / "results/runs/optimization_results.yaml").exists()
 
 
 def _typed() -> list[str]:

@@ -5,27 +5,22 @@ came of those that are done, and what one that came to nothing leaves behind.
 from __future__ import annotations
 
 import shutil
-import time
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import track
 
-from fdi.cli.compose import Source, composed, fitting, lacking, parsed, source, values_of
-from fdi.cli.terminal import console
+from fdi.cli.compose import composed, fitting, lacking, parsed, source, values_of
 from fdi.config.identity import LABELS
 from fdi.track.files import METRICS
 from fdi.track.process import holder
 from fdi.track.record import finished, place
-
-Of = TypeVar("Of")
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     return [cell]
 
 
-def compose_cell(source: Source, overrides: Sequence[str]) -> Cell:
+def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
     """The run of these words, checked."""
     values = values_of(source, overrides)
     own = tuple(word for word in overrides if not is_hydras(word))
@@ -98,17 +93,11 @@ def _sweep(arguments: Namespace) -> list[Cell]:
     begin, every = source(arguments), list(combinations(arguments))
     refuse_unknown(arguments, every)
     cells: dict[tuple[str, ...], Cell] = {}
-    for overrides in composing(every):
+    for overrides in every:
         kept = fitting(begin, overrides)
         if kept not in cells:
             cells[kept] = compose_cell(begin, kept)
     return list({cell.directory: cell for cell in cells.values()}.values())
-
-
-def composing(what: Sequence[Of]) -> Iterable[Of]:
-    """The same, with a bar on a terminal: many take a minute to compose."""
-    out = console()
-    return track(what, "composing", console=out, transient=True, disable=not out.is_terminal)
 
 
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:
@@ -168,7 +157,7 @@ def _key(override: str) -> str:
     return override.partition("=")[0]
 
 
-def _refuse_one_of_many(begin: Source, overrides: Sequence[str]) -> None:
+def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
     """An experiment is a sweep; without -m each of its values must be given, but for keys that the
     chosen options lack.
     """
@@ -212,14 +201,13 @@ def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     return [word for word in cell.overrides if word.partition("=")[0] in keys]
 
 
-ENDING = 3.0  # s, in which the workers of an interrupted sweep are gone
-
-
 def leave_nothing(cell: Cell) -> None:
     """Remove the folder of a cell that ended before its first epoch, and the folders above that are
     empty then.
     """
     if (cell.directory / METRICS).exists() or holder(cell.directory):  # another may have begun it
+        return
+    if finished(cell.directory, cell.values["probe"]):
         return
     shutil.rmtree(cell.directory, ignore_errors=True)
     results = Path(cell.values["paths"]["results"])
@@ -227,13 +215,3 @@ def leave_nothing(cell: Cell) -> None:
         if not folder.is_relative_to(results) or not folder.is_dir() or any(folder.iterdir()):
             return
         folder.rmdir()
-
-
-def abandoned(cell: Cell) -> bool:
-    """Whether the worker of an interrupted cell left it unfinished; waits for one that is
-    ending.
-    """
-    end = time.monotonic() + ENDING
-    while holder(cell.directory) and time.monotonic() < end:
-        time.sleep(0.1)
-    return not (holder(cell.directory) or finished(cell.directory, cell.values["probe"]))

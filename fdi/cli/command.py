@@ -12,6 +12,7 @@ from functools import wraps
 from pathlib import Path
 from typing import NoReturn, ParamSpec
 
+from fdi.config import Error
 from fdi.track.files import printable
 
 
@@ -68,7 +69,7 @@ def command_line(
                 from fdi.track.process import INTERRUPTED  # most commands start without it
 
                 return complain(name, "interrupted", INTERRUPTED)
-            except (ValueError, OSError) as error:
+            except (Error, ValueError, OSError) as error:
                 return complain(name, str(error), refused)
             except MemoryError as error:
                 return complain(name, f"out of memory ({error}); ask for less", refused)

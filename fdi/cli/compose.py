@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir, initialize_config_module
+from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -38,36 +38,20 @@ from fdi.config.settings import settings
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
 
 
-class Source(NamedTuple):
-    """The configuration that a command begins with, and the folder with the user's own options."""
-
-    name: str = CONFIG_NAME
-    folder: str = ""
-
-    @property
-    def own(self) -> bool:
-        """Whether Hydra has to look into the folder first, since the configuration is there."""
-        return bool(self.folder) and self.name != CONFIG_NAME
-
-    @property
-    def searchpath(self) -> list[str]:
-        """The override that adds the other places."""
-        places = [quoted(f"file://{folder}") for folder in package_folders()]
-        if self.folder:
-            own = quoted(f"file://{self.folder}")
-            places.insert(0, f"pkg://{CONFIG_MODULE}" if self.own else own)
-        return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
+def _searchpath(folder: str) -> list[str]:
+    """The override that adds the other places."""
+    places = [f"file://{place}" for place in (folder, *package_folders()) if place]
+    return [f"hydra.searchpath=[{','.join(map(quoted, places))}]"] if places else []
 
 
-def source(arguments: Namespace) -> Source:
-    """That of the parsed command line `arguments`. Raises ValueError for a --config-dir that is not
-    there.
+def source(arguments: Namespace) -> str:
+    """The folder with the user's own options, "" without one, of the parsed command line. Raises
+    ValueError for a --config-dir that is not there.
     """
     folder = arguments.config_dir
     if folder and not Path(folder).is_dir():
         raise ValueError(f"--config-dir {folder} is not a folder")
-    absolute = str(Path(folder).absolute()) if folder else ""
-    return Source(arguments.config_name or CONFIG_NAME, absolute)
+    return str(Path(folder).absolute()) if folder else ""
 
 
 def quoted(word: str) -> str:
@@ -77,15 +61,14 @@ def quoted(word: str) -> str:
 
 
 @contextmanager
-def _initialized(source: Source) -> Iterator[None]:
+def _initialized() -> Iterator[None]:
     """Hydra, for as long as it composes; then it is what it was, for a program with a `hydra.main`
     of its own.
     """
     theirs, base = GlobalHydra.instance().hydra, getbase()
     GlobalHydra.instance().clear()
     try:
-        start: Any = initialize_config_dir if source.own else initialize_config_module
-        with start(source.folder if source.own else CONFIG_MODULE, version_base=VERSION):
+        with initialize_config_module(CONFIG_MODULE, version_base=VERSION):
             for name in ("optuna.yaml", "sampler"):  # of Hydra's plugin for Optuna 2: no schemas
                 ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
             yield
@@ -106,7 +89,7 @@ def told(config: Any) -> Iterator[None]:
         HydraConfig.instance().cfg = before
 
 
-def values_of(source: Source, overrides: Sequence[str]) -> dict[str, Any]:
+def values_of(source: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The checked values of a cell. Raises ValueError, one line, for what cannot be composed, and
     fdi.Mistake for values that do not fit.
     """
@@ -118,7 +101,7 @@ def values_of(source: Source, overrides: Sequence[str]) -> dict[str, Any]:
         raise ValueError(explain(error)) from None
 
 
-def composed(source: Source, overrides: Sequence[str]) -> DictConfig:
+def composed(source: str, overrides: Sequence[str]) -> DictConfig:
     """The configuration that `overrides` give, with Hydra's own node: options first, then the
     values. Raises ValueError, one line.
     """
@@ -130,21 +113,21 @@ def composed(source: Source, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def lacking(source: Source, overrides: Sequence[str]) -> set[str]:
+def lacking(source: str, overrides: Sequence[str]) -> set[str]:
     """The keys among `overrides` that configurations with their options do not have."""
     options = _options(source, overrides)
     keys = (word.partition("=")[0] for word in overrides if word not in options)
     return {key for key in keys if not _has(source, options, key)}
 
 
-def fitting(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+def fitting(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """The `overrides` but for those of keys that their options lack."""
     lacks = lacking(source, overrides)
     return tuple(word for word in overrides if word.partition("=")[0] not in lacks)
 
 
 @lru_cache(maxsize=2**16)
-def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
+def _has(source: str, options: tuple[str, ...], key: str) -> bool:
     owner, _, name = key.rpartition(".")
     config = _composed(source, options)
     try:
@@ -155,17 +138,19 @@ def _has(source: Source, options: tuple[str, ...], key: str) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _pickled(source: Source, options: tuple[str, ...]) -> bytes:
+def _pickled(source: str, options: tuple[str, ...]) -> bytes:
     return pickle.dumps(_composed(source, options))
 
 
 @lru_cache(maxsize=512)
-def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
+def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
     """Nobody changes it."""
     _refuse_nameless(source, options)
     try:
-        with _initialized(source):
-            config = compose(source.name, [*source.searchpath, *options], return_hydra_config=True)
+        with _initialized():
+            config = compose(
+                CONFIG_NAME, [*_searchpath(source), *options], return_hydra_config=True
+            )
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
             with told(config):
@@ -184,26 +169,26 @@ def _composed(source: Source, options: tuple[str, ...]) -> DictConfig:
         raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
 
 
-def _options(source: Source, overrides: Sequence[str]) -> tuple[str, ...]:
+def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """Those that choose an option of a group, add or delete a key, or are Hydra's own."""
     return tuple(word for word in overrides if _is_option(source, word.partition("=")[0]))
 
 
-def _is_option(source: Source, key: str) -> bool:
+def _is_option(source: str, key: str) -> bool:
     if key.startswith(("+", "~", "hydra")) or "@" in key:
         return True
     return "." not in key and bool(_names(source, key))
 
 
 @lru_cache
-def _names(source: Source, group: str) -> list[str]:
+def _names(source: str, group: str) -> list[str]:
     """The options of a group; none where it is no group."""
-    with _initialized(source):
+    with _initialized():
         loader = GlobalHydra.instance().config_loader()
-        return loader.get_group_options(group, overrides=source.searchpath)
+        return loader.get_group_options(group, overrides=_searchpath(source))
 
 
-def _refuse_nameless(source: Source, options: Sequence[str]) -> None:
+def _refuse_nameless(source: str, options: Sequence[str]) -> None:
     """Raises ValueError for several values, and for an option of a group that is no name; Hydra
     fails late then, and in words of its own.
     """

@@ -1,6 +1,4 @@
-"""`fdi-data`: which data sets there are, get them, check them, look at them; and what fdi keeps
-beside them to be faster.
-"""
+"""`fdi-data`: which data sets there are, get them, check them, look at them."""
 
 from __future__ import annotations
 
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import FAILED, REFUSED, Parser, command_line
-from fdi.config import cache
 from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError, readable
 from fdi.track.files import printable
@@ -33,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     arguments.overrides = [word.removeprefix("dataset.") for word in rest]
-    commands = {"list": _list, "get": _get, "check": _check, "show": _show, "cache": _cache}
+    commands = {"list": _list, "get": _get, "check": _check, "show": _show}
     try:
         return commands[arguments.command](arguments)
     except DataError as error:
@@ -89,9 +86,6 @@ def _parser() -> Parser:
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
     )
-    text = "show, or delete, what fdi keeps to be faster: what it read of data, and kernels"
-    kept = commands.add_parser("cache", help=text, description=text)
-    kept.add_argument("--clean", action="store_true", help="delete it, however new it is")
     return parser
 
 
@@ -154,18 +148,6 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _cache(arguments: argparse.Namespace) -> int:
-    there = cache.sizes()
-    if arguments.clean:
-        cache.clear()
-    for place, size in there.items():
-        text = f"{size / 1e6:.1f} MB: {place}"
-        print(printable(f"deleted, {text}" if arguments.clean else text))
-    if not there:
-        print("nothing is kept")
-    return 0
-
-
 def build(name: str, overrides: list[str], root: Path, folder: Path | None = None) -> Dataset:
     """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they
     set it, `root`; also of a `folder` with dataset/`name`.yaml and the module of its `_target_` in
@@ -173,12 +155,12 @@ def build(name: str, overrides: list[str], root: Path, folder: Path | None = Non
 
     Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
     """
-    from fdi.cli.compose import Source, composed
+    from fdi.cli.compose import composed
     from fdi.config.identity import contents
     from fdi.config.parts import resolve
     from fdi.config.settings import complaints
 
-    begin = Source(folder=str(folder.absolute()) if folder else "")
+    begin = str(folder.absolute()) if folder else ""
     words = (f"dataset={name}", *(f"++dataset.{override}" for override in overrides))
     config = composed(begin, words).dataset
     if "root" in config and not any(override.startswith("root=") for override in overrides):
@@ -198,7 +180,6 @@ def _root(arguments: argparse.Namespace) -> Path:
 
 
 def _here(name: str, root: Path) -> bool:
-    """Whether the data set could be built without a download."""
     module = SOURCES[name].module
     if name == "hdf5":
         return any(root.glob("*.h5"))

@@ -33,8 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, module in FIGURES.items():
             print(f"{name}: {module.ABOUT}\n  needs {module.NEEDS}: {module.COMMAND}")
         return 0
-    if arguments.run:
-        return _of_run(arguments.names, arguments.run, arguments.modules, arguments.out)
     return _draw_all(arguments)
 
 
@@ -62,39 +60,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="draw your own runs only, not the measurements that come with fdi",
     )
     parser.add_argument(
-        "--run",
-        type=Path,
-        metavar="FOLDER",
-        help="for a figure of one run, as snapshot: the trained run in FOLDER",
-    )
-    parser.add_argument(
         "--modules",
         type=Path,
         action="append",
         default=[],
         metavar="FOLDER",
         help="a folder with files of yours: the figure NAME in NAME.py, or of the experiment in "
-        "experiment/NAME.yaml, or the model of --run; may be repeated",
+        "experiment/NAME.yaml; may be repeated",
     )
     arguments = parser.parse_args(argv)
     arguments.filters = [word for word in arguments.words if "=" in word]
     arguments.names = [word for word in arguments.words if "=" not in word]
     return arguments
-
-
-def _of_run(names: Sequence[str], directory: Path, modules: Sequence[Path], out: Path) -> int:
-    """A figure of one trained run; its code may be in `modules`."""
-    from fdi.figures.catalogue import FIGURES, draw, file_name
-
-    able = [name for name, module in FIGURES.items() if hasattr(module, "of_run")]
-    if len(names) != 1 or names[0] not in able:
-        example = f"fdi-figures {able[0]} --run FOLDER" if able else "none is installed"
-        raise ValueError(f"--run belongs to a figure of one run: {example}")
-    name, module = names[0], FIGURES[names[0]]
-    files = draw(module, module.of_run(directory, modules), out / file_name(name, directory.name))
-    for file in files:
-        print(file)
-    return int(not files)
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
@@ -140,7 +117,6 @@ def _draw_all(arguments: argparse.Namespace) -> int:
 def _drawn(
     figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
 ) -> dict[str, Any]:
-    """Draw all pages of the figures, and return those that have none."""
     from fdi.figures.catalogue import draw, file_name, pages
 
     missing = {}

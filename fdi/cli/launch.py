@@ -1,21 +1,13 @@
-"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses; how they share the GPUs
-of this machine.
-"""
+"""Hands the cells of a sweep to the launcher that `hydra/launcher` chooses."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-import tempfile
-import time
 from argparse import Namespace
 from collections.abc import Callable, Collection
 from functools import cache, partial
 from importlib import import_module
-from itertools import product
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -25,75 +17,24 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep, is_hydras
-from fdi.cli.compose import EXTRAS, Source, composed, source, told
+from fdi.cli.compose import EXTRAS, composed, source, told
 from fdi.cli.cost import cores
-from fdi.config import identity
 from fdi.config.settings import prepare
 from fdi.track.process import end_with
 
 
-class Gpus(NamedTuple):
-    """What a sweep shares: its process, how many cards, processes on each, and what
-    CUDA_VISIBLE_DEVICES was where the command was given.
+def check_gpus(used: Collection[str], launcher: DictConfig) -> None:
+    """Cells on the devices `used` need a GPU: a `launcher` of this machine runs them on the same
+    one, one at a time unless n_jobs says more. Raises ValueError for one that would give them none.
     """
-
-    sweep: int
-    cards: int
-    each: int
-    visible: str | None
-
-    def take(self) -> str:
-        """The device of this process, cuda:0 or another."""
-        if self.visible is None:  # submitit counts from 0, whatever is visible
-            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-        else:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.visible
-        return f"cuda:{_taken(self)[0]}"
-
-    @property
-    def folder(self) -> Path:
-        return Path(tempfile.gettempdir()) / f"fdi-gpus-{os.getuid()}-{self.sweep}"
-
-    def end(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def share(used: Collection[str], launcher: DictConfig) -> Gpus | None:
-    """What cells on the devices `used` share beside each other on this machine, None if they need
-    no GPU or have one by other means; `launcher` learns how many may start at once.
-
-    Raises ValueError for a launcher that would give them no GPU, and for cells_per_gpu where it
-    says nothing.
-    """
-    each = launcher.pop("cells_per_gpu") if "cells_per_gpu" in launcher else 1
-    wanted = "cuda" in used
-    if wanted:
-        _refuse_none(launcher)
-    here = "n_jobs" in launcher or launcher._target_.endswith(".LocalLauncher")
-    count = identity.gpus() if wanted and here else 0
-    if each > 1 and not count:
+    if not any(device.startswith("cuda") for device in used):
+        return
+    if "n_jobs" in launcher:
+        launcher.n_jobs = max(1, launcher.n_jobs)
+    if launcher._target_.endswith(".LocalLauncher"):
         raise ValueError(
-            f"hydra.launcher.cells_per_gpu = {each}: no cell of this sweep shares a GPU; give "
-            f"device=cuda on a machine with one, or leave it out"
+            "hydra/launcher=isolated hides the GPUs from its cells; take hydra/launcher=local"
         )
-    if each > 1 and launcher.n_jobs > 0:
-        raise ValueError(
-            f"hydra.launcher.cells_per_gpu = {each}: hydra.launcher.n_jobs = {launcher.n_jobs} "
-            f"says already how many cells run at once; leave out one of them"
-        )
-    if not count:
-        return None
-    if "n_jobs" not in launcher:
-        launcher.gpus_per_node = count  # all are visible
-    elif launcher.n_jobs < 0:
-        launcher.n_jobs = count * each
-    else:
-        each = -(-launcher.n_jobs // count)
-    return Gpus(os.getpid(), count, each, os.environ.get("CUDA_VISIBLE_DEVICES"))
-
-
-def _refuse_none(launcher: DictConfig) -> None:
-    """ValueError for a launcher of other machines that asks for no GPU."""
     if "ray" in launcher and not launcher.ray.remote.get("num_gpus"):
         raise ValueError(
             "hydra.launcher.ray.remote.num_gpus = 0: Ray would hide the GPUs from cells with "
@@ -105,21 +46,6 @@ def _refuse_none(launcher: DictConfig) -> None:
             "hydra.launcher.gpus_per_node = null: the jobs of cells with device=cuda would have no "
             "GPU; give hydra.launcher.gpus_per_node=1"
         )
-
-
-@cache
-def _taken(gpus: Gpus) -> tuple[int, IO[str]]:
-    """A GPU of this process, and the file whose lock the system releases however it ends."""
-    gpus.folder.mkdir(mode=0o700, exist_ok=True)
-    while True:
-        for place, gpu in product(range(gpus.each), range(gpus.cards)):
-            file = (gpus.folder / f"{gpu}-{place}").open("w")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return gpu, file
-            except BlockingIOError:
-                file.close()
-        time.sleep(0.1)
 
 
 def launch(
@@ -138,14 +64,14 @@ def launch(
     config = compose_sweep(arguments)
     node = config.hydra.launcher
     with read_write(config), open_dict(config):
-        gpus = share({cell.values["device"] for cell in cells}, node)
+        check_gpus({cell.values["device"] for cell in cells}, node)
     if node._target_.endswith(".BasicLauncher"):
         ready()
         for cell in cells:
             task(cell.config, cell.overrides, sweep=True)
         return
     here = "n_jobs" in node or node._target_.endswith(".LocalLauncher")
-    job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, gpus, task)
+    job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, task)
     loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
     callbacks: Any = _Brief()
     context = HydraContext(loader, callbacks)
@@ -160,14 +86,10 @@ def launch(
             raise ValueError(f"{node._target_} is not installed{hint}") from None
         ready()
         given = [_overrides(cell, node) for cell in cells]
-        size = config.hydra.sweeper.get("max_batch_size") or _at_once(node, gpus) or len(cells)
-        try:
-            for start in range(0, len(cells), size):
-                for done in launcher.launch(given[start : start + size], start):
-                    _ = done.return_value  # raises what went wrong
-        finally:
-            if gpus:
-                gpus.end()
+        size = config.hydra.sweeper.get("max_batch_size") or _at_once(node) or len(cells)
+        for start in range(0, len(cells), size):
+            for done in launcher.launch(given[start : start + size], start):
+                _ = done.return_value  # raises what went wrong
 
 
 class _Brief(Callback):
@@ -182,7 +104,7 @@ class _Compose(NamedTuple):
     the command that are Hydra's own.
     """
 
-    source: Source
+    source: str
     hydras: tuple[str, ...]
 
     def load_sweep_config(self, master: DictConfig, words: list[str]) -> DictConfig:
@@ -191,23 +113,14 @@ class _Compose(NamedTuple):
         return config
 
 
-def _job(
-    folder: str,
-    parent: int | None,
-    gpus: Gpus | None,
-    task: Callable[..., Any],
-    config: DictConfig,
-) -> Any:
+def _job(folder: str, parent: int | None, task: Callable[..., Any], config: DictConfig) -> Any:
     """`task` on a cell in a process of the launcher's: in the folder of the command, to which its
-    paths are relative, on a GPU that is free, and no longer than `parent` lives.
+    paths are relative, and no longer than `parent` lives.
     """
     os.chdir(folder)
     if parent not in (None, os.getpid()):
         _end_with(parent)
-    config = prepare(config)
-    if gpus and config.device == "cuda":
-        config.device = gpus.take()
-    return task(config, HydraConfig.get().overrides.task, sweep=True)
+    return task(prepare(config), HydraConfig.get().overrides.task, sweep=True)
 
 
 _end_with = cache(end_with)  # a worker has many cells
@@ -235,11 +148,10 @@ def _threads_of_a_cell(launcher: DictConfig) -> int | None:
     return launcher.get("cpus_per_task")
 
 
-def _at_once(launcher: DictConfig, gpus: Gpus | None) -> int | None:
+def _at_once(launcher: DictConfig) -> int | None:
     """Cells that may start together; None leaves it to the launcher. The local executor of submitit
     starts all that it gets.
     """
     if not launcher._target_.endswith(".LocalLauncher"):
         return None
-    cells = max(1, cores() // (launcher.cpus_per_task or 1))
-    return min(cells, gpus.cards) if gpus else cells
+    return max(1, cores() // (launcher.cpus_per_task or 1))

@@ -7,14 +7,12 @@ from __future__ import annotations
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
-
-import yaml
 
 from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
@@ -34,18 +32,16 @@ from fdi.analysis.recipe import (
 )
 from fdi.cli.cells import Cell, combinations, compose_cell, together, varied
 from fdi.cli.compose import lacking
-from fdi.cli.cost import cores, measured
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.terminal import console, duration, percent, print_note, print_table
+from fdi.cli.terminal import console, print_note
 from fdi.cli.trainings import REFUSED, TEST, Trainings, Words, key_of, refuse_without_validation
 from fdi.config.identity import LABELS, folder_name
+from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
-from fdi.track.process import INTERRUPTED
+from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest, finished, look
 
-FOUND = "found"  # the experiment that is the recipe
-SHOWN = 6  # epochs of a curve
 OWN = ("seed=", "trainer.epochs=", TEST)  # words in which trials differ from what is asked for
 BEFORE, AFTER = "before", "after"
 CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
@@ -61,7 +57,7 @@ def run_recipe(arguments: Namespace) -> tuple[int, Path]:
         search.announce(Stage("as it is", [], search.plan.short))
         print("each further stage says what it costs before it starts")
         return 0, search.folder
-    with search.alone(search.folder, search.default.values["take_over"]):
+    with lock(search.folder):
         finding = search.find()
         if finding is None:
             return INTERRUPTED, search.folder
@@ -79,13 +75,12 @@ class Search(Trainings):
             keys = ", ".join(varied(nets))
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
         (self.words,) = nets
-        self.default = self._cell((*self.words, "seed=0"))
+        self.default = compose_cell(self.source, (*self.words, "seed=0"))
         self.node: dict[str, Any] = self.default.values["recipe"]
         self.tuning = [f"seed={seed}" for seed in self.node["seeds"]]
         given = (w for row in rows for w in row if w.startswith("seed="))
         self.seeds = list(dict.fromkeys(given)) or ["seed=0"]
         self._refuse()
-        self.names = {}
         epochs = self.default.values["trainer"]["epochs"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         step = self.default.values["optimizer"]["lr"]
@@ -94,7 +89,6 @@ class Search(Trainings):
         self.rule, self.spent, self.trials = Rule(self.plan), 0, 0
 
     def _refuse(self) -> None:
-        """Raises ValueError for what no recipe can be found for."""
         refuse_without_validation(self.default)
         if same := {*self.seeds} & {*self.tuning}:
             raise ValueError(
@@ -121,18 +115,12 @@ class Search(Trainings):
             if kind == EPS and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
                 continue
             try:
-                place = self._cell((*changed(self.words, row), "seed=0")).directory
+                place = compose_cell(self.source, (*changed(self.words, row), "seed=0")).directory
             except ValueError:
                 continue  # it does not fit this network
             if place not in known:
                 known.add(place)
                 yield row
-
-    def _cell(self, words: Sequence[str], name: str = "") -> Cell:
-        cell = compose_cell(self.source, words)
-        if self.names is not None:
-            self.names[cell.directory] = f"{name} seed={cell.values['seed']}"
-        return cell
 
     @cached_property
     def folder(self) -> Path:
@@ -173,38 +161,32 @@ class Search(Trainings):
         kept = [word for word in self.words if not word.startswith(OWN)]
         own = (f"trainer.epochs={epochs}", f"{TEST}false")
         return [
-            self._cell((*self.changes(candidate, kept), *own, seed), said(candidate))
+            compose_cell(self.source, (*self.changes(candidate, kept), *own, seed))
             for seed in self.tuning
         ]
 
     def changes(self, candidate: Candidate, words: Sequence[str]) -> Words:
-        """The words with those of the candidate."""
         return changed(words, [word for change in candidate for word in change.words])
 
-    def announce(self, stage: Stage, whole: str = "") -> None:
-        """Say what a stage costs, by the trainings of its kind that are known."""
-        share = stage.epochs * (1 if whole else len(self.tuning)) / self.plan.epochs
-        known, hours = measured([self.default])
-        seconds = 3600 * hours * share / cores()
-        time = f", about {duration(seconds)}" if known else ", its time not known yet"
-        what = whole or f"short trainings that cost {share:.2g} of a whole one"
-        print(f"{stage.title}: {what}{time}", flush=True)
+    def announce(self, stage: Stage) -> None:
+        """Say what a stage costs."""
+        share = stage.epochs * len(self.tuning) / self.plan.epochs
+        print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one", flush=True)
 
     def tell(self, finding: Finding) -> int:
-        """Prove what was found, keep it, and say it; returns the exit code."""
         proof: dict[str, list[Cell]] = {}
         if finding.candidate and finding.state in ("found", "past guessing"):
             proof = {
                 name: [
-                    self._cell((*self.changes(of, self.words), seed), name) for seed in self.seeds
+                    compose_cell(self.source, (*self.changes(of, self.words), seed))
+                    for seed in self.seeds
                 ]
                 for name, of in ((BEFORE, AS_IT_IS), (AFTER, finding.candidate))
             }
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
-                whole = f"{len(cells)} whole trainings, counted apart"
-                self.announce(Stage("proof", [], len(cells) * self.plan.epochs), whole)
-            if run_sweep(self.arguments, cells, self.names) == INTERRUPTED:
+                print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
+            if run_sweep(self.arguments, cells, table=False) == INTERRUPTED:
                 return INTERRUPTED
         self._write(finding, proof)
         self._say(finding, proof)
@@ -216,11 +198,8 @@ class Search(Trainings):
         out = console()
         print_note(out, f"cause: {finding.why}")
         if proof:
-            first, other = self._lines(finding)
-            out.print(f"recipe: {first}\n    or: {other}")
-            found = {name: _curve(of[0]) for name, of in proof.items()}
-            print_table(out, shown(found), ["epoch"])
-            print_note(out, f"proof: {self._proven(proof)}; {self._draw(found)}")
+            out.print(f"recipe: {self._line(finding)}")
+            print_note(out, f"proof: {self._proven(proof)}; {self._draw(proof)}")
         elif finding.state == "not found":
             out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
         for line in finding.open:
@@ -230,13 +209,9 @@ class Search(Trainings):
         short = plural(self.trials, "short training")
         out.print(f"cost: {short}, as much as {cost:.2g} whole ones; for the proof {whole}")
 
-    def _lines(self, finding: Finding) -> tuple[str, str]:
-        """The recipe as a command, and the same with the experiment that holds the change."""
+    def _line(self, finding: Finding) -> str:
         kept = [word for word in self.words if not word.startswith("experiment=")]
-        words = self.changes(finding.candidate, kept)
-        rest = [word for word in words if word not in said(finding.candidate).split()]
-        named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
-        return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
+        return shlex.join(["fdi-run", *self.changes(finding.candidate, kept)])
 
     def _proven(self, proof: dict[str, list[Cell]]) -> str:
         means = []
@@ -244,15 +219,18 @@ class Search(Trainings):
             told = [accuracy for accuracy in map(_accuracy, of) if accuracy is not None]
             means.append(mean(told) if len(told) == len(of) else math.nan)
         before, after = means
-        shown = (percent(one) if one == one else "no accuracy, since it failed" for one in means)
+        shown = (
+            ACCURACY.text(one) if one == one else "no accuracy, since it failed" for one in means
+        )
         line = "{} before, {} after, on the test set".format(*shown)
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
         return line if after > before or before != before else f"{line}: not borne out"
 
-    def _draw(self, found: Mapping[str, Curve]) -> str:
+    def _draw(self, proof: dict[str, list[Cell]]) -> str:
         from fdi.figures.recipe import draw  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
+        found = {name: _curve(of[0]) for name, of in proof.items()}
         page = draw(found, self.rule.steps, self.plan.short)
         return str(save(page, self.folder / "proof")[-1])
 
@@ -261,7 +239,7 @@ class Search(Trainings):
             "command": shlex.join(["fdi-run", *self.arguments.overrides]),
             **finding._asdict(),
             "candidate": said(finding.candidate) if finding.candidate else None,
-            "lines": [*self._lines(finding)] if proof else [],
+            "lines": [self._line(finding)] if proof else [],
             "cost": self.spent / self.plan.epochs,
             "trials": [
                 {
@@ -279,10 +257,6 @@ class Search(Trainings):
             },
         }
         write_json(self.folder / RECIPE, content)
-        if proof:
-            path = self.folder / "experiment" / f"{FOUND}.yaml"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(experiment(finding))
 
 
 def changed(words: Sequence[str], change: Sequence[str]) -> Words:
@@ -292,42 +266,13 @@ def changed(words: Sequence[str], change: Sequence[str]) -> Words:
     return (*kept, *change)
 
 
-def experiment(finding: Finding) -> str:
-    """The recipe as a file of the group `experiment`."""
-    words = [word for change in finding.candidate for word in change.words]
-    pairs = [word.partition("=")[::2] for word in words]
-    content: dict[str, Any] = {
-        "defaults": [{f"override /{key}": value} for key, value in pairs if "." not in key]
-    }
-    for key, value in pairs:
-        group, _, name = key.partition(".")
-        if name:
-            content.setdefault(group, {})[name] = yaml.safe_load(value)
-    kept = {key: value for key, value in content.items() if value}
-    return f"# @package _global_\n# {finding.why}\n{yaml.safe_dump(kept, sort_keys=False)}"
-
-
 def _accuracy(cell: Cell) -> float | None:
     return (look(cell.directory).result or {}).get("test_accuracy_last")
 
 
 def _curve(cell: Cell) -> Curve:
-    """Validation accuracy over the epochs of a run."""
     from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
 
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
     rows = metrics.curves(table)
     return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
-
-
-def shown(found: Mapping[str, Curve]) -> dict[str, list[str]]:
-    """Learning curves as columns of a table, of SHOWN epochs."""
-    by_epoch = {name: dict(zip(*curve)) for name, curve in found.items()}
-    epochs = sorted({epoch for of in by_epoch.values() for epoch in of})
-    every = max(1, math.ceil(len(epochs) / SHOWN))
-    chosen = epochs[every - 1 :: every]
-    rows = {"epoch": [str(int(epoch)) for epoch in chosen]}
-    return rows | {
-        f"{name} (%)": [f"{100 * of[e]:.1f}" if e in of else "-" for e in chosen]
-        for name, of in by_epoch.items()
-    }

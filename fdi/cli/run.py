@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import signal
@@ -10,7 +9,6 @@ import sys
 import warnings
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 from importlib.resources import files
@@ -40,38 +38,16 @@ def _main() -> int:
         print(f"fdi {version('fdi-snn')}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    atexit.register(_ignore_signals)  # early, and so late: then Python forgets all handlers
     gc.set_threshold(100_000)  # imports make many objects and no garbage
     try:
-        code = _command()
+        return _command()
     except KeyboardInterrupt:
-        _ignore_signals()
         from fdi.cli.task import interrupted
 
-        code = interrupted()
-    _end_on_signals(code)
-    return code
-
-
-def _end_on_signals(code: int) -> None:
-    """Nothing is left to interrupt: Ctrl-C and SIGTERM end this process with its own exit code."""
-
-    def end(*_: object) -> None:
-        with suppress(Exception):  # somebody may be printing
-            sys.stdout.flush()
-        os._exit(code)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        return interrupted()
 
 
 def _command() -> int:
-    """Parse, compose and check; then list, show or run. Returns the exit code."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -87,8 +63,6 @@ def _command() -> int:
 
 
 def _dispatch(arguments: Namespace) -> int:
-    if arguments.shell_completion:
-        return _complete_words()
     if arguments.cfg:
         return _show(arguments)
     from fdi.cli.cells import compose_cells, is_recipe, is_tuned
@@ -112,13 +86,12 @@ def _dispatch(arguments: Namespace) -> int:
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
 
-        dry_run(arguments, cells)
+        dry_run(cells)
         return 0
     return run_sweep(arguments, cells) if arguments.multirun else _run_one(arguments, cells[0])
 
 
 def _show(arguments: Namespace) -> int:
-    """Show the configuration, of a sweep what its cells have in common; returns the exit code."""
     from omegaconf import OmegaConf, open_dict
 
     from fdi.cli.cells import common_words, compose_cells, is_tuned
@@ -130,43 +103,16 @@ def _show(arguments: Namespace) -> int:
     given = common_words(arguments) if arguments.multirun else arguments.overrides
     config: Any = composed(source(arguments), given)
     with told(deepcopy(config)):
-        if arguments.cfg == "job":
-            with open_dict(config):
-                del config["hydra"]
-        node = OmegaConf.select(config, arguments.package) if arguments.package else config
-        if node is None:
-            raise ValueError(f"--package {arguments.package}: no such key")
-        if arguments.cfg == "hydra" and not arguments.package:
-            node = OmegaConf.masked_copy(config, "hydra")
-        if not OmegaConf.is_config(node):
-            print(node)
+        if arguments.cfg == "hydra":
+            print(OmegaConf.to_yaml(config.hydra), end="")
             return 0
-        if arguments.package:
-            print(f"# @package {arguments.package}")
-        print(OmegaConf.to_yaml(node, resolve=arguments.resolve), end="")
-    return 0
-
-
-def _complete_words() -> int:
-    """Complete options and keys in a shell, or print how to enable it; returns the exit code."""
-    import hydra
-    from yaml import YAMLError
-
-    from fdi.cli.compose import CONFIG_MODULE, CONFIG_NAME, VERSION
-
-    # its argparse takes positional words in one piece only, so the overrides go to the end
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: "=" in word and not word.startswith("-"))
-    try:
-        hydra.main(f"pkg://{CONFIG_MODULE}", CONFIG_NAME, version_base=VERSION)(lambda _: None)()
-    except YAMLError:
-        raise ValueError(
-            "--shell-completion cannot read its words; give install=bash, zsh or fish, and no other"
-        ) from None
+        with open_dict(config):
+            del config["hydra"]
+        print(OmegaConf.to_yaml(config, resolve=True), end="")
     return 0
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
-    """Run one cell, and show it; returns the exit code."""
     from fdi.cli.cells import is_hydras, leave_nothing
     from fdi.cli.task import interrupted, print_result, run_cell
     from fdi.track.process import INTERRUPTED
@@ -192,9 +138,6 @@ COMMANDS = {
     "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
         "all combinations, then a table; finished runs are skipped"
     ),
-    "fdi-run -m init=kaiming,fluct dry_run=true": (
-        "list the runs with their folders and states, and what they cost"
-    ),
     "fdi-run -m experiment=depth budget=laptop": (
         "the sweep of one question of the paper; budget=paper is for a cluster"
     ),
@@ -202,7 +145,6 @@ COMMANDS = {
         "several runs at once; isolated, slurm and ray: docs/cluster.md"
     ),
     "fdi-run probe=only init.sigma_u=0.2": "measure the initial state, do not train",
-    "fdi-run -m probe=only init=kaiming,fluct": "compare initial states in one table",
     "fdi-run --cfg job dataset=randman optimizer=adam": (
         "show the whole configuration, do not run"
     ),
@@ -228,24 +170,18 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
     flags = made.add_argument_group("flags")
     add = partial(flags.add_argument, action="store_true")
     add("-m", "--multirun", help="run every combination of comma-separated values")
-    choices = ("job", "hydra", "all")
-    flags.add_argument("-c", "--cfg", choices=choices, help="show the configuration, as --cfg job")
-    flags.add_argument("-p", "--package", metavar="KEY", help="with --cfg: show what is below KEY")
-    add("--resolve", help="with --cfg: show what interpolations stand for")
+    flags.add_argument(
+        "-c",
+        "--cfg",
+        choices=("job", "hydra"),
+        help="show the configuration of a run, or that of Hydra and its launcher",
+    )
     flags.add_argument(
         "-cd",
         "--config-dir",
         metavar="FOLDER",
         help="add your own options: FOLDER/model/mine.yaml is model=mine",
     )
-    flags.add_argument(
-        "-cn",
-        "--config-name",
-        metavar="NAME",
-        help="start from FOLDER/NAME.yaml, whose defaults begin with config, _self_",
-    )
-    enable = "with install=bash (or zsh, fish): print how to enable it"
-    add("-sc", "--shell-completion", help=enable)
     add("-h", "--help", "--version", help="this text; the version")
     return made
 

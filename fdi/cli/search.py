@@ -4,13 +4,10 @@ ordinary cell, which any launcher runs.
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -22,16 +19,12 @@ from fdi.cli.cells import (
     compose_sweep,
     leave_nothing,
 )
-from fdi.cli.compose import Source, composed, parsed, source, values_of
+from fdi.cli.compose import composed, parsed, source, values_of
 from fdi.cli.launch import launch
 from fdi.cli.task import FAILED, REFUSED, check_done, complain, print_result, run_cell
 from fdi.config.metric import of_result
-from fdi.track.files import RUNS, atomic
-from fdi.track.process import holder
 from fdi.track.record import finished, look
 
-BEST = "optimization_results.yaml"  # in results/runs
-LOWEST = 4  # version of Optuna
 OURS = "fdi.cli.search.search"
 MISSING = "hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[optuna]'"
 
@@ -45,9 +38,8 @@ def search(arguments: Namespace) -> None:
     """Run the trials, hydra.sweeper.n_jobs at a time, and show the best: by the accuracy, or what
     else runs are judged by, of the best epoch on validation.
 
-    A trial that is refused or fails does not end the search, unless a larger share of them does
-    than hydra.sweeper.max_failure_rate. Raises ValueError for what cannot be searched, before
-    anything runs, and if no trial succeeds.
+    A trial that is refused or fails does not end the search. Raises ValueError for what cannot be
+    searched, before anything runs, and if no trial succeeds.
     """
     optuna = _optuna()
     begin, node = source(arguments), compose_sweep(arguments).hydra.sweeper
@@ -59,7 +51,9 @@ def search(arguments: Namespace) -> None:
         raise ValueError(problem)
     space = {word.get_key_element(): _distribution(optuna, word) for word in sweeps}
     study = _study(optuna, node)
-    told = failed = 0
+    if study.direction != optuna.study.StudyDirection.MAXIMIZE:
+        raise ValueError(f"{node.storage} holds a study that minimizes; give another study_name")
+    told = 0
     while told < node.n_trials:
         trials = [study.ask(space) for _ in range(min(node.n_jobs, node.n_trials - told))]
         cells = {}
@@ -67,20 +61,12 @@ def search(arguments: Namespace) -> None:
             label = f"trial {told}/{node.n_trials}  {' '.join(_words(trial.params))}"
             cells[label] = _cell(begin, [*fixed, *_words(trial.params)], label)
         for trial, accuracy in zip(trials, _run(arguments, cells)):
-            failed += accuracy is None
-            _tell(optuna, study, trial, accuracy)
-        if failed > node.max_failure_rate * told:
-            raise ValueError(
-                f"{failed} of {told} trials failed, and hydra.sweeper.max_failure_rate = "
-                f"{node.max_failure_rate:g}"
-            )
+            fail = optuna.trial.TrialState.FAIL if accuracy is None else None
+            study.tell(trial, accuracy, state=fail)
     try:
         best = study.best_trial
     except ValueError:
         raise ValueError("no trial succeeded") from None
-    with atomic(Path(values["paths"]["results"]) / RUNS / BEST) as path:
-        found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
-        path.write_text(yaml.safe_dump(found))
     print(f"best on validation: {' '.join(_words(best.params))}")
     print_result(compose_cell(begin, (*fixed, *_words(best.params))))
 
@@ -90,8 +76,6 @@ def _optuna() -> Any:
         import optuna
     except ImportError:
         raise ValueError(MISSING) from None
-    if int(optuna.__version__.partition(".")[0]) < LOWEST:
-        raise ValueError(f"{MISSING}; here is {optuna.__version__}")
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # one line a trial is enough
     return optuna
 
@@ -114,7 +98,6 @@ def _split(arguments: Namespace, node: DictConfig) -> tuple[list[str], list[Over
 
 
 def _problem(sweeps: Sequence[Override], values: dict[str, Any]) -> str | None:
-    """Why there is nothing to search."""
     if not sweeps:
         return "nothing to search; give a key several values, as in 'init.sigma_u=interval(0.2,2)'"
     if values["probe"] == "only" or values["dry_run"]:
@@ -136,7 +119,6 @@ def _distribution(optuna: Any, word: Override) -> Any:
 
 
 def _study(optuna: Any, node: DictConfig) -> Any:
-    """The study that is kept, or a new one."""
     sampler = instantiate(node.sampler)
     try:
         return optuna.create_study(
@@ -155,7 +137,7 @@ def _words(params: dict[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in params.items()]
 
 
-def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
+def _cell(begin: str, words: Sequence[str], label: str) -> Cell | None:
     """The cell of a trial; None, and a line, where its values are refused."""
     composed(begin, words)  # a key that there is not ends the search
     try:
@@ -169,26 +151,18 @@ def _cell(begin: Source, words: Sequence[str], label: str) -> Cell | None:
 
 
 def _run(arguments: Namespace, cells: dict[str, Cell | None]) -> list[float | None]:
-    """Run what is not finished, once others have ended who are at it; a line for each trial, and
-    what it reached on validation, the higher the better, None where it failed.
+    """Run what is not finished; a line for each trial, and what it reached on validation, the
+    higher the better, None where it failed.
     """
-    left = list({cell.directory: cell for cell in cells.values() if cell}.values())
-    new = [cell for cell in left if not cell.directory.exists()]
-    while left := [cell for cell in left if not finished(cell.directory, cell.values["probe"])]:
-        wait_for(left)
+    every = {cell.directory: cell for cell in cells.values() if cell}.values()
+    new = [cell for cell in every if not cell.directory.exists()]
+    if left := [cell for cell in every if not finished(cell.directory, cell.values["probe"])]:
         launch(arguments, left, run_cell)
-        left = [cell for cell in left if holder(cell.directory)]
     found = [_ended(label, cell) for label, cell in cells.items()]
     for cell in new:
         if look(cell.directory).refused:
             leave_nothing(cell)
     return found
-
-
-def wait_for(cells: Sequence[Cell]) -> None:
-    """Wait until no process is at work on any of the cells."""
-    while any(holder(cell.directory) for cell in cells):
-        time.sleep(1)
 
 
 def _ended(label: str, cell: Cell | None) -> float | None:
@@ -200,19 +174,9 @@ def _ended(label: str, cell: Cell | None) -> float | None:
     metric = of_result(result or {})
     reached = result.get(metric.key("valid_accuracy_best")) if result else None
     if result is None:
-        complain(f"{label}  failed: {run.reason.removeprefix('ValueError: ')}", FAILED)
+        complain(f"{label}  failed: {run.reason or run.state}", FAILED)
     elif reached is None:
         complain(f"{label}  failed: it has no validation split", REFUSED)
     else:
         print(f"{label}  valid {metric.text(reached)}  {result['seconds']:.0f} s", flush=True)
     return None if reached is None else metric.sign * reached
-
-
-def _tell(optuna: Any, study: Any, trial: Any, accuracy: float | None) -> None:
-    """The accuracy, or the error where a study of before minimizes it."""
-    if accuracy is None:
-        study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    elif study.direction == optuna.study.StudyDirection.MAXIMIZE:
-        study.tell(trial, accuracy)
-    else:
-        study.tell(trial, 1 - accuracy)

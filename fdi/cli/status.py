@@ -6,7 +6,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -29,9 +28,6 @@ def groups(results: Path, known: list[Plan]) -> list[Plan]:
     planned = {place for plan in known for place in plan.cells}
     alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
     return [*known, Plan("", ALONE, alone)] if alone else known
-
-
-LISTED = 20  # cells that stopped, listed one by one
 
 
 @command_line("fdi-status")
@@ -75,10 +71,8 @@ def _show(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
         out.print(printable(f"{plan.title}: {plan.command}" if plan.command else plan.title))
         _print_table(out, plan, runs)
     stopped = {results / at: run for at, run in runs.items() if run.state in (*STOPPED, "broken")}
-    for path, run in islice(stopped.items(), LISTED):
+    for path, run in stopped.items():
         out.print(printable(f"{run.state}  {path}  {run.reason}"))
-    if len(stopped) > LISTED:
-        out.print(f"and {len(stopped) - LISTED} more")
     if any(run.state in STOPPED for run in stopped.values()):
         out.print("the same command goes on with them; to give one up, delete its folder")
 

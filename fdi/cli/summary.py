@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fdi.cli.cells import Cell
-from fdi.cli.terminal import colour, console, print_note, print_table
+from fdi.cli.terminal import console, print_note, print_table
 from fdi.config.identity import LABELS
 from fdi.init.verdict import Row, is_lost, verdict
 from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
@@ -75,7 +75,7 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
         out.print(f"initial states: {dataset}, {model}")
         shown = initial.readable(group).drop(columns=["dataset", "model"])
         keys = [*shown][: shown.columns.get_loc("layer") + 1]
-        print_table(out, shown, keys, {"verdict": [colour(row["verdict"]) for row in group]})
+        print_table(out, shown, keys)
     print_note(out, initial.CAPTION)
 
 

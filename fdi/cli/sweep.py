@@ -16,8 +16,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import Cell, abandoned, label, leave_nothing, varied
-from fdi.cli.cost import announce
+from fdi.cli.cells import Cell, label, leave_nothing, varied
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
@@ -26,21 +25,19 @@ from fdi.config.metric import of_result
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import repeated
-from fdi.track.record import SETTLED, Run, finished, look, say_again
+from fdi.track.record import SETTLED, Run, finished, look
 
-Names = Mapping[Path, str]
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 
 
 class Watch:
     """The cells of a sweep that have not ended yet."""
 
-    def __init__(self, cells: list[Cell], left: list[Cell], out: Any, names: Names) -> None:
+    def __init__(self, cells: list[Cell], left: list[Cell], out: Any) -> None:
         self.total, self.left, self.out = len(cells), list(left), out
-        self.keys, self.names = varied(cell.overrides for cell in cells), names
+        self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
         self.before = {cell.directory: _written(cell.directory) for cell in left}
-        self.refusals: set[str] = set()
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
@@ -59,14 +56,13 @@ class Watch:
         return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
     def _ended(self, cell: Cell, run: Run) -> bool:
-        """Whether it came to an end in this sweep."""
+        """In this sweep."""
         return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
 
     def _line(self, cell: Cell, run: Run) -> str:
-        name = self.names.get(cell.directory) or label(cell, self.keys)
-        words = f"cell {self.first + self.ended}/{self.total}  {name}"
+        words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
         if run.refused:
-            return f"{words}  refused{self._reason(run)}"
+            return f"{words}  refused: {run.reason}"
         if run.state == "failed":
             return f"{words}  failed: {run.reason}"
         if run.state == "probed":
@@ -75,13 +71,6 @@ class Watch:
         seconds = result.get("seconds")
         parts = [_reached(result), duration(seconds) if seconds is not None else ""]
         return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
-
-    def _reason(self, run: Run) -> str:
-        """Why a cell was refused, in full the first time only."""
-        if run.reason in self.refusals:
-            return " for the same reason"
-        self.refusals.add(run.reason)
-        return f": {run.reason}"
 
     def _time_left(self, begun: float = 0.0) -> str:
         """By the cells that ended so far and how many, in shares of one, have `begun`."""
@@ -93,7 +82,6 @@ class Watch:
 
 
 def _reached(result: dict[str, Any]) -> str:
-    """What it reached on the test set, or without a look at it on the validation set."""
     metric = of_result(result)
     test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
     if test is not None:
@@ -110,11 +98,11 @@ def _written(directory: Path) -> int | None:
 
 
 @contextmanager
-def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None]:
+def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
     """Show what becomes of the cells that are `left` while the block runs."""
     out = console()
     columns = (TextColumn("cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
-    watch = Watch(cells, left, out, names)
+    watch = Watch(cells, left, out)
     with bar(out, *columns, TextColumn("{task.description}"), transient=True) as shown:
         task = shown.add_task("", total=watch.total, completed=watch.first)
 
@@ -132,12 +120,11 @@ def watching(cells: list[Cell], left: list[Cell], names: Names) -> Iterator[None
 def run_sweep(
     arguments: Namespace,
     cells: list[Cell],
-    names: Names | None = None,
+    table: bool = True,
     refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `names`: of cells that differ in too many keys to name them all; they have no common
-    table. `refused` gets those that are.
+    code. `table`: show them in one. `refused` gets those that are.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
@@ -146,22 +133,20 @@ def run_sweep(
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
-            announce(arguments, cells, rest)
-            _launch(arguments, cells, names or {}, partial(plans.write, results, plan))
+            _launch(arguments, cells, partial(plans.write, results, plan))
         else:
             plans.write(results, plan)
     except KeyboardInterrupt:
         exit_code = interrupted()
     except ValueError:  # of Hydra, which has made folders
-        for cell in filter(abandoned, new):
+        for cell in new:
             leave_nothing(cell)
-        plans.drop(results, plan)
         raise
-    unfinished = print_summary(cells, table=names is None)
+    unfinished = print_summary(cells, table)
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
-        if is_refused or (exit_code and abandoned(cell)):
+        if is_refused or exit_code:
             leave_nothing(cell)
     return exit_code or (FAILED if unfinished else 0)
 
@@ -170,7 +155,6 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
     """The plan of the cells of a sweep."""
     folder = arguments.config_dir
     options = ["--config-dir", folder] if folder else []
-    options += ["--config-name", arguments.config_name] if arguments.config_name else []
     first = cells[0].values
     return plans.Plan(
         command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
@@ -182,14 +166,10 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
 
 
 def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
-    """Say which cells are done already, and give those their new tags. Raises ValueError if their
-    data or code are others now.
-    """
+    """Say which cells are done already. Raises ValueError if their data or code are others now."""
     fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
     for cell in done:
         check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
-    if changed := sum(say_again(cell.directory, cell.config, cell.overrides) for cell in done):
-        print(f"{changed} of {len(done)} finished runs have other tags or another note now")
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for cell in done:
@@ -201,9 +181,7 @@ def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
-def _launch(
-    arguments: Namespace, cells: list[Cell], names: Names, ready: Callable[[], None]
-) -> None:
+def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
     """Launch what is left, once the launcher is `ready`, and again where it gives up because it
     lost a worker: as long as that brings some cell further, and once where it does not.
     """
@@ -218,7 +196,7 @@ def _launch(
             print("starting the remaining cells again", flush=True)
         before = now
         try:
-            with watching(cells, left, names):
+            with watching(cells, left):
                 launch(arguments, left, run_cell, ready)
                 return
         except ValueError:

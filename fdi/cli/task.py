@@ -14,7 +14,6 @@ from fdi.cli import command
 from fdi.cli.cells import Cell
 from fdi.cli.command import FAILED, REFUSED
 from fdi.config import Mistake
-from fdi.config.identity import LABELS
 from fdi.config.metric import of_result
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
@@ -38,7 +37,7 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     """
     directory = record.place(config)
     if finished(directory, config.probe):
-        return 0 if sweep else _again(config, directory, words)
+        return 0 if sweep else _again(config, directory)
     from fdi.cli.terminal import Plain
 
     told = False
@@ -53,11 +52,8 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     return complain(line, code) if code and not told else code
 
 
-def _again(config: DictConfig, directory: Path, words: Sequence[str]) -> int:
-    """What is done, asked for again; returns the exit code."""
+def _again(config: DictConfig, directory: Path) -> int:
     check_done(config, directory)
-    if record.say_again(directory, config, words):
-        print(f"{printable(str(directory))}: has other tags or another note now")
     if line := evidence.older(directory, record.look(directory)):
         print(line)
     if config.probe != "only":
@@ -118,22 +114,17 @@ def _run(
 
 def print_result(cell: Cell) -> None:
     """The numbers of one run, if it was trained to its end, and where to find it."""
-    from fdi.cli.terminal import console, print_note, print_table
+    from fdi.cli.terminal import console
 
-    out, run = console(), record.look(cell.directory)
-    if cell.values["probe"] != "only" and run.result:
-        names = {name: [str(cell.values["name"][name])] for name in LABELS}
-        metric = of_result(run.result)
-        keys = dict(zip(("last", "best"), record.tested(run.result)))
-        if run.result[keys["last"]] is None:
-            keys = {"validation": metric.key("valid_accuracy_last")}
-        shares = {
-            name: [metric.text(run.result[key]).removesuffix(" %")] for name, key in keys.items()
-        }
-        rates = "  ".join(f"{name} {rate:.1f}" for name, rate in run.result["rates"].items())
-        print_table(out, {**names, **shares, "rates (Hz)": [rates]}, list(names))
-        what = f"{metric.name}{' in percent' * (metric.unit == '%')}"
-        print_note(out, f"{what}, after the last epoch and after the best on validation")
+    out, result = console(), record.look(cell.directory).result
+    if cell.values["probe"] != "only" and result:
+        metric, (last, best) = of_result(result), record.tested(result)
+        told = f"best on validation: {metric.text(result[best])}"
+        if result[last] is None:
+            told, last = "not tested", metric.key("valid_accuracy_last")
+        rates = ", ".join(f"{name} {rate:.1f}" for name, rate in result["rates"].items())
+        of = "validation" if told == "not tested" else "test"
+        out.print(f"{of} {metric.name} {metric.text(result[last])} ({told}); rates (Hz): {rates}")
     out.print(cell.directory)
 
 

@@ -1,13 +1,11 @@
-"""What a person sees of a run: tables that fit the terminal, a progress bar there and in a
-notebook, one line per epoch in a log.
+"""What a person sees of a run: tables and a progress bar that fit the terminal, one line per epoch
+in a notebook or a log.
 """
 
 from __future__ import annotations
 
-import html
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -29,7 +26,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fdi.config.metric import ACCURACY
-from fdi.init.verdict import CLOSE, NEAR, Training, remarks, verdict
+from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.files import printable
 
 if TYPE_CHECKING:
@@ -37,66 +34,13 @@ if TYPE_CHECKING:
 
     from fdi.snn.objective import Loss, Outcome
 
-EVERY = 0.2  # s between two pictures of a bar
 
-
-def is_notebook(file: Any) -> bool:
-    """Whether what is written to `file` appears in a notebook."""
-    return type(file).__module__.partition(".")[0] == "ipykernel"
-
-
-class Bar:
-    """Stands in a notebook for rich.progress.Progress with one task: a bar, its numbers and words
-    behind it, which stay when it is done.
-    """
-
-    disable = False
-
-    def __init__(self) -> None:
-        self.total, self.done, self.words = 0.0, 0.0, ""
-        self.handle: Any = None
-        self.drawn = 0.0
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.handle is not None:
-            self.handle.update(self)
-
-    def add_task(self, words: str, total: float, completed: float = 0, **_: Any) -> TaskID:
-        from IPython.display import display
-
-        self.words, self.total, self.done = words, total, completed
-        self.handle = display(self, display_id=True)
-        return TaskID(0)
-
-    def update(self, task: Any, completed: float, **words: str) -> None:
-        self.done, self.words = completed, " ".join(words.values())
-        if time.monotonic() - self.drawn >= EVERY:
-            self.drawn = time.monotonic()
-            self.handle.update(self)
-
-    def __repr__(self) -> str:
-        return f"{self.done:.0f}/{self.total:.0f}  {self.words}".strip()
-
-    def _repr_html_(self) -> str:
-        return (
-            f"<progress max='{self.total:g}' value='{self.done:g}'></progress> "
-            f"<code>{html.escape(repr(self))}</code>"
-        )
-
-
-def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress | Bar:
-    """In a notebook a `Bar`, on a terminal one of rich with these columns; elsewhere it is off."""
-    if is_notebook(out.file):
-        return Bar()
+def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
+    """One of rich with these columns; off where there is no terminal."""
     return Progress(*columns, console=out, disable=not out.is_terminal, **options)
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
-GAP = 2  # between columns
-ROW = "row"
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -114,7 +58,7 @@ def console() -> Plain:
     made = Plain(
         file=sys.stdout,
         force_jupyter=False,
-        force_terminal=False if is_notebook(sys.stdout) else None,  # it asks for colours
+        force_terminal=sys.stdout.isatty(),  # whatever a notebook asks for
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -124,40 +68,21 @@ def console() -> Plain:
     return made
 
 
-def print_table(
-    out: Console,
-    columns: Columns | pd.DataFrame,
-    keys: Sequence[str],
-    styles: Columns | None = None,
-) -> None:
-    """Title -> its cells, as one table or several below each other, each with the columns `keys`;
-    lines of a cell are separated by line ends. `styles`: those of the cells of some columns.
+def print_table(out: Console, columns: Columns | pd.DataFrame, keys: Sequence[str]) -> None:
+    """Title -> its cells, wrapped where the terminal is narrow; those of `keys` are words, and so
+    are others that do not look like numbers.
     """
-    columns = {
-        printable(str(name)): [printable(str(cell), "\n") for cell in cells]
-        for name, cells in columns.items()
-    }
-    keys = [printable(name) for name in keys]
-    rows = len(next(iter(columns.values())))
-    if _width(columns, keys) > out.width:
-        columns = {ROW: [str(row) for row in range(1, rows + 1)], **columns}
-        keys = [ROW]
-    for names in _blocks(columns, keys, out.width):
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-        for name in names:
-            numeric = name not in keys and all(cell[:1] in "+-0123456789" for cell in columns[name])
-            table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
-        room = out.width - _width(columns, keys) - GAP
-        for row in range(rows):
-            cells = [
-                Text(
-                    columns[name][row] if name in keys else _wrapped(columns[name][row], room),
-                    style=styles[name][row] if styles and name in styles else "",
-                )
-                for name in names
-            ]
-            table.add_row(*cells)
-        out.print(table, width=max(out.width, _width(columns, names)), crop=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    shown = [[printable(str(cell), "\n") for cell in cells] for _, cells in columns.items()]
+    for name, cells in zip(columns, shown):
+        numeric = name not in keys and all(cell[:1] in "+-0123456789" for cell in cells)
+        whole = numeric and not any(" " in cell for cell in cells)
+        justify: Any = "right" if numeric else "left"
+        title = Text(printable(str(name)))
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=whole)
+    for row in zip(*shown):
+        table.add_row(*map(Text, row))
+    out.print(table, soft_wrap=False)
 
 
 def print_note(out: Console, text: str) -> None:
@@ -167,37 +92,7 @@ def print_note(out: Console, text: str) -> None:
     )
 
 
-def _blocks(columns: Columns, keys: Sequence[str], width: int) -> Iterator[list[str]]:
-    """The names of the columns that stand beside each other."""
-    names = list(keys)
-    for name in columns:
-        if name in keys:
-            continue
-        if len(names) > len(keys) and _width(columns, [*names, name]) > width:
-            yield names
-            names = list(keys)
-        names.append(name)
-    yield names
-
-
-def _width(columns: Columns, names: Sequence[str]) -> int:
-    longest = [
-        max(len(line) for cell in (name, *columns[name]) for line in [*cell.splitlines(), ""])
-        for name in names
-    ]
-    return sum(longest) + GAP * (len(names) - 1)
-
-
-def _wrapped(cell: str, room: int) -> str:
-    wrapped = [
-        textwrap.fill(line, max(room, 1), break_long_words=False, break_on_hyphens=False)
-        for line in cell.splitlines()
-    ]
-    return "\n".join(wrapped)
-
-
 WIDE = 100  # characters of a terminal that has room for more columns
-ROOM = 80  # for all of a bar; below, it shows neither itself nor rates
 
 
 class Epochs:
@@ -208,7 +103,7 @@ class Epochs:
         console: Console,
         epochs: int,
         samples: int,
-        bar: Progress | Bar,
+        bar: Progress,
         done: int,
         loss: Loss,
     ) -> None:
@@ -243,8 +138,7 @@ class Epochs:
         )
 
     def _update(self, epochs: float, loss: float, reached: float | None) -> None:
-        rates = self.rates if self.console.width >= ROOM else ""
-        what = f"{self._learned(loss, reached)}  {self.valid}{rates}"
+        what = f"{self._learned(loss, reached)}  {self.valid}{self.rates}"
         self.bar.update(self.task, completed=epochs, what=what)
 
     def _learned(self, loss: float, reached: float | None) -> str:
@@ -262,8 +156,29 @@ class Terminal:
     def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, highlight=False)
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
-        print_probe(self.console, rows, model, init, training)
+    def probe(
+        self, rows: list[dict[str, Any]], model: str, init: str, training: Training | None
+    ) -> None:
+        """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
+        verdict; and some sentences on what to make of it. init.json has the other statistics.
+        """
+        out = self.console
+        columns = {
+            "layer": [row["population"] for row in rows],
+            "neurons": [str(row["neurons"]) for row in rows],
+            "mean U": _cells(rows, "free_mean", ".2f"),
+            "sigma U": _cells(rows, "free_sigma", ".2f"),
+            "target": _cells(rows, "target_sigma_u", ".2f"),
+            **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
+            "Hz": _cells(rows, "rate", ".1f"),
+            "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
+            "gradient": _cells(rows, "grad_task", ".2g"),
+            "verdict": list(map(verdict, rows)),
+        }
+        out.print(f"initial state: {model}, {init}", highlight=False)
+        print_table(out, columns, ["layer"])
+        for remark in remarks(rows, init, training):
+            print_note(out, remark)
 
     @contextmanager
     def training(self, epochs: int, samples: int, done: int, loss: Loss) -> Iterator[Epochs]:
@@ -272,23 +187,17 @@ class Terminal:
         """
         out = self.console
         whole = Column(no_wrap=True)
-        wide = out.width >= ROOM
-        elapsed = [TimeElapsedColumn(table_column=whole), TextColumn("/", table_column=whole)]
         columns = (
             MofNCompleteColumn(table_column=whole),
-            *([BarColumn(bar_width=None, table_column=Column(ratio=1))] if wide else []),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
             TextColumn("{task.fields[what]}", table_column=whole),
-            *(elapsed if wide else []),
+            TimeElapsedColumn(table_column=whole),
+            TextColumn("/", table_column=whole),
             TimeRemainingColumn(elapsed_when_finished=False, table_column=whole),
             TextColumn("left", table_column=whole),
         )
         with bar(out, *columns, expand=True) as shown:
             yield Epochs(out, epochs, samples, shown, done, loss)
-
-
-def percent(share: float) -> str:
-    """A share in percent, as it stands everywhere on the terminal."""
-    return f"{100 * share:.1f} %"
 
 
 def duration(seconds: float) -> str:
@@ -300,44 +209,6 @@ def duration(seconds: float) -> str:
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.2g} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.2g} days"
-
-
-def print_probe(
-    console: Console,
-    rows: list[dict[str, Any]],
-    model: str,
-    init: str,
-    training: Training | None = None,
-) -> None:
-    """The rows of fdi.init.probe, one line per population, with the gradient of the task and a
-    verdict in the colour of the distance from the target; and some sentences on what to make of
-    it. init.json has the other statistics.
-    """
-    verdicts = list(map(verdict, rows))
-    columns = {
-        "layer": [row["population"] for row in rows],
-        "neurons": [str(row["neurons"]) for row in rows],
-        "mean U": _cells(rows, "free_mean", ".2f"),
-        "sigma U": _cells(rows, "free_sigma", ".2f"),
-        "target": _cells(rows, "target_sigma_u", ".2f"),
-        **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if console.width >= WIDE else {}),
-        "Hz": _cells(rows, "rate", ".1f"),
-        "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
-        "gradient": _cells(rows, "grad_task", ".2g"),
-        "verdict": verdicts,
-    }
-    console.print(f"initial state: {model}, {init}", highlight=False)
-    print_table(console, columns, ["layer"], {"verdict": list(map(colour, verdicts))})
-    for remark in remarks(rows, init, training):
-        print_note(console, remark)
-
-
-COLOURS = {"": "", "no target": "", f"within {CLOSE}": "green", f"within {NEAR}": "yellow"}
-
-
-def colour(verdict: str) -> str:
-    """The further from the target, the warmer."""
-    return COLOURS.get(verdict, "red")
 
 
 def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:

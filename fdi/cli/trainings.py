@@ -1,5 +1,5 @@
 """The trainings by which something is chosen: ordinary runs that never see the test set, what they
-reached, and the lock of a choice.
+reached.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ from fdi.analysis.choice import FAILS, Reached, mean
 from fdi.analysis.formats import plural
 from fdi.cli.cells import Cell
 from fdi.cli.compose import lacking, source
-from fdi.cli.search import wait_for
 from fdi.cli.sweep import run_sweep
 from fdi.config.metric import of_result
-from fdi.track.process import INTERRUPTED, Busy, holder, lock
+from fdi.track.process import INTERRUPTED
 from fdi.track.record import initial_state, look
 
 TEST = "trainer.test="
@@ -35,31 +33,22 @@ def key_of(word: str) -> str:
 
 
 class Trainings:
-    """Those of the command line `arguments`. `names`: of cells that differ in too many keys to name
-    them all.
-    """
+    """Those of the command line `arguments`."""
 
     def __init__(self, arguments: Namespace) -> None:
         self.arguments, self.source = arguments, source(arguments)
-        self.names: dict[Path, str] | None = None
         self.trained: set[Path] = set()
         self.refused: set[Path] = set()
 
     def train(self, what: str, asked: Iterable[Cell]) -> int:
-        """Train what nobody has trained, and wait for what others are at; returns INTERRUPTED where
-        that came between, else 0.
-        """
+        """Train what this command has not; returns INTERRUPTED where that came between, else 0."""
         new = {cell.directory: cell for cell in asked if cell.directory not in self.trained}
-        cells = [*new.values()]
-        while cells:
-            print(f"{what}: {plural(len(cells), 'training')}", flush=True)
-            code = run_sweep(self.arguments, cells, self.names, self.refused)
-            self.trained |= {cell.directory for cell in cells}
-            if code == INTERRUPTED:
-                return code
-            cells = [cell for cell in cells if holder(cell.directory)]
-            wait_for(cells)
-        return 0
+        if not new:
+            return 0
+        print(f"{what}: {plural(len(new), 'training')}", flush=True)
+        code = run_sweep(self.arguments, [*new.values()], table=False, refused=self.refused)
+        self.trained |= new.keys()
+        return code if code == INTERRUPTED else 0
 
     def means(self, cells: Sequence[Cell], least: float = -1.0) -> Reached | None:
         """What the trainings of a candidate reached; None where one cannot tell. Its margin is that
@@ -96,18 +85,6 @@ class Trainings:
             lacks = lacking(self.source, (*words, *row))
             if EPS in lacks or PRECISION not in lacks or f"{PRECISION}=float64" not in row:
                 yield tuple(word for word in row if key_of(word) not in lacks)
-
-    @contextmanager
-    def alone(self, folder: Path, take_over: bool) -> Iterator[None]:
-        """While no other process makes this choice; one that does is waited for."""
-        if holder(folder):
-            print("another process makes this choice; waiting for it", flush=True)
-        with ExitStack() as stack:
-            while True:
-                with suppress(Busy):
-                    stack.enter_context(lock(folder, take_over))
-                    break
-            yield
 
 
 def _margin(row: dict[str, Any]) -> float | None:

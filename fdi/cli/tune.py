@@ -36,7 +36,6 @@ from fdi.cli.cells import (
     combinations,
     compose_cell,
     compose_sweep,
-    composing,
     refuse_unknown,
     together,
     varied,
@@ -55,7 +54,7 @@ from fdi.cli.trainings import (
     refuse_without_validation,
 )
 from fdi.track.files import RUNS, ZOO, write_json
-from fdi.track.process import INTERRUPTED
+from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest
 
 
@@ -68,11 +67,11 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with choice.alone(choice.path.parent, choice.config.take_over):
+    with lock(choice.path.parent):
         if code := choice.choose():
             return code, []
         cells = choice.write()
-        code = run_sweep(arguments, cells, choice.names, choice.refused)
+        code = run_sweep(arguments, cells, table=not choice.zoo, refused=choice.refused)
     if choice.members and code != INTERRUPTED:
         from fdi.analysis.results import own
         from fdi.analysis.zoo import members
@@ -112,11 +111,9 @@ class Side:
 
     @property
     def state(self) -> str:
-        """That of the decision."""
         return self.decision.state if self.decision else "open"
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
-        """What came of all that it asked."""
         self.trials |= answers
         known = {each: answer for each, answer in answers.items() if answer}
         if missing := len(answers) - len(known):
@@ -154,13 +151,11 @@ class Choice(Trainings):
             for row in product(*(together(*item) for item in self.tune["beside"].items()))
         ]
         self._refuse([words for _, words in every], beside)
-        self.names = {} if self.zoo else None
-        self.sides = [self._side(place, words, beside) for place, words in composing(every)]
+        self.sides = [self._side(place, words, beside) for place, words in every]
         self.shared: list[Side] = []
         self.results = Path(self.sides[0].default.values["paths"]["results"])
 
     def _refuse(self, sides: Sequence[Words], beside: Sequence[Words]) -> None:
-        """Raises ValueError for what cannot be chosen."""
         if self.zoo and len(self.seeds) > 1:
             raise ValueError("seed: a zoo has one run of each; zoo.networks draws more networks")
         if same := {*self.seeds} & {*self.tuning}:
@@ -180,10 +175,10 @@ class Choice(Trainings):
             )
 
     def _side(self, place: int, words: Words, beside: Sequence[Words]) -> Side:
-        default = self._cell(place, (*words, "seed=0"))
+        default = self._cell((*words, "seed=0"))
         refuse_without_validation(default)
         rows = list(dict.fromkeys(self.rows(words, beside)))
-        places = [self._cell(place, (*words, *row, "seed=0")).directory for row in rows]
+        places = [self._cell((*words, *row, "seed=0")).directory for row in rows]
         configured = places.index(default.directory) if default.directory in places else 0
         own = Candidate(_value(default, self.key), configured)
         epochs, values = default.values["trainer"]["epochs"], sorted(self.tune["values"])
@@ -226,10 +221,12 @@ class Choice(Trainings):
             trainings += number * len(self.tuning)
             left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
             self._asked(side)  # raises for values that are refused
-        cost = estimate(left + [self.sides[0].default] * compared, self.config.dry_run)
+        cost = ""
+        if self.config.dry_run:
+            cost = "; " + estimate(left + [self.sides[0].default] * compared)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
-            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared; {cost}"
+            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared{cost}"
         )
 
     def choose(self) -> int:
@@ -267,7 +264,7 @@ class Choice(Trainings):
             candidate, epochs = question
             last = (*self._candidate(side, candidate), f"trainer.epochs={epochs}", f"{TEST}false")
             side.cells[question] = [
-                self._cell(part.place, (*own, *last, seed))
+                self._cell((*own, *last, seed))
                 for part in side.parts or [side]
                 for own in [[w for w in part.words if not w.startswith(("trainer.epochs=", TEST))]]
                 for seed in self.tuning
@@ -277,16 +274,8 @@ class Choice(Trainings):
     def _candidate(self, side: Side, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
-    def _cell(self, place: int, words: Words) -> Cell:
-        """A cell, without the words for keys that its options lack, named after the network that
-        was drawn, if one was.
-        """
-        cell = compose_cell(self.source, fitting(self.source, words))
-        if self.names is not None:
-            name = f"network {place} ({self.members[place].kind}) {cell.values['name']['init']}"
-            value = f"{self.key}={_value(cell, self.key):g}"
-            self.names[cell.directory] = f"{name} {value} seed={cell.values['seed']}"
-        return cell
+    def _cell(self, words: Words) -> Cell:
+        return compose_cell(self.source, fitting(self.source, words))
 
     def _words(self, side: Side) -> Words | None:
         """Of what was chosen; None where nothing was."""
@@ -298,7 +287,7 @@ class Choice(Trainings):
         shared = {other.place: self._words(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(side.place), "best": self._words(side)}
         return {
-            setting: [self._cell(side.place, (*side.words, *own, seed)) for seed in self.seeds]
+            setting: [self._cell((*side.words, *own, seed)) for seed in self.seeds]
             for setting, own in chosen.items()
             if own is not None and not side.parts
         }
@@ -355,7 +344,6 @@ class Choice(Trainings):
         }
 
     def say_unknown(self) -> int:
-        """Say where nothing was chosen; returns the exit code."""
         decided = [side.decision for side in (*self.sides, *self.shared) if side.decision]
         for why in {decision.why for decision in decided if not decision.candidate}:
             return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
@@ -368,7 +356,6 @@ def _network(words: Words) -> Words:
 
 
 def _values(cell: Cell) -> dict[str, Any]:
-    """Those of what may be chosen."""
     return {key: value for key in TUNED if (value := _value(cell, key)) is not None}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -22,21 +21,20 @@ KERNELS, DATA = "kernels", "data"
 
 
 def cache_folder(name: str) -> Path:
-    """A folder of the user alone, in that which FDI_CACHE names, else in the user's cache, or in a
-    temporary one where that cannot be written. Raises OSError where there is none.
+    """A folder of the user alone, in that which FDI_CACHE names, else in the user's cache. Raises
+    OSError where that cannot be written.
     """
-    homes = _homes()
-    for home in homes:
-        with suppress(OSError):
-            home.parent.mkdir(parents=True, exist_ok=True)
-            make_private(home) if home == _shared() else home.mkdir(exist_ok=True)
-            make_private(home / name)
-            with tempfile.TemporaryFile(dir=home / name):
-                return home / name
-    raise OSError(
-        f"{homes[-1]}: nothing can be kept there, it must be a folder of yours that nobody else "
-        f"can write to; set {CACHE_VARIABLE} to another one"
-    )
+    home = _home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        make_private(home / name)
+        with tempfile.TemporaryFile(dir=home / name):
+            return home / name
+    except OSError as error:
+        raise OSError(
+            f"{home}: nothing can be kept there ({error}); set {CACHE_VARIABLE} to a folder of "
+            f"yours that nobody else can write to"
+        ) from None
 
 
 def make_private(folder: Path) -> None:
@@ -62,34 +60,13 @@ def alone(path: Path) -> Iterator[None]:
         yield
 
 
-def sizes() -> dict[Path, int]:
-    """The folders that exist -> the bytes in each."""
-    places = [home / name for home in _homes() for name in (KERNELS, DATA)]
-    return {
-        place: sum(path.lstat().st_size for path in place.rglob("*") if not path.is_dir())
-        for place in places
-        if place.is_dir() and not place.is_symlink()
-    }
-
-
-def clear() -> None:
-    """Delete all of it. Raises OSError for what cannot be deleted."""
-    for place in sizes():
-        shutil.rmtree(place)
-
-
-def _homes() -> list[Path]:
+def _home() -> Path:
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return [Path(chosen).expanduser().absolute()]
+        return Path(chosen).expanduser().absolute()
     user: str | Path | None = os.environ.get("XDG_CACHE_HOME")
     if sys.platform == "darwin":
         user = Path.home() / "Library" / "Caches"
-    return [Path(user or Path.home() / ".cache") / "fdi", _shared()]
-
-
-def _shared() -> Path:
-    """The user's own in a folder where everybody can write."""
-    return Path(tempfile.gettempdir()) / f"fdi-{os.getuid()}"
+    return Path(user or Path.home() / ".cache") / "fdi"
 
 
 class Stamp(NamedTuple):

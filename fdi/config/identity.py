@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import hashlib
 import json
 import re
@@ -15,47 +14,22 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import parts
 
-DRIVERS = (
-    ("libcuda.so.1", "cuInit", "cuDeviceGetCount"),
-    ("libamdhip64.so", "hipInit", "hipGetDeviceCount"),
-)
-
 
 def gpus() -> int:
-    """How many devices are visible here that PyTorch calls cuda, of NVIDIA (CUDA_VISIBLE_DEVICES
-    counts) or of AMD (HIP_VISIBLE_DEVICES); 0 without a driver.
-    """
-    count = ctypes.c_int()
-    for name, start, ask in DRIVERS:
-        try:
-            driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        begun = getattr(driver, start)(0) == 0
-        if begun and getattr(driver, ask)(ctypes.byref(count)) == 0 and count.value:
-            return count.value
-    return 0
+    """How many devices are visible here that PyTorch calls cuda."""
+    import torch  # takes a second: only where somebody asks
+
+    return torch.cuda.device_count()
 
 
-PLUGIN = r"(hydra_plugins|hydra\._internal\.core_plugins)\.[\w.]+|fdi\.cli\.search\.search"
-CALLED = {
-    "hydra.launcher._target_": PLUGIN,
-    "hydra.sweeper._target_": PLUGIN,
-    "hydra.sweeper.sampler._target_": r"optuna\.samplers\.\w+",
-}
-SILENT = {"version": 1, "root": None, "disable_existing_loggers": False}
 OURS = {  # as in conf/config.yaml
     "run.dir": "${paths.results}/runs/${run_name:}",
     "sweep.dir": "${paths.results}/runs",
     "sweep.subdir": "${run_name:}",
-    "callbacks": {},
-    "job_logging": SILENT,
-    "hydra_logging": SILENT,
 }
 AT_LEAST_ONE = (
     "launcher.n_jobs",
     "launcher.cpus_per_task",
-    "launcher.cells_per_gpu",
     "launcher.batch_size",
     "sweeper.max_batch_size",
     "sweeper.n_trials",
@@ -74,38 +48,24 @@ def own_folders(config: DictConfig) -> list[str]:
 
 
 def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
-    """Complaints about Hydra's node of `config`: what fdi sets itself, ways to call any function of
-    Python, and numbers that a launcher cannot work with.
+    """Complaints about Hydra's node of `config`: what fdi sets itself, and numbers that a launcher
+    cannot work with.
     """
     if not config:
         return
     node = config.hydra
     for key, ours in OURS.items():
         group, _, name = key.partition(".")
-        given = contents(node[group], resolve=False)
-        if (given := given[name] if name else given) != ours:
+        if (given := contents(node[group], resolve=False)[name]) != ours:
             yield (
                 f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
                 f"says where runs are kept)"
             )
-    for part in ("launcher", "sweeper"):
-        given = contents(node[part], resolve=False) if OmegaConf.is_config(node[part]) else {}
-        yield from _calls({"_target_": None, **given}, f"hydra.{part}")
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
         every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
         if value not in every and not (str(value).isdecimal() and int(value) >= 1):
             yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
-
-
-def _calls(value: Any, path: str) -> Iterator[str]:
-    """Keys by which Hydra is told what to call, at any depth."""
-    for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-        here = f"{path}.{key}"
-        if key == "_target_" and not re.fullmatch(CALLED.get(here, ""), str(item)):
-            yield f"{here} = {item}: fdi calls nothing from there; leave it out"
-        elif isinstance(item, Mapping | list):
-            yield from _calls(item, here)
 
 
 def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -229,14 +189,13 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _resolved(config: DictConfig, key: Any) -> Any:
-    """What is at a key, in Python's own types."""
     value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
     return contents(value) if OmegaConf.is_config(value) else value
 
 
 def kind_of(device: Any) -> Any:
     """cuda for cuda:1."""
-    return re.sub(r"^(cuda|xpu):\d+$", r"\1", device) if isinstance(device, str) else device
+    return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
 
 
 def _drop_what_is_off(values: dict[str, Any]) -> None:

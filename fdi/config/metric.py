@@ -19,7 +19,6 @@ class Metric(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Name and unit."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
@@ -37,11 +36,9 @@ class Metric(NamedTuple):
         return best / share if self.lower else best * share
 
     def key(self, of_accuracy: str) -> str:
-        """The name that a number has, by that of the same number of an accuracy."""
         return of_accuracy.replace("accuracy", self.name)
 
     def text(self, value: float | None) -> str:
-        """A value of it in words: 93.1 %."""
         if value is None:
             return "-"
         number = format(self.scale * value, ".1f" if self.unit == "%" else ".3g")

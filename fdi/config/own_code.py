@@ -86,7 +86,6 @@ def _places() -> Iterator[str]:
 
 
 def _below(place: Path) -> Iterator[tuple[str, Path]]:
-    """The files in a folder, or the file, by their names beside it."""
     for file in [place] if place.is_file() else place.rglob("*"):
         name = file.relative_to(place.parent)
         if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in name.parts):

@@ -184,7 +184,6 @@ def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
 
 
 def _hints(made: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of the arguments, without those that only a type checker can read."""
     if is_dataclass(made):
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)

@@ -239,14 +239,13 @@ class Config:
     recipe: Recipe | None = MISSING
     seed: Index = MISSING
     readout_init: str = _one_of("same", *READOUT_INITS)
-    device: str = _one_of("cpu", "cuda", "mps", "xpu", "auto")
+    device: str = _one_of("cpu", "cuda", "auto")
     threads: Count | None = MISSING
     probe: str = _one_of("before", "only", "none")
     probe_every: Index = MISSING
     tags: list[str] = MISSING
     note: str | None = MISSING
     dry_run: bool = MISSING
-    take_over: bool = MISSING
 
 
 ConfigStore.instance().store(name="schema", node=Config)
@@ -273,7 +272,6 @@ def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Ite
 
 
 def _wrong(key: str, value: Any, entry: Field[Any], hint: Any) -> Iterator[str]:
-    """Complaints about the value of a field, which is at `key`."""
     nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
     choices, kinds = entry.metadata.get("choices"), parts.alternatives(hint)
     if isinstance(nested, type) and isinstance(value, Mapping):

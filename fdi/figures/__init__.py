@@ -6,7 +6,6 @@ inches.
 `data(results)` -> pages, by name ("" for the only one), each a tidy table with a column `source`;
 none where the data are missing.
 `panels(page)` -> the layout. `draw(page, axes)`.
-`of_run(folder, modules)` -> a page, where the figure can be one of a single trained run.
 """
 
 from __future__ import annotations

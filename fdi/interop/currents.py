@@ -28,18 +28,14 @@ class Recording:
         self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
         self._feedback: dict[Population, dict[int, Tensor]] = {p: {} for p in populations}
         self._emitted: dict[Population, list[Tensor]] = {p: [] for p in populations}
-        self._calls: dict[nn.Module, int] = {}
         self._hooks: list[RemovableHandle] = []
 
     def __enter__(self) -> Recording:
-        of_module: dict[nn.Module, list[Population]] = {}
         for key in self._given:
             if isinstance(key, Population):
-                of_module.setdefault(key.module, []).append(key)
+                self._watch(key)
             elif key.attribute == "weight":
                 self._hear(key)
-        for module, places in of_module.items():
-            self._watch(module, places)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,26 +87,19 @@ class Recording:
 
         self._hooks += [layer.register_forward_pre_hook(enter) for layer in weights.layers]
 
-    def _watch(self, module: nn.Module, places: list[Population]) -> None:
-        self._calls[module] = 0
-
-        def here() -> list[Population]:
-            return [p for p in places if not p.calls or self._calls[module] in p.calls]
+    def _watch(self, population: Population) -> None:
+        given, module = self._given[population], population.module
 
         def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._calls[module] += 1
-            given = args[0] if args else next(iter(kwargs.values()))
-            for population in here():
-                self._given[population].append(given.detach())
+            given.append((args[0] if args else next(iter(kwargs.values()))).detach())
 
         def leave(_: nn.Module, args: Any, out: Any) -> None:
-            for population in here():
-                emitted = out[0] if isinstance(out, tuple) else out
-                self._emitted[population].append(emitted.detach())
+            emitted = out[0] if isinstance(out, tuple) else out
+            self._emitted[population].append(emitted.detach())
 
         def fed_back(_: nn.Module, args: Any, out: Tensor) -> None:
-            for population in here():  # in each step once: snnTorch asks for it more than once
-                self._feedback[population][self._calls[module]] = out.detach()
+            # in each step once: snnTorch asks for it more than once
+            self._feedback[population][len(given)] = out.detach()
 
         self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         self._hooks.append(module.register_forward_hook(leave))

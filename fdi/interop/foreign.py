@@ -205,7 +205,7 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}
 
     def position(row: LayerReport) -> int:
-        name = row.layer.partition(", ")[0].partition("#")[0]
+        name = row.layer.partition(", ")[0]
         return order.get(name, order.get(name.rpartition(".")[0], len(order)))
 
     return sorted(rows, key=position)

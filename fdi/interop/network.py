@@ -83,7 +83,6 @@ class Foreign:
                 self.leave(weights, population, reason)
 
     def take(self, part: Part, population: Population) -> bool:
-        """Whether a part is drawn for a population."""
         if why := population.reason or part.refusal():
             self.leave(part, population, why)
             return False
@@ -92,7 +91,6 @@ class Foreign:
 
     @property
     def sends_back(self) -> bool:
-        """Whether weights carry what populations above emit."""
         return any(w.recurrent and w.source != w.target for w in self.projections)
 
     @torch.no_grad()
@@ -104,7 +102,6 @@ class Foreign:
                 bias.zero_()
 
     def write(self) -> None:
-        """Put what is drawn where the library keeps it."""
         names = [population.name for population in self.hidden]
         for weights in self.projections:
             if weights.target in names:
@@ -281,7 +278,6 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
 
 
 def _measure(population: Population, network: Foreign) -> None:
-    """What an impulse shows of its neuron, or why nothing."""
     if population.reason:
         return
     try:

@@ -82,13 +82,6 @@ def spikes_unknown(module: nn.Module) -> bool:
     )
 
 
-def keeps_state(neuron: nn.Module) -> bool:
-    """Whether the state is in the module, rather than handed from call to call."""
-    return {"snntorch": getattr(neuron, "init_hidden", True), "norse": False}.get(
-        library(neuron) or "", True
-    )
-
-
 def over_time(neuron: nn.Module) -> int | None:
     """Which axis of the input of a call is time; None if a call is one step."""
     bases = {base.__name__ for base in type(neuron).__mro__}
@@ -112,13 +105,6 @@ def reset(neuron: Any) -> None:
         if callable(rest := getattr(neuron, name, None)):
             rest()
             return
-
-
-def twin_of(neuron: nn.Module, dt: float) -> Twin:
-    """A copy of one of their neurons; resets its state. Raises Unmeasurable for one that does not
-    spike or cannot be driven.
-    """
-    return _TWINS[library(neuron) or ""](neuron, dt)
 
 
 def _snntorch(neuron: Any, dt: float) -> Twin:
@@ -228,7 +214,7 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"with dt={dt}"
         )
     try:
-        twin = twin_of(neuron, dt)
+        twin = _TWINS[library(neuron) or ""](neuron, dt)
         kernel, rest = _impulse_response(twin)
     except (AttributeError, RuntimeError, TypeError) as error:
         raise Unmeasurable(f"cannot be driven step by step ({error})") from error

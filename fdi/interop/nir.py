@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     import nir
 
 NO_CHAIN = "the graph is not one chain from an input to an output"
-MISSING = "NIR needs the package nir: pip install 'fdi-snn[nir]'"
-LOWEST = (1, 0, 6)  # version of nir
+MISSING = "NIR needs the package nir, 1.0.6 or later: pip install 'fdi-snn[nir]'"
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
@@ -31,17 +29,11 @@ READOUT = "readout"  # key of metadata, and name of a readout that a graph does 
 
 
 def package() -> Any:
-    """nir. Raises fdi.Mistake where it is not installed, or too old."""
+    """nir. Raises fdi.Mistake where it is not installed."""
     try:
         import nir
     except ImportError:
         raise Mistake(MISSING) from None
-    found = version("nir")
-    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < LOWEST:
-        raise Mistake(
-            f"nir {found} is too old: pip install 'nir>={'.'.join(map(str, LOWEST))}', in an "
-            f"environment of its own where Sinabs is installed, which asks for nir 1.0.4"
-        )
     return nir
 
 
@@ -343,7 +335,6 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
 
 
 def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
-    """Pairs of names of nodes, which are no graphs themselves."""
     try:
         edges = {(before, after) for before, after in graph.edges}
         unknown = {name for edge in edges for name in edge} - set(graph.nodes)

@@ -119,7 +119,6 @@ NAME = "this network"  # in place of that of an initialization
 
 
 def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
-    """By the identity of each parameter."""
     if not (isinstance(value, Tensor) and value.requires_grad):
         raise Mistake(
             "the loss has no gradient; simulate must not run under torch.no_grad, and loss must "
@@ -163,8 +162,8 @@ def _of_others(
             rows.append(state | {"readout": not _heard(p, wiring)})
         else:
             rows.append(_readout(p.name, parts[p]))
-    ends = [w for w in wiring.layers if isinstance(w, Weights) and _ends(w, wiring)]
-    return rows + [_readout(w.name, [w]) for w in ends]
+    called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
+    return rows + [_readout(w.name, [w]) for w in called if not _heard(w, wiring)]
 
 
 def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]) -> dict[str, Any]:
@@ -190,7 +189,6 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
 
 
 def _heard(one: Any, wiring: Wiring) -> bool:
-    """Whether a neuron or another layer hears it."""
     reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
     return any(one in sources for sources in reached)
 
@@ -202,11 +200,6 @@ def _are_spikes(values: Tensor) -> bool:
 def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
     empty = dict.fromkeys(("rate", "silent", "saturated", "free_mean", "free_sigma"))
     return {"population": name, "parts": parts, **empty}
-
-
-def _ends(weights: Weights, wiring: Wiring) -> bool:
-    """Whether weights are called and reach neither a neuron nor another layer."""
-    return bool(weights.upstream) and not _heard(weights, wiring)
 
 
 def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float]:
@@ -222,7 +215,6 @@ def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float
 
 
 def _training(optimizer: torch.optim.Optimizer) -> Training:
-    """The words for an optimizer of torch."""
     name, options = type(optimizer).__name__, optimizer.param_groups[0]
     if isinstance(eps := options.get("eps"), int | float):
         return Training(f"{name} with eps={eps:g}", "lower optimizer.eps")

@@ -12,22 +12,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fdi.config import Mistake
-from fdi.interop.neurons import dimensions, keeps_state, library, spikes_unknown
+from fdi.interop.neurons import dimensions, library, spikes_unknown
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
 _NORMS = (*_OF_BATCHES, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, torch.rand_like)
-
-
-class Unwritable(Mistake):
-    """A layer does not keep the weights that are written to it."""
 
 
 @dataclass(eq=False)
@@ -62,10 +57,6 @@ class Weights:
 
     @property
     def fan_in(self) -> int:
-        """Synapses of a neuron, those that pruning leaves; on average where neurons differ."""
-        mask = self._mask()
-        if mask is not None:
-            return max(1, round(float(mask.sum()) / len(mask)))
         return self.read()[0].numel() - (not self.autapses)
 
     def read(self) -> Tensor:
@@ -79,66 +70,24 @@ class Weights:
 
     @torch.no_grad()
     def write(self) -> None:
-        """Put `weight` into the layers, through a parametrization, a weight norm or the mask of
-        pruning, with biases of 0. Raises Unwritable if another tensor is read afterwards.
-        """
         if not self.autapses:
             self.weight.fill_diagonal_(0.0)
-        mask, values = self._mask(), self.weight.detach().to(self.read())
         for layer in self.layers:
-            self._write(layer, values)
-            for bias in (getattr(layer, "bias", None), getattr(layer, "bias_orig", None)):
-                if isinstance(bias, Tensor):
-                    bias.zero_()
-        wanted = values if mask is None else values * mask
-        size = float(wanted.float().square().mean().sqrt())
-        if not torch.allclose(self.read(), wanted, rtol=1e-3, atol=1e-4 * size):
-            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
+            getattr(layer, self.attribute).copy_(self.weight)
+            if isinstance(bias := getattr(layer, "bias", None), Tensor):
+                bias.zero_()
 
-    @torch.no_grad()
     def refusal(self) -> str:
-        """Why new weights cannot be written, or "". Changes nothing."""
         if not any(p.requires_grad for p in self.tensors()):
             return "it is frozen (requires_grad=False)"
-        before = Snapshot(self.layers)
-        try:
-            self.weight.normal_(0.0, self.fan_in**-0.5, generator=torch.Generator())
-            self.write()
-        except Unwritable as error:
-            return f"{error}; remove it while fdi draws the weights"
-        finally:
-            before.restore()
-            del self.weight
+        for layer in self.layers:
+            held = [getattr(layer, name, None) for name in (self.attribute, "bias")]
+            if any(isinstance(x, Tensor) and not isinstance(x, nn.Parameter) for x in held):
+                return (
+                    "its weights or biases are computed in each call (a parametrization, pruning); "
+                    "remove that while fdi draws them"
+                )
         return ""
-
-    def _mask(self) -> Tensor | None:
-        return getattr(self.layers[0], f"{self.attribute}_mask", None)
-
-    def _how(self) -> str:
-        layer: Any = self.layers[0]
-        if parametrize.is_parametrized(layer, self.attribute):
-            kinds = (type(step).__name__ for step in layer.parametrizations[self.attribute])
-            return f"its parametrization ({', '.join(kinds)})"
-        return "what computes its weights in each call"
-
-    def _write(self, layer: Any, values: Tensor) -> None:
-        if parametrize.is_parametrized(layer, self.attribute):
-            try:
-                setattr(layer, self.attribute, values)
-            except (NotImplementedError, RuntimeError, ValueError) as error:
-                raise Unwritable(f"{self._how()} does not take any weights") from error
-            return
-        if isinstance(getattr(layer, self.attribute), nn.Parameter):
-            getattr(layer, self.attribute).copy_(values)
-            return
-        kept = _kept(layer, self.attribute)
-        if not kept:
-            raise Unwritable(f"{self._how()} does not keep weights that are written to it")
-        scale, weights = kept
-        weights.copy_(values)
-        if isinstance(scale, nn.Parameter):
-            scale.copy_(_length(values, scale))
-        _recompute(layer)
 
 
 @dataclass(eq=False)
@@ -159,7 +108,6 @@ class Norm:
         return [source for source in self.upstream if isinstance(source, Weights)]
 
     def refusal(self) -> str:
-        """Why its gain cannot be set, or "". Raises Mistake in evaluation mode."""
         kind = f"{self.name} ({type(self.layer).__name__})"
         if not self.layer.training and getattr(self.layer, "running_mean", None) is not None:
             raise Mistake(
@@ -192,16 +140,14 @@ class Other:
 
 @dataclass(eq=False)
 class Population:
-    """A neuron module in one place of the network. `calls`: which of its calls in a run these
-    are, from 1; empty: all. `reason`: why its spread cannot be set, "" if it can; else `neuron` is
-    what strategies see, and `neurons` where they differ. `units`: shape of its input without time
-    and batch. `own`: weights that it holds itself.
+    """A neuron module. `reason`: why its spread cannot be set, "" if it can; else `neuron` is what
+    strategies see, and `neurons` where they differ. `units`: shape of its input without time and
+    batch. `own`: weights that it holds itself.
     """
 
     name: str
     module: nn.Module
     sources: set[Source] = field(default_factory=set)
-    calls: set[int] = field(default_factory=set)
     reason: str = ""
     neuron: Any = None
     neurons: tuple[Any, ...] = ()
@@ -211,8 +157,7 @@ class Population:
 
     @property
     def label(self) -> str:
-        """Name and class."""
-        return f"{self.name.partition('#')[0]} ({type(self.module).__name__})"
+        return f"{self.name} ({type(self.module).__name__})"
 
 
 Source = Weights | Norm | Other | Population
@@ -283,49 +228,13 @@ class Snapshot:
                 tensor.copy_(before)
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
-        for part in () if parameters else self.modules:
-            _recompute(part)
-
-
-def _own_tensors(layer: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a layer itself."""
-    parameters = layer.named_parameters(recurse=False, remove_duplicate=False)
-    return {**dict(parameters), **dict(layer.named_buffers(recurse=False, remove_duplicate=False))}
-
-
-def _kept(layer: nn.Module, name: str) -> tuple[Tensor, Tensor] | None:
-    """What weights are computed from before each call: the mask of pruning, or the gain of a weight
-    norm that is no parametrization, and the weights themselves.
-    """
-    own = _own_tensors(layer)
-    for scale, weights in (f"{name}_mask", f"{name}_orig"), (f"{name}_g", f"{name}_v"):
-        if scale in own and weights in own:
-            return own[scale], own[weights]
-    return None
-
-
-def _length(weights: Tensor, gain: Tensor) -> Tensor:
-    """The norm of the weights that share a gain."""
-    shared = [axis for axis, edge in enumerate(gain.shape) if edge == 1]
-    return weights.norm(dim=shared or None, keepdim=bool(shared))
-
-
-def _recompute(layer: nn.Module) -> None:
-    """Weights that are computed before each call."""
-    for name in {full.rpartition("_")[0] for full in _own_tensors(layer)}:
-        if kept := _kept(layer, name):
-            scale, weights = kept
-            if isinstance(scale, nn.Parameter):
-                scale = scale / _length(weights, scale)
-            setattr(layer, name, scale * weights)
 
 
 def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> Wiring:
     """What reaches what while `simulate()` runs on the batch.
 
     Every operation of torch hands on where its operands come from, a layer or a neuron begins anew.
-    Calls of one neuron that share a source are one population. Raises fdi.Mistake if none is
-    called.
+    Raises fdi.Mistake if no neuron is called.
     """
     trace = _Trace(module)
     trace.origins[batch] = frozenset([DATA])
@@ -350,7 +259,6 @@ class _Trace(TorchFunctionMode):
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
         self.called: list[Population] = []  # one for each call with sources of its own
-        self.count: dict[nn.Module, int] = {}
         self.heard: dict[Weights, tuple[int, float]] = {}
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
@@ -382,40 +290,31 @@ class _Trace(TorchFunctionMode):
         return out
 
     def wiring(self) -> Wiring:
-        places: dict[nn.Module, list[Population]] = {}
-        for call in self.called:
-            own = places.setdefault(call.module, [])
-            joined = Population(call.name, call.module, set(call.sources), set(call.calls))
-            joined.reason, joined.units = call.reason, call.units
-            for other in list(own):
-                if other.sources & call.sources or not (other.sources and call.sources):
-                    own.remove(other)
-                    joined.sources |= other.sources
-                    joined.calls |= other.calls
-            own.append(joined)
-        same: dict[Source, Population] = {
-            call: next(p for p in places[call.module] if call.calls <= p.calls)
-            for call in self.called
-        }
-        populations = list(dict.fromkeys(same[call] for call in self.called))
-        for part in (*self.layers.values(), *populations):
+        """One population for each neuron. Calls that share a source are in one place."""
+        neurons = {call.module: Population(call.name, call.module) for call in self.called}
+        for module, population in neurons.items():
+            places: list[set[Source]] = []
+            for call in (call for call in self.called if call.module is module):
+                heard = call.sources
+                near = [one for one in places if one & heard or not (one and heard)]
+                places = [one for one in places if one not in near] + [heard.union(*near)]
+                population.reason, population.units = call.reason, call.units
+            population.sources = set().union(*places)
+            if len(places) > 1:
+                population.reason = (
+                    f"{population.label} is used in {len(places)} places; give each a neuron of "
+                    f"its own"
+                )
+        same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
+        for part in (*self.layers.values(), *neurons.values()):
             if isinstance(part, Population):
                 part.sources = {same.get(source, source) for source in part.sources}
             else:
                 upstream = {same.get(source, source) for source in part.upstream}
                 part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
-        for module, own in places.items():
-            for number, population in enumerate(own if len(own) > 1 else (), 1):
-                if keeps_state(module):
-                    population.reason = (
-                        f"{population.label} is used in {len(own)} places with one state; give "
-                        f"each a neuron of its own"
-                    )
-                population.name += f"#{number}"
-            own[0].own = list(own_weights(own[0]))
-            for population in own:
-                population.own = own[0].own
-        return Wiring(populations, list(dict.fromkeys(self.layers.values())))
+        for population in neurons.values():
+            population.own = list(own_weights(population))
+        return Wiring(list(neurons.values()), list(dict.fromkeys(self.layers.values())))
 
     def _origin(self, tensors: Iterable[Tensor]) -> frozenset[Source]:
         return frozenset().union(*(self.origins.get(tensor, ()) for tensor in tensors))
@@ -456,12 +355,10 @@ class _Trace(TorchFunctionMode):
         weights.power = total / max(1, count)
 
     def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
-        number = self.count[neuron] = self.count.get(neuron, 0) + 1
         for known in self.called:
             if known.module is neuron and known.sources == origin:
-                known.calls.add(number)
                 return known
-        call = Population(name, neuron, set(origin), {number})
+        call = Population(name, neuron, set(origin))
         if not library(neuron):
             call.reason = f"{call.label}: fdi does not know how it integrates"
         self.called.append(call)
@@ -479,7 +376,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
         if library(part) or spikes_unknown(part):
             continue
         if isinstance(part, _LAYERS):
-            tensor = _underlying(part)
+            tensor = next(p for key, p in part.named_parameters() if not key.startswith("bias"))
             if id(tensor) in shared:
                 weights = shared[id(tensor)]
                 weights.name += f", {name}"
@@ -494,16 +391,6 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
         elif type(part).__module__ == "torch.nn.modules.activation":
             parts[name] = Other(name, kind, "")
     return parts
-
-
-def _underlying(layer: Any) -> Tensor:
-    if parametrize.is_parametrized(layer, "weight"):
-        return next(layer.parametrizations.weight.parameters())
-    return next(
-        getattr(layer, name)
-        for name in ("weight_orig", "weight_v", "weight")
-        if isinstance(getattr(layer, name, None), nn.Parameter)
-    )
 
 
 def own_weights(population: Population) -> Iterator[Weights]:

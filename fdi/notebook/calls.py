@@ -36,7 +36,7 @@ from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.data.inputs import Kind
-from fdi.init.verdict import Training, remarks, verdict
+from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic, parse_json
 from fdi.track.process import INTERRUPTED
 
@@ -114,8 +114,7 @@ def run(
     (x, y, x_test, y_test), or one or two data sets of torch or tonic, see fdi.data.arrays.content;
     they are kept below `results`. `kind` of x: spikes, counts, currents or images; None: what is
     certain, see fdi.data.arrays.arrays. Raises fdi.Mistake, fdi.train.trainer.Diverged where the
-    loss is not finite, and fdi.track.process.Busy while another process works on the run; Ctrl-C or
-    a kernel's interrupt stops it after a batch.
+    loss is not finite, and fdi.track.process.Busy while another process works on the run.
     """
     cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
@@ -235,7 +234,7 @@ def curves(runs: Runs) -> pd.DataFrame:
 class _Quiet(Terminal):
     """Leaves the table of the initial state to whoever asked for it."""
 
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
+    def probe(self, *_: Any) -> None:
         pass
 
 
@@ -264,7 +263,6 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
 
 
 def _run(cell: Cell, view: Terminal) -> None:
-    """Run one cell here; one that is refused leaves nothing behind."""
     from fdi.runner.story import run
 
     new = not cell.directory.exists()
@@ -291,7 +289,6 @@ def _arguments(
         overrides=[*overrides, *place],
         multirun=multirun,
         cfg=None,
-        config_name=None,
         config_dir=None if config_dir is None else str(config_dir),
     )
 

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
-from fdi.config.identity import contents, kind_of
+from fdi.config.identity import contents
 from fdi.config.parts import ROLES, SURROGATE, choose, resolve
 from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
@@ -23,7 +23,6 @@ from fdi.data.inputs import readable
 from fdi.data.targets import change
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
-from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import (
@@ -31,39 +30,10 @@ from fdi.snn.objective import (
     CrossEntropy,
     Loss,
     LowerBound,
-    Outcome,
     UpperBound,
 )
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
-
-
-class Reporter(Protocol):
-    """Shows the epochs of one training."""
-
-    def batch(self, done: int, outcome: Outcome) -> None:
-        """After `done` samples of an epoch, with the `outcome` of the last batch."""
-
-    def row(self, row: dict[str, Any]) -> None:
-        """After an epoch, with its row of metrics.csv."""
-
-
-class View(Protocol):
-    """Shows one run."""
-
-    def say(self, line: str) -> None:
-        """A line, as long as it is."""
-
-    def probe(self, rows: list[dict[str, Any]], model: str, init: str, training: Training) -> None:
-        """The initial state: the rows of fdi.init.probe, and the `training` that follows."""
-
-    def training(
-        self, epochs: int, samples: int, done: int, loss: Loss
-    ) -> AbstractContextManager[Reporter]:
-        """A training of `epochs` epochs of `samples` samples, judged by the metric of the `loss`;
-        `done` epochs are finished.
-        """
-
 
 _THREADS = torch.get_num_threads()
 
@@ -77,26 +47,12 @@ def dataset(config: DictConfig) -> Dataset:
 def device(config: DictConfig) -> torch.device:
     """The device that holds weights and activity."""
     chosen = torch.device(config.device)
-    if chosen.type == "cpu":
-        return chosen
-    kind = chosen.type.upper()
-    count = torch.get_device_module(chosen).device_count()
-    if not count:
+    if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
         raise Mistake(
-            f"device = {config.device}: PyTorch finds no {kind} device here; use device=cpu, or "
-            f"install a PyTorch that fits your driver"
-        )
-    if (chosen.index or 0) >= count:
-        raise Mistake(
-            f"device = {config.device}: there are {count} {kind} devices here, the last is "
-            f"{chosen.type}:{count - 1}"
+            f"device = {config.device}: PyTorch finds {count} CUDA devices here; use device=cpu, "
+            f"or install a PyTorch that fits your driver"
         )
     return chosen
-
-
-def untried(config: DictConfig) -> bool:
-    """Whether fdi has never run on a device of this kind; it may know no float64."""
-    return kind_of(config.device) in ("mps", "xpu")
 
 
 def network(config: DictConfig, data: Dataset) -> Network:
@@ -235,10 +191,6 @@ def frozen(config: DictConfig, net: Network) -> list[str]:
 
 def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
     """That of any weights, tensors or groups of them."""
-    if config.optimizer.get("precision") == "float64" and untried(config):
-        raise Mistake(
-            f"optimizer.precision=float64 does not run on device={config.device}; use device=cpu"
-        )
     chosen = made(config, "optimizer", weights)
     closure = inspect.signature(chosen.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
@@ -363,11 +315,11 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextMa
 
 @dataclass(frozen=True)
 class RunContext:
-    """The objects of one run, as its config says."""
+    """The objects of one run, as its config says; `view` (fdi.cli.terminal.Terminal) shows it."""
 
     config: DictConfig
     directory: Path
-    view: View
+    view: Any
     data: Dataset
     device: torch.device
     network: Network

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
@@ -25,11 +24,10 @@ from fdi.data.dataset import Split
 from fdi.data.inputs import Input
 from fdi.engine import Engine
 from fdi.runner import build
-from fdi.runner.build import RunContext, View
+from fdi.runner.build import RunContext
 from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
-    compare_with_cpu,
     initial_network,
     initialize,
     load_checkpoint,
@@ -39,7 +37,7 @@ from fdi.runner.training import (
     write_initial_state,
 )
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective, Outcome
+from fdi.snn.objective import Objective
 from fdi.track import evidence, record
 from fdi.track.evidence import (
     check_done,
@@ -51,18 +49,15 @@ from fdi.track.files import (
     CHECKPOINT,
     LOG,
     METRICS,
-    MOVED,
     PROBE,
-    RESERVE,
     Metrics,
     atomic,
     make_directory,
-    reserved,
 )
 from fdi.track.process import lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
-from fdi.train.trainer import Progress, activity
+from fdi.train.trainer import Phase, Progress, activity
 
 
 def splits(context: RunContext) -> dict[str, Split]:
@@ -83,16 +78,16 @@ def splits(context: RunContext) -> dict[str, Split]:
 
 
 def _fixed(context: RunContext) -> dict[str, Split]:
-    """The splits that an engine may keep."""
     raw = context.data.splits
     return {name: each for name, each in raw.items() if len(each) and each.transform is None}
 
 
 def run(
-    config: DictConfig, directory: Path, view: View, overrides: Sequence[str] = ()
+    config: DictConfig, directory: Path, view: Any, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
-    shows itself to `view`; `overrides` lead to `config`, and are written down.
+    shows itself to `view`, a fdi.cli.terminal.Terminal; `overrides` lead to `config`, and are
+    written down.
 
     A run that is done is not run again, and nothing in its directory is touched; with probe=only
     nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
@@ -105,10 +100,7 @@ def run(
         if line := evidence.older(directory, before):
             view.say(line)
         return before.result or {}
-    with (
-        lock(directory, config.take_over),
-        reserved(directory / RESERVE) as release,
-    ):
+    with lock(directory):
         before = _before(directory)
         if before.result is not None:  # another process was here a moment ago
             return before.result
@@ -123,8 +115,7 @@ def run(
                 record.change(directory, state="interrupted")
             raise
         except Exception as error:
-            release()
-            _write_failure(directory, error := _told(error, config, directory))
+            _write_failure(directory, error := _told(error, config))
             raise error from None
 
 
@@ -145,16 +136,13 @@ def _before(directory: Path) -> Run:
     return before
 
 
-def _told(error: Exception, config: DictConfig, directory: Path) -> Exception:
-    """An error, as a user can understand it."""
+def _told(error: Exception, config: DictConfig) -> Exception:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         gib = config.engine.get("memory")
         limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
         return MemoryError(
             f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
         )
-    if isinstance(error, FileNotFoundError) and not directory.exists():
-        return OSError(MOVED.format(directory))
     return error
 
 
@@ -166,21 +154,18 @@ def _write_failure(directory: Path, error: Exception) -> None:
         record.change(directory, state="failed", error=reason, refused=refused)
 
 
-def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
+def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     context = _built(config, directory, view)
     if not (directory / CHECKPOINT).exists() and config.probe != "only":
         _take_over(context)
     plan = _planned(context)
-    drawn = initial_network(context)
-    initial = drawn.network
+    initial, measure, updates = initial_network(context)
     if config.trainer.get("lr_relative"):
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
-    if build.untried(config):
-        compare_with_cpu(context, initial)
     if config.probe == "only":
-        initialize(context, drawn)
+        initialize(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
         return {}
@@ -189,10 +174,10 @@ def _run(config: DictConfig, directory: Path, view: View) -> dict[str, Any]:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, drawn)
+            rows = initialize(context, initial, measure, updates)
             if mirror and rows:
                 mirror.probe(rows)
-        del drawn  # it keeps spikes
+        del measure  # it keeps spikes
         metrics = Metrics(directory / METRICS, progress.epoch)
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
@@ -232,45 +217,34 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
 
 
 FORWARD = 0.4  # of the time of a step, without its backward pass
-STEPS, LONGEST = 20, 3.0  # of training that are timed, and s until they are enough
+STEPS = 5  # of training that are timed
 
 
 def try_epoch(config: DictConfig) -> float:
-    """Core-seconds of an epoch of the run, by its first steps of training; nothing is written. The
-    first step, which may compile kernels, does not count.
+    """Core-seconds of an epoch of the run, by STEPS steps of training after as many in which
+    kernels may be compiled; nothing is written.
     """
-    times: list[float] = []
     silent: Any = SimpleNamespace(say=lambda line: None)
     no_validation: Any = ()
-
-    class Enough(Exception):
-        pass
-
-    def on_batch(done: int, outcome: Outcome) -> None:
-        times.append(time.perf_counter())
-        if len(times) > STEPS or (len(times) > 2 and times[-1] - times[0] > LONGEST):
-            raise Enough
-
+    rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), silent)
-        context.network.load_weights(initial_network(context).network.weights())
-        data, (phase, *_) = context.data, context.phases
-        with suppress(Enough):
-            context.trainer.fit(
-                data.train,
-                no_validation,
-                [replace(phase, epochs=len(data.train))],
-                Progress(),
-                duration=data.steps * data.dt,
-                on_batch=on_batch,
-            )
-    steps = sorted(later - before for before, later in pairwise(times))
-    batches = -(-len(data.train) // config.trainer.batch_size)
-    validation = FORWARD * len(data.splits["valid"]) / len(data.train)
-    return steps[len(steps) // 2] * batches * (1 + validation) * build.threads(config)
+        context.network.load_weights(initial_network(context)[0].weights())
+        data, phase = context.data, context.phases[0]
+        few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
+        context.trainer.fit(
+            few,
+            no_validation,
+            [Phase(phase.name, phase.objective, 2)],
+            Progress(),
+            duration=data.steps * data.dt,
+            on_epoch=rows.append,
+        )
+    samples = len(data.train) + FORWARD * len(data.splits["valid"])
+    return rows[-1]["seconds"] / len(few) * samples * build.threads(config)
 
 
-def _built(config: DictConfig, directory: Path, view: View) -> RunContext:
+def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
     """All objects of the run. Raises ValueError for what does not fit together."""
     data = build.dataset(config)
     device = build.device(config)
@@ -425,7 +399,6 @@ def _centred(counts: Tensor) -> Tensor:
 
 
 def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
-    """|after - before| / |of|."""
     after, before, of = (weight.cpu().double() for weight in (after, before, of))
     norm = float(of.norm())
     return float((after - before).norm()) / norm if norm else None

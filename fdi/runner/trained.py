@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,17 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.config import Mistake
 from fdi.config.metric import of_result
 from fdi.data.dataset import stream
-from fdi.data.download import only_reading
 from fdi.data.inputs import Constant, Events, Frames, Input
-from fdi.engine import oracle
 from fdi.runner import build, training
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.track import record
 from fdi.track.files import CHECKPOINT, METRICS, read
 
-NEURONS = 5  # whose potentials are shown
-SHOWN = 400  # rows of a raster
 Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
 
 
@@ -50,7 +46,6 @@ class Trained:
     result: dict[str, Any] | None
 
     def __repr__(self) -> str:
-        """Where it is, how far it went, and what it reached."""
         epochs = f"{len(self.metrics)} epoch{'' if len(self.metrics) == 1 else 's'}"
         reached = "not finished"
         if self.result:
@@ -173,64 +168,6 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             reason = str(error)
         raise Mistake(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
     return Trained(directory, network, config, metrics, done.result)
-
-
-def trial(run: Trained, sample: int = 0) -> pd.DataFrame:
-    """One test sample through the trained network, for fdi.study.snapshot.
-
-    Columns moment ("after"), part, unit, x (s), y and source. Parts: input and hidden (one row per
-    spike, y is the unit; the populations of a network above each other; of more than 400 neurons as
-    many, the same number of each map), potential (of the first neurons of the last population, in
-    units of theta), readout (of each class), label (y: the class), optimizer.lr and optimizer.eps.
-    Raises ValueError where the data are not there: nothing is downloaded.
-    """
-    with only_reading():
-        data, network = build.dataset(run.config), run.network
-    noise = stream(run.config.seed, "evaluation noise", 0)
-    inputs, labels = data.test.batch(np.array([sample]), noise)
-    activity = oracle.simulate(network, inputs, record=("spikes", "potentials"))
-    time, last = np.arange(data.steps) * data.dt, network.hidden[-1]
-    spikes = [activity.spikes[population.name][:, 0] for population in network.hidden]
-    hidden = torch.cat([_sample(each, SHOWN // len(spikes)) for each in spikes], 1)
-    potentials = activity.potentials[last.name][:, 0].flatten(1)[:, :NEURONS] / last.neuron.theta
-    parts = [
-        _raster("input", _sample(oracle.dense(network, inputs)[:, 0], SHOWN), data.dt),
-        _raster("hidden", hidden, data.dt),
-        *_traces("potential", potentials, time),
-        *_traces("readout", activity.readout[:, 0], time),
-        pd.DataFrame({"part": "label", "unit": 0, "x": [0.0], "y": labels[:1]}),
-        *(
-            pd.DataFrame({"part": f"optimizer.{key}", "unit": 0, "x": [0.0], "y": [value]})
-            for key, value in run.config.optimizer.items()
-            if key in ("lr", "eps")
-        ),
-    ]
-    source = f"test sample {sample} of {run.directory}"
-    return pd.concat(parts, ignore_index=True).assign(moment="after", source=source)
-
-
-def _sample(values_TX: torch.Tensor, most: int) -> torch.Tensor:
-    """At most about so many units of each map (the first axis after time), evenly spaced; at least
-    one.
-    """
-    units_TN = values_TX.flatten(1)
-    if units_TN.shape[1] <= most:
-        return units_TN
-    maps_TCN = values_TX.flatten(2) if values_TX.ndim > 2 else units_TN[:, None]
-    size = maps_TCN.shape[2]
-    number = min(size, max(1, most // maps_TCN.shape[1]))
-    chosen = (np.arange(number) + 0.5) * size / number
-    return maps_TCN[:, :, chosen.astype(int)].flatten(1)
-
-
-def _raster(part: str, spikes_TN: torch.Tensor, dt: float) -> pd.DataFrame:
-    steps, units = np.nonzero(spikes_TN.numpy())
-    return pd.DataFrame({"part": part, "unit": 0, "x": steps * dt, "y": units})
-
-
-def _traces(part: str, values_TN: torch.Tensor, time: np.ndarray) -> Iterator[pd.DataFrame]:
-    for unit, values in enumerate(values_TN.T.numpy()):
-        yield pd.DataFrame({"part": part, "unit": unit, "x": time, "y": values})
 
 
 def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:

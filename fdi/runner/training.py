@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,17 +23,15 @@ from omegaconf import DictConfig
 from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
-from fdi.engine import oracle
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors, warning
 from fdi.runner import build
-from fdi.runner.build import RunContext, View
+from fdi.runner.build import RunContext
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, Outcome, UpperBound
+from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import record
 from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, write_json
-from fdi.track.process import interruptible
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
 
@@ -69,23 +67,16 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
-class Initial(NamedTuple):
-    """The network with the weights that a run starts from, on the CPU; what measured it while it
-    was drawn; and by how many updates it was primed, where that belongs to its initial state.
+def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
+    """The network with the weights that a run starts from, on the CPU, the same at each call; what
+    measured it while it was drawn; and by how many updates it was primed, where that belongs to its
+    initial state.
     """
-
-    network: Network
-    measure: Measure
-    updates: int | None
-
-
-def initial_network(context: RunContext) -> Initial:
-    """The same at each call."""
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
     strategy = build.strategy(config)
     weights = stream(config.seed, "weights")
-    device = "cpu" if build.untried(config) else context.device
+    device = context.device
     network = build.network(config, data)
     measure, updates = engine.measuring(inputs), None
     strategy.check(network)
@@ -102,7 +93,7 @@ def initial_network(context: RunContext) -> Initial:
     )
     if strategy.homeostatic:
         network, updates = primed(context, network.to(device), strategy)
-    return Initial(network, measure, updates)
+    return network, measure, updates
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
@@ -144,25 +135,25 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
     return network.to("cpu"), progress.epoch * -(-len(data.train) // size)
 
 
-def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
-    """Give the network its initial weights and measure the state they put it in, with float64, on
-    the CPU where the device may have none; with probe=none it is not measured.
+def initialize(
+    context: RunContext, initial: Network, measure: Measure, updates: int | None
+) -> list[dict[str, Any]]:
+    """Give the network its initial weights and measure the state they put it in; with probe=none it
+    is not measured.
     """
     config, data, network = context.config, context.data, context.network
-    initial, measure, updates = given
     network.load_weights(initial.weights())
     if config.probe == "none":
         return []
     inputs, labels = batch(context)
     strategy, nu = build.strategy(config), build.input_rate(data, network)
     objective = context.phases[-1].objective
-    measured = deepcopy(initial) if build.untried(config) else network
     optimizer = context.optimizer
     selective = bool(config.get("probe_every", 0))
     rows = probe(
-        measured, context.engine, inputs, labels, objective, strategy, nu, measure, selective
+        network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
     )
-    names = [row["population"] for row in rows]  # of what is trained: `measured` may be a copy
+    names = [row["population"] for row in rows]
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
     if strategy.homeostatic:
         tell_target(context.view, strategy, rows, updates)
@@ -175,7 +166,7 @@ def initialize(context: RunContext, given: Initial) -> list[dict[str, Any]]:
     return rows
 
 
-def tell_target(view: View, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
+def tell_target(view: Any, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
     """Add to the rows of hidden populations by how many updates they were primed and whether they
     are on target, and say so of all of them.
     """
@@ -239,26 +230,6 @@ def unmoved(
             why = "nothing that fdi knows explains it: trust neither, and tell us"
         found[row["population"]] = f"{told}, and no weight moved in the first epoch: {why}"
     return found
-
-
-COMPARED = 4
-
-
-def compare_with_cpu(context: RunContext, initial: Network) -> None:
-    """Says how many spikes, and by how much a gradient, of a training step from the `initial` state
-    differ on the device of the run. Raises ValueError if rounding does not explain it.
-    """
-    inputs, labels = batch(context)
-    x, y, engine = inputs[:COMPARED], labels[:COMPARED], context.engine
-    off = oracle.compare(initial, x, y, engine, context.device, oracle.OBJECTIVE)
-    words = (
-        f"{off.spikes:.0f} of {off.total:.0f} spikes differ from those of the CPU, and a "
-        f"gradient by {off.gradient:.1g} of the largest"
-    )
-    spikes, gradient = oracle.ROUNDED
-    if not (off.spikes <= spikes * off.total and off.gradient <= gradient):
-        raise Mistake(f"device = {context.config.device}: {words}; use device=cpu")
-    context.view.say(f"fdi has never run on such a device; tried here, {words}")
 
 
 def save_checkpoint(
@@ -336,7 +307,6 @@ def refusing_damage(path: Path) -> Iterator[None]:
 
 
 def _on_cpu(value: Any) -> Any:
-    """Nested dicts and lists with their tensors on the CPU."""
     if isinstance(value, dict):
         return {key: _on_cpu(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -363,16 +333,8 @@ def train(
     data = context.data
     writer = _Writer(context, progress, metrics, mirror)
     writer.mark()
-    with (
-        context.view.training(
-            writer.epochs, len(data.train), progress.epoch, context.phases[-1].objective.loss
-        ) as report,
-        interruptible() as check,
-    ):
-
-        def on_batch(done: int, outcome: Outcome) -> None:
-            report.batch(done, outcome)
-            check()
+    loss = context.phases[-1].objective.loss
+    with context.view.training(writer.epochs, len(data.train), progress.epoch, loss) as report:
 
         def on_epoch(row: dict[str, Any]) -> None:
             row |= in_training(context, progress, row["phase"])
@@ -392,7 +354,7 @@ def train(
             context.phases,
             progress,
             duration=data.steps * data.dt,
-            on_batch=on_batch,
+            on_batch=report.batch,
             on_epoch=on_epoch,
         )
     if progress.epoch < writer.epochs:

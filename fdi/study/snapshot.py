@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -21,8 +20,8 @@ ABOUT = (
     "one trial of Randman before training, after priming and after the task: input, hidden spikes, "
     "potentials of some neurons, readout"
 )
-NEEDS = "a trained run"
-COMMAND = "fdi-figures snapshot --run results/runs/DATASET/MODEL/INIT/seed=..."
+NEEDS = "a simulation"
+COMMAND = "python scripts/study/simulate_states.py snapshot"
 SIZE = (style.COLUMN, 1.6)
 MOMENTS = {"before": "before training", "primed": "after priming", "after": "after training"}
 PARTS = {
@@ -42,21 +41,9 @@ def data(results: Results) -> dict[str, Page]:
     return {str(init): page for init, page in groups(table, "init")} if len(table) else {}
 
 
-def of_run(directory: Path, modules: Sequence[Path]) -> Page:
-    """The page of a trained run; its code may be in `modules`."""
-    from fdi.runner import trained  # torch: only where it is used
-
-    return trained.trial(trained.load(directory, modules=modules))
-
-
 def panels(page: Page) -> list[list[str]]:
     """A row for each moment, before training on top; a column for each part."""
-    return [[f"{part} {moment}" for part in PARTS] for moment in _moments(page)]
-
-
-def _moments(page: Page) -> list[str]:
-    """The moments on the page: a user's own run is shown after training only."""
-    return [moment for moment in MOMENTS if moment in set(page["moment"])]
+    return [[f"{part} {moment}" for part in PARTS] for moment in MOMENTS]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
@@ -67,14 +54,13 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
                 axes[f"{part} {moment}"], rows, page
             )
     right = int(page.loc[page["part"] == "label", "y"].iloc[0])
-    moments = _moments(page)
-    for moment in moments:
+    for moment in MOMENTS:
         axes[f"input {moment}"].set_title(MOMENTS[moment])
         axes[f"readout {moment}"].set_title(_answer(page, moment, right))
     for part in PARTS:
-        _share_limits([axes[f"{part} {moment}"] for moment in moments])
+        _share_limits([axes[f"{part} {moment}"] for moment in MOMENTS])
     sheet.above(
-        axes[f"input {moments[0]}"].figure,
+        axes["input before"].figure,
         _handles(),
         _finding(page, right),
         f"one sample of class {right} through a network{_training(page)}; potentials of some "
@@ -84,7 +70,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         part, moment = name.split()
         panel.set_xlim(0, page["x"].max())
         panel.set_ylabel(PARTS[part])
-        if moment == moments[-1]:
+        if moment == "after":
             panel.set_xlabel("time (s)")
         else:
             panel.set_xticklabels([])
@@ -94,11 +80,6 @@ def _training(page: Page) -> str:
     """How the network was trained, where that is known."""
     known = page[page["part"].isin(words.RATES)].set_index("part")[["y"]].T
     return f" trained with {words.condition(known)}" * bool(known.size)
-
-
-def _init(page: Page) -> str:
-    """The initial state, which the page of a user's own run does not name."""
-    return str(page["init"].iloc[0]) if "init" in page else "fluct"
 
 
 def _answer(page: Page, moment: str, right: int) -> str:
@@ -112,9 +93,8 @@ def _answer(page: Page, moment: str, right: int) -> str:
 
 def _finding(page: Page, right: int) -> str:
     """What the network answers at each moment."""
-    answers = [f"{_answer(page, moment, right)} {MOMENTS[moment]}" for moment in _moments(page)]
-    state = f"From {words.init(_init(page))} weights" if "init" in page else "One trial"
-    return f"{state}: {', '.join(answers)}"
+    answers = [f"{_answer(page, moment, right)} {MOMENTS[moment]}" for moment in MOMENTS]
+    return f"From {words.init(page['init'].iloc[0])} weights: {', '.join(answers)}"
 
 
 def _handles() -> list[Line2D]:
@@ -131,7 +111,7 @@ def _raster(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
         rows["x"],
         rows["y"],
         s=1.5,
-        color="0.2" if rows["part"].iloc[0] == "input" else style.color(_init(page)),
+        color="0.2" if rows["part"].iloc[0] == "input" else style.color(page["init"].iloc[0]),
         linewidths=0,
     )
 
@@ -142,7 +122,7 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     for unit, trace in groups(rows, "unit"):
         axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
-            trace["x"], trace["y"] + spacing * unit, color=style.color(_init(page)), linewidth=0.8
+            trace["x"], trace["y"] + spacing * unit, color=style.color(page["init"].iloc[0]), linewidth=0.8
         )
     axes.set_yticks([0], ["0"])
 

@@ -127,7 +127,6 @@ def fingerprint(dataset: Mapping[str, Any]) -> str | None:
 
 @lru_cache(maxsize=64)
 def _content_of(files: tuple[tuple[str, Stamp], ...]) -> str:
-    """The hash of `data`; files with the stamps of before are not read again."""
     digest = hashlib.blake2b(digest_size=8)
     for name, file in files:
         digest.update(f"{name}\0{file.size}\0".encode())
@@ -143,7 +142,6 @@ def _root(dataset: Mapping[str, Any]) -> Path | None:
 
 
 def _elsewhere(dataset: Mapping[str, Any], root: Path | None) -> list[Path]:
-    """Files and folders outside of `root` that other keys of the data set name."""
     start = root or Path.cwd()
     places = []
     for key, value in dataset.items():
@@ -173,7 +171,6 @@ def code(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _behind(config: Mapping[str, Any]) -> dict[str, str]:
-    """The dotted names of what makes numbers, those of fdi among them."""
     nodes = {key: config[key] for key in parts.ROLES if config.get(key)}
     named = {key: node["_target_"] for key, node in nodes.items() if "_target_" in node}
     surrogate = str(config["neuron"].get("surrogate")) if "neuron" in config else ""

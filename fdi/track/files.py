@@ -13,13 +13,12 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from glob import escape, glob
 from pathlib import Path
 from typing import Any, BinaryIO
 
-ROOM = 2**16  # bytes, some blocks of any file system
 LARGEST = 2**26  # bytes that a file of text may have
 
 
@@ -62,19 +61,6 @@ def make_directory(directory: Path) -> None:
         path = directory / file
         for left in path.parent.glob(f".{path.name}.[0-9]*"):
             left.unlink(missing_ok=True)
-
-
-@contextmanager
-def reserved(path: Path) -> Iterator[Callable[[], None]]:
-    """Hold ROOM bytes of the disk while the block lasts; yields a function that frees them, for the
-    last words of a run whose disk is full.
-    """
-    try:
-        path.write_bytes(bytes(ROOM))
-        sync(path)
-        yield lambda: path.unlink(missing_ok=True)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -131,7 +117,7 @@ RUNS, SWEEPS, ZOO = "runs", "sweeps", "zoo"
 
 RUN, PROBE, METRICS, CHECKPOINT = "run.json", "init.json", "metrics.csv", "checkpoint/last.pt"
 LOG, OUTPUT = "run.log", "output.log"  # traceback of a failure; what a cell prints beside others
-LOCK, RESERVE = ".lock", ".reserve"
+LOCK = ".lock"
 
 _RUN = re.compile(r"seed=([0-9]+)-(\w+)")
 _PLACE = re.compile(rf"{RUNS}/[^/]+/[^/]+/[^/]+/{_RUN.pattern}")
@@ -157,7 +143,6 @@ def directories(results: Path) -> Iterator[tuple[str, ...]]:
             yield path, dataset, model, init, *name.groups()
 
 
-MOVED = "{} was moved or deleted while the run was going on; put it back, and run it again"
 PHASE = "phase"  # the column that holds a word
 
 
@@ -191,7 +176,6 @@ class Metrics:
 
 
 def _rows(path: Path, epoch: int) -> list[str]:
-    """The header, and the rows up to `epoch`."""
     try:
         lines = read(path).splitlines(keepends=True)[: epoch + 1]
     except FileNotFoundError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -42,17 +41,6 @@ def write(results: Path, plan: Plan) -> None:
     path = _path(results, plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(plan))
-
-
-def drop(results: Path, plan: Plan) -> None:
-    """Remove the plan of a sweep of which no run has begun, and folders that are empty then."""
-    if any((results / place).exists() for place in plan.cells):
-        return
-    path = _path(results, plan)
-    path.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty
-        path.parent.rmdir()
-        path.parent.parent.rmdir()
 
 
 def read(results: Path) -> tuple[list[Plan], list[str]]:

@@ -1,13 +1,11 @@
 """A process that works on runs: no other one works on the same, here or on a machine that shares
-the folder; Ctrl-C and SIGTERM stop it between two batches, never within one or within a file; and
-it ends with its parent.
+the folder; and it ends with its parent.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,9 +42,7 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def repeated(
-    action: Callable[[], object], name: str, every: float, rest: float = 0.0
-) -> Iterator[None]:
+def repeated(action: Callable[[], object], name: str, every: float, rest: float) -> Iterator[None]:
     """Call `action` in a thread meanwhile, with pauses of `every` seconds, or of `rest` times what
     the last call took if that is longer.
     """
@@ -68,42 +64,6 @@ def repeated(
         thread.join()
 
 
-@contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """Yields a function that raises KeyboardInterrupt if Ctrl-C was pressed since, or SIGTERM
-    received where that stands for Ctrl-C; a second one does not wait for its call.
-
-    Where Ctrl-C is ignored, or outside the main thread, nothing changes and the function does
-    nothing.
-    """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if threading.current_thread() is not threading.main_thread():
-        before = {}
-    elif before[signal.SIGTERM] is not signal.default_int_handler:  # a launcher's
-        del before[signal.SIGTERM]
-    before = {number: handler for number, handler in before.items() if callable(handler)}
-    pressed = threading.Event()
-
-    def remember(*_: object) -> None:
-        pressed.set()
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def check() -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-
-    for number in before:
-        signal.signal(number, remember)
-    try:
-        yield check
-    finally:
-        restore()
-
-
 PATIENCE = 0.5  # s, in which who only asks whether a run is held has let go again
 
 
@@ -112,14 +72,14 @@ class Busy(Error, RuntimeError):
 
 
 @contextmanager
-def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
+def lock(directory: Path) -> Iterator[None]:
     """Hold `directory`, which is made if it is not there, by flock, which the system releases
     however a process ends, also on another machine. Raises Busy if another process holds it.
 
     On a file system without flock the file says who holds the run: what a process of another host
-    holds is refused there, unless `take_over`.
+    holds is refused there until the file is deleted.
     """
-    file = _locked(directory, take_over)
+    file = _locked(directory)
     with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
@@ -146,14 +106,14 @@ def holder(directory: Path) -> str | None:
     return None
 
 
-def _locked(directory: Path, take_over: bool) -> IO[str]:
+def _locked(directory: Path) -> IO[str]:
     """The open lock of the folder, held by this process."""
     end = time.monotonic() + PATIENCE
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / LOCK).open("a+", errors="replace")
         try:
-            if _holds(directory, file, take_over) and _is_still(directory / LOCK, file):
+            if _holds(file) and _is_still(directory / LOCK, file):
                 return file
         except BaseException:
             file.close()
@@ -161,25 +121,20 @@ def _locked(directory: Path, take_over: bool) -> IO[str]:
         who = _named(file) or "another process"
         file.close()
         if time.monotonic() > end:
-            raise Busy(f"{directory} is being run by {who}; wait for it")
+            here = who.endswith(f" on {os.uname().nodename}")
+            dead = "" if here else f", or delete {directory / LOCK} if that process is dead"
+            raise Busy(f"{directory} is being run by {who}; wait for it{dead}")
         time.sleep(PATIENCE / 10)
 
 
-def _holds(directory: Path, file: IO[str], take_over: bool) -> bool:
-    """Whether this process holds the open lock."""
+def _holds(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
     except OSError:  # no flock here
-        other = _elsewhere(_named(file))
-        if other and not other.endswith(f" on {os.uname().nodename}") and not take_over:
-            raise Busy(
-                f"{directory} is held by {other}, and this file system has no locks to ask; if "
-                f"that process is dead, give take_over=true"
-            ) from None
-        return take_over or other is None
+        return _elsewhere(_named(file)) is None
 
 
 def _elsewhere(who: str) -> str | None:

@@ -34,7 +34,6 @@ WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # in a record
 STATES = (*SETTLED[:-1], "running", "failed", "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
-OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
 FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
 ACCURACIES = (
     "test_accuracy_last",
@@ -134,23 +133,6 @@ def change(directory: Path, **values: Any) -> Run:
     return write(directory, replace(whole(directory), **values))
 
 
-def say_again(
-    directory: Path, config: DictConfig | Mapping[str, Any], words: Sequence[str]
-) -> bool:
-    """Give a finished run the tags and the note that the `words` or an experiment set now; whether
-    it had others before.
-    """
-    given = {word.partition("=")[0] for word in words}
-    said = {key: config[key] for key in ("tags", "note") if config.get(key) or key in given}
-    if "tags" in said:
-        said["tags"] = list(said["tags"])
-    run = whole(directory)
-    if all(getattr(run, key) == value for key, value in said.items()):
-        return False
-    write(directory, replace(run, **said))
-    return True
-
-
 def end(directory: Path, run: Run, state: str, result: dict[str, Any] | None = None) -> Run:
     """Write the record of a run that has ended, with the checksums of its tables."""
     sums = {name: checksum(directory / name) for name in (PROBE, METRICS)}
@@ -196,15 +178,12 @@ def look(directory: Path) -> Run:
 
 
 def _without(directory: Path, error: ValueError) -> Run:
-    """What is said of a folder without a whole record."""
     try:
         there = (directory / RUN).exists()
     except PermissionError:  # a folder that may not be looked into
         there = True
     if there:
         return Run(state="broken", error=str(error).removeprefix(f"{directory}/"))
-    if any((directory / name).exists() for name in OLDER):
-        return Run(state="broken", error="written by fdi before 0.3, which kept other files")
     if (directory / CHECKPOINT).exists() or (directory / METRICS).exists():
         return Run(state="broken", error=f"{RUN}: not there")
     return Run(state="running" if holder(directory) else "missing")
@@ -288,7 +267,6 @@ def _foreign(directory: Path, config: dict[str, Any]) -> str | None:
 
 
 def _impossible(run: Run) -> Iterator[str]:
-    """What is wrong with a record."""
     if run.state not in WRITTEN:
         yield f"state = {run.state}"
     for key in ("evidence", "origin", "result", "files"):
@@ -304,7 +282,6 @@ def _impossible(run: Run) -> Iterator[str]:
 
 
 def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
-    """Numbers of a result that cannot be."""
     lacking = [key for key in tested(result) if result.get(key) is None]
     if len(lacking) == 1:
         yield f"{lacking[0]} is missing"

@@ -34,7 +34,6 @@ def spared(item: str, but: type[BaseException] | tuple[()] = ()) -> Iterator[Non
 
 
 def _reason(error: BaseException) -> str:
-    """What a Mistake says; of anything else its type and place, too."""
     if isinstance(error, Mistake):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -230,7 +230,6 @@ def step(optimizer: Optimizer) -> None:
 
 
 def _update(optimizer: Optimizer) -> None:
-    """A step, by the short way if neither a schedule nor a class of the user's is in it."""
     import torch
 
     from fdi.train.rules import SMORMS3

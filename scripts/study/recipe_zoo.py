@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 import fdi
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.statistics import PERCENT, paired
-from fdi.cli.compose import Source, composed, fitting
+from fdi.cli.compose import composed, fitting
 from fdi.cli.tune import drawn
 from fdi.track.evidence import origin
 
@@ -39,12 +39,12 @@ ZOO = ("experiment=zoo", "budget=laptop")
 
 def main(seed: int, networks: int, best: int, words: list[str]) -> None:
     """Run what is left, and print it."""
-    config: Any = composed(Source(), [*ZOO, f"zoo.seed={seed}", f"zoo.networks={networks}"])
+    config: Any = composed("", [*ZOO, f"zoo.seed={seed}", f"zoo.networks={networks}"])
     trainer = [f"trainer.{key}={config.trainer[key]}" for key in ("batch_size", "epochs")]
     zoo: Any = OmegaConf.to_container(config.zoo)
     rows: list[dict[str, Any]] = []
     for member in drawn(zoo, words):
-        given = [*fitting(Source(), member.words), *trainer, *words]
+        given = [*fitting("", member.words), *trainer, *words]
         optimizer = next(w.partition("=")[2] for w in given if w.startswith("optimizer="))
         row: dict[str, Any] = {"network": member.place, "kind": member.kind}
         row["default"] = _accuracy(*given)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Literal
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from fdi.cli.terminal import Terminal, print_probe, print_table
+from fdi.cli.terminal import Terminal, print_table
 from fdi.init.verdict import ADVICE, NOT_KNOWN, Training, expected, remarks
 from fdi.snn.objective import CrossEntropy, Outcome
 
@@ -39,12 +38,12 @@ LAYER = {
 }
 
 
-def terminal(width: int, color: Literal["standard"] | None = None) -> Console:
+def terminal(width: int) -> Console:
     return Console(
         file=io.StringIO(),
         width=width,
         force_terminal=True,
-        color_system=color,
+        color_system=None,
         legacy_windows=False,
     )
 
@@ -54,9 +53,9 @@ def written(out: Console) -> str:
     return out.file.getvalue()
 
 
-def probed(rows, init="fluct", **options) -> str:
-    out = terminal(80, **options)
-    print_probe(out, rows, "dense", init)
+def probed(rows, init="fluct") -> str:
+    out = terminal(80)
+    Terminal(out).probe(rows, "dense", init, None)
     return written(out)
 
 
@@ -80,16 +79,6 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[8, 3, 0.02], free_sigma=[1, 0.8, 0.3]),
             "fluct_calibrated",
-            "rates fall from 8 to 0.02 Hz over 3 layers",
-        ),
-        (
-            layers(rate=[8, 3, 0.02]),
-            "fluct_calibrated",
-            "rates fall from 8 to 0.02 Hz over 3 layers",
-        ),
-        (
-            layers(rate=[8, 3, 0.02], target_sigma_u=[1.0, None, None]),
-            "fluct_rate",
             "rates fall from 8 to 0.02 Hz over 3 layers",
         ),
         (
@@ -132,26 +121,6 @@ def layers(**columns) -> list[dict]:
         (
             layers(rate=[0.0], silent=[1.0], free_sigma=[0.19], target_sigma_u=[0.2]),
             "fluct",
-            "h1 is silent",
-        ),
-        (
-            layers(
-                rate=[0.02, 0.0],
-                silent=[0.7, 1.0],
-                free_sigma=[0.21, 0.01],
-                target_sigma_u=[0.2, 0.2],
-            ),
-            "fluct",
-            "h2 is silent",
-        ),
-        (
-            layers(rate=[9, 0.0], silent=[0.1, 1.0], free_sigma=[1, 0.1]),
-            "fluct",
-            "h2 is silent",
-        ),
-        (
-            layers(rate=[0.0], silent=[1.0], free_sigma=[0.33], target_sigma_u=[0.33]),
-            "fluct_mu",
             "h1 is silent",
         ),
         (
@@ -251,17 +220,7 @@ def test_of_an_initial_state_from_before_floors_were_measured_nothing_is_said_ab
     assert len(remarks(rows, "kaiming", SMORMS3)) == 1
 
 
-def test_the_colour_of_a_verdict_is_its_distance_from_the_target():
-    text = probed(layers(rate=[7, 52], free_sigma=[1.2, 3.0]), color="standard")
-    (strong,) = [line for line in text.splitlines() if "too strong" in line]
-    assert "h2" in strong
-    assert "\x1b[31m" in strong
-    (near,) = [line for line in text.splitlines() if "h1" in line]
-    assert "\x1b[33mwithin 1.5" in near
-    assert "\x1b[32mwithin 1.1" in probed(layers(rate=[7], free_sigma=[1.05]), color="standard")
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [80, 120])
 def test_the_bar_fits_and_has_everything(width):
     out = terminal(width)
     with Terminal(out).training(200, 100, 11, CrossEntropy()) as report:
@@ -281,30 +240,19 @@ def test_the_bar_fits_and_has_everything(width):
             50, Outcome(task=61.5, regularizer=0.0, sums=np.array([43, 50]), samples=50, counts={})
         )
     last = [line for line in written(out).splitlines() if "loss 1.23" in line][-1]
-    rates = ["6.8-52.1 Hz"] if width > 60 else []
-    for word in ("/200", "86.0 %", "valid 98.5 %", *rates, "0:00:0", "left"):
+    for word in ("/200", "86.0 %", "valid 98.5 %", "6.8-52.1 Hz", "0:00:0", "left"):
         assert word in last, last
     assert "\u2026" not in last
 
 
-def test_a_table_that_does_not_fit_goes_on_below_with_its_keys():
+def test_a_table_that_does_not_fit_is_wrapped():
     columns = {
         "init": ["fluct", "kaiming"],
-        **{f"a long title {i}": ["a value of some length", "1.2"] for i in range(4)},
+        **{f"a long title {i}": ["a value of some length", "1.2"] for i in range(6)},
     }
     out = terminal(80)
     print_table(out, columns, ["init"])
     text = written(out)
     assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
-    assert text.count("kaiming") == 2
-    assert text.count("a value of some length") == 4
-
-
-def test_keys_that_do_not_fit_become_a_number_of_the_row():
-    columns = {f"key {i}": ["a value of some length"] * 2 for i in range(5)}
-    out = terminal(80)
-    print_table(out, columns, list(columns))
-    text = written(out)
-    assert all(len(line.rstrip()) <= 80 for line in text.splitlines())
-    assert text.count("a value of some length") == 10
-    assert text.count("row") == 2
+    assert text.count("kaiming") == 1
+    assert text.count("length") == text.count("title") == 6

@@ -9,7 +9,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.compose import Source
 from fdi.cli.compose import composed as compose
 from fdi.cli.run import parse
 from fdi.config.settings import prepare
@@ -26,7 +25,7 @@ def composed(*overrides: str) -> DictConfig:
         overrides = (*overrides, "dataset.file=toy_TRAIN.ts")
     if "init=from_run" in overrides:
         overrides = (*overrides, "init.run=nowhere")
-    config = compose(Source(), overrides)
+    config = compose("", overrides)
     HydraConfig.instance().set_config(config)
     return config
 

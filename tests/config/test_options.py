@@ -14,7 +14,6 @@ from omegaconf import OmegaConf
 
 from fdi.cli.compose import forget
 from fdi.config.settings import DERIVED, FINDINGS, Figure
-from fdi.track.record import place as run_directory
 
 DATASETS, MODELS = options("dataset"), options("model")
 OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
@@ -186,14 +185,3 @@ def test_every_key_of_a_figure_is_explained():
     text = (CONF.resolve().parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
     assert not [entry.name for entry in fields(Figure) if f"`{entry.name}`" not in text]
     assert not [name for name in (*DERIVED, *filter(None, FINDINGS)) if f"`{name}`" not in text]
-
-
-def test_a_configuration_of_ones_own_is_started_from_as_in_plain_hydra(tmp_path):
-    (tmp_path / "short.yaml").write_text(
-        "defaults: [config, _self_, {override dataset: digits}]\ntrainer: {epochs: 3}\n"
-    )
-    (cell,) = cells("--config-dir", str(tmp_path), "--config-name", "short", "seed=5")
-    assert cell.values["trainer"]["epochs"] == 3
-    assert cell.values["name"]["dataset"] == "digits"
-    same = prepared("dataset=digits", "trainer.epochs=3", "seed=5")
-    assert cell.directory == run_directory(same)

@@ -27,19 +27,11 @@ class Mode(Enum):
             r"init = flcut does not exist; did you mean fluct\? choose one of fluct, .*",
         ),
         (
-            "dataset=rndman",
-            r"dataset = rndman does not exist; did you mean randman\? choose one of .*",
-        ),
-        (
             "dataste=randman",
             r"dataste: no such key; did you mean dataset\? choose one of dataset, .*",
         ),
         (
             "model.dept=3",
-            r"model\.dept: no such key; did you mean depth\? choose one of .*depth, .*hidden, .*",
-        ),
-        (
-            "+model.dept=3",
             r"model\.dept: no such key; did you mean depth\? choose one of .*depth, .*hidden, .*",
         ),
         ("+quux=3", r"quux: no such key; choose one of dataset, .*"),
@@ -50,11 +42,8 @@ class Mode(Enum):
         ),
         ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
         ("seed=x", r"seed = x must be an integer at least 0"),
-        ("seed=1.5", r"seed = 1\.5 must be an integer at least 0"),
         ("seed=-1", r"seed = -1 must be an integer at least 0"),
         ("~seed", r"seed is missing"),
-        ("trainer.epochs=abc", r"trainer\.epochs = abc must be an integer at least 1"),
-        ("trainer.epochs=-1", r"trainer\.epochs = -1 must be an integer at least 1"),
         (
             "trainer.readout=mx",
             r"trainer\.readout = mx is unknown; did you mean max\? "
@@ -65,10 +54,6 @@ class Mode(Enum):
             r"model\.depth = abc must be an integer at least 1 and at most 1000 or null",
         ),
         (
-            "model.depth=true",
-            r"model\.depth = true must be an integer at least 1 and at most 1000 or null",
-        ),
-        (
             "model.hidden=[64,x]",
             r"model\.hidden = \[64, x\] must be an integer at least 1 or a list, each an "
             r"integer at least 1",
@@ -77,54 +62,37 @@ class Mode(Enum):
             "model._target_=fdi.snn.models.dens",
             r"model\._target_ = fdi\.snn\.models\.dens does not exist",
         ),
-        (
-            "scheduler=cosin",
-            r"scheduler = cosin does not exist; did you mean cosine\? choose one of cosine, none, "
-            r"one_cycle, plateau",
-        ),
         ("trainer.clip=-1", r"trainer\.clip = -1\.0 must be a number above 0 or null"),
         (
             "+scheduler={_target_:torch.optim.lr_scheduler.LambdaLR}",
             r"scheduler\._target_ = torch\.optim\.lr_scheduler\.LambdaLR is not made for .*",
         ),
         ("optimizer.lr=fast", r"optimizer\.lr = fast must be a number at most 1e\+30 and above 0"),
-        ("dataset.samples=2.5", r"dataset\.samples = 2\.5 must be an integer at least 1"),
         (
             "device=gpu",
-            r"device = gpu is unknown; did you mean cuda\? choose one of auto, cpu, cuda, mps, xpu",
+            r"device = gpu is unknown; did you mean cuda\? choose one of auto, cpu, cuda",
         ),
         ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
         ("init=kaiming,fluct", r"init=kaiming,fluct has several values; add -m .*"),
-        ("seed=range(3)", r"seed=range\(3\) has several values; add -m .*"),
         (
             "experiment=quickstart",
             r"the experiment is a sweep over init=kaiming,fluct optimizer.lr=5e-3,2e-2; add -m .*",
         ),
         ("hydra/launcher=cloud", r"hydra/launcher = cloud does not exist; choose one of basic.*"),
         ("optimizer.lr=nan", r"optimizer\.lr = nan must be a finite number"),
-        ("homeostasis.upper.strength=inf", r".*\.strength = inf must be a finite number"),
         ("optimizer.eps=-1", r"optimizer\.eps = -1 must be a number above 0"),
         ("neuron.tau_shape=0", r"neuron\.tau_shape = 0 must be a number at least 0\.1 or null"),
-        (
-            "optimizer.lr=1e300",
-            r"optimizer\.lr = 1e\+300 .* at most 1e\+30 and above 0",
-        ),
-        ("trainer.clip=0", r"trainer\.clip = 0.* must be a number above 0 or null"),
-        ("neuron.beta=-20", r"neuron\.beta = -20 must be a number above 0 or null"),
         ("init.alpha=1", r"init\.alpha = 1 must be a number above 0 and below 1"),
         ("init.nu=-3", r"init\.nu = -3 must be auto or propagate or a number above 0 or .*"),
         ("dataset.dt=1e-300", r"dataset\.dt = 1e-300 must be a number at least 1e-06 and .*"),
         ("model.hidden=[]", r"model\.hidden = \[\] must be .*"),
-        ("model.depth=1000000000000", r"model\.depth = 1000000000000 must be .*"),
         ("trainer.epochs=10000000000000000000", r"trainer\.epochs = 10+ must be below 2\^63"),
         ("dataset=ts", r"dataset\.file = \?\?\? must be given a value"),
-        ("seed=???", r"seed = \?\?\? must be given a value"),
         ("~paths", r"paths\.results = \?\?\? must be given a value"),
         ("init._target_=null", r"init = .* must have a _target_: .*"),
         ("name.dataset=", r"name\.dataset = '' must be a name for a folder: .*"),
         ("name.dataset=a/../../b", r"name\.dataset = 'a/\.\./\.\./b' must be a name for .*"),
-        ("name.experiment=/x", r"name\.experiment = '/x' must be a name for a folder: .*"),
         ("init._target_=os.system", r"init\._target_ = os\.system is not of fdi, and there is .*"),
         ("dataset._target_=fdi.cli.data.build", r".*build is not made for dataset; .*"),
         ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
@@ -132,12 +100,6 @@ class Mode(Enum):
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
         ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
         ("+init._args_=[1]", r"init\._args_: no such key; .*"),
-        (
-            "+hydra.callbacks.x={_target_:os.system,command:id}",
-            r"hydra\.callbacks = .*fdi's own; .*",
-        ),
-        ("+hydra.launcher.x={_target_:os.system,command:id}", r"hydra\.launcher\.x\._target_.*"),
-        ("hydra.launcher._target_=os.system", r"hydra\.launcher\._target_ = os\.system: .*"),
         ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),
     ],
 )
@@ -168,6 +130,16 @@ def test_a_sweep_that_cannot_work_is_one_line(overrides, line):
     assert refusal("-m", *overrides).startswith(line)
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["-m seed=", "=", "a", "seed", "+", "~seed", "seed=1,2", "-x", "@a=b", "seedx=1", "seed.=1"],
+)
+def test_a_line_that_says_nothing_is_one_line(words):
+    said = refusal(*words.split())
+    assert said
+    assert "\n" not in said
+
+
 @pytest.fixture
 def own(tmp_path):
     """Writes model/mine.yaml into a folder and gives the words that compose it."""
@@ -193,10 +165,9 @@ def own(tmp_path):
         ("- a\n", r"model = \[a\] must have a _target_: .*"),
         ("_target_: null\n", "model = .* must have a _target_: .*"),
         ("hidden: ${\n", ".*no viable alternative.*"),
-        (
-            "# @package _global_\nhydra:\n  job_logging:\n    handlers: {x: {(): os.system}}\n",
-            r"hydra.job_logging = .*'os.system'.*: this is fdi's own; .*",
-        ),
+        ("just words\n", ".*"),
+        ("\0", ".*"),
+        ("[" * 5000, ".*"),
     ],
 )
 def test_broken_files_of_ones_own_are_one_line(own, text, line):

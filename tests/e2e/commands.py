@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +12,6 @@ from typing import Any
 from fdi.cli.run import main
 from fdi.track import record
 from fdi.track.files import RUN
-from fdi.track.process import lock
 
 SMALL = (
     "dataset.samples=20",
@@ -71,38 +67,6 @@ def process(*arguments: str, before: str = "", **options) -> subprocess.Popen:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )
-
-
-def two_at_once(fdi_run, folder: Path, words: Sequence[str]) -> tuple[str, str]:
-    """What each of two equal commands prints that make a choice in one folder, which the second
-    waits for.
-    """
-    first = process(*words, cwd=folder)
-    while not any(folder.glob("results/runs/*/*/*/*/run.json")):
-        assert first.poll() is None, first.communicate()[1]
-        time.sleep(0.02)
-    second = fdi_run(*words)
-    out, _ = first.communicate()
-    assert (first.returncode, second.code) == (0, 0)
-    assert "another process makes this choice; waiting for it" in second.out
-    return out, second.out
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """While somebody else is at a run, for a second."""
-    holding = threading.Event()
-
-    def hold() -> None:
-        with lock(folder):
-            holding.set()
-            time.sleep(1)
-
-    other = threading.Thread(target=hold)
-    other.start()
-    holding.wait()
-    yield
-    other.join()
 
 
 def wait_for_epoch(folder: Path, epoch: int, child: subprocess.Popen) -> Path:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from commands import TINY, fail, held, records, two_at_once
+from commands import TINY, fail, records
 
 from fdi.analysis.best import each_at_its_best, good_range, networks
 from fdi.analysis.results import own
 from fdi.study.measured import reference
+from fdi.track.process import lock
 
 FEW = ("tune.seeds=[1000]", "tune.short=2", "tune.keep=1", "tune.extend=0", "optimizer=sgd")
 WORDS = (
@@ -57,7 +58,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert "optimizer.lr for 2 sides: about " in said.out
     found = fdi_run(*WORDS)
     assert found.code == 0, found.err
-    assert said.out.partition(" compared;")[0] in found.out
+    assert said.out.partition(" compared")[0] in found.out
     assert "each at its best" in found.out
     runs = records(tmp_path / "results")
     tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
@@ -94,10 +95,12 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     gone = next(path for path, run in runs.items() if run in tried)
     shutil.rmtree(gone)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    with held(gone):
-        again = fdi_run(*WORDS)
-    assert again.code == 0
-    assert decision(tmp_path) == content, "a training that another process holds is waited for"
+    with lock(gone):
+        busy = fdi_run(*WORDS)
+    assert busy.code == 1
+    assert "not all is chosen" in busy.err, "a training that another process holds is not known"
+    assert fdi_run(*WORDS).code == 0
+    assert decision(tmp_path) == content
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
     assert {path for path in after if after[path] != before.get(path)} == {gone / "run.json"}
 
@@ -125,15 +128,13 @@ def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(
     assert {side["candidate"][STEP] for side in decision(tmp_path)["sides"]} == {0.01}
 
 
-@pytest.mark.slow
-def test_of_two_in_one_folder_one_waits_and_both_end_alike(fdi_run, tmp_path, data):
-    out, second = two_at_once(fdi_run, tmp_path, WORDS)
-    content = decision(tmp_path)
-    end = out.rindex("network ")
-    assert out[end:].split() == second[second.rindex("network ") :].split()
-    shutil.rmtree(tmp_path / "results")
-    fdi_run(*WORDS)
-    assert decision(tmp_path) == content
+def test_of_two_in_one_folder_one_is_refused(fdi_run, tmp_path, data):
+    fdi_run(*WORDS, "tune.values=[1e-2]")
+    (folder,) = tmp_path.glob("results/choices/*")
+    with lock(folder):
+        found = fdi_run(*WORDS, "tune.values=[1e-2]")
+    assert (found.code, found.err.count("\n")) == (2, 1)
+    assert f"{folder.relative_to(tmp_path)} is being run by process" in found.err
 
 
 @pytest.mark.slow

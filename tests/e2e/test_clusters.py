@@ -1,5 +1,5 @@
 """Sweeps on clusters that are real but small: a Ray cluster of two nodes, and a SLURM controller
-with one, started by the tests on this machine and ended by them; a search whose study is a file.
+with one, started by the tests on this machine and ended by them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ import getpass
 import os
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -172,17 +171,3 @@ def test_a_ray_cluster_that_runs(ray_cluster, tmp_path):
     out = swept(tmp_path, *words, "seed=range(4)", "trainer.epochs=30")
     assert out.splitlines()[-1] == "4 cells: 4 done"
     assert epochs(tmp_path) == [30] * 4
-
-
-def test_a_search_whose_study_is_a_file(tmp_path):
-    pytest.importorskip("optuna", "4")
-    words = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=2")
-    study = ("hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=mine")
-    given = (*words, *study, "init.sigma_u=interval(0.2,2)", "trainer.epochs=1")
-    for trials in (2, 4):
-        swept(tmp_path, *given)
-        with sqlite3.connect(tmp_path / "study.db") as file:
-            states = file.execute("select state from trials").fetchall()
-        file.close()
-        assert states == [("COMPLETE",)] * trials
-    assert len(epochs(tmp_path)) == 4

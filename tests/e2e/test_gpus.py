@@ -1,128 +1,46 @@
-"""Cells beside each other take the GPUs that are free."""
+"""Cells on a GPU, and what launchers are asked for."""
 
-import os
-import sys
-from subprocess import PIPE, Popen
-from types import SimpleNamespace
+from contextlib import nullcontext
 
 import pytest
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
-from fdi.cli import launch
-from fdi.cli.launch import Gpus, share
-from fdi.config.identity import contents, gpus
+from fdi.cli.launch import check_gpus, launch
+from fdi.config.identity import contents
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
 
 
-def shared(monkeypatch, gpus: int, *devices: str, target=JOBLIB, **launcher):
-    """What cells on `devices` share on a machine with `gpus`, and what the launcher learns."""
-    monkeypatch.setattr("fdi.config.identity.gpus", lambda: gpus)
-    node = OmegaConf.create({"_target_": target} | launcher)
-    found = share(devices, node)
-    return found and found[1:3], node
-
-
 @pytest.mark.parametrize(
-    ("given", "gpus", "found", "jobs"),
-    [
-        ({}, 0, None, -1),
-        ({}, 4, (4, 1), 4),
-        ({"cells_per_gpu": 3}, 4, (4, 3), 12),
-        ({"n_jobs": 6}, 4, (4, 2), 6),
-    ],
+    ("device", "given", "jobs"), [("cpu", -1, -1), ("cuda", -1, 1), ("cuda:1", 6, 6)]
 )
-def test_cells_at_once(monkeypatch, given, gpus, found, jobs):
-    given = {"n_jobs": -1, "cells_per_gpu": 1} | given
-    assert shared(monkeypatch, gpus, "cpu", "cuda", **given) == (
-        found,
-        {"_target_": JOBLIB, "n_jobs": jobs},
-    )
-    assert shared(monkeypatch, gpus, "cpu", "cuda:1", **given | {"cells_per_gpu": 1})[0] is None
-
-
-def test_cells_of_a_gpu_that_say_nothing_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match=r"no cell of this sweep shares a GPU; give device=cuda"):
-        shared(monkeypatch, 0, "cuda", n_jobs=-1, cells_per_gpu=2)
-    with pytest.raises(ValueError, match=r"n_jobs = 8 says already how many"):
-        shared(monkeypatch, 4, "cuda", n_jobs=8, cells_per_gpu=2)
-
-
-def test_isolated_cells_see_all_gpus_and_start_one_on_each(monkeypatch):
-    target = f"{SUBMITIT}.LocalLauncher"
-    node = {"cpus_per_task": 1, "gpus_per_node": None}
-    found, node = shared(monkeypatch, 2, "cuda", target=target, **node)
-    assert (found, node.gpus_per_node) == ((2, 1), 2)
-    monkeypatch.setattr(launch, "cores", lambda: 16)
-    assert launch._at_once(node, Gpus(1, 2, 1, None)) == 2
-    assert launch._at_once(node, None) == 16
+def test_cells_at_once(device, given, jobs):
+    node = OmegaConf.create({"_target_": JOBLIB, "n_jobs": given})
+    check_gpus({"cpu", device}, node)
+    assert node.n_jobs == jobs
 
 
 @pytest.mark.parametrize(
     ("device", "node", "words"),
     [
-        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None}, "gpus_per_node=1"),
-        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": 1}, None),
-        ("cuda", {"target": f"{SUBMITIT}.SlurmLauncher", "gres": "gpu:1"}, None),
-        ("cpu", {"target": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None}, None),
-        ("cuda", {"target": "RayLauncher", "ray": {"remote": {"num_gpus": 0}}}, "num_gpus = 0"),
-        ("cuda", {"target": "RayLauncher", "ray": {"remote": {"num_gpus": 0.25}}}, None),
+        (
+            "cuda",
+            {"_target_": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None},
+            "gpus_per_node=1",
+        ),
+        ("cuda", {"_target_": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": 1}, None),
+        ("cuda", {"_target_": f"{SUBMITIT}.SlurmLauncher", "gres": "gpu:1"}, None),
+        ("cuda", {"_target_": f"{SUBMITIT}.LocalLauncher"}, "isolated hides the GPUs"),
+        ("cpu", {"_target_": f"{SUBMITIT}.SlurmLauncher", "gpus_per_node": None}, None),
+        ("cuda", {"_target_": "RayLauncher", "ray": {"remote": {"num_gpus": 0}}}, "num_gpus = 0"),
+        ("cuda", {"_target_": "RayLauncher", "ray": {"remote": {"num_gpus": 0.25}}}, None),
     ],
 )
-def test_cells_that_would_get_no_gpu_are_refused(monkeypatch, device, node, words):
-    if words is None:
-        assert shared(monkeypatch, 0, device, **node)[0] is None
-    else:
-        with pytest.raises(ValueError, match=words):
-            shared(monkeypatch, 0, device, **node)
-
-
-def test_a_cell_waits_for_no_gpu_that_another_has():
-    """Two processes on two GPUs, one of which ends: the next takes the one that is free."""
-    code = "import sys; from fdi.cli.launch import Gpus; print(Gpus({}, 2, 1, None).take()); "
-    code = code.format(os.getpid()) + "sys.stdout.flush(); sys.stdin.read()"
-
-    def start():
-        process = Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
-        return process, process.stdout.readline().strip()
-
-    def end(process):
-        process.communicate()
-
-    first, second = start(), start()
-    assert (first[1], second[1]) == ("cuda:0", "cuda:1")
-    end(second[0])
-    third = start()
-    assert third[1] == "cuda:1"
-    first[0].kill()
-    end(first[0])
-    fourth = start()
-    assert fourth[1] == "cuda:0"
-    for process, _ in (third, fourth):
-        end(process)
-    Gpus(os.getpid(), 2, 1, None).end()
-
-
-@pytest.mark.parametrize(
-    ("library", "found"),
-    [("libcuda.so.1", 3), ("libamdhip64.so", 3), ("libze_loader.so", 0)],
-)
-def test_gpus_of_nvidia_and_amd_are_counted(monkeypatch, library, found):
-    def count(there):
-        there._obj.value = 3
-        return 0
-
-    def load(name):
-        if name != library:
-            raise OSError
-        zero = dict.fromkeys(("cuInit", "hipInit"), lambda flags: 0)
-        asked = dict.fromkeys(("cuDeviceGetCount", "hipGetDeviceCount"), count)
-        return SimpleNamespace(**zero, **asked)
-
-    monkeypatch.setattr("ctypes.CDLL", load)
-    assert gpus() == found
+def test_cells_that_would_get_no_gpu_are_refused(device, node, words):
+    with pytest.raises(ValueError, match=words) if words else nullcontext():
+        check_gpus({device}, OmegaConf.create(node))
 
 
 def composed(*overrides: str):
@@ -143,9 +61,9 @@ of_ray = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/ray' is validate
             "hydra_submitit_launcher.config.SlurmQueueConf",
             {"gpus_per_node": 1, "constraint": "a100"},
         ),
-        ("isolated", "hydra_submitit_launcher.config.LocalQueueConf", {"gpus_per_node": 1}),
+        ("isolated", "hydra_submitit_launcher.config.LocalQueueConf", {"cpus_per_task": 2}),
         ("ray", "hydra_ray_launcher._config.RayLauncherConf", {"ray.remote.num_gpus": 0.25}),
-        ("local", "hydra_joblib_launcher.config.JobLibLauncherConf", {"cells_per_gpu": 1}),
+        ("local", "hydra_joblib_launcher.config.JobLibLauncherConf", {"n_jobs": 2}),
     ],
 )
 def test_a_launcher_knows_all_keys_of_its_file(launcher, plugin, gpu):
@@ -156,8 +74,6 @@ def test_a_launcher_knows_all_keys_of_its_file(launcher, plugin, gpu):
     )
     for key, value in gpu.items():
         assert OmegaConf.select(node, key) == value
-    with open_dict(node):
-        share((), node)
     plain = OmegaConf.to_container(node, resolve=False)
     OmegaConf.merge(OmegaConf.structured(schema), plain)  # refuses a key or type it does not know
 
@@ -167,7 +83,7 @@ def test_a_task_of_ray_takes_the_options_of_its_file():
     ray = pytest.importorskip("ray")
     node = composed("hydra/launcher=ray", "hydra.launcher.ray.remote.num_gpus=0.25")
     options = contents(node.ray.remote)
-    ray.remote(**options)(launch.launch)  # refuses an option or a value that it does not know
+    ray.remote(**options)(launch)  # refuses an option or a value that it does not know
 
 
 def test_slurm_asks_for_a_gpu():

@@ -40,9 +40,9 @@ def test_the_help_fits_the_terminal(fdi_run, monkeypatch, width):
     assert "spytorch, xavier" in " ".join(line.strip() for line in lines)
 
 
-def test_version_and_configuration_and_completion(fdi_run):
+def test_version_and_configuration(fdi_run):
     assert fdi_run("--version").out.startswith("fdi ")
-    shown = fdi_run("--cfg", "job", "seed=4", "--resolve")
+    shown = fdi_run("--cfg", "job", "seed=4")
     assert shown.code == 0
     config = OmegaConf.create(shown.out)
     assert config.seed == 4
@@ -52,16 +52,13 @@ def test_version_and_configuration_and_completion(fdi_run):
         "init": "fluct",
         "experiment": None,
     }
-    assert "complete" in fdi_run("--shell-completion", "install=bash").out
     assert not os.listdir()
 
 
 def test_the_settings_of_a_launcher_can_be_seen(fdi_run):
-    shown = fdi_run(
-        "-m", "hydra/launcher=local", "init=kaiming,fluct", "--cfg", "hydra", "-p", "hydra.launcher"
-    )
+    shown = fdi_run("-m", "hydra/launcher=local", "init=kaiming,fluct", "--cfg", "hydra")
     assert shown.code == 0, shown.err
-    assert OmegaConf.create(shown.out).n_jobs == -1
+    assert OmegaConf.create(shown.out).launcher.n_jobs == -1
 
 
 @pytest.mark.parametrize(
@@ -84,17 +81,3 @@ def test_a_reader_that_has_seen_enough_ends_a_command_without_a_word(tmp_path, w
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr == ""
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("fdi-run init=fluct_c", "init=fluct_calibrated"),
-        ("fdi-run trainer.epo", "trainer.epochs="),
-    ],
-)
-def test_options_and_keys_are_completed(fdi_run, monkeypatch, line, words):
-    monkeypatch.setenv("COMP_LINE", line)
-    monkeypatch.setenv("COMP_POINT", str(len(line)))
-    found = fdi_run("-sc", "query=bash")
-    assert (found.code, found.out.split()) == (0, words.split())

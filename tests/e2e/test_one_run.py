@@ -35,20 +35,11 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
-def test_the_same_command_with_other_tags_changes_those_of_a_finished_run(fdi_run, tmp_path):
-    def said():
-        _, run = recorded(tmp_path)
-        return run.tags, run.note
-
-    assert fdi_run(*TINY, "tags=[draft]").code == 0
-    assert said() == (["draft"], None)
-    assert "already done" in fdi_run(*TINY).out
-    assert said() == (["draft"], None), "nothing was said of them"
-    found = fdi_run("-m", *TINY, "tags=[final]", "note=for the paper")
-    assert "1 of 1 finished runs have other tags or another note now" in found.out
-    assert said() == (["final"], "for the paper")
-    assert "other tags" in fdi_run(*TINY, "tags=[]").out
-    assert said() == ([], "for the paper")
+def test_tags_and_note_stand_in_the_record(fdi_run, tmp_path):
+    assert fdi_run(*TINY, "tags=[draft]", "note=for the paper").code == 0
+    assert "already done" in fdi_run(*TINY, "tags=[]").out
+    _, run = recorded(tmp_path)
+    assert (run.tags, run.note) == (["draft"], "for the paper")
 
 
 def test_probe_only_measures_and_stops(fdi_run, tmp_path):

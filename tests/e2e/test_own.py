@@ -39,8 +39,6 @@ def test_the_example_runs_from_another_folder(tmp_path: Path, launcher: str):
     assert found.returncode == 0, found.stderr
     (run,) = tmp_path.glob("else/results/runs/stripes/hourglass/sparse/seed=1-*")
     assert look(run).state == "done"
-    if launcher == "basic":
-        snapshot_needs_to_be_told_where_the_code_is(tmp_path / "else", run)
 
 
 SMALL = ["dataset=stripes", "dataset.samples=40", "dataset.steps=30", "trainer.epochs=1",
@@ -115,16 +113,6 @@ def test_an_optimizer_that_does_not_fit_is_one_line(fdi_run, words, line):
 def test_any_optimizer_of_torch_trains(fdi_run):
     found = fdi_run(*commands.SMALL, commands.REFERENCE, *NADAM, "+optimizer.momentum_decay=0")
     assert found.code == 0, found.err
-
-
-def snapshot_needs_to_be_told_where_the_code_is(folder: Path, run: Path):
-    words = ["snapshot", "--run", str(run), "--out", "."]
-    refused = call("figures", *words, cwd=folder)
-    assert len(refused.stderr.splitlines()) == 1
-    assert "own_parts" in refused.stderr
-    drawn = call("figures", *words, "--modules", "../a, b/own", cwd=folder)
-    assert drawn.returncode == 0, drawn.stderr
-    assert list(folder.glob("snapshot*.png"))
 
 
 def test_show_draws_it(fdi_run, tmp_path: Path):

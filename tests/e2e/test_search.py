@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from commands import TINY, fail, records
-from omegaconf import OmegaConf
 
 from fdi.track.record import Run
 
@@ -56,10 +55,8 @@ def test_a_search_finds_the_best_on_validation_and_is_not_repeated(fdi_run, tmp_
     assert found.code == 0, found.err
     good, bad = trials()
     assert len(good) + len(bad) == 6 > len(good) > 2
-    written = OmegaConf.load(tmp_path / "results/runs/optimization_results.yaml")
-    chosen = written.best_params["init.sigma_u"]
-    assert [validated(run) for run in good if tried(run) == chosen] == [best(good)]
-    assert f"best on validation: init.sigma_u={chosen}\n" in found.out
+    (chosen,) = re.findall(r"best on validation: init.sigma_u=(\S+)", found.out)
+    assert [validated(run) for run in good if tried(run) == float(chosen)] == [best(good)]
     assert len([line for line in found.out.splitlines() if line.startswith("trial ")]) == len(good)
     failed = found.err.splitlines()
     assert len(failed) == 6 - len(good), "one line each, and nothing else"
@@ -80,14 +77,6 @@ def test_a_refused_trial_is_one_line_and_the_search_goes_on(fdi_run):
     assert 0 < len(lines) < 6
     assert all(re.fullmatch(rf"fdi-run: trial ./6 {refused}", line) for line in lines)
     assert "best on validation: init.sigma_u=1\n" in found.out
-
-
-def test_the_first_failure_ends_a_search_that_asks_for_it(fdi_run):
-    found = fdi_run(*SEARCH, "init.sigma_u=choice(-1,-2)", "hydra.sweeper.max_failure_rate=0")
-    assert found.code == 2
-    first, last = found.err.splitlines()
-    assert first.startswith("fdi-run: trial 1/6 init.sigma_u=-")
-    assert last == "fdi-run: 1 of 1 trials failed, and hydra.sweeper.max_failure_rate = 0"
 
 
 def test_a_search_without_a_good_trial_fails(fdi_run):
@@ -116,7 +105,6 @@ def test_a_typo_is_one_line_not_one_a_trial(fdi_run):
         ([SIGMA, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials = 0 must be at least 1"),
         ([SIGMA, "hydra.sweeper.n_trails=3"], "n_trails: no such key; did you mean n_"),
         ([SIGMA, "hydra.sweeper.storage=nonsense"], "hydra.sweeper.storage = nonsense: Could not"),
-        ([SIGMA, "hydra.sweeper.sampler._target_=os.system"], "fdi calls nothing from there"),
     ],
 )
 def test_what_cannot_be_searched_is_one_line_and_runs_nothing(fdi_run, tmp_path, words, line):
@@ -140,14 +128,12 @@ def test_a_study_in_a_file_goes_on_and_is_what_optuna_reads(fdi_run, tmp_path):
     assert len(bad) == 12 - len(good)
 
 
-def test_a_study_that_minimizes_gets_errors(fdi_run, tmp_path):
-    before = optuna.create_study(storage="sqlite:///study.db", study_name="mine")
-    assert before.direction == optuna.study.StudyDirection.MINIMIZE
+def test_a_study_that_minimizes_is_refused(fdi_run, tmp_path):
+    optuna.create_study(storage="sqlite:///study.db", study_name="mine")
     kept = ("hydra.sweeper.storage=sqlite:///study.db", "hydra.sweeper.study_name=mine")
     found = fdi_run(*SEARCH, SIGMA, *kept)
-    good, _ = trials()
-    (chosen,) = re.findall(r"best on validation: init.sigma_u=(\S+)", found.out)
-    assert [validated(run) for run in good if tried(run) == float(chosen)] == [best(good)]
+    assert "study that minimizes; give another study_name" in found.err
+    assert not records(tmp_path)
 
 
 def test_whole_numbers_options_and_texts_are_drawn(fdi_run):
@@ -172,12 +158,9 @@ def test_trials_that_are_drawn_together_run_beside_each_other(fdi_run, monkeypat
     assert given == [4, 2]
 
 
-def test_another_optuna_and_none_are_one_line(fdi_run, monkeypatch):
-    line = "fdi-run: hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[optuna]'"
-    monkeypatch.setattr(optuna, "__version__", "2.10.1")
-    found = fdi_run(*SEARCH, SIGMA)
-    assert (found.code, found.err) == (2, f"{line}; here is 2.10.1\n")
+def test_without_optuna_it_is_one_line(fdi_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
+    line = "fdi-run: hydra/sweeper=optuna needs Optuna 4 or later: pip install 'fdi-snn[optuna]'"
     assert fdi_run(*SEARCH, SIGMA).err == f"{line}\n"
 
 

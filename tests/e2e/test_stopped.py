@@ -131,33 +131,6 @@ def test_a_full_disk_is_told_and_in_the_log(tmp_path):
     ((directory, run),) = records(tmp_path).items()
     assert run.state == "failed"
     assert "Traceback" in (directory / "run.log").read_text()
-    assert not (directory / ".reserve").exists()
-
-
-@pytest.mark.slow
-def test_a_run_whose_folder_moves_away_stops_and_is_never_done(tmp_path, fdi_run):
-    child = process(*ENDLESS, cwd=tmp_path)
-    wait_for_epoch(tmp_path, 3, child)
-    (tmp_path / "results").rename(tmp_path / "moved")
-    _, err = child.communicate(timeout=60)
-    assert (child.returncode, err.count("\n")) == (1, 1), err
-    assert "was moved or deleted while the run was going on" in err
-    assert not (tmp_path / "results").exists()
-    assert fdi_run(*ENDLESS, "paths.results=moved", "dry_run=true").out.startswith("interrupted")
-
-
-@pytest.mark.parametrize("moment", ["epoch 1/1", pytest.param("results", marks=pytest.mark.slow)])
-def test_ctrl_c_as_a_run_ends_has_an_exit_code_and_loses_nothing(tmp_path, fdi_run, moment):
-    child = process(*TINY, cwd=tmp_path)
-    assert child.stdout
-    while moment not in child.stdout.readline():
-        assert child.poll() is None
-    child.send_signal(signal.SIGINT)
-    _, err = child.communicate()
-    lines = ["fdi-run: interrupted; the same command resumes where it stopped"]
-    assert (child.returncode, err.splitlines()) in ((0, []), (130, lines))
-    assert fdi_run(*TINY).code == 0
-    assert len(numbers(tmp_path)[0]) == 2
 
 
 def test_two_processes_do_not_run_one_cell(tmp_path, fdi_run):

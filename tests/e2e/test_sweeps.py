@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 from commands import TINY, process, records, wait_for_epoch
 
@@ -199,53 +197,6 @@ def test_a_cell_that_is_interrupted_before_its_first_epoch_leaves_nothing(fdi_ru
         "2 cells: 1 interrupted, 1 not run yet",
     )
     assert not list(tmp_path.glob("results/runs/*"))
-
-
-COUNTED = """
-import os
-
-import h5py
-
-from fdi.data.hdf5 import hdf5
-
-Opened = h5py.File
-
-
-def counted(*, root: str, samples: int, seed: int = 0):
-    h5py.File = said
-    view = dict(duration=0.1, dt=0.002, train_file="train.h5", test_file="test.h5")
-    return hdf5(root=root, **view, max_test=samples, seed=seed)
-
-
-def said(path, mode):
-    with open("opened.txt", "a") as file:
-        file.write(f"{os.getpid()} {path}\\n")
-    return Opened(path, mode)
-"""
-
-
-@pytest.mark.slow
-def test_a_worker_reads_its_data_once(tmp_path):
-    for part in ("train", "test"):
-        with h5py.File(tmp_path / f"{part}.h5", "w") as file:
-            for name, kind in (("times", "f4"), ("units", "i4")):
-                numbers = file.create_dataset(f"spikes/{name}", (40,), dtype=h5py.vlen_dtype(kind))
-                for i in range(40):
-                    numbers[i] = np.full(5, i % 2 and i / 1000 if name == "times" else i % 4)
-            file["labels"] = np.arange(40) % 2
-    (tmp_path / "conf" / "dataset").mkdir(parents=True)
-    (tmp_path / "conf" / "dataset" / "counted.yaml").write_text(
-        f"_target_: counted.counted\nroot: {tmp_path}\nsamples: 20\n"
-    )
-    (tmp_path / "counted.py").write_text(COUNTED)
-    folder = ("--config-dir", str(tmp_path / "conf"), "hydra.launcher.n_jobs=2")
-    sweep = ("dataset=counted", "seed=range(4)", "init=kaiming,fluct", "trainer.epochs=1")
-    code, out, err = finish(start(tmp_path, "local", *folder, *sweep, "model.hidden=8"))
-    assert (code, out.splitlines()[-1]) == (0, "8 cells: 8 done"), err
-    lines = (tmp_path / "opened.txt").read_text().splitlines()
-    workers = {line.split()[0] for line in lines}
-    assert len(lines) == 6 * len(workers)  # headers, largest units, spikes of two files
-    assert len(workers) <= 2
 
 
 @pytest.mark.slow

@@ -9,14 +9,12 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from scipy.signal import lfilter
 from torch import nn
 
 from fdi import Mistake
@@ -92,17 +90,6 @@ def test_a_layer_gets_the_spread_of_the_neuron_behind_it():
     assert torch.equal(network[6].weight, readout)
 
 
-def test_the_potential_reaches_the_target():
-    network: Any = nn.Sequential(nn.Linear(200, 400), LIF(0.95, 2.0))
-    initialize(network, sigma_u=0.8, nu=NU, dt=DT, generator=torch.Generator().manual_seed(0))
-    spikes = torch.poisson(
-        torch.full((5000, 200), NU * DT), generator=torch.Generator().manual_seed(1)
-    )
-    with torch.no_grad():
-        potential = torch.stack([network[1].mem for x in spikes if network(x) is not None])[200:]
-    assert float(potential.var(0).mean().sqrt()) == pytest.approx(0.8 * 2, rel=0.03)
-
-
 def test_recurrent_weights_of_a_neuron_share_its_variance():
     network = nn.Sequential(nn.Linear(700, 128), LIF(0.9, recurrent=nn.Linear(128, 128)))
     ff, rec = initialize(network, nu=NU, dt=DT, alpha=0.7)
@@ -110,22 +97,6 @@ def test_recurrent_weights_of_a_neuron_share_its_variance():
     assert (ff.layer, rec.layer) == ("0", "1.recurrent")
     assert ff.sigma_w == pytest.approx(sigma_w(700, eps_hat, math.sqrt(0.7)), rel=0.02)
     assert rec.sigma_w == pytest.approx(sigma_w(128, eps_hat, math.sqrt(0.3)), rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ("between", "drawn", "note"),
-    [
-        (nn.Identity(), True, ""),
-        (nn.MaxPool1d(2), True, ""),
-        (nn.Dropout(), True, ""),
-        (nn.Linear(8, 8), False, "left alone: no neuron follows"),
-    ],
-)
-def test_what_stands_between_layer_and_neuron_is_reported(between, drawn, note):
-    after = 4 if isinstance(between, nn.MaxPool1d) else 8
-    network = nn.Sequential(nn.Linear(5, 8), between, LIF(0.9), nn.Linear(after, 8), LIF(0.9))
-    row, *_ = initialize(network, nu=NU, dt=DT)
-    assert (row.sigma_w is not None, row.note) == (drawn, note)
 
 
 def test_a_neuron_without_leak_is_reported_and_its_layer_left_alone():
@@ -257,8 +228,7 @@ def test_spikingjelly_neurons_answer_by_their_own_equations():
 
 
 @IMPORT_WARNINGS
-@pytest.mark.parametrize("squeezed", [False, True])
-def test_sinabs_neurons_answer_by_their_own_equations_and_are_calibrated(squeezed):
+def test_sinabs_neurons_answer_by_their_own_equations():
     sl = pytest.importorskip("sinabs.layers")
     beta, alpha = math.exp(-1 / 20), math.exp(-1 / 10)
     eps_hat = DT / (1 - beta**2)
@@ -268,30 +238,6 @@ def test_sinabs_neurons_answer_by_their_own_equations_and_are_calibrated(squeeze
     synaptic = measure(sl.LIF(tau_mem=20.0, tau_syn=10.0, norm_input=False), DT)
     kernel = [alpha * (alpha**t - beta**t) / (alpha - beta) for t in range(1, 800)]
     assert synaptic.eps_hat == pytest.approx(DT * sum(k**2 for k in kernel), rel=1e-3)
-    torch.manual_seed(0)
-
-    def neuron():
-        options = dict(tau_mem=20.0, norm_input=False)
-        return sl.LIFSqueeze(batch_size=8, **options) if squeezed else sl.LIF(**options)
-
-    network: Any = nn.Sequential(
-        nn.Linear(100, 200), neuron(), nn.Linear(200, 200), neuron(), nn.Linear(200, 5)
-    )
-
-    def simulate(spikes):
-        for part in (network[1], network[3]):
-            part.reset_states()
-        spikes = spikes.swapaxes(0, 1)  # [B, T, ...]
-        return network(spikes.flatten(0, 1) if squeezed else spikes)
-
-    rows = initialize(network, sigma_u=0.8, dt=DT, batch=poisson(), simulate=simulate)
-    assert [row.sigma_u for row in rows[:2]] == pytest.approx([0.8, 0.8], rel=0.021)
-    current, u, trace = network[0](poisson()), 0.0, []
-    for step in current.detach():
-        u = beta * u + step
-        trace.append(u)
-    found = float(torch.stack(trace).var(0).mean().sqrt())
-    assert found / shown(beta, len(poisson())) == pytest.approx(0.8, rel=0.03)
     below = nn.Linear(3, 4), sl.IAF(), nn.Linear(4, 100), sl.ExpLeak(20.0)
     reasons = initialize(
         nn.Sequential(*below, nn.Linear(100, 20), sl.LIF(tau_mem=20.0)),
@@ -392,16 +338,6 @@ def poisson(seed: int = 1) -> torch.Tensor:
     return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
 
 
-@cache
-def shown(beta: float, steps: int, rate: float = NU) -> float:
-    """What a trial from rest shows of the steady spread of U = beta U + x, by Monte Carlo."""
-    generator = torch.Generator().manual_seed(2)
-    x = torch.rand(steps, 5000, generator=generator) < rate * DT
-    u = torch.from_numpy(lfilter([1], [1, -beta], x.double().numpy(), axis=0))
-    steady = rate * DT * (1 - rate * DT) / (1 - beta**2)
-    return float((u.var(0, correction=0).mean() / steady).sqrt())
-
-
 def free_spread(neuron: Any, run: Callable[[], object]) -> float:
     """Spread of U = beta U + x over the time of a trial, step by step, in units of theta."""
     trace = free_trace(neuron, run)
@@ -425,54 +361,6 @@ def free_trace(neuron: Any, run: Callable[[], object]) -> torch.Tensor:
         u = neuron.beta * u + current
         trace.append(u)
     return torch.stack(trace) / neuron.threshold
-
-
-def spread_of(network: Any, layer: int, spikes: torch.Tensor) -> float:
-    """In units of what a trial shows."""
-    found = free_spread(network[layer], lambda: small_trial(network, spikes))
-    return found / shown(float(network[layer].beta), len(spikes))
-
-
-def test_calibration_brings_every_layer_to_its_spread():
-    network: Any = deep()
-    spikes = poisson()
-    drawn = initialize(network, sigma_u=0.8, nu=NU, dt=DT)
-    before = [spread_of(network, layer, spikes) for layer in (1, 3)]
-    rows = initialize(
-        network, sigma_u=0.8, dt=DT, batch=spikes, simulate=lambda x: small_trial(network, x)
-    )
-    after = [spread_of(network, layer, spikes) for layer in (1, 3)]
-    assert abs(before[1] - 0.8) > 0.05
-    assert after == pytest.approx([0.8, 0.8], rel=0.03)
-    assert rows[0].sigma_w == pytest.approx(drawn[0].sigma_w, rel=0.05), "of independent spikes"
-    assert [row.sigma_u for row in rows[:2]] == pytest.approx(after, rel=0.02)
-    assert (rows[2].sigma_u, rows[2].note) == (None, drawn[2].note)
-    assert float(network[2].weight.detach().std()) == pytest.approx(rows[1].sigma_w, rel=0.02)
-
-
-@IMPORT_WARNINGS
-def test_a_recurrent_snntorch_layer_is_calibrated_with_its_own_input():
-    snn = pytest.importorskip("snntorch")
-    torch.manual_seed(0)
-    neuron = snn.RLeaky(0.95, linear_features=100, init_hidden=True, reset_mechanism="zero")
-    network, spikes = nn.Sequential(nn.Linear(100, 100), neuron), poisson()
-
-    def simulate(x: torch.Tensor) -> list[torch.Tensor]:
-        neuron.reset_mem()
-        return [network(step) for step in x]
-
-    _, recurrent = initialize(
-        network, sigma_u=0.7, alpha=0.8, dt=DT, batch=spikes, simulate=simulate
-    )
-    with torch.no_grad():
-        u, last, trace = torch.zeros(1), torch.zeros(8, 100), []
-        for step, spiked in zip(spikes, simulate(spikes)):
-            u = 0.95 * u + network[0](step) + neuron.recurrent(last)
-            last = spiked
-            trace.append(u)
-    free = float(torch.stack(trace).var(0, correction=0).mean().sqrt())
-    assert recurrent.sigma_u == pytest.approx(0.7, rel=0.02)
-    assert free / shown(0.95, len(spikes)) == pytest.approx(recurrent.sigma_u, rel=0.02)
 
 
 def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():

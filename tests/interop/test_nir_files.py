@@ -253,46 +253,6 @@ def test_published_graphs_spike_as_in_other_libraries(name, reader):
     assert torch.equal(theirs.double().reshape(ours.shape), ours)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reset", ["at_once", "zero"])
-def test_a_recurrent_graph_with_a_bias_spikes_as_its_neurons_in_snntorch(reset):
-    snn = pytest.importorskip("snntorch")
-    graph, dt, x = shown("braille, bias")
-    first, second, nodes = graph.nodes["lif1.lif"], graph.nodes["lif2"], graph.nodes
-    own, last = (
-        kind(
-            alpha=float(1 - dt / node.tau_syn[0]),
-            beta=float(1 - dt / node.tau_mem[0]),
-            reset_mechanism="zero",
-            **options,
-        )
-        for kind, node, options in (
-            (snn.RSynaptic, first, {"linear_features": len(first.tau_mem)}),
-            (snn.Synaptic, second, {}),
-        )
-    )
-    layers = [torch.nn.Linear(*nodes[k].weight.shape[::-1]) for k in ("fc1", "fc2")]
-    for layer, key in zip((*layers, own.recurrent), ("fc1", "fc2", "lif1.w_rec")):
-        layer.weight.data = torch.as_tensor(nodes[key].weight).double()
-        layer.bias.data = torch.as_tensor(nodes[key].bias)
-    for module in (own, last, *layers):
-        module.double()
-    s, i, u = (torch.zeros(2, len(first.tau_mem), dtype=torch.float64),) * 3
-    j, v = (torch.zeros(2, 7, dtype=torch.float64),) * 2
-    theirs = []
-    with torch.no_grad():
-        for signal in torch.as_tensor(x, dtype=torch.float64):
-            s, i, u = own(layers[0](signal), s.double(), i, u)
-            out, j, v = last(layers[1](s.double()), j, v)
-            if reset == "at_once":  # which their reset_delay=False does not do with recurrence
-                u, v = u * (1 - s), v * (1 - out)
-            theirs.append(out)
-    network = from_nir(graph, dt=dt, reset=reset).double()
-    ours = network.activity(x, ("spikes",)).spikes["lif2"]
-    assert ours.sum() > 50
-    assert torch.equal(ours, torch.stack(theirs))
-
-
 def test_values_may_be_tensors():
     graph, other = lif_norse(), lif_norse()
     for node in other.nodes.values():
@@ -315,14 +275,6 @@ def test_what_fdi_recommends_to_write_comes_back(kind, tmp_path):
     for name, weight in built.weights().items():
         found = weights[name.replace(built.readout.name, "end")]
         torch.testing.assert_close(found, weight, rtol=1e-5, atol=1e-7)
-
-
-def test_an_old_nir_is_refused_in_a_line(monkeypatch, tmp_path):
-    (tmp_path / "nir-1.0.4.dist-info").mkdir()
-    (tmp_path / "nir-1.0.4.dist-info" / "METADATA").write_text("Name: nir\nVersion: 1.0.4\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=r"nir 1\.0\.4 is too old: pip install 'nir>=1\.0\.6'"):
-        from_nir(nir.NIRGraph({}, []), dt=1e-4)
 
 
 def test_what_fdi_does_not_read_is_named():

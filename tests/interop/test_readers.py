@@ -145,58 +145,6 @@ def test_a_graph_says_what_fdi_computes(kind):
     assert torch.allclose(whole, built.activity(x).readout, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_graph_with_folded_weights_comes_back(kind):
-    pytest.importorskip("nir")
-    built = made(kind, 2e-3)
-    back = from_nir(to_nir(built))
-    for name, weight in built.weights().items():
-        torch.testing.assert_close(back.weights()[name].double(), weight, rtol=1e-5, atol=1e-7)
-
-
-def test_what_others_write_is_read():
-    nir = pytest.importorskip("nir")
-    rng = np.random.default_rng(0)
-    tau, dt = 20e-3, 1e-3
-    spiking = dict(v_leak=np.zeros(5), v_threshold=np.ones(5), v_reset=np.zeros(5))
-    graph = nir.NIRGraph(
-        {
-            "input": nir.Input({"input": np.array([8])}),
-            "fc1": nir.Affine(rng.normal(size=(5, 8)), np.zeros(5)),
-            "lif1": nir.LIF(tau=np.full(5, tau), r=np.full(5, tau / dt), **spiking),
-            "fc2": nir.Linear(rng.normal(size=(5, 5))),
-            "lif2": nir.CubaLIF(
-                tau_syn=np.full(5, 5e-3),
-                tau_mem=np.linspace(10e-3, 30e-3, 5),
-                r=np.full(5, 2.0),
-                v_leak=np.zeros(5),
-                v_threshold=np.ones(5),
-                v_reset=np.zeros(5),
-                w_in=np.full(5, 3.0),
-            ),
-            "fc3": nir.Linear(rng.normal(size=(3, 5))),
-            "li": nir.LI(tau=np.full(3, tau), r=np.ones(3), v_leak=np.zeros(3)),
-            "output": nir.Output({"output": np.array([3])}),
-        },
-        list(pairwise(NAMES)),
-    )
-    found = from_nir(graph, dt=dt)
-    assert [p.shape for p in (*found.hidden, found.readout)] == [(5,), (5,), (3,)]
-    beta_m, (beta_s,) = found.hidden[0].neuron.decays(dt)
-    assert beta_m == pytest.approx(1 - dt / tau)
-    assert beta_s == 0
-    np.testing.assert_allclose(
-        found.weights()["input->lif1"].detach(), graph.nodes["fc1"].weight * tau / dt
-    )
-    np.testing.assert_allclose(
-        found.weights()["lif1->lif2"].detach(), graph.nodes["fc2"].weight * 2 * 3 * dt / 5e-3
-    )
-    assert len({n.tau_mem for n in found.hidden[1].neurons}) == 5
-
-
-NAMES = ["input", "fc1", "lif1", "fc2", "lif2", "fc3", "li", "output"]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

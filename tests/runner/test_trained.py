@@ -14,15 +14,11 @@ import numpy as np
 import pytest
 import torch
 from making import edit
-from omegaconf import DictConfig, OmegaConf
 
 import fdi
-from fdi.cli.figures import main as figures
 from fdi.cli.run import main
-from fdi.config import parts
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build, training
-from fdi.runner.trained import _sample, trial
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 from fdi.track import record
@@ -114,32 +110,6 @@ def test_what_is_no_trained_run_is_one_line(directory, tmp_path):
         fdi.load(directory, "first")
 
 
-def test_a_run_of_ones_own_is_drawn(directory, tmp_path, capsys):
-    assert figures(["snapshot", "--run", str(directory), "--out", str(tmp_path)]) == 0
-    files = sorted(tmp_path.iterdir())
-    assert [file.suffix for file in files] == [".pdf", ".png"]
-    assert str(files[1]) in capsys.readouterr().out
-    assert figures(["depth", "--run", str(directory)]) == 1
-    assert "fdi-figures snapshot --run FOLDER" in capsys.readouterr().err
-
-
-def test_the_trial_of_a_run_is_what_its_network_does(directory):
-    page = trial(fdi.load(directory))
-    hidden = page[page["part"] == "hidden"]
-    assert set(page["part"]) >= {"input", "potential", "readout", "label"}
-    assert hidden["y"].max() < 16
-    assert (page["part"] == "input").sum() == 20  # each unit of Randman spikes once
-
-
-def test_the_trial_of_a_strangers_run_downloads_nothing(directory, tmp_path):
-    run, place = fdi.load(directory), str(tmp_path / "x")
-    shd = parts.option("dataset", "shd") | {"root": place, "duration": 0.7}
-    other = DictConfig(OmegaConf.merge(run.config, {"dataset": None}, {"dataset": shd}))
-    with pytest.raises(ValueError, match="get it first: fdi-data get shd"):
-        trial(replace(run, config=other))
-    assert not (tmp_path / "x").exists()
-
-
 @pytest.fixture
 def spoiled(directory, tmp_path) -> Path:
     place = Path("results", *directory.parts[-5:])
@@ -174,13 +144,3 @@ def test_weights_that_are_not_those_of_the_configuration_are_refused(spoiled, mo
     assert record.look(home).state == "done"
     with pytest.raises(fdi.Mistake, match="weights in its checkpoint"):
         fdi.load(home)
-
-
-def test_of_many_neurons_a_raster_shows_some_of_each_map():
-    spikes = torch.zeros(2, 8, 28, 28)
-    spikes[:, 3] = 1.0  # all neurons of one map, in both steps
-    shown = _sample(spikes, 100)
-    assert shown.shape == (2, 8 * 12)
-    assert shown.nonzero()[:, 1].unique().tolist() == list(range(3 * 12, 4 * 12))
-    assert _sample(torch.ones(2, 128), 400).shape == (2, 128), "few are all shown"
-    assert _sample(torch.ones(2, 1000), 400).shape == (2, 400)

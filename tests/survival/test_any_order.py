@@ -1,4 +1,4 @@
-"""Commands in any order on one folder of results, as its user meets it: runs, sweeps, best and zoo,
+"""Commands in any order on one folder of results, as its user meets it: runs, sweeps and best,
 killed at any moment or cut off from power; records, tables and names edited, copied, deleted and
 put back; data, own code and fdi changed. After each step all numbers that commands show are those
 of runs that nobody disturbed, of the same configuration, data, code and fdi, in another folder; or
@@ -42,12 +42,6 @@ CHOOSING = ("tune.seeds=[1000]", "tune.keep=1", "tune.extend=0", "tune.values=[1
 BEST = (
     *("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1", "trainer.epochs=2"),
     *(*SMALL[:-1], *CHOOSING, "tune.short=2", "tune.beside={}"),
-)
-ZOO = (
-    *("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct", "dataset=randman"),
-    *("dataset.samples=20", "dataset.steps=20", "dataset.units=5", "model=dense", "model.hidden=6"),
-    *("model.depth=2", "homeostasis=none", "optimizer=sgd", "zoo.networks=2", "threads=1"),
-    *("trainer.epochs=2", "engine=reference", "probe=none", *CHOOSING),
 )
 INITS = ("kaiming", "mine")
 OWN = """# {comment}
@@ -111,8 +105,6 @@ class Undisturbed:
         self.zygotes = zygotes
         self.runs: dict[Cell, dict[str, str]] = {}
         self.curves: dict[Cell, list[dict[str, str]]] = {}
-        self.folders: dict[Cell, Path] = {}
-        self.drawn: dict[int, tuple[dict[str, dict[str, str]], dict[tuple[str, ...], Any]]] = {}
         usual = ("seed=0", "trainer.epochs=2")
         known = [Cell("kaiming", usual, data, None, 0) for data in (0, 1)]
         self.data = {self.row(cell)["data"]: cell.data for cell in known}
@@ -142,26 +134,7 @@ class Undisturbed:
             assert end.code == 0, end.err
             (self.runs[cell],), _ = table_of(zygote, home, "runs")
             self.curves[cell], _ = table_of(zygote, home, "curves")
-            (self.folders[cell],) = home.glob("results/runs/*/*/*/seed=*")
         return self.runs[cell]
-
-    def zoo(self, version: int) -> tuple[dict[str, dict[str, str]], dict[tuple[str, ...], Any]]:
-        """Its runs by id, and the rows of --zoo."""
-        if version not in self.drawn:
-            zygote = self.zygotes[version]
-            home = zygote.home()
-            end = zygote.run(home, *ZOO)
-            assert end.code == 0, end.err
-            runs, _ = table_of(zygote, home, "runs")
-            end = zygote.run(home, "--zoo", "--csv", command="table")
-            rows = {_member(row): row for row in records(end.out)}
-            self.drawn[version] = {run["id"]: run for run in runs}, rows
-            shutil.rmtree(home.parent)
-        return self.drawn[version]
-
-
-def _member(row: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(row[key] for key in ("zoo", "network", "init", "setting"))
 
 
 class Game:
@@ -186,7 +159,6 @@ class Game:
             self.again: 10,
             self.sweep: 8,
             self.best: 2,
-            self.zoo: 2,
             self.change_data: 3,
             self.change_code: 3,
             self.plugin: 2,
@@ -206,9 +178,7 @@ class Game:
             self.curves: 4,
             self.status: 2,
             self.at_best: 3,
-            self.of_zoo: 3,
             self.report: 1,
-            self.figures: 1,
         }
         for number in range(steps):
             for among in (choices if number else {self.sweep: 1}, looks):
@@ -322,9 +292,6 @@ class Game:
     def best(self) -> None:
         self.disturbed(*BEST)
 
-    def zoo(self) -> None:
-        self.disturbed(*ZOO)
-
     def change_data(self) -> None:
         self.data = 1 - self.data
         overwrite(self.home / "data.npz", packed(self.data), self.rng.random() < 0.5)
@@ -430,8 +397,8 @@ class Game:
             self.forget(path)
 
     def plan(self) -> None:
-        """A plan, a decision or a list of random networks is damaged."""
-        kinds = ("sweeps/*.json", "zoo/*.json", "choices/*/choice.json")
+        """A plan or a decision is damaged."""
+        kinds = ("sweeps/*.json", "choices/*/choice.json")
         files = [path for kind in kinds for path in self.results.glob(kind)]
         if files:
             path = self.rng.choice(sorted(files))
@@ -481,13 +448,9 @@ class Game:
         return [row for row in rows if row["state"] in ("done", "untested")]
 
     def compare(self, row: Mapping[str, str]) -> None:
-        if row["dataset"] == "randman":
-            version = self.alone.version.get(row["numerics"])
-            other = self.alone.zoo(version)[0].get(row["id"], row) if version is not None else row
-        elif cell := self.alone.cell(row):
-            other = self.alone.row(cell)
-        else:
+        if not (cell := self.alone.cell(row)):
             return
+        other = self.alone.row(cell)
         assert row["init"].startswith(row["init._target_"].rpartition(".")[2].lower()), row
         for key in (key for key in row if key not in APART):
             mine, theirs = row[key], other.get(key, "")
@@ -508,7 +471,6 @@ class Game:
         found = sorted(
             (row["init"], [float(row[key] or 0) for key in ("n", *SHOWN, "versus")])
             for row in printed
-            if row["dataset"] != "randman"
         )
         assert [row[0] for row in found] == [row[0] for row in expected], f"{found}\n{expected}"
         for (_, one), (_, other) in zip(found, expected):
@@ -518,7 +480,7 @@ class Game:
         """init, n, NUMBERS and the difference to kaiming of the rows that there should be."""
         groups: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(dict)
         for row in self.rows:
-            if row["state"] == "done" and row["dataset"] != "randman":
+            if row["state"] == "done":
                 groups[self.condition(row)][row["seed"]] = [float(row[key]) for key in NUMBERS]
         for (init, _, *rest), seeds in groups.items():
             base = groups.get(("kaiming", "", *rest), {}) if init != "kaiming" else {}
@@ -538,7 +500,7 @@ class Game:
         for row in rows:
             found[row["path"]].append(row)
         for run in self.rows:
-            cell = self.alone.cell(run) if run["dataset"] != "randman" else None
+            cell = self.alone.cell(run)
             if cell is None:
                 continue
             self.alone.row(cell)
@@ -568,17 +530,6 @@ class Game:
             shown = (row["init"], int(row["n"]), round(float(row["mean"]), 6))
             assert shown in there, f"{row}\n{there}"
 
-    def of_zoo(self) -> None:
-        end = self.asked("--zoo", "--csv")
-        known = {row["id"]: row for row in self.rows}
-        for row in records(end.out) if end else []:
-            if row["state"] in ("done", "untested"):
-                run = known[row["id"]]
-                assert row["accuracy"] == run["test_accuracy_last"], row
-            else:
-                assert not row["accuracy"], row
-                assert row["learns"] == "False", row
-
     def report(self) -> None:
         """The table of all runs in the browser, and its curves."""
         end = self.call(command="report")
@@ -595,42 +546,12 @@ class Game:
             assert (run is not None) is (row["state"] in ("done", "untested")), (path, row)
             share = run["test_accuracy_last"] if run else ""
             assert (row["test (%)"] or "") == (f"{100 * float(share):.1f}" if share else ""), row
-            cell = self.alone.cell(run) if run and run["dataset"] != "randman" else None
+            cell = self.alone.cell(run) if run else None
             if cell and str(number) in content["curves"]:
                 self.alone.row(cell)
                 of = [float(one["valid/accuracy"]) for one in self.alone.curves[cell]]
                 shown = content["curves"][str(number)][1]
                 assert np.allclose(shown, [100 * share for share in of], atol=0.051), path
-
-    def figures(self) -> None:
-        """Pictures are those of a folder that holds undisturbed runs in place of these."""
-        words = ("--own", "learning_curves", "own_sweeps", "dataset=arrays")
-        end = self.call(*words, command="figures")
-        cells = {
-            row["path"]: self.alone.cell(row)
-            for row in self.rows
-            if row["state"] == "done" and row["dataset"] == "arrays"
-        }
-        if end.code or f"{METRICS} is damaged" in end.err or None in cells.values():
-            return
-        home = self.zygotes[0].home()
-        for place, cell in cells.items():
-            if cell:
-                self.alone.row(cell)
-                shutil.copytree(self.alone.folders[cell], home / place)
-        for kind in ("sweeps", "zoo", "choices"):
-            if (self.results / kind).exists():
-                shutil.copytree(self.results / kind, home / "results" / kind)
-        self.zygotes[self.version].run(home, *words, command="figures")
-        mine, theirs = (pictures(folder) for folder in (self.home, home))
-        wrong = [name for name in theirs if mine.get(name) != theirs[name]]
-        assert not wrong, f"{wrong} differ from those of undisturbed runs in {home}: {end.out}"
-        shutil.rmtree(home.parent)
-        shutil.rmtree(self.results / "figures", ignore_errors=True)
-
-
-def pictures(home: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in home.glob("results/figures/*.png")}
 
 
 def value_of(row: Mapping[str, str], key: str) -> str:

@@ -20,7 +20,6 @@ from fdi.track.files import (
     parse_json,
     printable,
     read,
-    reserved,
     write_json,
 )
 
@@ -53,26 +52,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.json"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_room_held(tmp_path, full):
+def test_a_full_disk_leaves_the_old_file(tmp_path, full):
     path = tmp_path / "a.json"
     write_json(path, {"a": 1})
     with pytest.raises(OSError, match="File too large"):
         write_json(path, ["b"] * 1000)
-    with pytest.raises(OSError, match="File too large"), reserved(tmp_path / ".reserve"):
-        pass
     assert parse_json(path) == {"a": 1}
     assert names(tmp_path) == ["a.json"]
-
-
-def test_the_reserve_is_there_until_it_is_freed(tmp_path):
-    path = tmp_path / ".reserve"
-    with reserved(path) as free:
-        assert path.stat().st_blocks * 512 >= 2**16
-        free()
-        assert not path.exists()
-    with reserved(path):
-        pass
-    assert not path.exists()
 
 
 def test_half_written_files_of_killed_processes_are_cleaned_up(tmp_path):

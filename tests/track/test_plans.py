@@ -23,16 +23,6 @@ def test_a_run_may_belong_to_several_sweeps(tmp_path):
     assert [titles[place] for place in PLACES] == [["depth", OWN.title]] * 2 + [[OWN.title]]
 
 
-def test_a_plan_stays_once_a_run_has_begun(tmp_path):
-    plans.write(tmp_path / "results", OWN)
-    (tmp_path / "results" / PLACES[0]).mkdir(parents=True)
-    plans.drop(tmp_path / "results", OWN)
-    assert plans.read(tmp_path / "results")[0] == [OWN]
-    plans.write(tmp_path / "others", OWN)
-    plans.drop(tmp_path / "others", OWN)
-    assert not (tmp_path / "others").exists()
-
-
 WHOLE = {"command": "fdi-run", "experiment": None, "cells": {PLACES[0]: ["a=1"]}}
 
 

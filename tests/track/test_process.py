@@ -1,16 +1,12 @@
-"""Processes that work on runs: how they are stopped, and what they end with."""
+"""Processes that work on runs: what they end with, and what they repeat."""
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
-import pytest
-
-from fdi.track.process import alive, interruptible, repeated
+from fdi.track.process import alive, repeated
 
 WATCH = """
 import sys, time
@@ -19,14 +15,6 @@ end_with(int(sys.argv[1]))
 print("watches", flush=True)
 time.sleep(60)
 """
-
-
-@pytest.fixture(autouse=True)
-def heard() -> Iterator[None]:
-    """A job in the background starts with Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_a_process_ends_with_another():
@@ -50,28 +38,3 @@ def test_an_action_is_repeated_meanwhile_and_no_longer():
     assert 1 < done < 11, "a third of the time at the most"
     time.sleep(0.05)
     assert len(calls) == done
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_waits_for_the_check_and_the_second_does_not(number):
-    signal.signal(number, signal.default_int_handler)
-    with interruptible() as check:
-        check()
-        signal.raise_signal(number)
-        with pytest.raises(KeyboardInterrupt):
-            check()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-    assert signal.getsignal(number) is signal.default_int_handler
-
-
-@pytest.mark.parametrize(
-    ("number", "theirs"), [(signal.SIGTERM, lambda *_: None), (signal.SIGINT, signal.SIG_IGN)]
-)
-def test_what_a_launcher_does_with_signals_and_what_is_ignored_stays(number, theirs):
-    signal.signal(number, theirs)
-    with interruptible() as check:
-        signal.raise_signal(number)
-        check()
-        assert signal.getsignal(number) is theirs or number == signal.SIGINT
-    assert signal.getsignal(number) is theirs

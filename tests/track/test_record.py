@@ -87,11 +87,6 @@ def of_another_seed(path: Path) -> None:
     shutil.copyfile(folder(path.parents[4], 1) / RUN, path / RUN)
 
 
-def of_an_older_version(path: Path) -> None:
-    (path / RUN).rename(path / "record.json")
-    (path / ".hydra").mkdir()
-
-
 def without_record(path: Path) -> None:
     (path / RUN).unlink()
 
@@ -122,7 +117,6 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no text": (holding("\udcff".encode("utf-16", "surrogatepass").decode("latin-1")), "Expecting"),
     "of another seed": (of_another_seed, "in another folder"),
     "of another configuration": (other_configuration, "in another folder"),
-    "of an older version": (of_an_older_version, "fdi before 0.3"),
     "of a later version": (of_a_later_version, "written by a newer fdi"),
     "without record": (without_record, "not there"),
     "too good": (measured("valid_accuracy_last", 2.0), "valid_accuracy_last = 2.0"),

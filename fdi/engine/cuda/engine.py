@@ -37,7 +37,7 @@ class CudaEngine(Engine):
     whole batches of kept data are computed as a CUDA graph, captured once.
     """
 
-    devices = ("cuda", "mps", "xpu")
+    devices = ("cuda",)
     keeps = True
 
     def __init__(

@@ -55,7 +55,7 @@ def lacking() -> str | None:
 @cache
 def nowhere(device: torch.device) -> str | None:
     """Why no kernel runs on `device`; None if they do."""
-    if device.type in ("mps", "xpu") or torch.version.hip:
+    if torch.version.hip:
         return "the kernels are for GPUs of NVIDIA"
     if why := lacking():
         return why

@@ -28,7 +28,7 @@ class ReferenceEngine(Engine):
     detached); see simulation.py.
     """
 
-    devices = ("cpu", "cuda", "mps", "xpu")
+    devices = ("cpu", "cuda")
 
     def __init__(self) -> None:
         from fdi.engine.device import exact

@@ -72,9 +72,7 @@ def small_trial(monkeypatch) -> None:
 
 @pytest.fixture
 def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any], Path]]]:
-    """Runs a cell on "cpu", "pretended" or, pretended as well, "mps", with the engine that belongs
-    there.
-    """
+    """Runs a cell on "cpu" or "pretended", with the engine that belongs there."""
     import pretend  # the tests of a torch without it need no GPU
 
     def begin(where: str, model: str, kind: str, *overrides: str, name: str = ""):

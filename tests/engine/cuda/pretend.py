@@ -2,8 +2,7 @@
 crashes or waits there crashes or is counted here.
 
 It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to take a generator of
-another device, to be read by numpy, and algorithms that are not deterministic on a GPU, and with
-FLOATS as on mps float64; it counts
+another device, to be read by numpy, and algorithms that are not deterministic on a GPU. It counts
 kernels, what they move, synchronizations (uploads that are waited for among them), bytes in use,
 the keys that operators sort on a GPU to be deterministic, and graphs, whose operators are computed
 again on the same memory. Of more than ROOM bytes it runs out.
@@ -75,7 +74,6 @@ class Count:
 
 COUNT = Count()
 ROOM = math.inf
-FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 """Those of the device."""
 
 
@@ -179,8 +177,6 @@ def compute(func, args, kwargs):
     result = func(*plain_args, **plain)
     if _captures and not _is_view(func):
         _captures[-1].steps.append((func, plain_args, plain, result))
-    if moves or packet in FREE:
-        _refuse_floats(result)
     if moves and not _captures:
         COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
@@ -213,12 +209,6 @@ def _refuse(packet, args, kwargs, leaves) -> None:
                 f"Expected all tensors to be on the same device, but found at least two devices, "
                 f"{DEVICE}:0 and cpu! ({packet}, shape {tuple(x.shape)})"
             )
-
-
-def _refuse_floats(result) -> None:
-    for x in tree_leaves(result):
-        if isinstance(x, torch.Tensor) and x.is_floating_point() and x.dtype not in FLOATS:
-            raise TypeError(f"the {DEVICE} framework does not support {x.dtype}")
 
 
 def _keys(packet, args) -> int:
