@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +71,5 @@ def test_no_text_turns_the_report_around(write_run, tmp_path):
     path = write_run("fluct", 0, [0.1, 0.3, 0.5])
     record.change(path, note="turn \u202eround", tags=["\u202e"])
     page = html(own(tmp_path), own(tmp_path))
-    data = gzip.decompress(base64.b64decode(re.findall(r'data-runs="([^"]+)"', page)[0]))
-    assert "\\u202e" in json.loads(data)["rows"][0][-1]
-    assert "\u202e" not in page + data.decode()
+    assert "<td>turn \\u202eround</td>" in page
+    assert "\u202e" not in page
