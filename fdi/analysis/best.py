@@ -23,7 +23,6 @@ from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
 GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
-DECIDED = ("better", "worse")
 
 
 def good_range(steps: Mapping[float, float]) -> tuple[float, float]:

@@ -40,7 +40,7 @@ def data(results: Results) -> dict[str, Page]:
         table = _table(runs)
         pages[f"{dataset}_{model}"] = table.assign(
             metric=metric_of(runs).title,
-            finding=_finding(table),
+            finding=TITLE,
             title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
             source=source(runs),
         )
@@ -52,17 +52,6 @@ def _table(runs: Runs) -> pd.DataFrame:
     cost = moments(runs, ["init"], OPERATIONS)[["init", *STATISTICS]]
     named = {"mean": "x", "low": "x_low", "high": "x_high"}
     return reached.merge(cost.rename(columns=named)[["init", *named.values()]], on="init")
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """Which initial state ends with the fewest operations."""
-    order = table.sort_values("x")
-    least, most = order.iloc[0], order.iloc[-1]
-    overlap = " (intervals overlap)" * bool(most["x_low"] <= least["x_high"])
-    return (
-        f"{words.init(least['init'])}: {least['x']:,.0f} operations per sample, "
-        f"{words.init(most['init'])} {most['x']:,.0f}{overlap}"
-    )
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -51,7 +51,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 
 
 def _sweep(key: str) -> Sweep:
-    return Sweep(Figure(x=key, finding="highest"))
+    return Sweep(Figure(x=key))
 
 
 def _varied(runs: Runs) -> Iterator[str]:

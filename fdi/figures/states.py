@@ -59,7 +59,7 @@ def data(results: Results) -> dict[str, Page]:
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         pages[f"{dataset}_{model}"] = table.assign(
-            finding=_finding(table),
+            finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
             source=source(runs),
@@ -99,17 +99,6 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")
     whole = pd.concat(parts, ignore_index=True)
     return whole.merge(target.reset_index(), on=keys, how="left")
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """How the last layer differs between the states."""
-    last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
-    firing = last.loc[last["mean"] >= 0.1]
-    if len(firing) in (0, len(last)):
-        does = "fires" if len(firing) else "is silent"
-        return f"The last layer {does} from all {len(last)} initial states"
-    names = [initial.label for initial in style.initial_states(firing)]
-    return f"The last layer fires only from {words.several(names)}"
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -171,10 +171,11 @@ class Sweep:
         keys = {"x": self.figure.x, "shade": self.figure.shade}
         return self._name(key, value) or words.of(keys.get(key, key), value)
 
-    def finding(self, table: pd.DataFrame) -> str:
+    def _finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = words.Sentence(self.figure.panels, self._order("x", table), self.text)
-        answer = words.sentence(self.figure.finding, table, sweep)
+        said = words.verdicts(table[table["quantity"] == "accuracy"])
+        best = ", each at its best" * bool(table["chosen"].any())
+        answer = f"{words.PAIR}{best}: {said}" * bool(said)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def tick(self, value: Any) -> str:
@@ -309,8 +310,7 @@ class Sweep:
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
             "metric": metric.title,
-            "better": metric.sign,
-            "finding": self.finding(table.assign(metric=metric.title, better=metric.sign)),
+            "finding": self._finding(table),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
             "source": sweeps.source(chosen),

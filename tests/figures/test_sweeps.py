@@ -8,25 +8,22 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from making import write_plan, write_run
 
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
-from fdi.config.settings import DERIVED, FINDINGS, Figure
+from fdi.config.settings import DERIVED, Figure
 from fdi.figures import own_sweeps
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.sweep import Sweep, experiments, of_file
-from fdi.figures.words import RULES, Sentence
 from fdi.track.record import look
 
 NODE = """# @package _global_
 figure:
   title: Steps of my own
   question: Does the step size matter?
-  finding: highest
   x: optimizer.lr
 hydra:
   sweeper:
@@ -76,7 +73,7 @@ def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys, 
     [
         ("title:", "titel:", "figure.titel"),
         ("x: optimizer.lr", "x: optimiser.lr", "figure.x: optimiser.lr is no key of the config"),
-        ("finding: highest", "finding: best", "figure.finding = best is unknown"),
+        ("x: optimizer.lr", "x: optimizer.lr\n  scale: logg", "figure.scale = logg is unknown"),
         ("  x: optimizer.lr\n", "", "figure.x"),
         ("  x: optimizer.lr\n", "  x: optimizer.lr\n  least: few\n", "figure.least"),
     ],
@@ -105,6 +102,9 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
     fluct = page[page["init"] == "fluct"]
     assert fluct["mean"].tolist() == pytest.approx([62] * 3)
     assert fluct["versus"].tolist() == pytest.approx([40] * 3), "against kaiming at the same x"
+    assert page["finding"].unique() == [
+        "Fluctuation-driven against Kaiming: +40 points, undecided in 3 of 3"
+    ]
     _, axes = drawn(own_sweeps, page)
     assert axes["accuracy"].get_xscale() == "log"
     argument = [
@@ -170,18 +170,6 @@ def test_a_quantity_that_is_none_is_one_line(results):
 
 def test_words_have_one_home():
     assert set(DERIVED) == set(COLUMNS)
-    assert set(FINDINGS) == {"", *RULES}
-
-
-@pytest.mark.parametrize(
-    ("guess", "sentence"),
-    [([1.0, 0.0], "Accuracy is highest, 40 %, at 2"), ([1.0, 1.0], "No run is better than gues")],
-)
-def test_no_accuracy_of_guesses_is_called_the_highest(guess, sentence):
-    rows = pd.DataFrame({"x": [1, 2], "mean": [10.0, 40.0], "guess": guess, "init": "fluct"})
-    said = Sentence([], [1, 2], lambda _, value: str(value))
-    rows = rows.assign(quantity="accuracy", metric="accuracy (%)", better=1)
-    assert RULES["highest"](rows, said).startswith(sentence)
 
 
 def test_each_experiment_of_fdi_is_read():
