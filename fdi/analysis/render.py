@@ -16,7 +16,7 @@ from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.formats import number, percent, plural, short_names, shown
 from fdi.analysis.studies import quotes
-from fdi.analysis.summary import SAID
+from fdi.analysis.summary import CHANCE, SAID
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
@@ -29,11 +29,9 @@ CAPTION = (
     "n seeds and of differences over n pairs of equal seed, those of differences by Holm's method "
     "over all comparisons of a network, as better, worse or undecided"
 )
-LEARNING = (
-    "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
-    "epochs; epochs to target: until the validation accuracy is 90 % of the best one with that "
-    "data set and model, mean over the n runs that get there; operations: synaptic ones of a test "
-    "sample whose input and weight are not 0"
+FULL = (
+    "at chance: share of runs no better than guessing; operations: synaptic ones of a test sample "
+    "whose input and weight are not 0"
 )
 QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
@@ -65,12 +63,10 @@ def readable(summary: Summary) -> pd.DataFrame:
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
     }
-    if "chance" in summary:
-        text["at chance"] = [*summary["chance"].map(percent)]
-        text["area"] = [_reached(row, row["area"]) for row in rows]
+    if CHANCE in summary:
+        text["at chance"] = [*summary[CHANCE].map(percent)]
         if OPERATIONS in summary:
             text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
-        text["epochs to target"] = [_epochs_to_target(row) for row in rows]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
     published = summary["published"]
     text["published"] = [QUOTED.sub(r"\1", said).replace("; ", "\n") for said in published]
@@ -94,7 +90,7 @@ def caption(summary: Summary) -> str:
     said = CAPTION
     if METRIC in summary:
         said = said.replace("accuracy in percent", "set, as each row is judged,")
-    return f"{said}; {LEARNING}" if "chance" in summary else said
+    return f"{said}; {FULL}" if CHANCE in summary else said
 
 
 def notes(summary: Summary) -> str:
@@ -129,13 +125,6 @@ def _rates(row: Mapping[Any, Any]) -> str:
         low, high = (number(end(rates.values())) for end in (min, max))
         return f"{low}..{high}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-
-
-def _epochs_to_target(row: dict) -> str:
-    if pd.isna(row["target"]):
-        return "-"
-    target = _reached(row, row["target"], ".0f")
-    return f"{number(row['epochs_to'])} to {target}, n={row['reached']:.0f}"
 
 
 def _reached(row: Mapping[Any, Any], value: float, form: str = ".1f") -> str:

@@ -14,6 +14,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     operations/<..>                   of a sample, see fdi.runner.operations: mean
+    chance                            if asked for, share of runs no better than guessing
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of the baseline over the seeds both have:
                                       mean, interval (paired, as above), seeds
@@ -28,9 +29,8 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     published                         percent, source and circumstances, as text
 
 The baseline of a condition is the one of the initialization `versus`, kaiming unless given, that
-agrees in all columns but those of `init`; without exactly one there is no difference. With
-versus="best" it is the one among these that is best on the validation split, which the test set has
-no part in choosing. The name is in `table.attrs`.
+agrees in all columns but those of `init`; without exactly one there is no difference. Its name is
+in `table.attrs`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from fdi.analysis.conditions import (
     spread,
 )
 from fdi.analysis.contrasts import versus_columns
+from fdi.analysis.derived import guesses
 from fdi.analysis.statistics import correct, verdict
 from fdi.analysis.studies import columns as asked
 from fdi.analysis.studies import published
@@ -61,19 +62,23 @@ from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 
-BEST_OF_ALL = "best"
 SAID = ("tags", "note")
+CHANCE = "chance"
 LAST = ("versus_p", "verdict", METRIC, *SAID, "published")  # columns
 Condition = tuple[Any, ...]
 
 
-def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
-    """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
-    is readable, or none is of the initialization `versus`.
+def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.DataFrame:
+    """The summary of a table of runs (fdi.analysis.collect.runs), `full`: with `chance`; raises
+    ValueError if no run in it is readable, or none is of the initialization `versus`.
     """
     _refuse(runs, versus)
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith(("rate/", "operations/"))]
+    if full:
+        known = runs[[ACCURACY, "classes", SAMPLES]].notna().all(axis=1)
+        runs = runs.assign(**{CHANCE: guesses(runs).astype(float).where(known)})
+        rates.append(CHANCE)
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     states = runs["state"].to_numpy(dtype=str)
@@ -83,8 +88,7 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
     known = [name for name in (*LABELS, *asked(), *rates, METRIC) if name in runs]
     firsts = runs[known].iloc[[of[0] for of in places.values()]].to_dict("records")
     metrics = [of_rows([first.get(METRIC)]) for first in firsts]
-    signs = {condition: metric.sign for condition, metric in zip(places, metrics)}
-    bases = _baselines(seeds, columns, versus, signs)
+    bases = _baselines(seeds, columns, versus)
     found = [
         difference(of, seeds[base])
         if (base := bases.get(_partner(condition, columns))) and condition != base
@@ -106,8 +110,8 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
         )
     ]
     table = pd.DataFrame(rows)
-    differences = zip(table["versus"], table["versus_p"], signs.values())
-    table["verdict"] = [verdict(*row) for row in differences]
+    differences = zip(table["versus"], table["versus_p"], metrics)
+    table["verdict"] = [verdict(mean, p, metric.sign) for mean, p, metric in differences]
     last = [column for column in LAST if column in table]
     table = table[[*(column for column in table if column not in LAST), *last]]
     table.attrs["versus"] = versus
@@ -116,10 +120,8 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
 
 def _refuse(runs: Runs, versus: str) -> None:
     checked(runs)
-    if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
-        raise Mistake(
-            f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
-        )
+    if versus != BASELINE and versus not in set(runs["init"]):
+        raise Mistake(f"--versus {versus}: no such run; {choose(versus, {*runs['init']})}")
     if (runs["state"] == "broken").all():
         raise Mistake(
             f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: "
@@ -151,27 +153,14 @@ def _statistics(states: np.ndarray, seeds: Seeds, rates: Sequence[str]) -> dict[
 
 
 def _baselines(
-    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str, signs: dict[Condition, int]
-) -> dict[Condition, Condition | None]:
-    """The baseline of the conditions with equal `_partner`; None where there are several."""
+    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str
+) -> dict[Condition, Condition]:
+    """The baseline of the conditions with equal `_partner`; none where there are several."""
     found: dict[Condition, list[Condition]] = {}
     for condition, of in seeds.items():
-        if versus in (condition[2], BEST_OF_ALL) and len(of.pair):
+        if condition[2] == versus and len(of.pair):
             found.setdefault(_partner(condition, columns), []).append(condition)
-    if versus == BEST_OF_ALL:
-        return {
-            partner: max(several, key=lambda each: signs[each] * _on_validation(seeds[each]))
-            for partner, several in found.items()
-        }
-    return {
-        partner: several[0] if len(several) == 1 else None for partner, several in found.items()
-    }
-
-
-def _on_validation(seeds: Seeds) -> float:
-    """Mean accuracy; where there was no validation split, on the test set."""
-    valid = seeds.mean(VALID)
-    return seeds.mean(ACCURACY) if np.isnan(valid) else valid
+    return {partner: several[0] for partner, several in found.items() if len(several) == 1}
 
 
 def _partner(condition: Condition, columns: Sequence[str]) -> Condition:

@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--full",
         action="store_true",
-        help="add the runs at chance, the area under the learning curve and the epochs to a target",
+        help="add the share of runs at chance and synaptic operations",
     )
     what.add_argument(
         "--best",
@@ -98,8 +98,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--versus",
         metavar="INIT",
         default="kaiming",
-        help="the initialization that the others are compared with, or best: the one that is best "
-        "on the validation split (default: kaiming)",
+        help="the initialization that the others are compared with (default: kaiming)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print all numbers as CSV")
@@ -126,12 +125,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import render
-    from fdi.analysis.learning import full
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
 
-    versus = arguments.versus
-    summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
+    summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")

@@ -32,10 +32,6 @@ class Metric(NamedTuple):
         """Of a difference that is an improvement."""
         return -1 if self.lower else 1
 
-    def near(self, best: Any, share: float) -> Any:
-        """What counts as reached where `best` was: that `share` of it."""
-        return best / share if self.lower else best * share
-
     def key(self, of_accuracy: str) -> str:
         """The name that a number has, by that of the same number of an accuracy."""
         return of_accuracy.replace("accuracy", self.name)

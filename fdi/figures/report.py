@@ -16,12 +16,12 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.collect import ACCURACY, METRIC, VALID
-from fdi.analysis.conditions import LABELS, condition_columns
+from fdi.analysis.conditions import LABELS, condition_columns, groups
 from fdi.analysis.formats import number, plural, shown, told
-from fdi.analysis.learning import by_network
 from fdi.analysis.render import counted, keys, notes, readable
 from fdi.analysis.results import Results
 from fdi.analysis.studies import studies
+from fdi.analysis.summary import summarize
 from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import of_rows
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
@@ -160,7 +160,9 @@ def _tables(mine: Results, measured: Results) -> Iterator[str]:
 
 def _summary(results: Results) -> Iterator[str]:
     """A row for each condition of all data sets and models, in one table."""
-    summaries = [*by_network(results)]
+    done = results.runs[results.runs["state"] == "done"]
+    networks = groups(done, ["dataset", "model"])
+    summaries = [summarize(network, full=True) for _, network in networks]
     parts = []
     for summary in summaries:
         rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]

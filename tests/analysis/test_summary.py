@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -277,13 +276,13 @@ def test_the_baseline_may_be_another_initialization(both):
         summarize(both, versus="fluc")
 
 
-def test_the_best_on_validation_is_the_baseline_of_all_others(both):
-    both["valid_accuracy_last"] = [0.2 if init == "fluct" else 0.8 for init in both["init"]]
-    table = summarize(both, versus="best")
-    assert pd.isna(row(table, init="kaiming")["versus"]), "best on validation, not on the test"
-    assert row(table, init="fluct")["verdict"] == "better"
-    assert "minus best" in readable(table)
-    both["valid_accuracy_last"] = np.nan
-    table = summarize(both, versus="best")
-    assert pd.isna(row(table, init="fluct")["versus"])
-    assert row(table, init="kaiming")["verdict"] == "worse"
+def test_a_full_summary_has_the_share_of_runs_at_chance(write_run, tmp_path):
+    known = {"classes": 10, "test_samples": 1000}
+    for seed, accuracy in enumerate((0.1, 0.5)):
+        write_run("fluct", seed, accuracy, result=known)
+    write_run("kaiming", 0, 0.3)
+    table = summarize(runs(tmp_path), full=True)
+    assert row(table, init="fluct")["chance"] == 0.5
+    assert pd.isna(row(table, init="kaiming")["chance"]), "how many classes there are is not known"
+    assert readable(table)["at chance"].tolist() == ["50.0", "-"]
+    assert "chance" not in summarize(runs(tmp_path))
