@@ -179,12 +179,9 @@ def of_hidden(start: str) -> Values:
     return mean
 
 
-RATE_BY_LAYER = "rate_by_layer"
-"""The rate of each hidden layer where x is largest: a quantity with an axis of its own."""
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
     "rate": Quantity("mean hidden rate after training (Hz)", of_hidden("rate/")),
-    RATE_BY_LAYER: Quantity("rate before training (Hz)", lambda layers: layers["rate"]),
     "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
     "alignment": Quantity(
         "alignment of hidden spikes (1: unchanged)", of_hidden("alignment/"), 1.0

@@ -15,7 +15,6 @@ from fdi.analysis.collect import METRIC, Runs, Summary
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.formats import number, percent, plural, short_names, shown
-from fdi.analysis.studies import quotes
 from fdi.analysis.summary import CHANCE, SAID
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
@@ -33,7 +32,6 @@ FULL = (
     "at chance: share of runs no better than guessing; operations: synaptic ones of a test sample "
     "whose input and weight are not 0"
 )
-QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
 NAMED = 3  # populations whose rates are shown one by one
 
@@ -68,8 +66,6 @@ def readable(summary: Summary) -> pd.DataFrame:
         if OPERATIONS in summary:
             text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
-    published = summary["published"]
-    text["published"] = [QUOTED.sub(r"\1", said).replace("; ", "\n") for said in published]
     table = pd.DataFrame(text)
     return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
 
@@ -91,23 +87,6 @@ def caption(summary: Summary) -> str:
     if METRIC in summary:
         said = said.replace("accuracy in percent", "set, as each row is judged,")
     return f"{said}; {FULL}" if CHANCE in summary else said
-
-
-def notes(summary: Summary) -> str:
-    """The caption, and what `quoted` says."""
-    return "; ".join(filter(None, [caption(summary), quoted(summary)]))
-
-
-def quoted(summary: Summary) -> str:
-    """The published values with their circumstances, and their sources."""
-    cells = summary["published"]
-    entries = dict.fromkeys(entry for cell in cells for entry in cell.split("; ") if entry)
-    sources = [
-        f"[{tag}] {meaning}"
-        for tag, meaning in quotes()[1].items()
-        if any(f"[{tag}]" in entry for entry in entries)
-    ]
-    return "; ".join(["published, percent: " + ", ".join(entries), *sources] if entries else [])
 
 
 def _unfinished(row: Mapping[Any, Any]) -> str:
@@ -217,10 +196,8 @@ def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) 
     return table[list(dict.fromkeys(wanted))]
 
 
-def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
-    """The table with rules of the package booktabs, and a `note` as a comment. Raises ValueError
-    without jinja2.
-    """
+def latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """The table with rules of the package booktabs. Raises ValueError without jinja2."""
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
     cells = table.map(_cell).rename(columns=_escaped)
     try:
@@ -234,15 +211,15 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
         )
     except (ImportError, AttributeError):
         raise Mistake("--latex needs the package jinja2: pip install 'fdi-snn[export]'") from None
-    return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {_line(note)}" if note else "")
+    return f"{text}% needs \\usepackage{{booktabs}}"
 
 
-def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
+def markdown(table: pd.DataFrame, caption: str) -> str:
     """The table in Markdown, with its caption below."""
     bars = ["---:" if column in NUMERIC else "---" for column in table]
     head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
     lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
-    return "\n".join([*lines, "", _marked(_sentence(caption)), *([_marked(note)] if note else [])])
+    return "\n".join([*lines, "", _marked(_sentence(caption))])
 
 
 def _sentence(text: str) -> str:

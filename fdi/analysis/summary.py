@@ -1,5 +1,4 @@
-"""The summary: one row per condition, statistics over its seeds, the difference to a baseline, what
-was published.
+"""The summary: one row per condition, statistics over its seeds, the difference to a baseline.
 
 Columns (accuracies are shares, 0 to 1, on the test set):
 
@@ -26,7 +25,6 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     metric                            what stands in place of an accuracy, its unit and direction;
                                       only where there are such runs
     tags, note                        of the user's own, of all runs of the row; where there are any
-    published                         percent, source and circumstances, as text
 
 The baseline of a condition is the one of the initialization `versus`, kaiming unless given, that
 agrees in all columns but those of `init`; without exactly one there is no difference. Its name is
@@ -44,7 +42,6 @@ import pandas as pd
 from fdi.analysis.collect import ACCURACY, BEST, METRIC, SAMPLES, VALID, Runs, checked
 from fdi.analysis.conditions import (
     BASELINE,
-    LABELS,
     UNTRAINED,
     Seeds,
     by_seed,
@@ -56,15 +53,13 @@ from fdi.analysis.conditions import (
 from fdi.analysis.contrasts import versus_columns
 from fdi.analysis.derived import guesses
 from fdi.analysis.statistics import correct, verdict
-from fdi.analysis.studies import columns as asked
-from fdi.analysis.studies import published
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 
 SAID = ("tags", "note")
 CHANCE = "chance"
-LAST = ("versus_p", "verdict", METRIC, *SAID, "published")  # columns
+LAST = ("versus_p", "verdict", METRIC, *SAID)  # columns
 Condition = tuple[Any, ...]
 
 
@@ -85,9 +80,8 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
     seeds = dict(zip(places, by_seed(runs, measured, done)))
-    known = [name for name in (*LABELS, *asked(), *rates, METRIC) if name in runs]
-    firsts = runs[known].iloc[[of[0] for of in places.values()]].to_dict("records")
-    metrics = [of_rows([first.get(METRIC)]) for first in firsts]
+    texts = runs[METRIC] if METRIC in runs else pd.Series(None, runs.index, dtype=object)
+    metrics = [of_rows([texts.iloc[of[0]]]) for of in places.values()]
     bases = _baselines(seeds, columns, versus)
     found = [
         difference(of, seeds[base])
@@ -102,11 +96,10 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
             **_statistics(states[of], seeds[condition], rates),
             **versus_columns(comparison),
             **{name: _texts(runs[name].array[of]) for name in said},
-            "published": "; ".join(map(str, published(first))),
             **({METRIC: str(metric)} if METRIC in runs else {}),
         }
-        for (condition, of), first, comparison, metric in zip(
-            places.items(), firsts, correct(found, networks), metrics
+        for (condition, of), comparison, metric in zip(
+            places.items(), correct(found, networks), metrics
         )
     ]
     table = pd.DataFrame(rows)

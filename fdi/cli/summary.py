@@ -163,7 +163,7 @@ def print_comparison(summary: pd.DataFrame) -> None:
         out.print(", ".join(rows[name].iloc[0] for name in same))
     rows = rows.drop(columns=same)
     print_table(out, rows, [name for name in rows if name in render.keys(summary)])
-    print_note(out, render.notes(summary))
+    print_note(out, render.caption(summary))
 
 
 def print_counts(table: pd.DataFrame) -> None:

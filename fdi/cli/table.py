@@ -133,8 +133,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")
     table = render.readable(finished)
-    note = render.quoted(summary) if "published" in table else ""
-    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy", note):
+    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy"):
         print_comparison(summary)
         print_counts(results.runs)
 
@@ -181,7 +180,6 @@ def _written(
     paper: pd.DataFrame | None = None,
     caption: str = "",
     label: str = "",
-    note: str = "",
 ) -> bool:
     """Print all `numbers` as CSV, or the table for a `paper`, if that is asked for; whether it
     was.
@@ -193,12 +191,8 @@ def _written(
         print(printable(table.to_csv(index=False), "\n"), end="")
     elif paper is not None and (arguments.latex or arguments.markdown):
         table = render.chosen(paper, arguments.columns)
-        text = (
-            render.latex(table, caption, label, note)
-            if arguments.latex
-            else render.markdown(table, caption, note)
-        )
-        print(printable(text, "\n"))
+        latex = render.latex(table, caption, label) if arguments.latex else ""
+        print(printable(latex or render.markdown(table, caption), "\n"))
     else:
         return False
     return True

@@ -18,7 +18,7 @@ from fdi import __version__
 from fdi.analysis.collect import ACCURACY, METRIC, VALID
 from fdi.analysis.conditions import LABELS, condition_columns, groups
 from fdi.analysis.formats import number, plural, shown, told
-from fdi.analysis.render import counted, keys, notes, readable
+from fdi.analysis.render import caption, counted, keys, readable
 from fdi.analysis.results import Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
@@ -67,8 +67,7 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
 
 INTRODUCTION = (
     "Figures and tables are drawn from your own runs where there are any, else from the "
-    "measurements that come with fdi; a line below each figure says which. Published values stand "
-    "beside ours with their source and are never averaged with them."
+    "measurements that come with fdi; a line below each figure says which."
 )
 Tell = Callable[[str], None]
 
@@ -173,7 +172,7 @@ def _summary(results: Results) -> Iterator[str]:
         parts.append(rows.drop(columns=names))
         parts[-1].insert(len(LABELS), "settings", settings)
     yield table(pd.concat(parts, ignore_index=True).fillna(""))
-    lines = dict.fromkeys(line for summary in summaries for line in notes(summary).split("; "))
+    lines = dict.fromkeys(map(caption, summaries))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
 
 

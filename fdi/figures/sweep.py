@@ -22,7 +22,7 @@ from yaml import YAMLError
 from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
 from fdi.analysis.conditions import groups
 from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
-from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
+from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
@@ -43,7 +43,6 @@ STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
-FEW = 5  # lines that are labelled at their ends
 SHORT: style.Look = {"linestyle": "", "color": "black", "marker": "x", "markersize": 4, "zorder": 5}
 
 
@@ -81,7 +80,7 @@ class Sweep:
         """
         pages = {}
         for page, chosen in self.compared(results):
-            table = self._table(chosen, results)
+            table = self._table(chosen)
             left = sweeps.left_out(results.runs, chosen)
             pages[page] = table.assign(**self._constants(chosen, table), left=left)
             pages[page]["note"] = self._note(pages[page])
@@ -118,9 +117,7 @@ class Sweep:
         initials = list(style.initial_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
-            if panel.quantity == RATE_BY_LAYER:
-                marks.rates(one, rows, initials)
-            elif named:
+            if named:
                 names = [self.tick(value) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
@@ -134,14 +131,6 @@ class Sweep:
             self._label(one, panel, drawn, named)
         looks = [(initial.look(), f"{self.figure.legend}{initial.label}") for initial in initials]
         looks += [(marks.CHANCE, "chance")] * near
-        beside = drawn[self._wide(drawn) - 1]
-        last = [initial.rows(beside.rows)["mean"] for initial in initials]
-        if not named and len(initials) <= FEW and all(map(len, last)):
-            heights = [*(means.iloc[-1] for means in last), page["chance"].iloc[0]]
-            there = looks[: None if beside.quantity == "accuracy" else len(initials)]
-            ends = {name: (at, look["color"]) for (look, name), at in zip(there, heights)}
-            marks.ends(axes[beside.name], ends)
-            looks = []
         handles = [Line2D([], [], **look, label=label) for look, label in looks]
         for handle in handles[: len(initials) * named]:
             handle.set_linestyle("")
@@ -270,7 +259,7 @@ class Sweep:
         longest = enough[enough[figure.longest] == most]
         return longest.sort_values(figure.panels, kind="stable")
 
-    def _table(self, chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
+    def _table(self, chosen: pd.DataFrame) -> pd.DataFrame:
         figure = self.figure
         keys = [*figure.panels, "init", "baseline", "shade", "x"]
         parts = []
@@ -278,10 +267,8 @@ class Sweep:
             if name == "accuracy":
                 part = self._accuracies(chosen, keys)
             else:
-                runs, quantity = chosen, _quantity(name)
-                if name == RATE_BY_LAYER:
-                    runs = _layers(chosen, results)
-                values = runs.assign(value=quantity.of(runs).astype(float))
+                quantity = _quantity(name)
+                values = chosen.assign(value=quantity.of(chosen).astype(float))
                 part = moments(values, keys, "value", most=quantity.most)
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
@@ -330,8 +317,7 @@ class Sweep:
 
     def _order(self, key: str, page: Page) -> list[Any]:
         """The values of a key: those with names first, then as derived, then sorted."""
-        rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
-        there = list(rows[key].dropna().unique())
+        there = list(page[key].dropna().unique())
         column = COLUMNS.get(self.figure.x if key == "x" else key)
         names = [*self._names(key), *(column.order if column else ())]
 
@@ -361,7 +347,7 @@ class Sweep:
         """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
             page = page[page[key] == value]
-        return page.loc[page["quantity"] != RATE_BY_LAYER, "x"]
+        return page["x"]
 
     def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
         """The range of the vertical axis, the same for panels side by side; whether chance is in
@@ -376,13 +362,13 @@ class Sweep:
                 return False
             marks.percent(axes, rows, chance)
             return bool(axes.get_ylim()[0] <= chance)
-        if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
+        if rows["mean"].min() < rows["mean"].max() / 2:
             marks.from_zero(axes)
         return False
 
     def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
         """Title of the panel and labels of its axes."""
-        figure, two, layers = self.figure, len(panel.values) == 2, panel.quantity == RATE_BY_LAYER
+        figure, two = self.figure, len(panel.values) == 2
         head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
@@ -400,8 +386,6 @@ class Sweep:
         first = two or drawn.index(panel) % self._wide(drawn) == 0
         axes.set_ylabel(side if head and first else "")
         label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
-        if layers:
-            label = "hidden layer" + f", at the largest {words.of(figure.x)}" * (not two)
         axes.set_xlabel(label)
 
 
@@ -456,13 +440,6 @@ def _shares(runs: Runs, keys: list[str]) -> pd.DataFrame:
     shares = {"guess": guesses(runs).where(known), "reached": (loss <= limit).where(limit.notna())}
     table = runs.assign(**{name: share.astype(float) for name, share in shares.items()})
     return table.groupby(keys, dropna=False)[[*shares]].mean().reset_index()
-
-
-def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """A row for each hidden layer of the runs where x is largest: x is the layer."""
-    end = chosen[chosen["x"] == chosen["x"].max()].drop(columns="x")
-    layers = results.layers.reindex(columns=["path", "rate"]).merge(end, on="path")
-    return layers.assign(x=layers.groupby("path").cumcount() + 1.0)
 
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:

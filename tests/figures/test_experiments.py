@@ -125,8 +125,6 @@ def test_depth(results, drawn):
     assert accuracy.loc[
         (accuracy["init"] == "fluct") & (accuracy["shade"] == 0.5), "mean"
     ].tolist() == pytest.approx([20] * 3)
-    rates = page[(page["quantity"] == "rate_by_layer") & (page["init"] == "kaiming")]
-    assert rates["mean"].tolist() == [10.0 * i for i in range(1, 8)]
     _, axes = drawn(depth, page)
     bars = axes["accuracy"].containers
     assert len(bars) == 7, "a line with intervals for each initial state"

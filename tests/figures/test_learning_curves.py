@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, marks, sheet, style, words
+from fdi.figures import learning_curves, sheet, style, words
 from fdi.figures.learning_curves import data, panels
 from fdi.study import looks
 
@@ -218,15 +218,6 @@ def test_a_title_says_the_step_size_or_the_range_of_several():
     assert words.condition(runs.head(1)) == f"SMORMS3, step size 0.005, {last}"
     assert words.condition(runs) == f"SMORMS3, step size 0.005 to 0.05, {last}"
     assert words.condition(runs, ["optimizer.lr"]) == f"SMORMS3, {last}", "it is an axis"
-
-
-def test_labels_at_the_ends_of_lines_stand_apart():
-    _, axes = sheet.page([["a"]])
-    axes["a"].set_ylim(0, 1)
-    marks.ends(axes["a"], {"low": (0.0, "red"), "high": (1.0, "blue"), "next": (0.99, "black")})
-    places = {text.get_text(): text.get_position()[1] for text in axes["a"].texts}
-    assert places["high"] - places["next"] > 0.05
-    assert sorted(places, key=lambda label: places[label]) == ["low", "next", "high"]
 
 
 def test_shades_get_darker():

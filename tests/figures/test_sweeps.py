@@ -149,7 +149,7 @@ def test_every_combination_is_drawn(results, drawn):
     ]  # fmt: skip
     found = results(runs)
     for panels in ([], ["layers"], ["layers", "model.norm"]):
-        for quantities in (["accuracy"], ["accuracy", "rate", "rate_by_layer"]):
+        for quantities in (["accuracy"], ["accuracy", "rate"]):
             figure = Figure(x="optimizer.lr", panels=panels, quantities=quantities)
             if len(panels) < 2:
                 figure.only = {"model.norm": "none"}
