@@ -39,7 +39,6 @@ PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
 LEFT = "left out: "
-STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
@@ -355,8 +354,7 @@ class Sweep:
         """
         rows = panel.rows
         if panel.quantity == "accuracy":
-            if not _enlarged(panel, drawn):
-                rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
+            rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
             chance = rows["chance"].iloc[0]
             if rows["metric"].iloc[0] != OF_CLASSES.title:
                 return False
@@ -381,24 +379,11 @@ class Sweep:
         if two and panel.values[1] != drawn[0].values[1]:
             axes.set_yticklabels([])
             side = ""
-        head += ["enlarged"] * _enlarged(panel, drawn)
         axes.set_title(", ".join(head) or title)
         first = two or drawn.index(panel) % self._wide(drawn) == 0
         axes.set_ylabel(side if head and first else "")
         label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
         axes.set_xlabel(label)
-
-
-def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:
-    """Whether the accuracies of a panel would be a stripe on the axis that the others share."""
-    if panel.quantity != "accuracy" or len(panel.values) != 1:
-        return False
-    heights = {
-        p.name: p.rows[["mean", "high"]].max(axis=None) - p.rows[["mean", "low"]].min(axis=None)
-        for p in drawn
-        if p.quantity == panel.quantity
-    }
-    return bool(heights[panel.name] < STRIPE * max(heights.values()))
 
 
 def of_file(file: Path) -> Figure | None:

@@ -168,7 +168,7 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
     marks.percent(axes, rows)
-    axes.legend()
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _measured(runs: Runs, probe: Probe) -> pd.DataFrame:
