@@ -12,8 +12,8 @@ import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
-from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
-from fdi.analysis.contrasts import STATISTICS, TESTED, compare
+from fdi.analysis.conditions import BASELINE, by_seed, difference, differing, spread, where
+from fdi.analysis.contrasts import STATISTICS, TESTED
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.results import Results
@@ -92,9 +92,12 @@ def _compared(groups: Sequence[Mapping[tuple[str, str], Side]]) -> list[list[Sid
     for sides in groups:
         for side in sides.values():
             base = sides.get((BASELINE, side.setting))
-            of = ACCURACY, metric_of(side.runs).scale
-            one = compare(side.runs, base.runs, *of) if base and side.init != BASELINE else None
-            found.append(one.difference if one else None)
+            if base is None or side.init == BASELINE:
+                found.append(None)
+                continue
+            ours, theirs = (by_seed(of.runs, TESTED)[0] for of in (side, base))
+            apart = difference(ours, theirs, scale=metric_of(side.runs).scale)
+            found.append(apart if apart.n else None)
     each = iter(correct(found, np.zeros(len(found))))
     return [[side._replace(difference=next(each)) for side in of.values()] for of in groups]
 

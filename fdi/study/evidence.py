@@ -16,11 +16,12 @@ import yaml
 from fdi.analysis.best import networks
 from fdi.analysis.collect import ACCURACY, VALID, Runs
 from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import Contrast, compare, contrasts, moments, setting
+from fdi.analysis.contrasts import moments
 from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import LEVEL, Comparison, chance_level
 from fdi.study.circumstances import EPS, bounds, by_authors, circumstances
+from fdi.study.contrasts import Contrast, compare, contrasts, setting
 from fdi.study.initial_states import with_spread
 
 Design = Mapping[str, Any]

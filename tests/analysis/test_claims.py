@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from fdi.analysis.contrasts import accuracies, best, contrasts
+from fdi.analysis.contrasts import accuracies, best
 from fdi.analysis.results import own
 from fdi.analysis.statistics import paired
 from fdi.study.circumstances import STANDARD, circumstances, of_authors
 from fdi.study.claims import claims, status
+from fdi.study.contrasts import contrasts
 from fdi.study.evidence import (
     AGAINST,
     DESIGNS,

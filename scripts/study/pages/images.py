@@ -10,7 +10,7 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import moments, setting
+from fdi.analysis.contrasts import moments
 from fdi.analysis.derived import COLUMNS, architecture, depth, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -18,6 +18,7 @@ from fdi.figures import words
 from fdi.figures.sweeps import usual
 from fdi.figures.words import SCHEDULE
 from fdi.study.circumstances import by_authors, standard
+from fdi.study.contrasts import setting
 from fdi.study.evidence import JOINT
 from fdi.study.published import published
 from pages.tables import accuracy, cell, having, listed, markdown
