@@ -1,11 +1,10 @@
-"""The summary as text: for terminals, and as LaTeX, Markdown and files for a paper."""
+"""The summary as text: for terminals, and as LaTeX and files for a paper."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +175,6 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
 }
-MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
 NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
@@ -214,14 +212,6 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     return f"{text}% needs \\usepackage{{booktabs}}"
 
 
-def markdown(table: pd.DataFrame, caption: str) -> str:
-    """The table in Markdown, with its caption below."""
-    bars = ["---:" if column in NUMERIC else "---" for column in table]
-    head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
-    lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
-    return "\n".join([*lines, "", _marked(_sentence(caption))])
-
-
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].removesuffix('.')}."
 
@@ -238,11 +228,6 @@ def _power(number: re.Match[str]) -> str:
 def _escaped(text: str) -> str:
     """As LaTeX prints it, on one line."""
     return "".join(SPECIAL.get(sign, sign) for sign in _line(text))
-
-
-def _marked(text: Any) -> str:
-    """As Markdown shows it, and HTML behind it, on one line."""
-    return MARKS.sub(r"\\\g<0>", escape(_line(text), quote=False))
 
 
 def _line(text: Any) -> str:

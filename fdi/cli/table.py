@@ -105,20 +105,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     form.add_argument(
         "--latex", action="store_true", help="print a LaTeX table for a paper (needs booktabs)"
     )
-    form.add_argument("--markdown", action="store_true", help="print the same table in Markdown")
     parser.add_argument(
         "--columns",
         metavar="NAME,NAME",
-        help="only these columns, in this order; names as in the header of --csv, --latex or "
-        "--markdown",
+        help="only these columns, in this order; names as in the header of --csv or --latex",
     )
     arguments = parser.parse_args(argv)
-    given = arguments.csv or arguments.latex or arguments.markdown
+    given = arguments.csv or arguments.latex
     if arguments.columns is not None and not given:
-        parser.error("--columns goes with --csv, --latex or --markdown")
+        parser.error("--columns goes with --csv or --latex")
     if given and (arguments.runs or arguments.curves):
         parser.error("--runs and --curves write whole tables of their own")
-    if arguments.zoo and (arguments.latex or arguments.markdown):
+    if arguments.zoo and arguments.latex:
         parser.error("--zoo shows several tables; give --csv for all numbers")
     return arguments
 
@@ -189,10 +187,9 @@ def _written(
     if arguments.csv:
         table = render.without_formulas(render.chosen(numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
-    elif paper is not None and (arguments.latex or arguments.markdown):
+    elif paper is not None and arguments.latex:
         table = render.chosen(paper, arguments.columns)
-        latex = render.latex(table, caption, label) if arguments.latex else ""
-        print(printable(latex or render.markdown(table, caption), "\n"))
+        print(printable(render.latex(table, caption, label), "\n"))
     else:
         return False
     return True

@@ -10,7 +10,7 @@ import pytest
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
 from fdi.analysis.formats import short_names, shown
-from fdi.analysis.render import chosen, latex, markdown, readable
+from fdi.analysis.render import chosen, latex, readable
 from fdi.analysis.statistics import paired, summary
 from fdi.analysis.summary import summarize
 
@@ -161,14 +161,6 @@ def test_readable_text(both):
 def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
     write_run(rates={f"h{i}": float(i) for i in range(1, 8)})
     assert readable(summarize(runs(tmp_path)))["rates (Hz)"].tolist() == ["1.0..7.0\nin 7"]
-
-
-def test_markdown_has_equal_columns(both):
-    text = markdown(readable(summarize(both)), "Caption.")
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 4
-    assert len({line.count("|") for line in lines}) == 1
-    assert text.endswith("\n\nCaption.")
 
 
 def test_csv_reads_back(both):
