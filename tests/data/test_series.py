@@ -133,7 +133,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.delenv("FDI_MIRROR", raising=False)
     monkeypatch.setattr("time.sleep", lambda _: None)  # before it is tried again
     return folder / AEON
 
