@@ -13,12 +13,13 @@ import pandas as pd
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
 from fdi.analysis.conditions import BASELINE, by_seed, difference, differing, spread, where
-from fdi.analysis.contrasts import STATISTICS, TESTED
+from fdi.analysis.contrasts import STATISTICS, TESTED, versus_columns
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
 
+VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
 
@@ -118,7 +119,8 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                 **side.values,
                 **side.moments,
                 "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
-                **_difference(side),
+                **dict(zip(VERSUS, versus_columns(side.difference).values())),
+                "verdict": side.verdict,
                 "choice": side.choice["state"],
                 "why": side.choice["why"],
                 "validated": metric_of(side.runs).scale * (side.choice["accuracy"] or np.nan),
@@ -129,13 +131,6 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
             for side in sides
         ]
     )
-
-
-def _difference(side: Side) -> dict[str, Any]:
-    found = side.difference
-    values = (found.mean, found.low, found.high, found.n) if found else (np.nan,) * 4
-    named = dict(zip(("difference", "from", "to", "pairs"), values))
-    return named | {"verdict": side.verdict}
 
 
 CAPTION = (

@@ -52,7 +52,10 @@ def readable(summary: Summary) -> pd.DataFrame:
     }
     text |= {
         "n": [str(row["n"]) for row in rows],
-        "not finished": [_unfinished(row) for row in rows],
+        "not finished": [
+            "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+            for row in rows
+        ],
         "mean": [_reached(row, row["accuracy"]) for row in rows],
         "sd": [_reached(row, row["sd"]) for row in rows],
         "95 %": [_interval(row, row["low"], row["high"], "-") for row in rows],
@@ -86,10 +89,6 @@ def caption(summary: Summary) -> str:
     if METRIC in summary:
         said = said.replace("accuracy in percent", "set, as each row is judged,")
     return f"{said}; {FULL}" if CHANCE in summary else said
-
-
-def _unfinished(row: Mapping[Any, Any]) -> str:
-    return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
 
 
 def _rates(row: Mapping[Any, Any]) -> str:

@@ -137,7 +137,9 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
                 shown, by = usual(chosen), ["init"]
             page, left = _few(lines(shown, by, read, wanted))
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), words.condition(shown), _distinction(chosen, varied)]
+                names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
+                others = names, chosen[names].astype(object).iloc[0]
+                title = [_setting(chosen), words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 found[_key(group, named, values)] = page.assign(
                     finding=TITLE,
@@ -179,12 +181,6 @@ def _few(page: Page) -> tuple[pd.DataFrame, int]:
 
 
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
-
-
-def _distinction(runs: Runs, columns: Sequence[str]) -> str:
-    """What else tells these runs from other sets with the same data set and model, in words."""
-    others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
-    return told(others, runs[others].astype(object).iloc[0])
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -27,6 +27,7 @@ HEAD = 0.4  # inches, title above and axis label below the panels
 POINTS = 72.0  # in an inch
 WIDE = 0.62  # mean width of a letter over its size
 ENTRY = 24  # characters of a line of a legend
+TIED = "\N{NBSP}=\N{NBSP}"
 FINDING: style.Look = {"fontsize": 8, "fontweight": "bold"}
 DETAILS: style.Look = {"fontsize": 5.5, "color": "0.3"}
 LEGEND: style.Look = {"loc": "outside right center", "labelspacing": 0.6}
@@ -90,7 +91,9 @@ def above(
     figure.supxlabel(details, x=0.01, ha="left", **DETAILS)
     height = figure.get_figheight() + _inches(text, FINDING["fontsize"])
     if handles:
-        labels = [_entry(str(handle.get_label())) for handle in handles]
+        names = [str(h.get_label()).replace("sigma_u", "$\\sigma_U$") for h in handles]
+        whole = {"break_on_hyphens": False, "break_long_words": False}
+        labels = [fill(name.replace(" = ", TIED), ENTRY, **whole) for name in names]
         figure.legend(handles, labels, **LEGEND)
         least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
         height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
@@ -117,7 +120,7 @@ def foot(figure: Figure, page: pd.DataFrame) -> None:
 
 def _lines(figure: Figure, text: str, size: float) -> str:
     """The text in lines that fit on the figure, numbers with their units."""
-    text = text.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}")
+    text = text.replace(" %", "\N{NBSP}%").replace(" = ", TIED)
     characters = round(figure.get_figwidth() * POINTS / (WIDE * size))
     return fill(text, characters, break_long_words=False)
 
@@ -125,12 +128,6 @@ def _lines(figure: Figure, text: str, size: float) -> str:
 def _inches(text: str, size: float) -> float:
     """The height of lines of text."""
     return (text.count("\n") + 1) * 1.25 * size / POINTS
-
-
-def _entry(label: str) -> str:
-    """The label of an entry of the legend, in lines; a formula is not parted."""
-    label = label.replace("sigma_u", "$\\sigma_U$").replace(" = ", "\N{NBSP}=\N{NBSP}")
-    return fill(label, ENTRY, break_on_hyphens=False, break_long_words=False)
 
 
 def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -38,7 +37,8 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     inits = sorted(table["init"].unique(), key=lambda init: (init != BASELINE, init))
     words_of = list(reversed(SCORES))
     rows = [
-        {"panel": panel, "label": value, "place": place, "setting": setting, **_counted(of)}
+        {"panel": panel, "label": value, "place": place, "setting": setting}
+        | dict(zip(("k", "of", "low", "high"), wilson(of["learns"])))
         for panel, values in (("init", inits), ("expected", words_of))
         for place, value in enumerate(values)
         for setting in SETTINGS
@@ -55,17 +55,13 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     )
     return {
         "": pd.DataFrame(rows).assign(
+            share=lambda shares: PERCENT * shares["k"] / shares["of"],
             finding=_finding(table),
             title=f"{drawn} networks; {', '.join(steps)}",
             note=f"marks: share and 95 % interval, one run of each network{verdict}",
             source=table["source"].iloc[0] if "source" in table else "own runs",
         )
     }
-
-
-def _counted(of: pd.DataFrame) -> dict[str, Any]:
-    k, n, low, high = wilson(of["learns"])
-    return {"k": k, "of": n, "share": PERCENT * k / n, "low": low, "high": high}
 
 
 def _finding(table: pd.DataFrame) -> str:

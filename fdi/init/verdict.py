@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -53,7 +52,7 @@ def remarks(rows: Sequence[Row], init: str, training: Training | None = None) ->
     hidden = _hidden(rows)
     said = [sentence(rows, init)]
     wrong = any(map(off, hidden)) or _steep(hidden)
-    if _normalized(hidden):
+    if any(row["theory_sigma_u"] is None for row in hidden):
         said.append(NORMALIZED)
     if training is not None and hidden[0].get("step") is not None and (some := learning(hidden)):
         followed = list(_followed(some, training))
@@ -100,10 +99,6 @@ def is_lost(row: Row) -> bool:
     return 0 < (row.get("grad_task_max") or 0) < floors(row)[0]
 
 
-def _too_large(row: Row) -> bool:
-    return bool(row.get("step", 0.0) > WILD * row.get("weight_rms", math.inf))
-
-
 def _too_small(row: Row) -> bool:
     """Whether a layer hardly moves even if all `updates` of the training go one way."""
     if not row["grad_task_max"] or row.get("step") is None:
@@ -111,14 +106,6 @@ def _too_small(row: Row) -> bool:
     updates = row.get("updates")
     share = SLOW if updates is None else ENOUGH / updates
     return bool(row["step"] < share * row["weight_rms"])
-
-
-def _explodes(hidden: Sequence[Row]) -> bool:
-    return bool(hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0)
-
-
-def _normalized(hidden: Sequence[Row]) -> bool:
-    return any(row["theory_sigma_u"] is None for row in hidden)
 
 
 def _bounds(hidden: list[Row]) -> str:
@@ -151,13 +138,13 @@ def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
             f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
             f"{share:.1g} of their size"
         )
-    if large := [row for row in some if _too_large(row)]:
+    if large := [row for row in some if row["step"] > WILD * row["weight_rms"]]:
         row = max(large, key=lambda row: row["step"] / row["weight_rms"])
         yield (
             f"one step of {training.optimizer} can move a weight of {row['population']} by "
             f"{row['step'] / row['weight_rms']:.2g} times their size"
         )
-    if _explodes(hidden):
+    if hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0:
         times = hidden[0]["grad_task"] / hidden[-1]["grad_task"]
         yield (
             f"gradients grow {times:.1g}-fold from {hidden[-1]['population']} down to "
@@ -256,7 +243,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         return f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers"
     if wrong := [row for row in hidden if off(row)]:
         which = "the layer is" if len(hidden) == 1 else f"{len(wrong)} of {len(hidden)} layers are"
-        return f"{which} {_off(wrong)}"
+        words = {off(row) for row in wrong}
+        return f"{which} {words.pop() if len(words) == 1 else 'off target'}"
     if not aimed:
         return f"init={init} has no target; no layer is silent or saturated"
     which = "all layers are" if len(aimed) > 1 else "the layer is"
@@ -275,11 +263,6 @@ def _starved(rows: Sequence[Row]) -> bool:
     return all(
         row.get("step") is not None and (row["grad_task_max"] == 0 or is_lost(row)) for row in rows
     )
-
-
-def _off(rows: Sequence[Row]) -> str:
-    words = {off(row) for row in rows}
-    return words.pop() if len(words) == 1 else "off target"
 
 
 def _meets_target(row: Row, factor: float = NEAR) -> bool:
