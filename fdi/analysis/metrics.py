@@ -8,7 +8,6 @@ Columns: path, dataset, model, init, seed, id, state, then those of the file as 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pandas as pd
@@ -23,18 +22,15 @@ VALID = "valid/accuracy"
 TEXTS = ("population", "expected")
 
 
-def curves(
-    table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
-) -> pd.DataFrame:
-    """The learning curves of the runs in `table`, with the columns that are `wanted`; texts are
-    categories. A half-written last row is dropped; a run whose metrics.csv is damaged has no rows,
-    which a warning says.
+def curves(table: pd.DataFrame) -> pd.DataFrame:
+    """The learning curves of the runs in `table`; texts are categories. A half-written last row is
+    dropped; a run whose metrics.csv is damaged has no rows, which a warning says.
     """
     parts = []
     done = table["state"].isin(TRAINED) & table["epoch"].notna()
     for place, (path, epochs, over) in enumerate(zip(table["path"], table["epoch"], done)):
         try:
-            rows = _metrics(path, int(epochs) if over else None, wanted)
+            rows = _metrics(path, int(epochs) if over else None)
         except (OSError, ValueError, OverflowError):
             _left_out(path)
         else:
@@ -54,7 +50,7 @@ def _left_out(path: str, file: str = METRICS, holds: str = "learning curve") -> 
     tell(f"{path}: {file} is damaged; this {holds} is left out")
 
 
-def _metrics(run: str, epochs: int | None, wanted: Callable[[str], bool]) -> pd.DataFrame:
+def _metrics(run: str, epochs: int | None) -> pd.DataFrame:
     """The whole rows of a metrics.csv, none if a run that goes on has none yet. Raises OSError or
     ValueError if it cannot be read, a row has too many or too few values, or the epochs are not 1,
     2, 3, ..., and of a finished run where it is not the file of then.
@@ -73,20 +69,16 @@ def _metrics(run: str, epochs: int | None, wanted: Callable[[str], bool]) -> pd.
         raise ValueError(path)
     if any(row.count(",") != len(names) - 1 for row in rows):
         raise ValueError(path)
-    found = pd.read_csv(
-        io.StringIO("\n".join([header, *rows])),
-        dtype=dict.fromkeys(names, float) | {"epoch": int, "phase": str},
-        index_col=False,
-        usecols=lambda column: column in CSV_COLUMNS or wanted(column),
-    )
+    types = dict.fromkeys(names, float) | {"epoch": int, "phase": str}
+    found = pd.read_csv(io.StringIO("\n".join([header, *rows])), dtype=types, index_col=False)
     if [*found["epoch"]] != [*range(1, (epochs or len(rows)) + 1)]:
         raise ValueError(path)
     return found
 
 
-def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """The initial states of the runs in `table`, with the columns that are `wanted`; None: all.
-    One that is not what its run measured has no rows, which a warning says.
+def probes(table: pd.DataFrame) -> pd.DataFrame:
+    """The initial states of the runs in `table`. One that is not what its run measured has no rows,
+    which a warning says.
     """
     rows, places = [], []
     for place, path in enumerate(table["path"]):
@@ -96,7 +88,7 @@ def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.Dat
         if PROBE in run.files and not found:
             _left_out(path, PROBE, "initial state")
         for row in found:
-            rows.append({key: row[key] for key in row if wanted is None or key in wanted})
+            rows.append(row)
             places.append(place)
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])
