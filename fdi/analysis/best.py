@@ -12,8 +12,17 @@ import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
-from fdi.analysis.conditions import BASELINE, by_seed, difference, differing, spread, where
-from fdi.analysis.contrasts import STATISTICS, TESTED, versus_columns
+from fdi.analysis.conditions import (
+    BASELINE,
+    STATISTICS,
+    TESTED,
+    by_seed,
+    difference,
+    differing,
+    spread,
+    versus_columns,
+    where,
+)
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, short_names, shown
 from fdi.analysis.results import Results

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from importlib import import_module
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -14,23 +12,7 @@ from fdi.analysis.collect import METRIC, Curves, Probe, Runs, checked, runs
 from fdi.analysis.metrics import curves, probes
 from fdi.config.metric import of_rows
 
-TARGET = "init._target_"
-
-
-@lru_cache
-def is_baseline(target: Any) -> bool:
-    """Whether `target`, the dotted name of a class of fdi, is a baseline; a user's own class never
-    is.
-    """
-    module, _, name = str(target).rpartition(".")
-    if not module.startswith("fdi.init."):
-        return False
-    try:
-        return getattr(import_module(module), name).baseline is True
-    except (ImportError, AttributeError):
-        return False
-
-
+TARGET, BASELINES = "init._target_", "fdi.init.baselines."
 OWN = "own runs"
 READOUT, SPLITS = "readout", ("train", "valid")
 
@@ -103,7 +85,8 @@ def of_runs(table: Runs, results: Path) -> Results:
 def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     """`table` with the columns `source` and `baseline`."""
     targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
-    return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
+    baseline = [str(target).startswith(BASELINES) for target in targets]
+    return table.assign(source=source, baseline=baseline)
 
 
 def _judged(found: Curves, runs: Runs) -> Curves:

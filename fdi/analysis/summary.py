@@ -49,8 +49,8 @@ from fdi.analysis.conditions import (
     conditions,
     difference,
     spread,
+    versus_columns,
 )
-from fdi.analysis.contrasts import versus_columns
 from fdi.analysis.derived import guesses
 from fdi.analysis.statistics import correct, verdict
 from fdi.config import Mistake

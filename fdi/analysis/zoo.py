@@ -99,19 +99,13 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title -> table for people: what learns by initial state, the same by kind of network, and
-    what became of the probe's verdicts.
+    """Title -> table for people: what learns by initial state, and what became of the probe's
+    verdicts.
     """
     inits = _inits(members)
     whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
-    kinds = [
-        {"kind": f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"}
-        | {init: _shares(of[of["init"] == init]) for init in inits}
-        for kind, of in members.groupby("kind")
-    ]
     return {
         "Networks that learn": pd.DataFrame(whole),
-        "The same by kind of network (default step, at its best)": pd.DataFrame(kinds),
         "What the probe expected before training, and what was learned": _verdicts(members),
     }
 
@@ -147,13 +141,6 @@ def share(learns: pd.Series) -> str:
         return "-"
     k, n, low, high = wilson(learns)
     return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
-
-
-def _shares(of: pd.DataFrame) -> str:
-    if of.empty:
-        return "-"
-    counts = [of[of["setting"] == setting]["learns"] for setting in SETTINGS]
-    return ", ".join(f"{learns.sum()}" for learns in counts)
 
 
 def _verdicts(members: pd.DataFrame) -> pd.DataFrame:

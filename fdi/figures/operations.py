@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import ACCURACY, Page, Runs, metric_of
-from fdi.analysis.conditions import condition_columns, groups
-from fdi.analysis.contrasts import STATISTICS, moments
+from fdi.analysis.conditions import STATISTICS, condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words

@@ -20,8 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
+from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity, guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

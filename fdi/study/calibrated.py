@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import marks, sheet, style, words

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, Runs
-from fdi.analysis.conditions import by_seed, difference, differing, pairs, where
-from fdi.analysis.contrasts import TESTED
+from fdi.analysis.conditions import TESTED, by_seed, difference, differing, pairs, where
 from fdi.analysis.derived import depth
 from fdi.analysis.statistics import PERCENT, Comparison
 

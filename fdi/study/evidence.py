@@ -15,8 +15,7 @@ import yaml
 
 from fdi.analysis.best import networks
 from fdi.analysis.collect import ACCURACY, VALID, Runs
-from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments, where
 from fdi.analysis.derived import architecture, depth, with_layers
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import LEVEL, Comparison, chance_level

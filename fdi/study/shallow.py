@@ -13,8 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdi.analysis.collect import Page, Probe, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from fdi.analysis.contrasts import accuracies, best
+from fdi.analysis.conditions import accuracies, best
 from fdi.analysis.results import own
 from fdi.analysis.statistics import paired
 from fdi.study.circumstances import STANDARD, circumstances, of_authors

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import by_seed, difference, where
-from fdi.analysis.contrasts import TESTED, best, moments
+from fdi.analysis.conditions import TESTED, best, by_seed, difference, moments, where
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, holm, verdict

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments, where
 from fdi.analysis.derived import COLUMNS, architecture, depth, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

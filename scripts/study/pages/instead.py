@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.contrasts import accuracies
+from fdi.analysis.conditions import accuracies
 from fdi.analysis.derived import COLUMNS, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
 from fdi.figures import words
