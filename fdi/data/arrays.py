@@ -5,7 +5,7 @@ data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -477,28 +477,13 @@ def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
     size = getattr(data, "sensor_size", None)
     if not size or len(size) != 3:
         raise DataError(f"data: sensor_size = {size} must be width, height and polarities")
-    shape, units = camera(size)
-    what = f"data: a unit of the sensor {tuple(size)}"
-    lists = [(s["t"] * 1e-6, within(what, units(s), prod(shape))) for s in samples]
-    return named | {"shape": np.array(shape)} | _of_lists(lists, part)
-
-
-def camera(size: Sequence[int]) -> tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]:
-    """Shape of a sample in one step, and the flat unit of each of tonic's events, for a sensor of
-    width, height and polarities: [p, y, x], or [x] if the other sizes are 1.
-    """
     width, height, polarities = size
     shape = (width,) if height == polarities == 1 else (polarities, height, width)
-
-    def units(events: np.ndarray) -> np.ndarray:
-        x, y, p = (
-            events[f].astype(np.int64)
-            if f in (events.dtype.names or ())
-            else np.zeros(len(events), np.int64)
-            for f in "xyp"
-        )
-        if polarities == 1:
-            p = np.zeros_like(p)
-        return (p * height + y) * width + x
-
-    return shape, units
+    lists = []
+    for events in samples:
+        there = {name: events[name].astype(np.int64) for name in events.dtype.names}
+        p, y = (there.get(name, np.int64(0)) for name in "py")
+        units = ((p * (polarities > 1)) * height + y) * width + there["x"]
+        what = f"data: a unit of the sensor {tuple(size)}"
+        lists.append((events["t"] * 1e-6, within(what, units, prod(shape))))
+    return named | {"shape": np.array(shape)} | _of_lists(lists, part)
