@@ -29,18 +29,6 @@ class Column(NamedTuple):
     order: tuple[str, ...] = ()
 
 
-def architecture(model: str) -> str:
-    """Of a model: a deep one is a preset of the same architecture."""
-    return model.removesuffix("_deep")
-
-
-def depth(run: Mapping[Any, Any]) -> int:
-    """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
-    law.
-    """
-    return len({LAYER.sub("", k) for k in run if k.startswith("rate/") and pd.notna(run[k])})
-
-
 def with_layers(runs: Runs) -> pd.DataFrame:
     """The runs with `layers`, how many hidden ones they have."""
     rates = runs.filter(regex="^rate/").notna()

@@ -9,8 +9,15 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.conditions import TESTED, by_seed, difference, differing, pairs, where
-from fdi.analysis.derived import depth
+from fdi.analysis.derived import LAYER
 from fdi.analysis.statistics import PERCENT, Comparison
+
+
+def depth(run: Mapping[Any, Any]) -> int:
+    """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
+    law.
+    """
+    return len({LAYER.sub("", k) for k in run if k.startswith("rate/") and pd.notna(run[k])})
 
 
 class Contrast(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.derived import COLUMNS, depth, guesses, unbounded, with_layers
+from fdi.analysis.derived import COLUMNS, guesses, unbounded, with_layers
 from fdi.analysis.results import with_origin
 from fdi.init import baselines
+from fdi.study.contrasts import depth
 
 
 def test_bounds_of_strength_0_are_none():

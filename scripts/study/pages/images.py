@@ -10,16 +10,16 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import moments, where
-from fdi.analysis.derived import COLUMNS, architecture, depth, with_layers
+from fdi.analysis.derived import COLUMNS, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import words
 from fdi.figures.sweeps import usual
 from fdi.figures.words import SCHEDULE
 from fdi.study.circumstances import by_authors, standard
-from fdi.study.contrasts import setting
+from fdi.study.contrasts import depth, setting
 from fdi.study.evidence import JOINT
-from fdi.study.published import published
+from fdi.study.published import architecture, published
 from pages.tables import accuracy, cell, having, listed, markdown
 
 SHOWN = ("kaiming", "fluct", "fluct_calibrated", "lsuv")
