@@ -594,7 +594,7 @@ class Game:
 
     def figures(self) -> None:
         """Pictures are those of a folder that holds undisturbed runs in place of these."""
-        words = ("--own", "learning_curves", "own_sweeps", "dataset=arrays")
+        words = ("--own", "learning_curves", "dataset=arrays")
         end = self.call(*words, command="figures")
         cells = {
             row["path"]: self.alone.cell(row)
