@@ -18,7 +18,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json
-from fdi.track.record import TRAINED, is_number
+from fdi.track.record import TRAINED
 from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
@@ -59,35 +59,25 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)
-        seed, networks = content["zoo"]["seed"], content["networks"]
-        rows = [
+        seed, networks = int(content["zoo"]["seed"]), content["networks"]
+        return [
             {
-                "zoo": int(seed),
-                **{key: side[key] for key in ("network", "init")},
-                "setting": setting,
-                "validated": side["accuracy"],
+                "zoo": seed,
+                "network": int(side["network"]),
+                "init": str(side["init"]),
+                "setting": str(setting),
+                "validated": None if side["accuracy"] is None else float(side["accuracy"]),
                 "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
-                **{key: networks[side["network"]][key] for key in ("kind", "words")},
-                STEP: of["values"][STEP],
+                "kind": str(networks[side["network"]]["kind"]),
+                "words": [*map(str, networks[side["network"]]["words"])],
+                STEP: float(of["values"][STEP]),
             }
             for side in content["sides"]
             for setting, of in side["settings"].items()
             for run in of["runs"]
         ]
-        if not all(_fits(key, value) for row in rows for key, value in row.items()):
-            raise TypeError
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
-    return rows
-
-
-def _fits(key: str, value: Any) -> bool:
-    """Whether a row may have this value."""
-    if key == "words":
-        return isinstance(value, list) and all(isinstance(word, str) for word in value)
-    if key in ("validated", "run") and value is None:
-        return True
-    return is_number(value) if key in ("zoo", "network", "validated", STEP) else type(value) is str
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:

@@ -19,9 +19,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
+from fdi.analysis.collect import MODULES, Page, Runs, metric_of
 from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
-from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity, guesses
+from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
@@ -71,10 +71,10 @@ class Sweep:
     def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
-        kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
-        and chosen (has the best validation accuracy of its line, where the figure asks for that);
-        reached (share of the runs whose training loss is as low as asked); chance (%), finding,
-        network, title, source; left, which of the user's own runs are not among these.
+        kaiming in the same panel at the same x), chosen (has the best validation accuracy of its
+        line, where the figure asks for that); reached (share of the runs whose training loss is as
+        low as asked); chance (%), finding, network, title, source; left, which of the user's own
+        runs are not among these.
         """
         pages = {}
         for page, chosen in self.compared(results):
@@ -271,9 +271,11 @@ class Sweep:
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
         names = dict.fromkeys(["quantity", *table, "versus", "verdict", "chosen"])
-        table = table.reindex(columns=list(names)).merge(_shares(chosen, keys), on=keys, how="left")
-        guess = table["guess"].where(table["quantity"] == "accuracy")
-        return table.assign(guess=guess, chosen=table["chosen"].eq(True))
+        loss, limit = (chosen.reindex(columns=[key])[key].astype(float) for key in (LOSS, LIMIT))
+        low = (loss <= limit).astype(float).where(limit.notna())
+        reached = chosen.assign(reached=low).groupby(keys, dropna=False)["reached"].mean()
+        table = table.reindex(columns=list(names)).merge(reached.reset_index(), on=keys, how="left")
+        return table.assign(chosen=table["chosen"].eq(True))
 
     def _accuracies(self, chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         """The accuracies; where the figure asks for the best on validation, only these are
@@ -413,17 +415,6 @@ def _measured(name: str, runs: Runs) -> pd.Series:
         known = choose(name, [*QUANTITIES, *map(str, runs)])
         raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
-
-
-def _shares(runs: Runs, keys: list[str]) -> pd.DataFrame:
-    """The shares of the runs at each point that are no better than guessing, and whose training
-    loss is as low as asked; NaN where that is not known, and where none is asked.
-    """
-    known = runs[[ACCURACY, "classes", "test_samples"]].notna().all(axis=1)
-    loss, limit = (runs.reindex(columns=[key])[key].astype(float) for key in (LOSS, LIMIT))
-    shares = {"guess": guesses(runs).where(known), "reached": (loss <= limit).where(limit.notna())}
-    table = runs.assign(**{name: share.astype(float) for name, share in shares.items()})
-    return table.groupby(keys, dropna=False)[[*shares]].mean().reset_index()
 
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:
