@@ -169,8 +169,8 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
     page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
-    details = figure.texts[1].get_text().replace("\n", " ")
-    assert details.endswith(", 10,000 samples, fully connected network, 3 epochs; one seed")
+    details = figure.get_supxlabel().replace("\n", " ")
+    assert ", 10,000 samples, fully connected network, 3 epochs; one seed; " in details
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
@@ -182,9 +182,9 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     figure, _ = drawn(learning_curves, page)
     assert len({style.look(name)["marker"] for name in names}) == len(names)
     assert page["line"].nunique() == 6, "more would lie on one another"
-    details = figure.texts[1].get_text().replace("\n", " ")
+    details = figure.get_supxlabel().replace("\n", " ")
     assert "8 more initializations not drawn" in details
-    assert details.endswith("; n\N{NBSP}=\N{NBSP}2 to 3 seeds")
+    assert "; n\N{NBSP}=\N{NBSP}2 to 3 seeds; " in details
 
 
 @pytest.mark.parametrize(
