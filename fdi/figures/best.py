@@ -87,9 +87,11 @@ def _finding(table: pd.DataFrame) -> str:
     """What the differences to the baseline say, at the same step and at the best."""
     sides = table.drop_duplicates(["network", "init", "setting"])
     said = [
-        f"{words.verdicts(sides[sides['setting'] == key])} ({name})" for key, name in PANELS.items()
+        f"{text} ({name})"
+        for key, name in PANELS.items()
+        if (text := words.verdicts(sides[sides["setting"] == key]))
     ]
-    return f"{words.PAIR}: {'; '.join(said)}"
+    return f"{words.PAIR}: {'; '.join(said)}" if said else TITLE
 
 
 def _settings(page: pd.DataFrame) -> list[str]:

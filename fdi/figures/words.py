@@ -243,6 +243,7 @@ def verdicts(rows: pd.DataFrame) -> str:
     rows = rows[(rows["init"] == OURS) & rows["versus"].notna()]
     if rows.empty:
         return ""
-    each = [f"{verdict} in {count}" for verdict, count in rows["verdict"].value_counts().items()]
+    counts = rows["verdict"].replace("", "undecided").value_counts()
+    each = [f"{verdict} in {count}" for verdict, count in counts.items()]
     points = span(rows["versus"].min(), rows["versus"].max())
     return f"{points} points, {several(each)} of {len(rows)}"
