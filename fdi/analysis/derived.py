@@ -136,7 +136,6 @@ COLUMNS = {
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
     "neuron": Column(_part("neuron"), ("neuron.", "engine.")),
     "optimizer": Column(_part("optimizer"), ("optimizer.",)),
-    "populations": Column(lambda runs: runs.filter(like="rate/").notna().sum(axis=1), ()),
     "recurrent": Column(_recurrent, ()),
     "scheduler": Column(_part("scheduler"), ("scheduler.", "scheduler")),
 }

@@ -37,7 +37,6 @@ DERIVED = (
     "layers",
     "neuron",
     "optimizer",
-    "populations",
     "recurrent",
     "scheduler",
 )
