@@ -1,4 +1,4 @@
-"""One self-contained HTML page: all figures with where they come from, and tables of all runs and
+"""One self-contained HTML page: all figures with where they come from, and tables of all
 conditions, which one filters and sorts in the browser.
 """
 
@@ -15,25 +15,20 @@ from typing import Any
 import pandas as pd
 
 from fdi import __version__
-from fdi.analysis.collect import ACCURACY, METRIC, VALID
-from fdi.analysis.conditions import LABELS, condition_columns, groups
-from fdi.analysis.formats import number, plural, shown, told
+from fdi.analysis.conditions import LABELS, groups
 from fdi.analysis.render import caption, counted, keys, readable
 from fdi.analysis.results import Results
 from fdi.analysis.studies import studies
 from fdi.analysis.summary import summarize
-from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.metric import of_rows
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
 from fdi.track.files import printable
-from fdi.track.record import STATES, UNTESTED
 from fdi.track.told import spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
 FILTER = (
     '<input type="search" aria-label="show only rows of which all these words hold" '
-    'placeholder="randman kaiming eps=1e-36 test&gt;90 tags=draft">'
+    'placeholder="randman kaiming eps=1e-36 mean&gt;90 tags=draft">'
 )
 
 
@@ -84,13 +79,12 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     pictures = "".join(_figures(figures, mine, measured, tell))
     tell("tables")
     sections = [
-        (ALL, _all_runs(main)),
-        ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
         (TABLES, "".join(_tables(mine, measured))),
+        ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
     ]
     asked = list(_asked(mine, measured))
-    names = [ALL, *(one.TITLE for one in figures.values()), TABLES, *(name for name, _ in asked)]
-    said = escape(_sentence(main))
+    names = [TABLES, *(one.TITLE for one in figures.values()), *(name for name, _ in asked)]
+    said = "<br>".join(map(escape, counted(main.runs)))
     parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_contents(names)}"]
     parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
     body = printable("".join(parts), keep="\n")
@@ -110,7 +104,7 @@ def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
         yield from found
 
 
-ALL, TABLES = "All runs", "Conditions"
+TABLES = "Conditions"
 
 
 def _contents(names: Iterable[str]) -> str:
@@ -149,8 +143,6 @@ def _figures(
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:
-    lines = counted(mine.runs) if len(mine.runs) else ["no runs"]
-    yield f"<p>Your results hold {'<br>'.join(map(escape, lines))}</p>"
     for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
         if results.runs["state"].eq("done").any():
             yield f"<details><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
@@ -174,63 +166,3 @@ def _summary(results: Results) -> Iterator[str]:
     yield table(pd.concat(parts, ignore_index=True).fillna(""))
     lines = dict.fromkeys(map(caption, summaries))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"
-
-
-STATES_SAID = {UNTESTED: "that chose step sizes on validation", "probed": "only probed"}
-
-
-def _sentence(results: Results) -> str:
-    """How many runs of what there are."""
-    runs = results.runs
-    done = runs[runs["state"] == "done"]
-    counts = runs["state"].value_counts().drop("done", errors="ignore")
-    others = [f"{counts[s]:,} {STATES_SAID.get(s, s)}" for s in STATES if s in counts]
-    data, inits = (done[key].nunique() for key in ("dataset", "init"))
-    return (
-        f"{plural(len(done), 'finished run')} on {plural(data, 'data set')} from "
-        f"{plural(inits, 'initialization')}" + f" ({', '.join(others)})" * bool(others) + "."
-    )
-
-
-COLUMNS = {
-    "seed": "seed",
-    "state": "state",
-    "test_accuracy_last": "test",
-    "valid_accuracy_last": "valid",
-    "epoch": "epochs",
-    "tags": "tags",
-    "note": "note",
-    METRIC: "judged by",
-    "path": "path",
-}
-
-
-def _all_runs(results: Results) -> str:
-    """A row for each run, with what tells it from others of its data set and model."""
-    runs = results.runs.reset_index(drop=True)
-    metrics = [of_rows([text]) for text in runs.get(METRIC, [None] * len(runs))]
-    unit = " (%)" if {*metrics} <= {OF_CLASSES} else ""
-    columns = {name: [*map(_text, runs[name])] for name in LABELS}
-    columns["settings"] = _settings(runs)
-    for name, title in COLUMNS.items():
-        if name in (ACCURACY, VALID):
-            forms = [(".1f" if metric.unit == "%" else ".3g", metric.scale) for metric in metrics]
-            columns[title + unit] = [number(v, *of, "") for v, of in zip(runs[name], forms)]
-        elif name in runs and runs[name].notna().any():
-            columns[title] = [*map(_text, runs[name])]
-    return f"<div id=runs>{FILTER}{table(pd.DataFrame(columns))}</div>"
-
-
-def _settings(runs: pd.DataFrame) -> list[str]:
-    """Of each run what tells it from others of its data set and model, as text."""
-    texts = [""] * len(runs)
-    columns = [name for name in condition_columns(runs) if name not in LABELS]
-    for _, group in runs.groupby(["dataset", "model"]):
-        several = [name for name in columns if group[name].nunique(dropna=False) > 1]
-        for place, *values in zip(group.index, *(group[name] for name in several)):
-            texts[place] = told(several, values)
-    return texts
-
-
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else shown(value)
