@@ -21,7 +21,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.config.metric import ACCURACY, of_rows
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, guessed, source, usual
+from fdi.figures.sweeps import MOST, best_set, foremost, guessed, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -93,8 +93,6 @@ NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, 1.6)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
-MOST = 6  # lines of a page
-FIRST = ("fluct", "fluct_calibrated", "kaiming")  # of more lines
 MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a page
 POPULATIONS = 3  # of a page; of more the first, the middle and the last
 
@@ -135,13 +133,15 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
             shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
-            page, left = _few(lines(shown, by, read, wanted))
+            page = lines(shown, by, read, wanted)
             if len(page) and not guessed(chosen):
+                few = foremost(page["init"])
+                left = page["init"].nunique() - len(few)
                 names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
                 others = names, chosen[names].astype(object).iloc[0]
                 title = [_setting(chosen), words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                found[_key(group, named, values)] = page.assign(
+                found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
                     finding=TITLE,
                     title=", ".join(filter(None, title)),
                     source=source(shown),
@@ -167,17 +167,6 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
 def _setting(runs: Runs) -> str:
     text, depth = words.setting(runs, "epochs"), runs.iloc[0].get("model.depth")
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
-
-
-def _few(page: Page) -> tuple[pd.DataFrame, int]:
-    """The lines of FIRST and others up to the number that a page shows; and how many are left
-    out.
-    """
-    lines = page.drop_duplicates("line") if len(page) else page
-    if len(lines) <= MOST:
-        return page, 0
-    kept = lines.sort_values("init", key=lambda inits: ~inits.isin(FIRST), kind="stable")["line"]
-    return page[page["line"].isin(kept.head(MOST))], len(lines) - MOST
 
 
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)

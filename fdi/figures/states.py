@@ -18,7 +18,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import initial_states, source, sweeps, usual
+from fdi.figures.sweeps import MOST, foremost, initial_states, source, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -32,8 +32,6 @@ TITLES = {
 }
 TARGET: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 DODGE = 0.1  # between the marks of initial states, in units of a layer
-MOST = 6  # states that are told apart
-FIRST = ("kaiming", "pytorch", "lsuv", "fluct", "fluct_calibrated")
 LABELS = 8  # layers whose names fit below a panel
 KEYS = ["init", "shade", "baseline"]
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
@@ -52,8 +50,9 @@ def data(results: Results) -> dict[str, Page]:
         group = group.drop_duplicates(["seed", *named])
         runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            shown = group[group["init"].isin(_shown(group["init"]))]
-            runs = usual(shown).assign(sigma_u=float("nan"))
+            runs = usual(group[group["init"].isin(foremost(group["init"]))]).assign(
+                sigma_u=float("nan")
+            )
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
@@ -76,12 +75,6 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
         return int(kinds > 1) * int(runs["path"].map(layers).max())
 
     return enough
-
-
-def _shown(inits: pd.Series) -> list[str]:
-    """At most MOST initializations, those of the paper and their rivals first."""
-    there = sorted(inits.unique(), key=lambda name: FIRST.index(name) if name in FIRST else MOST)
-    return [name for name in there if name != "gain"][:MOST]  # Kaiming weights with a gain
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
