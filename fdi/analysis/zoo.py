@@ -1,5 +1,5 @@
 """Random networks: how many of them learn from which initial state, at the optimizer's default step
-size and each at its best, and how often the probe's verdict before training was right.
+size and each at its best.
 """
 
 from __future__ import annotations
@@ -7,13 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
-from fdi.analysis.formats import number
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
@@ -23,8 +21,6 @@ from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {"common": "default step", "best": "each at its best"}
-SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
-"""What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
 
 
 def members(results: Results) -> pd.DataFrame:
@@ -88,19 +84,13 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title -> table for people: what learns by initial state, and what became of the probe's
-    verdicts.
-    """
-    inits = _inits(members)
-    whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
-    return {
-        "Networks that learn": pd.DataFrame(whole),
-        "What the probe expected before training, and what was learned": _verdicts(members),
-    }
+def learning(members: pd.DataFrame) -> pd.DataFrame:
+    """How many networks learn from each initial state, for people."""
+    rows = [{"init": init, **_whole(members, members["init"] == init)} for init in inits(members)]
+    return pd.DataFrame(rows)
 
 
-def _inits(members: pd.DataFrame) -> list[str]:
+def inits(members: pd.DataFrame) -> list[str]:
     """The baseline first."""
     return sorted(dict.fromkeys(members["init"]), key=lambda init: init != BASELINE)
 
@@ -133,39 +123,6 @@ def share(learns: pd.Series) -> str:
     return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
 
 
-def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
-    """For each initial state, kind and verdict how many learn at the default step and at the best,
-    and the area under the curve: the probability that of two runs of which one learns the verdict
-    prefers it.
-    """
-    rows = []
-    known = judged(members)
-    states = [(f"from {init}", known[known["init"] == init]) for init in _inits(known)]
-    for kind, of in [("all", known), *states, *known.groupby("kind")]:
-        row = {"networks": kind}
-        for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
-            those = of[of["expected"] == word]["learns"]
-            row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
-        rows.append(row | {"area under the curve": number(area(of), ".2f")})
-    return pd.DataFrame(rows)
-
-
-def judged(members: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a verdict."""
-    return members[members["expected"].isin(SCORES)] if len(members) else members
-
-
-def area(known: pd.DataFrame) -> float:
-    """Area under the ROC curve of the verdict; NaN where all learn or none."""
-    from scipy.stats import mannwhitneyu
-
-    scores = known["expected"].map(SCORES)
-    good, bad = scores[known["learns"]], scores[~known["learns"]]
-    if good.empty or bad.empty:
-        return np.nan
-    return float(mannwhitneyu(good, bad).statistic / (len(good) * len(bad)))
-
-
 def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, float]:
     """In how many networks only `init` learns, in how many only the baseline, and the two-sided p
     of the sign test.
@@ -188,15 +145,15 @@ def paired(of: pd.DataFrame, init: str) -> tuple[pd.Series, pd.Series]:
 
 
 def said(members: pd.DataFrame) -> list[str]:
-    """What the tables cannot say: pairs of initial states on the same networks, and how to read
+    """What the table cannot say: pairs of initial states on the same networks, and how to read
     them.
     """
     lines = []
-    inits = _inits(members)
-    others = [init for init in inits if init != BASELINE]
+    there = inits(members)
+    others = [init for init in there if init != BASELINE]
     for setting, title in SETTINGS.items():
         parts = []
-        for init in others if BASELINE in inits else ():
+        for init in others if BASELINE in there else ():
             own, base, p = only(members, init, setting)
             parts.append(f"{init} {own} against {base} ({verdict(own - base, p)}, p = {p:.2g})")
         if parts:

@@ -130,9 +130,8 @@ def print_zoo(table: pd.DataFrame) -> None:
     from fdi.analysis import zoo
 
     out = console()
-    for title, shown in zoo.tables(table).items():
-        out.print(title)
-        print_table(out, shown, [str(shown.columns[0])])
+    out.print("Networks that learn")
+    print_table(out, zoo.learning(table), ["init"])
     for line in zoo.said(table):
         print_note(out, line)
 

@@ -80,7 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--zoo",
         action="store_true",
         help="show what experiment=zoo found instead: how many random networks learn from each "
-        "initialization, and what was expected of them",
+        "initialization",
     )
     what.add_argument(
         "--runs",
