@@ -481,7 +481,7 @@ def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
     shape = (width,) if height == polarities == 1 else (polarities, height, width)
     lists = []
     for events in samples:
-        there = {name: events[name].astype(np.int64) for name in events.dtype.names}
+        there = {name: events[name].astype(np.int64) for name in events.dtype.names or ()}
         p, y = (there.get(name, np.int64(0)) for name in "py")
         units = ((p * (polarities > 1)) * height + y) * width + there["x"]
         what = f"data: a unit of the sensor {tuple(size)}"

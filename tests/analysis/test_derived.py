@@ -53,6 +53,7 @@ def test_baselines_are_those_of_fdi():
     targets = ["fdi.init.baselines.Lsuv", "fdi.init.fluct.Fluct", "nowhere.Kaiming", None]
     runs = with_origin(pd.DataFrame({"init._target_": targets}), "own runs")
     assert runs["baseline"].tolist() == [True, False, False, False]
-    found = {name: kind for name, kind in vars(baselines).items() if isinstance(kind, type)}
-    of_this = [kind for kind in found.values() if kind.__module__ == baselines.__name__]
-    assert all(kind.baseline for kind in of_this)
+    kinds = [kind for kind in vars(baselines).values() if isinstance(kind, type)]
+    own = [kind for kind in kinds if kind.__module__ == baselines.__name__]
+    assert all(issubclass(kind, baselines.Baseline) for kind in own)
+    assert baselines.Baseline.baseline
