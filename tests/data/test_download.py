@@ -106,7 +106,7 @@ def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: P
     (remote / "a.gz").unlink()
     with pytest.raises(
         DataError,
-        match=r"toy: a is missing and cannot be downloaded \(.* 404 .*\); nothing was kept",
+        match=r"toy: a is missing and cannot be downloaded \(404 .*\); nothing was kept",
     ) as error:
         ensure("toy", root)
     message = str(error.value)
