@@ -36,9 +36,7 @@ def stripes(*, noise: float, steps: int, dt: float, samples: int, seed: int) -> 
         return TensorDataset(clean + noise * torch.randn(clean.shape, generator=generator), labels)
 
     train, test = images(samples), images(samples // 4)
-    return from_torch(
-        "stripes", train, test, kind="constant", steps=steps, dt=dt, classes=2, seed=seed
-    )
+    return from_torch("stripes", train, test, kind="images", duration=steps * dt, dt=dt, seed=seed)
 
 
 def hourglass(*, wide: int, narrow: int, **data) -> Network:

@@ -1,1 +1,1 @@
-"""Folders of runs as tidy tables, their statistics, and the summary beside what was published."""
+"""Folders of runs as tidy tables, their statistics, and the summary."""

@@ -12,33 +12,25 @@ import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
-from fdi.analysis.conditions import BASELINE, by_seed, differing, spread, where
-from fdi.analysis.contrasts import STATISTICS, TESTED, compare
+from fdi.analysis.conditions import (
+    BASELINE,
+    STATISTICS,
+    TESTED,
+    by_seed,
+    difference,
+    differing,
+    spread,
+    versus_columns,
+    where,
+)
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, short_names, shown
-from fdi.analysis.learning import first_epoch
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
 
-GOOD = 0.9  # of the best accuracy: steps that reach it are good ones
+VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
-DECIDED = ("better", "worse")
-
-
-def good_range(steps: Mapping[float, float]) -> tuple[float, float]:
-    """The least and the largest step around the best one between which all reach GOOD times its
-    accuracy; `steps`: step -> accuracy.
-    """
-    values = sorted(steps)
-    top = max(values, key=lambda value: steps[value])
-    low = high = values.index(top)
-    enough = GOOD * steps[top]
-    while low > 0 and steps[values[low - 1]] >= enough:
-        low -= 1
-    while high + 1 < len(values) and steps[values[high + 1]] >= enough:
-        high += 1
-    return values[low], values[high]
 
 
 class Side(NamedTuple):
@@ -64,22 +56,6 @@ class Side(NamedTuple):
         """better, worse, undecided, or "" where no p can be given."""
         found = self.difference
         return verdict(found.mean, found.p, metric_of(self.runs).sign) if found else ""
-
-    @property
-    def good(self) -> tuple[float, float]:
-        """`good_range` with the other values as chosen, after the shortest training in which the
-        chosen step is a good one.
-        """
-        chosen = self.choice["candidate"] or {}
-        beside = {key: value for key, value in chosen.items() if key != STEP}
-        trials = [t for t in self.choice["trials"] if t["accuracy"] and beside.items() <= t.items()]
-        for epochs in sorted({trial["epochs"] for trial in trials}):
-            steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
-            if metric_of(self.runs).lower:
-                steps = {step: 1 / value for step, value in steps.items()}
-            if steps.get(chosen[STEP], 0.0) >= GOOD * max(steps.values()):
-                return good_range(steps)
-        return np.nan, np.nan
 
 
 def networks(results: Results) -> list[list[Side]]:
@@ -126,9 +102,12 @@ def _compared(groups: Sequence[Mapping[tuple[str, str], Side]]) -> list[list[Sid
     for sides in groups:
         for side in sides.values():
             base = sides.get((BASELINE, side.setting))
-            of = ACCURACY, metric_of(side.runs).scale
-            one = compare(side.runs, base.runs, *of) if base and side.init != BASELINE else None
-            found.append(one.difference if one else None)
+            if base is None or side.init == BASELINE:
+                found.append(None)
+                continue
+            ours, theirs = (by_seed(of.runs, TESTED)[0] for of in (side, base))
+            apart = difference(ours, theirs, scale=metric_of(side.runs).scale)
+            found.append(apart if apart.n else None)
     each = iter(correct(found, np.zeros(len(found))))
     return [[side._replace(difference=next(each)) for side in of.values()] for of in groups]
 
@@ -137,60 +116,37 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
     sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
     than guessing; the `difference` to the baseline, its interval `from`, `to` over `pairs` and its
-    `verdict`, by Holm's method; `epochs_to` GOOD times the best validation accuracy of the network,
-    as a mean over the seeds that get there, `reached`; and of the decision `choice`, its state,
-    `why`, `validated`, the validation accuracy in percent with `tuned` seeds, and the range
-    `good_low`, `good_high` of steps. No columns without such runs.
+    `verdict`, by Holm's method; and of the decision `choice`, its state, `why`, and `validated`,
+    the validation accuracy in percent with `tuned` seeds. No columns without such runs.
     """
-    rows = []
-    for sides in networks(results):
-        curves = [list(results.learning(side.runs).values()) for side in sides]
-        lasts = [np.mean([accuracy[-1] for _, accuracy in of]) for of in curves if of]
-        metric = metric_of(sides[0].runs)
-        top = metric.sign * max((metric.sign * last for last in lasts), default=np.nan)
-        target = metric.near(top, GOOD)
-        for side, of in zip(sides, curves):
-            firsts = [first_epoch(*curve, target, metric.sign) for curve in of]
-            reached = [first for first in firsts if pd.notna(first)]
-            choice, (low, high) = side.choice, side.good
-            rows.append(
-                {
-                    **side.network,
-                    "init": side.init,
-                    "setting": side.setting,
-                    **side.values,
-                    **side.moments,
-                    "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
-                    **_difference(side),
-                    "epochs_to": float(np.mean(reached)) if reached else np.nan,
-                    "reached": len(reached),
-                    "choice": choice["state"],
-                    "why": choice["why"],
-                    "validated": metric.scale * (choice["accuracy"] or np.nan),
-                    "tuned": choice["seeds"],
-                    "good_low": low,
-                    "good_high": high,
-                    "numerics": side.runs["numerics"].iloc[0],
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _difference(side: Side) -> dict[str, Any]:
-    found = side.difference
-    values = (found.mean, found.low, found.high, found.n) if found else (np.nan,) * 4
-    named = dict(zip(("difference", "from", "to", "pairs"), values))
-    return named | {"verdict": side.verdict}
+    return pd.DataFrame(
+        [
+            {
+                **side.network,
+                "init": side.init,
+                "setting": side.setting,
+                **side.values,
+                **side.moments,
+                "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
+                **dict(zip(VERSUS, versus_columns(side.difference).values())),
+                "verdict": side.verdict,
+                "choice": side.choice["state"],
+                "why": side.choice["why"],
+                "validated": metric_of(side.runs).scale * (side.choice["accuracy"] or np.nan),
+                "tuned": side.choice["seeds"],
+                "numerics": side.runs["numerics"].iloc[0],
+            }
+            for sides in networks(results)
+            for side in sides
+        ]
+    )
 
 
 CAPTION = (
     "test accuracy in percent after the last epoch, mean +- standard deviation over n seeds, with "
     "the difference to Kaiming over pairs of equal seed and its 95 % interval, by Holm's method "
     "over the table: at the step of the configuration, at one that suits all together, and at one "
-    "that suits each, chosen on validation with other seeds; good steps: the range around the best "
-    "one within which validation reaches 90 % of it, after the shortest training that shows it; "
-    "epochs: until validation reaches 90 % of the best of the network, mean over the seeds that "
-    "get there"
+    "that suits each, chosen on validation with other seeds"
 )
 
 
@@ -206,12 +162,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             cells.setdefault(SETTINGS["best"], row["choice"])
         said = row["choice"] if row["setting"] == "best" and row["choice"] != "chosen" else ""
         cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_reached(row), said]))
-        if row["setting"] == "best":
-            if pd.notna(row["good_low"]):
-                cells["good steps"] = f"{row['good_low']:g}..{row['good_high']:g}"
-            if row["reached"]:
-                cells["epochs"] = f"{row['epochs_to']:.1f} ({row['reached']} of {row['n']})"
-    columns = ["network", "init", *SETTINGS.values(), "good steps", "epochs"]
+    columns = ["network", "init", *SETTINGS.values()]
     shown = pd.DataFrame(rows.values()).reindex(columns=columns)
     return shown.dropna(axis=1, how="all").astype(object).fillna("-")
 

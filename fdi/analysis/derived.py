@@ -29,18 +29,6 @@ class Column(NamedTuple):
     order: tuple[str, ...] = ()
 
 
-def architecture(model: str) -> str:
-    """Of a model: a deep one is a preset of the same architecture."""
-    return model.removesuffix("_deep")
-
-
-def depth(run: Mapping[Any, Any]) -> int:
-    """Hidden layers of a finished run: h1, h2, ..., or e1 and i1, e2 and i2, ... under Dale's
-    law.
-    """
-    return len({LAYER.sub("", k) for k in run if k.startswith("rate/") and pd.notna(run[k])})
-
-
 def with_layers(runs: Runs) -> pd.DataFrame:
     """The runs with `layers`, how many hidden ones they have."""
     rates = runs.filter(regex="^rate/").notna()
@@ -148,7 +136,6 @@ COLUMNS = {
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
     "neuron": Column(_part("neuron"), ("neuron.", "engine.")),
     "optimizer": Column(_part("optimizer"), ("optimizer.",)),
-    "populations": Column(lambda runs: runs.filter(like="rate/").notna().sum(axis=1), ()),
     "recurrent": Column(_recurrent, ()),
     "scheduler": Column(_part("scheduler"), ("scheduler.", "scheduler")),
 }
@@ -179,12 +166,9 @@ def of_hidden(start: str) -> Values:
     return mean
 
 
-RATE_BY_LAYER = "rate_by_layer"
-"""The rate of each hidden layer where x is largest: a quantity with an axis of its own."""
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
     "rate": Quantity("mean hidden rate after training (Hz)", of_hidden("rate/")),
-    RATE_BY_LAYER: Quantity("rate before training (Hz)", lambda layers: layers["rate"]),
     "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
     "alignment": Quantity(
         "alignment of hidden spikes (1: unchanged)", of_hidden("alignment/"), 1.0

@@ -21,11 +21,6 @@ def percent(share: float | None, form: str = ".1f", unknown: str = "-") -> str:
     return number(share, form, 100.0, unknown)
 
 
-def interval(low: float, high: float, form: str = ".1f", unknown: str = "-") -> str:
-    """An interval of shares in percent, as in 90.1..95.2."""
-    return unknown if low != low else f"{percent(low, form)}..{percent(high, form)}"
-
-
 def plural(count: int, noun: str) -> str:
     """As in 1 run, 2 runs or 1,000 runs."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -8,11 +8,8 @@ Columns: path, dataset, model, init, seed, id, state, then those of the file as 
 from __future__ import annotations
 
 import io
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, PLACE
@@ -23,36 +20,24 @@ from fdi.track.told import tell
 CSV_COLUMNS = ("epoch", "phase")
 VALID = "valid/accuracy"
 TEXTS = ("population", "expected")
-BATCH = 64  # files that are read at a time
 
 
-def curves(
-    table: pd.DataFrame, wanted: Callable[[str], bool] = lambda column: True
-) -> pd.DataFrame:
-    """The learning curves of the runs in `table`, with the columns that are `wanted`; texts are
-    categories. A half-written last row is dropped; a run whose metrics.csv is damaged has no rows,
-    which a warning says.
+def curves(table: pd.DataFrame) -> pd.DataFrame:
+    """The learning curves of the runs in `table`; texts are categories. A half-written last row is
+    dropped; a run whose metrics.csv is damaged has no rows, which a warning says.
     """
-    parts: list[pd.DataFrame] = []
-    paths = list(table["path"])
+    parts = []
     done = table["state"].isin(TRAINED) & table["epoch"].notna()
-    finished = [int(epoch) if of else None for of, epoch in zip(done, table["epoch"])]
-    for start in range(0, len(paths), BATCH):
-        files: dict[str, dict[int, str]] = defaultdict(dict)
-        batch = slice(start, start + BATCH)
-        for place, (path, epochs) in enumerate(zip(paths[batch], finished[batch]), start):
-            content = _metrics(path, epochs)
-            if content is None:
-                _left_out(path)
-            elif content[1]:
-                header, body = content
-                files[header][place] = body
-        for header, bodies in files.items():
-            parts += _parse(header, bodies, wanted, paths)
-    if not parts:
+    for place, (path, epochs, over) in enumerate(zip(table["path"], table["epoch"], done)):
+        try:
+            rows = _metrics(path, int(epochs) if over else None)
+        except (OSError, ValueError, OverflowError):
+            _left_out(path)
+        else:
+            parts.append(rows.assign(**{PLACE: place}))
+    if not any(map(len, parts)):
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
-    rows = pd.concat(parts, ignore_index=True)
-    parts.clear()
+    rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
     places = rows.pop(PLACE)
     rows["phase"] = rows["phase"].astype("category")
     for i, key in enumerate(KEYS):
@@ -65,60 +50,35 @@ def _left_out(path: str, file: str = METRICS, holds: str = "learning curve") -> 
     tell(f"{path}: {file} is damaged; this {holds} is left out")
 
 
-def _metrics(run: str, epochs: int | None) -> tuple[str, str] | None:
-    """Header and whole rows of a metrics.csv, both empty if a run that goes on has none yet; None
-    if it cannot be read, a row has too many or too few values, or the epochs are not 1, 2, 3, ...,
-    and of a finished run where it is not the file of then.
+def _metrics(run: str, epochs: int | None) -> pd.DataFrame:
+    """The whole rows of a metrics.csv, none if a run that goes on has none yet. Raises OSError or
+    ValueError if it cannot be read, a row has too many or too few values, or the epochs are not 1,
+    2, 3, ..., and of a finished run where it is not the file of then.
     """
     path = Path(run) / METRICS
-    try:
-        text = read(path)
-    except FileNotFoundError:
-        return None if epochs else ("", "")
-    except (OSError, ValueError):
-        return None
-    header, _, body = text[: text.rfind("\n") + 1].partition("\n")
-    rows = body.splitlines()
-    whole = (
-        header.startswith("epoch,")
-        and "phase" in header.split(",")
-        and body.count(",") == header.count(",") * len(rows)
-        and all(row.startswith(f"{epoch},") for epoch, row in enumerate(rows, 1))
-    )
-    if epochs is None:
-        return (header, body) if whole or not header else None
-    right = len(rows) == epochs and digest(text) == look(Path(run)).files.get(METRICS)
-    return (header, body) if whole and right else None
+    if not epochs and not path.exists():
+        return pd.DataFrame()
+    text = read(path)
+    header, *rows = text[: text.rfind("\n") + 1].splitlines() or [""]
+    names = header.split(",")
+    if epochs is not None and digest(text) != look(Path(run)).files.get(METRICS):
+        raise ValueError(path)
+    if not header and not epochs:
+        return pd.DataFrame()
+    if names[0] != "epoch" or "phase" not in names:
+        raise ValueError(path)
+    if any(row.count(",") != len(names) - 1 for row in rows):
+        raise ValueError(path)
+    types = dict.fromkeys(names, float) | {"epoch": int, "phase": str}
+    found = pd.read_csv(io.StringIO("\n".join([header, *rows])), dtype=types, index_col=False)
+    if [*found["epoch"]] != [*range(1, (epochs or len(rows)) + 1)]:
+        raise ValueError(path)
+    return found
 
 
-def _parse(
-    header: str, bodies: dict[int, str], wanted: Callable[[str], bool], paths: list[str]
-) -> Iterator[pd.DataFrame]:
-    """The rows of files with the same header (place of the run -> body), all at once because that
-    is fast. Where some cannot be parsed, each is tried by itself.
-    """
-    types = dict.fromkeys(header.split(","), float) | {"epoch": int, "phase": str}
-    try:
-        rows = pd.read_csv(
-            io.StringIO(f"{header}\n{''.join(bodies.values())}"),
-            dtype=types,
-            index_col=False,
-            usecols=lambda column: column in CSV_COLUMNS or wanted(column),
-        )
-    except (ValueError, OverflowError):
-        if len(bodies) == 1:
-            _left_out(paths[next(iter(bodies))])
-            return
-        for place, body in bodies.items():
-            yield from _parse(header, {place: body}, wanted, paths)
-    else:
-        lengths = [body.count("\n") for body in bodies.values()]
-        yield rows.assign(**{PLACE: np.repeat(list(bodies), lengths)})
-
-
-def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """The initial states of the runs in `table`, with the columns that are `wanted`; None: all.
-    One that is not what its run measured has no rows, which a warning says.
+def probes(table: pd.DataFrame) -> pd.DataFrame:
+    """The initial states of the runs in `table`. One that is not what its run measured has no rows,
+    which a warning says.
     """
     rows, places = [], []
     for place, path in enumerate(table["path"]):
@@ -128,7 +88,7 @@ def probes(table: pd.DataFrame, wanted: Collection[str] | None = None) -> pd.Dat
         if PROBE in run.files and not found:
             _left_out(path, PROBE, "initial state")
         for row in found:
-            rows.append({key: row[key] for key in row if wanted is None or key in wanted})
+            rows.append(row)
             places.append(place)
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])

@@ -1,11 +1,10 @@
-"""The summary as text: for terminals, and as LaTeX, Markdown and files for a paper."""
+"""The summary as text: for terminals, and as LaTeX and files for a paper."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from fdi.analysis.collect import METRIC, Runs, Summary
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.formats import number, percent, plural, short_names, shown
-from fdi.analysis.studies import quotes
-from fdi.analysis.summary import SAID
+from fdi.analysis.summary import CHANCE, SAID
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
@@ -29,13 +27,10 @@ CAPTION = (
     "n seeds and of differences over n pairs of equal seed, those of differences by Holm's method "
     "over all comparisons of a network, as better, worse or undecided"
 )
-LEARNING = (
-    "at chance: share of runs no better than guessing; area: mean validation accuracy over the "
-    "epochs; epochs to target: until the validation accuracy is 90 % of the best one with that "
-    "data set and model, mean over the n runs that get there; operations: synaptic ones of a test "
-    "sample whose input and weight are not 0"
+FULL = (
+    "at chance: share of runs no better than guessing; operations: synaptic ones of a test sample "
+    "whose input and weight are not 0"
 )
-QUOTED = re.compile(r"(\[.\])[^;]*")  # the tag of a source, and the circumstances after it
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
 NAMED = 3  # populations whose rates are shown one by one
 
@@ -57,7 +52,10 @@ def readable(summary: Summary) -> pd.DataFrame:
     }
     text |= {
         "n": [str(row["n"]) for row in rows],
-        "not finished": [_unfinished(row) for row in rows],
+        "not finished": [
+            "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+            for row in rows
+        ],
         "mean": [_reached(row, row["accuracy"]) for row in rows],
         "sd": [_reached(row, row["sd"]) for row in rows],
         "95 %": [_interval(row, row["low"], row["high"], "-") for row in rows],
@@ -65,15 +63,11 @@ def readable(summary: Summary) -> pd.DataFrame:
         "rates (Hz)": [_rates(row) for row in rows],
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
     }
-    if "chance" in summary:
-        text["at chance"] = [*summary["chance"].map(percent)]
-        text["area"] = [_reached(row, row["area"]) for row in rows]
+    if CHANCE in summary:
+        text["at chance"] = [*summary[CHANCE].map(percent)]
         if OPERATIONS in summary:
             text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
-        text["epochs to target"] = [_epochs_to_target(row) for row in rows]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
-    published = summary["published"]
-    text["published"] = [QUOTED.sub(r"\1", said).replace("; ", "\n") for said in published]
     table = pd.DataFrame(text)
     return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
 
@@ -94,28 +88,7 @@ def caption(summary: Summary) -> str:
     said = CAPTION
     if METRIC in summary:
         said = said.replace("accuracy in percent", "set, as each row is judged,")
-    return f"{said}; {LEARNING}" if "chance" in summary else said
-
-
-def notes(summary: Summary) -> str:
-    """The caption, and what `quoted` says."""
-    return "; ".join(filter(None, [caption(summary), quoted(summary)]))
-
-
-def quoted(summary: Summary) -> str:
-    """The published values with their circumstances, and their sources."""
-    cells = summary["published"]
-    entries = dict.fromkeys(entry for cell in cells for entry in cell.split("; ") if entry)
-    sources = [
-        f"[{tag}] {meaning}"
-        for tag, meaning in quotes()[1].items()
-        if any(f"[{tag}]" in entry for entry in entries)
-    ]
-    return "; ".join(["published, percent: " + ", ".join(entries), *sources] if entries else [])
-
-
-def _unfinished(row: Mapping[Any, Any]) -> str:
-    return "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+    return f"{said}; {FULL}" if CHANCE in summary else said
 
 
 def _rates(row: Mapping[Any, Any]) -> str:
@@ -129,13 +102,6 @@ def _rates(row: Mapping[Any, Any]) -> str:
         low, high = (number(end(rates.values())) for end in (min, max))
         return f"{low}..{high}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-
-
-def _epochs_to_target(row: dict) -> str:
-    if pd.isna(row["target"]):
-        return "-"
-    target = _reached(row, row["target"], ".0f")
-    return f"{number(row['epochs_to'])} to {target}, n={row['reached']:.0f}"
 
 
 def _reached(row: Mapping[Any, Any], value: float, form: str = ".1f") -> str:
@@ -208,7 +174,6 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
 }
-MARKS = re.compile(r"[\\`*|~]|(?<!\w)_|_(?!\w)|](?=[(\[:])")  # that Markdown would obey
 POWER = re.compile(r"\b([0-9.]+)e([+-][0-9]+)\b")
 NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
@@ -228,10 +193,8 @@ def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) 
     return table[list(dict.fromkeys(wanted))]
 
 
-def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
-    """The table with rules of the package booktabs, and a `note` as a comment. Raises ValueError
-    without jinja2.
-    """
+def latex(table: pd.DataFrame, caption: str, label: str) -> str:
+    """The table with rules of the package booktabs. Raises ValueError without jinja2."""
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
     cells = table.map(_cell).rename(columns=_escaped)
     try:
@@ -245,15 +208,7 @@ def latex(table: pd.DataFrame, caption: str, label: str, note: str = "") -> str:
         )
     except (ImportError, AttributeError):
         raise Mistake("--latex needs the package jinja2: pip install 'fdi-snn[export]'") from None
-    return f"{text}% needs \\usepackage{{booktabs}}" + (f"; {_line(note)}" if note else "")
-
-
-def markdown(table: pd.DataFrame, caption: str, note: str = "") -> str:
-    """The table in Markdown, with its caption below."""
-    bars = ["---:" if column in NUMERIC else "---" for column in table]
-    head, *rows = ([*map(_marked, row)] for row in (table.columns, *table.to_numpy()))
-    lines = [f"| {' | '.join(row)} |" for row in (head, bars, *rows)]
-    return "\n".join([*lines, "", _marked(_sentence(caption)), *([_marked(note)] if note else [])])
+    return f"{text}% needs \\usepackage{{booktabs}}"
 
 
 def _sentence(text: str) -> str:
@@ -272,11 +227,6 @@ def _power(number: re.Match[str]) -> str:
 def _escaped(text: str) -> str:
     """As LaTeX prints it, on one line."""
     return "".join(SPECIAL.get(sign, sign) for sign in _line(text))
-
-
-def _marked(text: Any) -> str:
-    """As Markdown shows it, and HTML behind it, on one line."""
-    return MARKS.sub(r"\\\g<0>", escape(_line(text), quote=False))
 
 
 def _line(text: Any) -> str:

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from importlib import import_module
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import METRIC, Curves, Probe, Runs, checked, runs
-from fdi.analysis.metrics import VALID, curves, probes
+from fdi.analysis.metrics import curves, probes
 from fdi.config.metric import of_rows
 
-TARGET = "init._target_"
-
-
-@lru_cache
-def is_baseline(target: Any) -> bool:
-    """Whether `target`, the dotted name of a class of fdi, is a baseline; a user's own class never
-    is.
-    """
-    module, _, name = str(target).rpartition(".")
-    if not module.startswith("fdi.init."):
-        return False
-    try:
-        return getattr(import_module(module), name).baseline is True
-    except (ImportError, AttributeError):
-        return False
-
-
+TARGET, BASELINES = "init._target_", "fdi.init.baselines."
 OWN = "own runs"
 READOUT, SPLITS = "readout", ("train", "valid")
-NEEDED = (
-    "population",
-    "target_sigma_u",
-    "theory_sigma_u",
-    "free_sigma",
-    "rate",
-    "silent",
-    "grad",
-    "grad_task",
-    "grad_task_max",
-    "floor_steady",
-    "floor_noisy",
-    "updates",
-)
-"""What figures and tables need of an initial state; fdi.analysis.metrics reads all of it."""
-Curve = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -70,15 +35,11 @@ class Results:
 
     @cached_property
     def probe(self) -> Probe:
-        if self.probed is not None:
-            return self.probed
-        return probes(self.runs, NEEDED)
+        return probes(self.runs) if self.probed is None else self.probed
 
     def probe_of(self, runs: Runs) -> pd.DataFrame:
-        """All that was measured of the initial states of some of the runs."""
-        if self.probed is None:
-            return probes(runs)
-        return self.probed[self.probed["path"].isin(runs["path"])]
+        """The initial states of some of the runs."""
+        return self.probe[self.probe["path"].isin(runs["path"])]
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -92,23 +53,8 @@ class Results:
     def curves_of(self, runs: Runs) -> pd.DataFrame:
         """The learning curves of some of the runs."""
         if self.curves is None:
-            return _judged(curves(runs, _needed), runs)
+            return _judged(curves(runs), runs)
         return self.curves[self.curves["path"].isin(runs["path"])]
-
-    def learning(self, runs: Runs) -> dict[str, Curve]:
-        """Path -> epochs of the task, counted from 1, and the validation accuracies after them, of
-        the runs that have some.
-        """
-        measured = self.curves_of(runs)
-        if VALID not in measured:
-            return {}
-        task = measured.loc[measured["phase"] == "task", ["path", "epoch", VALID]]
-        first = task.groupby("path", observed=True)["epoch"].transform("min")
-        task = task.assign(epoch=task["epoch"] - first + 1).dropna(subset=VALID)
-        task = task.sort_values("path", kind="stable")
-        starts = np.flatnonzero(~task["path"].duplicated())
-        parts = [np.split(task[name].to_numpy(), starts[1:]) for name in ("epoch", VALID)]
-        return dict(zip(task["path"].iloc[starts], zip(*parts)))
 
     def csv(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -139,14 +85,8 @@ def of_runs(table: Runs, results: Path) -> Results:
 def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     """`table` with the columns `source` and `baseline`."""
     targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
-    return table.assign(source=source, baseline=targets.map(is_baseline).astype(bool))
-
-
-def _needed(column: str) -> bool:
-    """Whether figures and tables need this column of metrics.csv."""
-    split, _, what = column.partition("/")
-    judged = split in SPLITS and what not in ("loss", "task", "regularizer")
-    return judged or split in ("rate", "probe")
+    baseline = [str(target).startswith(BASELINES) for target in targets]
+    return table.assign(source=source, baseline=baseline)
 
 
 def _judged(found: Curves, runs: Runs) -> Curves:

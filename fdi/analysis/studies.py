@@ -1,7 +1,7 @@
 """Studies: what packages beside fdi add to its tables, figures and report.
 
 A study is a package with an entry point in the group `fdi.studies`; fdi's own one, fdi.study, is
-one of them. What its `__init__` defines of the following is used, and `published.yaml` beside it:
+one of them. What its `__init__` defines of the following is used:
 
 FIGURES                    names of its modules that describe a figure, as in fdi.figures
 reference(folder)          -> the measurements that it keeps in a folder, None for any other folder
@@ -10,27 +10,20 @@ PLAIN                      config key -> value: what these have in common in all
 sections(mine, measured)   -> (heading, HTML) of the report, from the user's own results and from
                            the measurements of studies, two fdi.analysis.results.Results: `runs`,
                            a row per run with the columns of `fdi-table --csv`, `curves`, `probe`
-published.yaml             `sources`: tag -> where numbers come from; `values`: each a `Published`
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pandas as pd
-import yaml
 
 from fdi.analysis.collect import Runs, checked
-from fdi.analysis.derived import architecture, depth
 from fdi.analysis.results import OWN, Results, own
-from fdi.config import Mistake
 from fdi.track.told import spared
 
 GROUP = "fdi.studies"
@@ -74,88 +67,3 @@ def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
                     other = shipped & runs[key].notna() & (runs[key] != value)
                     runs, shipped = runs[~other], shipped[~other]
     return runs
-
-
-@dataclass(frozen=True)
-class Published:
-    """A test accuracy (share, 0 to 1) and its spread `sd` as others published them, for a network
-    of `depth` hidden layers; shown beside measured ones, never averaged with them.
-
-    `source`: the tag of where it comes from. `where`: what was run. `config`: values the run must
-    have to be the same experiment, by column of the run table.
-    """
-
-    dataset: str
-    model: str
-    depth: int
-    init: str
-    accuracy: float
-    source: str
-    where: str
-    sd: float | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        spread = "" if self.sd is None else f" +- {100 * self.sd:.1f}"
-        return f"{100 * self.accuracy:.1f}{spread} [{self.source}] {self.where}"
-
-
-@cache
-def quotes() -> tuple[tuple[Published, ...], dict[str, str]]:
-    """What the studies quote, and the meaning of each tag of a source; a line for a file that does
-    not say it, and for a tag with two meanings.
-    """
-    values: list[Published] = []
-    sources: dict[str, str] = {}
-    for study in studies():
-        file = files(study) / "published.yaml"
-        with spared(str(file)):
-            if file.is_file():
-                several, tags = _quoted(yaml.safe_load(file.read_text(encoding="utf-8")), sources)
-                values += several
-                sources |= tags
-    return tuple(values), sources
-
-
-def _quoted(content: Any, known: Mapping[str, str]) -> tuple[list[Published], dict[str, str]]:
-    """What one file says. Raises fdi.Mistake for one that does not say it, and for a tag that has
-    another meaning among the `known` sources.
-    """
-    try:
-        several = [Published(**entry) for entry in content["values"]]
-        tags = {str(tag): str(meaning) for tag, meaning in content["sources"].items()}
-        unknown = {entry.source for entry in several} - {*tags}
-        [(f"{entry}", dict(entry.config)) for entry in several]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Mistake(f"it needs sources and values, see {__name__}: {error}") from None
-    if unknown:
-        raise Mistake(f"no source {min(unknown)}; add it to sources")
-    if twice := [tag for tag in tags if known.get(tag, tags[tag]) != tags[tag]]:
-        raise Mistake(f"another study calls its source {twice[0]}, too; rename it")
-    return several, tags
-
-
-def published(run: Mapping[str, Any]) -> list[Published]:
-    """What was published for the data set, architecture, depth and initialization of `run` (a
-    finished row of the run table).
-    """
-    return of_depth(run, depth(run))
-
-
-def columns() -> tuple[str, ...]:
-    """The columns of the run table that `published` asks for beside data set, model,
-    initialization and rates.
-    """
-    return tuple(dict.fromkeys(key for entry in quotes()[0] for key in entry.config))
-
-
-def of_depth(run: Mapping[str, Any], layers: int) -> list[Published]:
-    """`published`, for a run whose number of hidden layers is known."""
-    return [
-        entry
-        for entry in quotes()[0]
-        if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
-        and entry.model == architecture(run["model"])
-        and entry.depth == layers
-        and all(run.get(key) == value for key, value in entry.config.items())
-    ]

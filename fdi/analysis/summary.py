@@ -1,5 +1,4 @@
-"""The summary: one row per condition, statistics over its seeds, the difference to a baseline, what
-was published.
+"""The summary: one row per condition, statistics over its seeds, the difference to a baseline.
 
 Columns (accuracies are shares, 0 to 1, on the test set):
 
@@ -14,6 +13,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     operations/<..>                   of a sample, see fdi.runner.operations: mean
+    chance                            if asked for, share of runs no better than guessing
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of the baseline over the seeds both have:
                                       mean, interval (paired, as above), seeds
@@ -25,12 +25,10 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     metric                            what stands in place of an accuracy, its unit and direction;
                                       only where there are such runs
     tags, note                        of the user's own, of all runs of the row; where there are any
-    published                         percent, source and circumstances, as text
 
 The baseline of a condition is the one of the initialization `versus`, kaiming unless given, that
-agrees in all columns but those of `init`; without exactly one there is no difference. With
-versus="best" it is the one among these that is best on the validation split, which the test set has
-no part in choosing. The name is in `table.attrs`.
+agrees in all columns but those of `init`; without exactly one there is no difference. Its name is
+in `table.attrs`.
 """
 
 from __future__ import annotations
@@ -44,7 +42,6 @@ import pandas as pd
 from fdi.analysis.collect import ACCURACY, BEST, METRIC, SAMPLES, VALID, Runs, checked
 from fdi.analysis.conditions import (
     BASELINE,
-    LABELS,
     UNTRAINED,
     Seeds,
     by_seed,
@@ -52,39 +49,40 @@ from fdi.analysis.conditions import (
     conditions,
     difference,
     spread,
+    versus_columns,
 )
-from fdi.analysis.contrasts import versus_columns
+from fdi.analysis.derived import guesses
 from fdi.analysis.statistics import correct, verdict
-from fdi.analysis.studies import columns as asked
-from fdi.analysis.studies import published
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 
-BEST_OF_ALL = "best"
 SAID = ("tags", "note")
-LAST = ("versus_p", "verdict", METRIC, *SAID, "published")  # columns
+CHANCE = "chance"
+LAST = ("versus_p", "verdict", METRIC, *SAID)  # columns
 Condition = tuple[Any, ...]
 
 
-def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
-    """The summary of a table of runs (fdi.analysis.collect.runs); raises ValueError if no run in it
-    is readable, or none is of the initialization `versus`.
+def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.DataFrame:
+    """The summary of a table of runs (fdi.analysis.collect.runs), `full`: with `chance`; raises
+    ValueError if no run in it is readable, or none is of the initialization `versus`.
     """
     _refuse(runs, versus)
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith(("rate/", "operations/"))]
+    if full:
+        known = runs[[ACCURACY, "classes", SAMPLES]].notna().all(axis=1)
+        runs = runs.assign(**{CHANCE: guesses(runs).astype(float).where(known)})
+        rates.append(CHANCE)
     measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     states = runs["state"].to_numpy(dtype=str)
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
     seeds = dict(zip(places, by_seed(runs, measured, done)))
-    known = [name for name in (*LABELS, *asked(), *rates, METRIC) if name in runs]
-    firsts = runs[known].iloc[[of[0] for of in places.values()]].to_dict("records")
-    metrics = [of_rows([first.get(METRIC)]) for first in firsts]
-    signs = {condition: metric.sign for condition, metric in zip(places, metrics)}
-    bases = _baselines(seeds, columns, versus, signs)
+    texts = runs[METRIC] if METRIC in runs else pd.Series(None, runs.index, dtype=object)
+    metrics = [of_rows([texts.iloc[of[0]]]) for of in places.values()]
+    bases = _baselines(seeds, columns, versus)
     found = [
         difference(of, seeds[base])
         if (base := bases.get(_partner(condition, columns))) and condition != base
@@ -98,16 +96,15 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
             **_statistics(states[of], seeds[condition], rates),
             **versus_columns(comparison),
             **{name: _texts(runs[name].array[of]) for name in said},
-            "published": "; ".join(map(str, published(first))),
             **({METRIC: str(metric)} if METRIC in runs else {}),
         }
-        for (condition, of), first, comparison, metric in zip(
-            places.items(), firsts, correct(found, networks), metrics
+        for (condition, of), comparison, metric in zip(
+            places.items(), correct(found, networks), metrics
         )
     ]
     table = pd.DataFrame(rows)
-    differences = zip(table["versus"], table["versus_p"], signs.values())
-    table["verdict"] = [verdict(*row) for row in differences]
+    differences = zip(table["versus"], table["versus_p"], metrics)
+    table["verdict"] = [verdict(mean, p, metric.sign) for mean, p, metric in differences]
     last = [column for column in LAST if column in table]
     table = table[[*(column for column in table if column not in LAST), *last]]
     table.attrs["versus"] = versus
@@ -116,10 +113,8 @@ def summarize(runs: Runs, versus: str = BASELINE) -> pd.DataFrame:
 
 def _refuse(runs: Runs, versus: str) -> None:
     checked(runs)
-    if versus not in (BASELINE, BEST_OF_ALL) and versus not in set(runs["init"]):
-        raise Mistake(
-            f"--versus {versus}: no such run; {choose(versus, {*runs['init'], BEST_OF_ALL})}"
-        )
+    if versus != BASELINE and versus not in set(runs["init"]):
+        raise Mistake(f"--versus {versus}: no such run; {choose(versus, {*runs['init']})}")
     if (runs["state"] == "broken").all():
         raise Mistake(
             f"all {len(runs)} runs are broken, the first one: {runs['path'].iloc[0]}: "
@@ -151,27 +146,14 @@ def _statistics(states: np.ndarray, seeds: Seeds, rates: Sequence[str]) -> dict[
 
 
 def _baselines(
-    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str, signs: dict[Condition, int]
-) -> dict[Condition, Condition | None]:
-    """The baseline of the conditions with equal `_partner`; None where there are several."""
+    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str
+) -> dict[Condition, Condition]:
+    """The baseline of the conditions with equal `_partner`; none where there are several."""
     found: dict[Condition, list[Condition]] = {}
     for condition, of in seeds.items():
-        if versus in (condition[2], BEST_OF_ALL) and len(of.pair):
+        if condition[2] == versus and len(of.pair):
             found.setdefault(_partner(condition, columns), []).append(condition)
-    if versus == BEST_OF_ALL:
-        return {
-            partner: max(several, key=lambda each: signs[each] * _on_validation(seeds[each]))
-            for partner, several in found.items()
-        }
-    return {
-        partner: several[0] if len(several) == 1 else None for partner, several in found.items()
-    }
-
-
-def _on_validation(seeds: Seeds) -> float:
-    """Mean accuracy; where there was no validation split, on the test set."""
-    valid = seeds.mean(VALID)
-    return seeds.mean(ACCURACY) if np.isnan(valid) else valid
+    return {partner: several[0] for partner, several in found.items() if len(several) == 1}
 
 
 def _partner(condition: Condition, columns: Sequence[str]) -> Condition:

@@ -1,5 +1,5 @@
 """Random networks: how many of them learn from which initial state, at the optimizer's default step
-size and each at its best, and how often the probe's verdict before training was right.
+size and each at its best.
 """
 
 from __future__ import annotations
@@ -7,24 +7,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
-from fdi.analysis.formats import number
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json
-from fdi.track.record import TRAINED, is_number
+from fdi.track.record import TRAINED
 from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {"common": "default step", "best": "each at its best"}
-SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
-"""What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
 
 
 def members(results: Results) -> pd.DataFrame:
@@ -59,35 +55,25 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)
-        seed, networks = content["zoo"]["seed"], content["networks"]
-        rows = [
+        seed, networks = int(content["zoo"]["seed"]), content["networks"]
+        return [
             {
-                "zoo": int(seed),
-                **{key: side[key] for key in ("network", "init")},
-                "setting": setting,
-                "validated": side["accuracy"],
+                "zoo": seed,
+                "network": int(side["network"]),
+                "init": str(side["init"]),
+                "setting": str(setting),
+                "validated": None if side["accuracy"] is None else float(side["accuracy"]),
                 "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
-                **{key: networks[side["network"]][key] for key in ("kind", "words")},
-                STEP: of["values"][STEP],
+                "kind": str(networks[side["network"]]["kind"]),
+                "words": [*map(str, networks[side["network"]]["words"])],
+                STEP: float(of["values"][STEP]),
             }
             for side in content["sides"]
             for setting, of in side["settings"].items()
             for run in of["runs"]
         ]
-        if not all(_fits(key, value) for row in rows for key, value in row.items()):
-            raise TypeError
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
-    return rows
-
-
-def _fits(key: str, value: Any) -> bool:
-    """Whether a row may have this value."""
-    if key == "words":
-        return isinstance(value, list) and all(isinstance(word, str) for word in value)
-    if key in ("validated", "run") and value is None:
-        return True
-    return is_number(value) if key in ("zoo", "network", "validated", STEP) else type(value) is str
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -98,25 +84,13 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def tables(members: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title -> table for people: what learns by initial state, the same by kind of network, and
-    what became of the probe's verdicts.
-    """
-    inits = _inits(members)
-    whole = [{"init": init, **_whole(members, members["init"] == init)} for init in inits]
-    kinds = [
-        {"kind": f"{kind} ({len(of.drop_duplicates(['zoo', 'network']))})"}
-        | {init: _shares(of[of["init"] == init]) for init in inits}
-        for kind, of in members.groupby("kind")
-    ]
-    return {
-        "Networks that learn": pd.DataFrame(whole),
-        "The same by kind of network (default step, at its best)": pd.DataFrame(kinds),
-        "What the probe expected before training, and what was learned": _verdicts(members),
-    }
+def learning(members: pd.DataFrame) -> pd.DataFrame:
+    """How many networks learn from each initial state, for people."""
+    rows = [{"init": init, **_whole(members, members["init"] == init)} for init in inits(members)]
+    return pd.DataFrame(rows)
 
 
-def _inits(members: pd.DataFrame) -> list[str]:
+def inits(members: pd.DataFrame) -> list[str]:
     """The baseline first."""
     return sorted(dict.fromkeys(members["init"]), key=lambda init: init != BASELINE)
 
@@ -149,46 +123,6 @@ def share(learns: pd.Series) -> str:
     return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
 
 
-def _shares(of: pd.DataFrame) -> str:
-    if of.empty:
-        return "-"
-    counts = [of[of["setting"] == setting]["learns"] for setting in SETTINGS]
-    return ", ".join(f"{learns.sum()}" for learns in counts)
-
-
-def _verdicts(members: pd.DataFrame) -> pd.DataFrame:
-    """For each initial state, kind and verdict how many learn at the default step and at the best,
-    and the area under the curve: the probability that of two runs of which one learns the verdict
-    prefers it.
-    """
-    rows = []
-    known = judged(members)
-    states = [(f"from {init}", known[known["init"] == init]) for init in _inits(known)]
-    for kind, of in [("all", known), *states, *known.groupby("kind")]:
-        row = {"networks": kind}
-        for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
-            those = of[of["expected"] == word]["learns"]
-            row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
-        rows.append(row | {"area under the curve": number(area(of), ".2f")})
-    return pd.DataFrame(rows)
-
-
-def judged(members: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a verdict."""
-    return members[members["expected"].isin(SCORES)] if len(members) else members
-
-
-def area(known: pd.DataFrame) -> float:
-    """Area under the ROC curve of the verdict; NaN where all learn or none."""
-    from scipy.stats import mannwhitneyu
-
-    scores = known["expected"].map(SCORES)
-    good, bad = scores[known["learns"]], scores[~known["learns"]]
-    if good.empty or bad.empty:
-        return np.nan
-    return float(mannwhitneyu(good, bad).statistic / (len(good) * len(bad)))
-
-
 def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, float]:
     """In how many networks only `init` learns, in how many only the baseline, and the two-sided p
     of the sign test.
@@ -211,15 +145,15 @@ def paired(of: pd.DataFrame, init: str) -> tuple[pd.Series, pd.Series]:
 
 
 def said(members: pd.DataFrame) -> list[str]:
-    """What the tables cannot say: pairs of initial states on the same networks, and how to read
+    """What the table cannot say: pairs of initial states on the same networks, and how to read
     them.
     """
     lines = []
-    inits = _inits(members)
-    others = [init for init in inits if init != BASELINE]
+    there = inits(members)
+    others = [init for init in there if init != BASELINE]
     for setting, title in SETTINGS.items():
         parts = []
-        for init in others if BASELINE in inits else ():
+        for init in others if BASELINE in there else ():
             own, base, p = only(members, init, setting)
             parts.append(f"{init} {own} against {base} ({verdict(own - base, p)}, p = {p:.2g})")
         if parts:

@@ -65,8 +65,7 @@ def _parser() -> Parser:
     add("list", "list the data sets: classes, samples, size of the download, licence")
     add(
         "get",
-        "download a data set, first from the mirror that FDI_MIRROR names, or unpack archives "
-        "placed in its folder by hand",
+        "download a data set, or unpack archives placed in its folder by hand",
         choices=SOURCES,
     )
     add(

@@ -44,7 +44,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "words",
         nargs="*",
         metavar="name | column=value",
-        help="figures to draw (default: all); of your own runs only those with these values",
+        help="figures to draw (default: all), or keys that were swept, as in optimizer.lr; of your "
+        "own runs only those with these values",
     )
     parser.add_argument("--list", action="store_true", help="list the figures")
     add_results(parser)
@@ -82,7 +83,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import own_figure, with_own
+    from fdi.figures.catalogue import named, with_own
 
     results, modules = arguments.results, arguments.modules
     mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
@@ -92,7 +93,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     figures: dict[str, Any] = {}
     for name in names:
         with spared(f"the figure {name}"):
-            figures[name] = there.get(name) or own_figure(name, modules)
+            figures[name] = there.get(name) or named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")

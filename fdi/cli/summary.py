@@ -130,9 +130,8 @@ def print_zoo(table: pd.DataFrame) -> None:
     from fdi.analysis import zoo
 
     out = console()
-    for title, shown in zoo.tables(table).items():
-        out.print(title)
-        print_table(out, shown, [str(shown.columns[0])])
+    out.print("Networks that learn")
+    print_table(out, zoo.learning(table), ["init"])
     for line in zoo.said(table):
         print_note(out, line)
 
@@ -163,7 +162,7 @@ def print_comparison(summary: pd.DataFrame) -> None:
         out.print(", ".join(rows[name].iloc[0] for name in same))
     rows = rows.drop(columns=same)
     print_table(out, rows, [name for name in rows if name in render.keys(summary)])
-    print_note(out, render.notes(summary))
+    print_note(out, render.caption(summary))
 
 
 def print_counts(table: pd.DataFrame) -> None:

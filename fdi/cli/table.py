@@ -68,7 +68,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--full",
         action="store_true",
-        help="add the runs at chance, the area under the learning curve and the epochs to a target",
+        help="add the share of runs at chance and synaptic operations",
     )
     what.add_argument(
         "--best",
@@ -80,7 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--zoo",
         action="store_true",
         help="show what experiment=zoo found instead: how many random networks learn from each "
-        "initialization, and what was expected of them",
+        "initialization",
     )
     what.add_argument(
         "--runs",
@@ -98,46 +98,40 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--versus",
         metavar="INIT",
         default="kaiming",
-        help="the initialization that the others are compared with, or best: the one that is best "
-        "on the validation split (default: kaiming)",
+        help="the initialization that the others are compared with (default: kaiming)",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print all numbers as CSV")
     form.add_argument(
         "--latex", action="store_true", help="print a LaTeX table for a paper (needs booktabs)"
     )
-    form.add_argument("--markdown", action="store_true", help="print the same table in Markdown")
     parser.add_argument(
         "--columns",
         metavar="NAME,NAME",
-        help="only these columns, in this order; names as in the header of --csv, --latex or "
-        "--markdown",
+        help="only these columns, in this order; names as in the header of --csv or --latex",
     )
     arguments = parser.parse_args(argv)
-    given = arguments.csv or arguments.latex or arguments.markdown
+    given = arguments.csv or arguments.latex
     if arguments.columns is not None and not given:
-        parser.error("--columns goes with --csv, --latex or --markdown")
+        parser.error("--columns goes with --csv or --latex")
     if given and (arguments.runs or arguments.curves):
         parser.error("--runs and --curves write whole tables of their own")
-    if arguments.zoo and (arguments.latex or arguments.markdown):
+    if arguments.zoo and arguments.latex:
         parser.error("--zoo shows several tables; give --csv for all numbers")
     return arguments
 
 
 def _summary(results: Results, arguments: argparse.Namespace) -> None:
     from fdi.analysis import render
-    from fdi.analysis.learning import full
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
 
-    versus = arguments.versus
-    summary = full(results, versus) if arguments.full else summarize(results.runs, versus)
+    summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")
     table = render.readable(finished)
-    note = render.quoted(summary) if "published" in table else ""
-    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy", note):
+    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy"):
         print_comparison(summary)
         print_counts(results.runs)
 
@@ -184,7 +178,6 @@ def _written(
     paper: pd.DataFrame | None = None,
     caption: str = "",
     label: str = "",
-    note: str = "",
 ) -> bool:
     """Print all `numbers` as CSV, or the table for a `paper`, if that is asked for; whether it
     was.
@@ -194,14 +187,9 @@ def _written(
     if arguments.csv:
         table = render.without_formulas(render.chosen(numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
-    elif paper is not None and (arguments.latex or arguments.markdown):
+    elif paper is not None and arguments.latex:
         table = render.chosen(paper, arguments.columns)
-        text = (
-            render.latex(table, caption, label, note)
-            if arguments.latex
-            else render.markdown(table, caption, note)
-        )
-        print(printable(text, "\n"))
+        print(printable(render.latex(table, caption, label), "\n"))
     else:
         return False
     return True

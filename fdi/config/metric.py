@@ -31,10 +31,6 @@ class Metric(NamedTuple):
         """Of a difference that is an improvement."""
         return -1 if self.lower else 1
 
-    def near(self, best: Any, share: float) -> Any:
-        """What counts as reached where `best` was: that `share` of it."""
-        return best / share if self.lower else best * share
-
     def key(self, of_accuracy: str) -> str:
         return of_accuracy.replace("accuracy", self.name)
 

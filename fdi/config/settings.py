@@ -37,13 +37,10 @@ DERIVED = (
     "layers",
     "neuron",
     "optimizer",
-    "populations",
     "recurrent",
     "scheduler",
 )
 """Columns made of several keys: fdi.analysis.derived."""
-FINDINGS = ("", "decided", "difference", "ends", "highest", "last", "rescued", "verdicts")
-"""What may be said of a sweep: fdi.figures.findings."""
 SCALES = ("auto", "linear", "log", "names")
 
 
@@ -61,7 +58,6 @@ class Figure:
     needs: str = ""
     place: float = 50
     question: str = ""
-    finding: str = field(default="", metadata={"choices": FINDINGS})
     quantities: list[str] = field(default_factory=lambda: ["accuracy"])
     panels: list[str] = field(default_factory=list)
     pages: str = ""

@@ -5,7 +5,7 @@ data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -24,7 +24,6 @@ from fdi.data.inputs import (
     Input,
     Kind,
     bin_recordings,
-    class_labels,
     intact,
     kind_of,
     seconds,
@@ -97,13 +96,48 @@ def arrays(
     a step holds of several spikes of a unit. `test`: share of all samples, the same in all runs,
     where there is no test set. `valid`: share of the training set, drawn with `seed`.
     """
+    options = {key: value for key, value in locals().items() if key not in ("file", "names")}
     path = Path(file).expanduser()
     if path.is_dir():
-        train, tested, shape = checked(recordings(path, dt, duration), str(path), kind)
-        duration = None
+        read = checked(recordings(path, dt, options.pop("duration")), str(path), kind)
     else:
-        read = read_csv if path.suffix.lower() == ".csv" else read_npz
-        train, tested, shape = read(path, kind, tuple(sorted((names or {}).items())))
+        reader = read_csv if path.suffix.lower() == ".csv" else read_npz
+        read = reader(path, kind, tuple(sorted((names or {}).items())))
+    return _dataset(read, str(file), **options)
+
+
+def from_torch(
+    name: str, train: Any, test: Any = None, *, dt: float, kind: Kind | None = None, **options: Any
+) -> Dataset:
+    """A data set of torch or tonic, or two, for training and test, each with len() and [i] ->
+    (sample, label), held in memory. A sample: [T, units] or [T, C, H, W]; [units] or [C, H, W] with
+    `kind="images"`; a structured array of tonic's events, where the data set has their
+    `sensor_size` (width, height, polarities). Other arguments as of `arrays`. Raises DataError.
+    """
+    given = train if test is None else (train, test)
+    read = checked(content(given, kind), name, kind)
+    return _dataset(read, name, dt=dt, kind=kind, name=name, **options)
+
+
+def _dataset(
+    read: Read,
+    where: str,
+    *,
+    dt: float,
+    kind: Kind | None,
+    name: str,
+    standardize: bool = False,
+    coding: str | None = None,
+    threshold: float | None = None,
+    duration: float | None = None,
+    binning: str = "binary",
+    valid: float = 0.1,
+    test: float = 0.2,
+    max_train: int | None = None,
+    max_test: int | None = None,
+    seed: int = 0,
+) -> Dataset:
+    train, tested, shape = read
     if tested is None:
         share, tested = valid * (1 - test), train
         samples = divide(train.y, share, test, stream(0, "test"), seed, max_train)
@@ -111,10 +145,12 @@ def arrays(
         samples = apart(train.y, tested.y, valid, seed, max_train, max_test)
     steps = _steps(train, duration, dt)
     if len({train.kind, tested.kind}) > 1:
-        raise DataError(f"{file}: x holds {train.kind} and x_test {tested.kind}; give dataset.kind")
+        raise DataError(
+            f"{where}: x holds {train.kind} and x_test {tested.kind}; give dataset.kind"
+        )
     if (standardize or coding) and train.kind == "spikes":
         raise DataError(
-            f"{file}: spikes are neither standardized nor coded; is dataset.kind right?"
+            f"{where}: spikes are neither standardized nor coded; is dataset.kind right?"
         )
     parts = [train] if tested is train else [train, tested]
     said = f"{name}: the input is {train.kind}"
@@ -126,7 +162,7 @@ def arrays(
     inputs = [_inputs(of, shape, steps, dt, binning) for of in parts]
     if coding:
         if not all(isinstance(each, Frames) and len(each.shape) == 1 for each in inputs):
-            raise DataError(f"{file}: dataset.coding = {coding} is for x (samples, T, units)")
+            raise DataError(f"{where}: dataset.coding = {coding} is for x (samples, T, units)")
         said += ", as spikes by delta coding"
         inputs = [
             delta_spikes(each.values, np.full(len(each), steps), threshold or THRESHOLD)
@@ -441,107 +477,13 @@ def _of_torch(data: Any, part: str) -> dict[str, np.ndarray]:
     size = getattr(data, "sensor_size", None)
     if not size or len(size) != 3:
         raise DataError(f"data: sensor_size = {size} must be width, height and polarities")
-    shape, units = camera(size)
-    lists = [(sample["t"] * 1e-6, units(sample)) for sample in samples]
-    return named | {"shape": np.array(shape)} | _of_lists(lists, part)
-
-
-def from_torch(
-    name: str,
-    train: Any,
-    test: Any,
-    *,
-    kind: Literal["constant", "frames", "events"],
-    steps: int,
-    dt: float,
-    classes: int,
-    sensor: Sequence[int] | None = None,
-    binning: Literal["binary", "counts"] = "binary",
-    valid: float = 0.1,
-    max_train: int | None = None,
-    max_test: int | None = None,
-    seed: int = 0,
-) -> Dataset:
-    """`train` and `test`, each with len() and [i] -> (sample, label), held in memory.
-
-    `kind`: a sample is "constant", an analogue image [C, H, W] or vector [N], the current in each
-    of `steps` steps of `dt` seconds; "frames", spike counts [steps, ...] as of tonic's ToFrame;
-    "events", a structured array of tonic with t (us), x, and y and p if there, of a `sensor`
-    (width, height, polarities) as tonic has it: units are [p, y, x], or [x] if the other sizes are
-    1; times count from 0 and end with the trial. `valid`: share of `train` held out, stratified,
-    drawn with `seed`. Raises DataError for what does not fit.
-    """
-    if kind == "events" and np.asarray(train[0][0]).dtype.names is None:
-        form = np.asarray(train[0][0]).shape
-        raise DataError(
-            f"{name}: kind = events is for structured arrays of tonic, and a sample is an array "
-            f"{form}; use kind=frames for spikes [T, units]"
-        )
-    if kind == "events" and len(sensor or ()) != 3:
-        raise DataError(f"{name}: sensor = {sensor} must be width, height and polarities")
-    labels, test_labels = (
-        class_labels(f"{name}: label", np.array([data[i][1] for i in range(len(data))]), classes)
-        for data in (train, test)
-    )
-    chosen, held, tested = apart(labels, test_labels, valid, seed, max_train, max_test)
-
-    def split(data: Any, labels: np.ndarray, indices: np.ndarray) -> Split:
-        samples = [np.asarray(data[int(i)][0]) for i in indices]
-        inputs: Input
-        if kind == "events":
-            inputs = _of_camera(name, samples, sensor or (), steps, dt, binning)
-        elif len({sample.shape for sample in samples}) > 1:
-            raise DataError(f"{name}: samples of different shapes; {kind} must have one")
-        elif kind == "constant":
-            inputs = Constant(np.stack(samples) if samples else empty, steps)
-        else:
-            inputs = Frames(np.stack(samples) if samples else empty)
-            if inputs.steps != steps:
-                raise DataError(f"{name}: frames of {inputs.steps} steps, not steps = {steps}")
-        return Split(inputs, labels[indices])
-
-    empty = np.zeros((0, *np.asarray(train[0][0]).shape), dtype=np.float32)
-    parts = (
-        split(train, labels, chosen),
-        split(train, labels, held),
-        split(test, test_labels, tested),
-    )
-    shape = parts[0].inputs.shape
-    return Dataset(name, *parts, classes=classes, shape=shape, steps=steps, dt=dt)
-
-
-def _of_camera(
-    name: str, samples: Any, size: Sequence[int], steps: int, dt: float, binning: str
-) -> Events:
-    shape, units = camera(size)
-
-    def recordings() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for sample in samples:
-            fields = sample.dtype.names or ()
-            if not {"t", "x"} <= set(fields):
-                raise DataError(f"{name}: events must have fields t and x, they have {fields}")
-            where = f"{name}: a unit of the sensor {tuple(size)}"
-            yield sample["t"] * 1e-6, within(where, units(sample), prod(shape))
-
-    return bin_recordings(recordings(), steps, dt, shape, binning)
-
-
-def camera(size: Sequence[int]) -> tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]:
-    """Shape of a sample in one step, and the flat unit of each of tonic's events, for a sensor of
-    width, height and polarities: [p, y, x], or [x] if the other sizes are 1.
-    """
     width, height, polarities = size
     shape = (width,) if height == polarities == 1 else (polarities, height, width)
-
-    def units(events: np.ndarray) -> np.ndarray:
-        x, y, p = (
-            events[f].astype(np.int64)
-            if f in (events.dtype.names or ())
-            else np.zeros(len(events), np.int64)
-            for f in "xyp"
-        )
-        if polarities == 1:
-            p = np.zeros_like(p)
-        return (p * height + y) * width + x
-
-    return shape, units
+    lists = []
+    for events in samples:
+        there = {name: events[name].astype(np.int64) for name in events.dtype.names or ()}
+        p, y = (there.get(name, np.int64(0)) for name in "py")
+        units = ((p * (polarities > 1)) * height + y) * width + there["x"]
+        what = f"data: a unit of the sensor {tuple(size)}"
+        lists.append((events["t"] * 1e-6, within(what, units, prod(shape))))
+    return named | {"shape": np.array(shape)} | _of_lists(lists, part)

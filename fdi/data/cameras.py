@@ -112,10 +112,7 @@ def recordings(name: str, root: Path, train: bool) -> Any:
         files = as_it_lies(str(root), train=train)
     folder = Path(files.location_on_system) / files.folder_name
     if not files.data:
-        hint = ""
-        if any(folder.rglob("*.aedat")):
-            hint = ", only .aedat files; fdi reads the .npy files that tonic cut from them"
-        raise DataError(f"{folder}: no recordings{hint}")
+        raise DataError(f"{folder}: no recordings of tonic's format")
     order = np.argsort(files.data)
     files.data, files.targets = [files.data[i] for i in order], [files.targets[i] for i in order]
     return files

@@ -347,10 +347,6 @@ def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray
             yield f"{table.dtype}{(int(firsts[-1]),)}", pieces(name)
 
 
-def _digest(array: np.ndarray) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(array).data).hexdigest()
-
-
 def dropout(drop: float | None) -> Transform | None:
     """`thin`, or None if nothing is asked for."""
     return partial(thin, drop=drop) if drop else None
@@ -436,7 +432,7 @@ def _identity(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value.absolute()), *stamps(value)
     if isinstance(value, np.ndarray):
-        return value.shape, _digest(value)
+        return value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).hexdigest()
     return tuple(value) if isinstance(value, list) else value
 
 

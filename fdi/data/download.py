@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from fdi.data.inputs import DataError, intact
 
@@ -28,14 +26,17 @@ class Archive:
     what it is put.
 
     `file`: its own name there, that of `content` if it stays packed; `url`: its address, or the
-    PIP command that gets it; `sum`: of the archive, by `algorithm`.
+    PIP command that gets it; `sum`: of the archive, md5, or sha256 if it is that long.
     """
 
     file: str
     content: str
     url: str
     sum: str
-    algorithm: Literal["md5", "sha256"] = "md5"
+
+    @property
+    def algorithm(self) -> str:
+        return "sha256" if len(self.sum) == 64 else "md5"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ CIFAR10_MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 
-JAPANESE_VOWELS = (Archive(AEON, AEON, f"{PIP}aeon==1.6.0", AEON_SHA256, algorithm="sha256"),)
+JAPANESE_VOWELS = (Archive(AEON, AEON, f"{PIP}aeon==1.6.0", AEON_SHA256),)
 SHD = (
     _zenke("shd_train", "f3252aeb598ac776c1b526422d90eecb"),
     _zenke("shd_test", "1503a5064faa34311c398fb0a1ed0a6f"),
@@ -156,7 +157,6 @@ SOURCES: dict[str, Source] = {
 
 
 log = logging.getLogger("fdi.data")
-MIRROR = "FDI_MIRROR"  # the environment variable with the address of a mirror
 TIMEOUT = 30  # s without an answer
 RETRIES = 2
 CHUNK = 2**20  # bytes
@@ -224,41 +224,24 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
 
 
 def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
-    """The archive in `folder`, its sum checked, from a mirror, laid out as a folder of data sets
-    is, or its official address; a bar is shown on a terminal.
-    """
+    """The archive in `folder`, its sum checked; a bar is shown on a terminal."""
     from pooch import HTTPDownloader, Pooch, get_logger
 
     get_logger().setLevel(logging.WARNING)  # a line of ours is enough
-    downloader = HTTPDownloader(
-        sys.stderr.isatty(),
-        CHUNK,
-        headers={"User-Agent": "fdi", "Accept-Encoding": "identity"},
-        timeout=TIMEOUT,
-    )
-    mirror, reasons = os.environ.get(MIRROR), []
-    mirrored = [f"{mirror.rstrip('/')}/{name}/{archive.file}"] if mirror else []
-    for address in (*mirrored, archive.url):
-        log.warning("%s: downloading %s to %s", name, address.removeprefix(PIP), packed.parent)
-        file = Pooch(
-            folder,
-            "",
-            {packed.name: f"{archive.algorithm}:{archive.sum}"},
-            {packed.name: address},
-            retry_if_failed=RETRIES,
-        )
-        by = _pip if address.startswith(PIP) else downloader
-        try:
-            return Path(file.fetch(packed.name, downloader=by))
-        except (OSError, ValueError) as error:
-            reasons.append(f"{address}: {_reason(error)}")
+    headers = {"User-Agent": "fdi", "Accept-Encoding": "identity"}
+    by = HTTPDownloader(sys.stderr.isatty(), CHUNK, headers=headers, timeout=TIMEOUT)
+    log.warning("%s: downloading %s to %s", name, archive.url.removeprefix(PIP), packed.parent)
+    sums, urls = {packed.name: f"{archive.algorithm}:{archive.sum}"}, {packed.name: archive.url}
+    file = Pooch(folder, "", sums, urls, retry_if_failed=RETRIES)
     how = "run" if archive.url.startswith(PIP) else "get"
-    raise DataError(
-        f"{name}: {archive.content} is missing and cannot be downloaded ({'; '.join(reasons)}); "
-        f"nothing was kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} "
-        f"{archive.sum}), set dataset.root= to the folder that has {archive.content}, or {MIRROR} "
-        f"to a mirror"
-    )
+    try:
+        return Path(file.fetch(packed.name, downloader=_pip if how == "run" else by))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{name}: {archive.content} is missing and cannot be downloaded ({_reason(error)}); "
+            f"nothing was kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} "
+            f"{archive.sum}), or set dataset.root= to the folder that has {archive.content}"
+        ) from error
 
 
 def _pip(command: str, output: str, pooch: object) -> None:
@@ -282,8 +265,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _scratch(name: str, place: Path) -> Iterator[Path]:
-    """A folder next to `place` that is gone afterwards, as are empty folders made for it."""
-    new = [folder for folder in place.parents if not folder.exists()]
+    """A folder next to `place` that is gone afterwards."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-")
@@ -291,13 +273,8 @@ def _scratch(name: str, place: Path) -> Iterator[Path]:
         raise DataError(
             f"{name}: {place} cannot be written ({error.strerror}); set dataset.root="
         ) from error
-    try:
-        with scratch as folder:
-            yield Path(folder)
-    finally:
-        for made in new:
-            with suppress(OSError):
-                made.rmdir()
+    with scratch as folder:
+        yield Path(folder)
 
 
 def _unpack(source: Path, content: str, folder: Path) -> Path:

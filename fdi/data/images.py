@@ -31,19 +31,17 @@ from fdi.data.inputs import (
 )
 
 
-def image_augmentation(crop: int | None, flip: float | None) -> Transform | None:
-    """`shift_and_mirror`, or None if nothing is asked for."""
-    if not crop and not flip:
-        return None
-    return partial(shift_and_mirror, crop=crop or 0, flip=flip or 0.0)
-
-
 def shift_and_mirror(
-    images: Constant, rng: np.random.Generator, *, crop: int, flip: float
-) -> Constant:
+    images: Constant,
+    rng: np.random.Generator,
+    *,
+    crop: int | None,
+    flip: float | None,
+    encode: Transform | None = None,
+) -> Input:
     """Each image [C, H, W] cut out of itself with a black border of `crop` pixels, at a place of
     its own, and mirrored left to right with probability `flip`, as torchvision's RandomCrop with
-    padding and RandomHorizontalFlip.
+    padding and RandomHorizontalFlip; then as `encode` makes it.
     """
     values, n = images.values, len(images)
     height, width = images.shape[-2:]
@@ -60,18 +58,8 @@ def shift_and_mirror(
     if flip:
         mirrored = (rng.random(n) < flip).reshape(-1, *(1,) * (values.ndim - 1))
         values = np.where(mirrored, values[..., ::-1], values)
-    return replace(images, values=values)
-
-
-def then(first: Transform | None, second: Transform | None) -> Transform | None:
-    """Both transforms, one after the other; either may be None."""
-    if first is None or second is None:
-        return first or second
-    return partial(_both, first=first, second=second)
-
-
-def _both(inputs: Input, rng: np.random.Generator, *, first: Transform, second: Transform) -> Input:
-    return second(first(inputs, rng), rng)
+    augmented = replace(images, values=values)
+    return augmented if encode is None else encode(augmented, rng)
 
 
 RECONSTRUCT = np.empty(0).__reduce__()[0]  # what numpy's own pickles call, wherever it lives
@@ -273,8 +261,9 @@ def images(
     samples = apart(train[1], test[1], valid, seed, max_train, max_test)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
     first, last = (_split(*part, steps, mean, std, transform) for part in (train, test))
-    augmented = then(image_augmentation(crop, flip), transform)
-    return drawn(collection, first, last, samples, 10, dt, transform=augmented)
+    augment = partial(shift_and_mirror, crop=crop, flip=flip, encode=transform)
+    learned = augment if crop or flip else transform
+    return drawn(collection, first, last, samples, 10, dt, transform=learned)
 
 
 def digits(

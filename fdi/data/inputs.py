@@ -442,7 +442,8 @@ def binned_blocks(
         yield binned(none, none, none, (0, steps), shape, binning)
     while block:
         owners = np.repeat(np.arange(len(block)), [len(times) for times, _ in block])
-        bins = np.concatenate([_bins(times, dt) for times, _ in block])
+        bins = np.floor(np.concatenate([times for times, _ in block]) / dt + ROUNDING)
+        bins = np.minimum(bins, 2.0**62).astype(np.int64)
         units = np.concatenate([units for _, units in block])
         inside = bins < steps
         yield binned(
@@ -490,7 +491,3 @@ def join(parts: Sequence[Events]) -> Events:
     return Events(
         np.concatenate([*indptr, offsets[-1:]]), units, parts[0].shape, parts[0].steps, counts
     )
-
-
-def _bins(times: np.ndarray, dt: float) -> np.ndarray:
-    return np.minimum(np.floor(times / dt + ROUNDING), 2.0**62).astype(np.int64)

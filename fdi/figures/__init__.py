@@ -22,7 +22,8 @@ __all__ = ["draw"]
 
 
 def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | None = None) -> Page:
-    """The matplotlib Figure `name` of the runs, one of those that `fdi-figures --list` shows.
+    """The matplotlib Figure `name` of the runs: one of those that `fdi-figures --list` shows, or
+    that of a sweep over the key `name`.
 
         fdi.figures.draw("learning_curves", fdi.sweep(init=["kaiming", "fluct"], seed=range(3)))
 
@@ -35,16 +36,15 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     from fdi.analysis.studies import of_folder
     from fdi.config import Mistake
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import figure, pages, with_own
+    from fdi.figures.catalogue import figure, named, pages, with_own
 
     if isinstance(runs, str | Path):
         mine, measured = own(Path(runs)), of_folder(Path(runs) / "reference")
     else:
         mine, measured = of_runs(runs, Path("results")), None
-    figures = with_own(mine.runs)
-    if name not in figures:
-        raise Mistake(f"no figure {name}; {choose(name, figures)}")
-    module = figures[name]
+    module = named(name, mine.runs)
+    if module is None:
+        raise Mistake(f"no figure {name}; {choose(name, with_own(mine.runs))}")
     contents = module.data(mine) if measured is None else pages(module, mine, measured)
     if not contents:
         raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import DECIDED, Side, networks
+from fdi.analysis.best import Side, networks
 from fdi.analysis.choice import SETTINGS, STEP, TUNED
 from fdi.analysis.collect import metric_of
 from fdi.analysis.conditions import BASELINE
@@ -35,8 +35,8 @@ WITHIN = 0.7  # of the height of the row of a network, for its initial states
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """One page: a row for each network, initial state, setting and seed: network (as text), row
-    (where it is drawn), init, setting, seed, accuracy (%), n, mean, low, high, chance, `lead` over
-    the baseline where it is decided, finding, title, source.
+    (where it is drawn), init, setting, seed, accuracy (%), n, mean, low, high, chance, versus (the
+    baseline) and verdict, finding, title, source.
     """
     sides = [side for network in networks(results) for side in network]
     if not sides:
@@ -69,14 +69,14 @@ def _points(side: Side) -> list[dict[str, Any]]:
     data = words.data(first["dataset"]).partition(" (")[0]
     named = [words.kind(first["model"]), words.layers(of["layers"]).replace("hidden ", "")]
     named += [f"{of['epochs']} epochs", of["settings"]]
-    lead = side.difference.mean if side.difference and side.verdict in DECIDED else np.nan
     shared = {
         "network": f"{data}\n{', '.join(filter(None, named))}",
         "init": side.init,
         "setting": side.setting,
         **side.moments[["n", "mean", "low", "high"]],
         "chance": PERCENT / first["classes"],
-        "lead": lead,
+        "versus": side.difference.mean if side.difference else np.nan,
+        "verdict": side.verdict,
         "metric": metric.title,
     }
     values = metric.scale * side.runs.groupby("seed")["test_accuracy_last"].mean()
@@ -84,16 +84,14 @@ def _points(side: Side) -> list[dict[str, Any]]:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The lead of fluct over the baseline where it is decided, at the same step and at the best."""
-    ours = table[table["init"] == "fluct"].dropna(subset="lead")
-    leads = [ours[ours["setting"] == setting]["lead"] for setting in PANELS]
-    if any(lead.empty for lead in leads):
-        return TITLE
-    common, best = (words.span(lead.min(), lead.max()) for lead in leads)
-    return (
-        f"{words.init('fluct').capitalize()} against {words.init(BASELINE)}, where it is decided: "
-        f"{common} points at the same step size, {best} with each at its best"
-    )
+    """What the differences to the baseline say, at the same step and at the best."""
+    sides = table.drop_duplicates(["network", "init", "setting"])
+    said = [
+        f"{text} ({name})"
+        for key, name in PANELS.items()
+        if (text := words.verdicts(sides[sides["setting"] == key]))
+    ]
+    return f"{words.PAIR}: {'; '.join(said)}" if said else TITLE
 
 
 def _settings(page: pd.DataFrame) -> list[str]:

@@ -15,11 +15,14 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
+from fdi.analysis.collect import config_columns
+from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import Results
 from fdi.analysis.studies import studies
 from fdi.config import Mistake
+from fdi.config.settings import Figure
 from fdi.figures import sheet, style
-from fdi.figures.sweep import experiments, own_folders
+from fdi.figures.sweep import Sweep, experiments, own_folders
 from fdi.track.record import is_number
 from fdi.track.told import spared
 
@@ -67,10 +70,20 @@ def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
     return module
 
 
-def own_figure(name: str, folders: Sequence[Path]) -> ModuleType | None:
-    """The module `name`.py of the first of the `folders` that has it. Raises fdi.Mistake for one
-    that is no figure.
+def named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) -> Any:
+    """The figure of this name, one of `with_own` or the module `name`.py in a folder; or that of a
+    sweep by hand over the key `name` of these runs. None if there is none; raises fdi.Mistake for a
+    module that is no figure.
     """
+    if found := with_own(runs, folders).get(name) or _in_folder(name, folders):
+        return found
+    if name in {*COLUMNS, *config_columns(runs)}:
+        return Sweep(Figure(x=name), command=f"fdi-run -m {name}=.. init=kaiming,fluct")
+    return None
+
+
+def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:
+    """The module of the first of the `folders` that has it."""
     file = next((f for folder in folders if (f := folder / f"{name}.py").is_file()), None)
     spec = importlib.util.spec_from_file_location(name, file) if file else None
     if spec is None or spec.loader is None:

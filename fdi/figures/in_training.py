@@ -55,7 +55,9 @@ def data(results: Results) -> dict[str, Page]:
 
     pages = learning_curves.pages(probed, read, lambda q: q.startswith(PROBE) or q == VALID)
     return {
-        name: page for name, page in pages.items() if page["quantity"].str.startswith(PROBE).any()
+        name: page.assign(finding=TITLE)
+        for name, page in pages.items()
+        if page["quantity"].str.startswith(PROBE).any()
     }
 
 

@@ -19,9 +19,9 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, group
 from fdi.analysis.formats import told
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
-from fdi.config.metric import ACCURACY, Metric, of_rows
+from fdi.config.metric import ACCURACY, of_rows
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, guessed, source, usual
+from fdi.figures.sweeps import MOST, best_set, foremost, guessed, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -93,7 +93,6 @@ NEEDS = "finished runs that do better than guessing"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, 1.6)
 TITLES = dict(zip(ACCURACIES, ("training accuracy (%)", "validation accuracy (%)")))
-MOST = 6  # lines of a page
 MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a page
 POPULATIONS = 3  # of a page; of more the first, the middle and the last
 
@@ -134,16 +133,19 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
             shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
-            metric = metric_of(shown)
-            page, left = _few(lines(shown, by, read, wanted), metric)
+            page = lines(shown, by, read, wanted)
             if len(page) and not guessed(chosen):
-                title = [_setting(chosen), words.condition(shown), _distinction(chosen, varied)]
+                few = foremost(page["init"])
+                left = page["init"].nunique() - len(few)
+                names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
+                others = names, chosen[names].astype(object).iloc[0]
+                title = [_setting(chosen), words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                found[_key(group, named, values)] = page.assign(
-                    finding=_finding(page, metric),
+                found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
+                    finding=TITLE,
                     title=", ".join(filter(None, title)),
                     source=source(shown),
-                    metric=str(metric),
+                    metric=str(metric_of(shown)),
                 )
     return found
 
@@ -167,51 +169,7 @@ def _setting(runs: Runs) -> str:
     return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
-def _last(page: Page, metric: Metric) -> pd.DataFrame:
-    """The validation accuracy of each line after its last epoch, best first."""
-    rows = page[page["quantity"] == "valid/accuracy"].sort_values("epoch")
-    return rows.drop_duplicates("line", keep="last").sort_values("mean", ascending=metric.lower)
-
-
-def _few(page: Page, metric: Metric) -> tuple[pd.DataFrame, int]:
-    """The lines of fluct, fluct_calibrated and kaiming and the best of the others, up to the number
-    that a page shows; and how many are left out.
-    """
-    if page.empty or page["line"].nunique() <= MOST:
-        return page, 0
-    order = _last(page, metric)
-    others = ~order["init"].isin(["fluct", "fluct_calibrated", "kaiming"])
-    kept = order.loc[others.sort_values(kind="stable").index, "line"].head(MOST)
-    return page[page["line"].isin(kept)], page["line"].nunique() - len(kept)
-
-
-def _finding(page: Page, metric: Metric) -> str:
-    """What the best line reaches, and what kaiming does."""
-    order = _last(page, metric)
-    if order.empty:
-        return "How fast does each initial state learn?"
-    names = pd.concat([order.head(1), order[order["init"] == "kaiming"].head(1)])
-    names = names.drop_duplicates("line")
-    form, unit = (".0f", " %") if metric.unit == "%" else (".3g", "")
-    each = [
-        f"{mean:{form}}{unit} ({words.init(n)})" for n, mean in zip(names["init"], names["mean"])
-    ]
-    ends = ["high", "low"][:: metric.sign]
-    overlap = (
-        len(names) > 1 and metric.sign * (names[ends[1]].iloc[0] - names[ends[0]].iloc[1]) <= 0
-    )
-    named = "" if metric == ACCURACY else f" {metric},"
-    said = f"Validation{named} after the last epoch: {', '.join(each)}"
-    return f"{said} (intervals overlap)" if overlap else said
-
-
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)
-
-
-def _distinction(runs: Runs, columns: Sequence[str]) -> str:
-    """What else tells these runs from other sets with the same data set and model, in words."""
-    others = [c for c in columns if not c.startswith(IN_WORDS) and c not in SHARED]
-    return told(others, runs[others].astype(object).iloc[0])
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
@@ -82,7 +81,6 @@ def layers(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, wi
 
 
 CHANCE: Look = {"color": GREY, "linewidth": 0.8, "linestyle": ":"}
-ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
 
 
 def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
@@ -99,30 +97,16 @@ def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None
 
 
 def log_axis(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis with small ticks at all `values`, and large ones at those that leave room
-    for another, or at powers of ten.
-    """
+    """A logarithmic axis with small ticks at all `values`."""
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
     if values.max() >= EVEN * values.min():
         axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
-        axes.xaxis.set_major_locator(ticker.FixedLocator(apart(values)))
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
-
-
-def apart(values: pd.Series) -> list[float]:
-    """Those of `values` that lie at least a sixth of their logarithmic range apart, round ones
-    first.
-    """
-    room = np.log(values.max() / values.min()) / 6
-    chosen: list[float] = []
-    for value in sorted(values.unique(), key=lambda value: (value not in ROUND, value)):
-        if all(abs(np.log(value / other)) > room for other in chosen):
-            chosen.append(float(value))
-    return sorted(chosen)
 
 
 def from_zero(axes: Axes) -> None:
@@ -130,33 +114,8 @@ def from_zero(axes: Axes) -> None:
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
-LINE = 0.125  # inches, of a label
-
-
-def ends(axes: Axes, labels: Mapping[str, tuple[float, str]]) -> None:
-    """Labels right of the panel, each at the height where its line ends and in its colour, apart
-    from one another: label -> height on the vertical axis, colour.
-    """
-    right, low = axes.get_xlim()[1], axes.get_ylim()[0]
-    place = axes.transData + axes.transAxes.inverted()
-    heights = {
-        label: place.transform((right, max(end, low)))[1] for label, (end, _) in labels.items()
-    }
-    order = sorted(heights, key=lambda label: heights[label])
-    room = LINE * axes.figure.dpi / axes.bbox.height
-    for below, label in pairwise(order):
-        heights[label] = max(heights[label], heights[below] + room)
-    top = 1.0
-    for label in reversed(order):
-        heights[label] = min(heights[label], top)
-        top = heights[label] - room
-        look: Look = {"va": "center", "color": labels[label][1], "fontsize": 6.5}
-        axes.text(1.03, heights[label], label, transform=axes.transAxes, **look)
-
-
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
 DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
-SILENT = 0.02  # Hz, where layers without spikes are drawn
 LETTERS = 80  # in one line below the horizontal axes of a page
 EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
@@ -222,13 +181,3 @@ def _by_factors(values: pd.Series) -> bool:
         return False
     steps, factors = np.diff(there), np.diff(np.log(there))
     return bool(np.std(factors) / np.mean(factors) < np.std(steps) / np.mean(steps))
-
-
-def rates(axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState]) -> None:
-    """A line for each initial state over its layers, which may be silent."""
-    shown = rows.assign(**rows[["mean", "low"]].clip(lower=SILENT))
-    lines(axes, shown, initials, "linear", shown["x"])
-    axes.set_yscale("log")
-    axes.set_ylim(SILENT / 1.5, max(250, 1.3 * rows[["mean", "high"]].max(axis=None)))
-    axes.set_yticks([SILENT, 0.1, 1, 10, 100], ["silent", "0.1", "1", "10", "100"])
-    axes.yaxis.set_minor_locator(ticker.NullLocator())

@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import ACCURACY, Page, Runs, metric_of
-from fdi.analysis.conditions import condition_columns, groups
-from fdi.analysis.contrasts import STATISTICS, moments
+from fdi.analysis.conditions import STATISTICS, condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -40,7 +39,7 @@ def data(results: Results) -> dict[str, Page]:
         table = _table(runs)
         pages[f"{dataset}_{model}"] = table.assign(
             metric=metric_of(runs).title,
-            finding=_finding(table),
+            finding=TITLE,
             title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
             source=source(runs),
         )
@@ -52,17 +51,6 @@ def _table(runs: Runs) -> pd.DataFrame:
     cost = moments(runs, ["init"], OPERATIONS)[["init", *STATISTICS]]
     named = {"mean": "x", "low": "x_low", "high": "x_high"}
     return reached.merge(cost.rename(columns=named)[["init", *named.values()]], on="init")
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """Which initial state ends with the fewest operations."""
-    order = table.sort_values("x")
-    least, most = order.iloc[0], order.iloc[-1]
-    overlap = " (intervals overlap)" * bool(most["x_low"] <= least["x_high"])
-    return (
-        f"{words.init(least['init'])}: {least['x']:,.0f} operations per sample, "
-        f"{words.init(most['init'])} {most['x']:,.0f}{overlap}"
-    )
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation, Transform
 from PIL import Image
 
 from fdi.figures import style, words
@@ -25,8 +24,13 @@ from fdi.figures.style import COLUMN, RC, ROW
 from fdi.track.files import atomic
 
 HEAD = 0.4  # inches, title above and axis label below the panels
-FOOT_LINE = 0.1  # inches
-FOOT_WIDTH = 150  # characters in COLUMN
+POINTS = 72.0  # in an inch
+WIDE = 0.62  # mean width of a letter over its size
+ENTRY = 24  # characters of a line of a legend
+TIED = "\N{NBSP}=\N{NBSP}"
+FINDING: style.Look = {"fontsize": 8, "fontweight": "bold"}
+DETAILS: style.Look = {"fontsize": 5.5, "color": "0.3"}
+LEGEND: style.Look = {"loc": "outside right center", "labelspacing": 0.6}
 SHADES = 256  # of a PNG
 
 
@@ -75,36 +79,61 @@ def _plain(value: Any) -> Any:
     return "".join(parts)
 
 
+def above(
+    figure: Figure | SubFigure, handles: Sequence[Artist], finding: str, details: str = ""
+) -> None:
+    """The finding above the panels, one legend beside them, and the details below; the figure grows
+    by what they need.
+    """
+    assert isinstance(figure, Figure)
+    text = _lines(figure, finding, FINDING["fontsize"])
+    figure.suptitle(text, x=0.01, ha="left", **FINDING)
+    figure.supxlabel(details, x=0.01, ha="left", **DETAILS)
+    height = figure.get_figheight() + _inches(text, FINDING["fontsize"])
+    if handles:
+        names = [str(h.get_label()).replace("sigma_u", "$\\sigma_U$") for h in handles]
+        whole = {"break_on_hyphens": False, "break_long_words": False}
+        labels = [fill(name.replace(" = ", TIED), ENTRY, **whole) for name in names]
+        figure.legend(handles, labels, **LEGEND)
+        least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
+        height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
+    figure.set_figheight(height)
+
+
+def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
+    """`above`, with the finding and the title of a page, and its numbers of seeds."""
+    first, figure = page.iloc[0], next(iter(axes.values())).figure
+    above(figure, handles, first["finding"], f"{first['title']}; {words.over(page['n'])}")
+
+
 def foot(figure: Figure, page: pd.DataFrame) -> None:
-    """Small lines below everything that say how the marks are read (`note` of a page, that of means
-    over seeds by default) and where the data come from; the figure grows by them.
+    """Small lines below everything: the details, how the marks are read (`note` of a page, that of
+    means over seeds by default), and where the data come from; the figure grows by them.
     """
     first = page.iloc[0]
     note = first.get("note", words.reading(page["n"]) if "n" in page else None)
-    said = "; ".join(filter(None, [note, f"data: {first['source']}"]))
-    text = fill(said, round(FOOT_WIDTH * figure.get_figwidth() / COLUMN))
-    inches = FOOT_LINE * (text.count("\n") + 1.4)
-    grow(figure, below=inches)
-    height = figure.get_figheight()
-    figure.text(0.01, 0.3 * FOOT_LINE / height, text, fontsize=5.5, color="0.4", va="bottom")
+    said = [figure.get_supxlabel(), note, f"data: {first['source']}"]
+    text = _lines(figure, "; ".join(filter(None, said)), DETAILS["fontsize"])
+    figure.supxlabel(text, x=0.01, ha="left", **DETAILS)
+    figure.set_figheight(figure.get_figheight() + _inches(text, DETAILS["fontsize"]))
 
 
-def grow(
-    figure: Figure, above: float = 0, below: float = 0, right: float = 0, within: float = 0
-) -> None:
-    """Make the figure higher by so many inches that panels leave free, as they do on its right, and
-    the panels by those `within`.
-    """
-    engine, height = figure.get_layout_engine(), figure.get_figheight()
-    assert isinstance(engine, ConstrainedLayoutEngine)
-    _, bottom, wide, share = engine.get().get("rect", (0, 0, 1, 1))
-    below += bottom * height
-    above += (1 - bottom - share) * height
-    panels = share * height + within
-    figure.set_figheight(panels + below + above)
-    whole = figure.get_figheight()
-    wide -= right / figure.get_figwidth()
-    engine.set(rect=(0, below / whole, wide, panels / whole))
+def _lines(figure: Figure, text: str, size: float) -> str:
+    """The text in lines that fit on the figure, numbers with their units."""
+    text = text.replace(" %", "\N{NBSP}%").replace(" = ", TIED)
+    characters = round(figure.get_figwidth() * POINTS / (WIDE * size))
+    return fill(text, characters, break_long_words=False)
+
+
+def _inches(text: str, size: float) -> float:
+    """The height of lines of text."""
+    return (text.count("\n") + 1) * 1.25 * size / POINTS
+
+
+def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
+    """The entry of the legend for what `marks.points` draws over so many seeds."""
+    hollow: style.Look = {"markerfacecolor": "white"} if n.max() < words.LEAST else {}
+    return Line2D([], [], **look | hollow, label=label)
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -143,71 +172,3 @@ def _settle(figure: Figure) -> None:
     figure.set_layout_engine(None)  # "none" would have each file drawn twice, for the layout
     for panel in figure.axes:
         panel.set_position(np.round(panel.get_position(original=True).bounds, 6))
-
-
-MARGIN = 0.04  # inches
-GAP = 0.05  # inches between lines of different kinds
-LONGEST = 150  # characters of a line
-ENTRY = 24  # characters of a line of a legend
-FINDING = {"fontsize": 8, "fontweight": "bold"}
-DETAILS = {"fontsize": 6, "color": "0.3"}
-LEGEND: style.Look = {"loc": "upper right", "bbox_to_anchor": (1, 1), "labelspacing": 0.6}
-LEGEND |= {"borderaxespad": 0, "borderpad": 0.1}
-
-
-def above(
-    figure: Figure | SubFigure, handles: Sequence[Artist], finding: str, details: str = ""
-) -> None:
-    """The finding, below it the details, and one legend beside the panels; the figure grows by
-    what they need.
-    """
-    assert isinstance(figure, Figure)
-    top = MARGIN
-    for text, look in ((finding, FINDING), (details, DETAILS)):
-        if text:
-            top += _line(figure, text, top, look) + GAP
-    grow(figure, above=top)
-    if handles:
-        where = _from_top(figure, top, -MARGIN)
-        labels = [_entry(str(handle.get_label())) for handle in handles]
-        legend = figure.legend(handles, labels, bbox_transform=where, **LEGEND)
-        wide, high = (size / figure.dpi for size in legend.get_window_extent().size)
-        lacks = max(0.0, top + high - figure.get_figheight())
-        grow(figure, right=wide + 2 * MARGIN, within=lacks)
-
-
-def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
-    """`above`, with the finding and the title of a page, and its numbers of seeds."""
-    first, figure = page.iloc[0], next(iter(axes.values())).figure
-    above(figure, handles, first["finding"], f"{first['title']}; {words.over(page['n'])}")
-
-
-def _line(figure: Figure, text: str, top: float, look: dict[str, Any]) -> float:
-    """Text in as few lines as fit, `top` inches from the top; its height in inches."""
-    text = text.replace(" %", "\N{NBSP}%").replace(" = ", "\N{NBSP}=\N{NBSP}")
-    line = figure.text(0, 1, text, va="top", transform=_from_top(figure, top), **look)
-    for characters in range(LONGEST, 20, -2):
-        line.set_text(fill(text, characters, break_long_words=False))
-        if line.get_window_extent().width <= _room(figure):
-            break
-    return line.get_window_extent().height / figure.dpi
-
-
-def _entry(label: str) -> str:
-    """The label of an entry of the legend, in lines; a formula is not parted."""
-    label = label.replace("sigma_u", "$\\sigma_U$").replace(" = ", "\N{NBSP}=\N{NBSP}")
-    return fill(label, ENTRY, break_on_hyphens=False, break_long_words=False)
-
-
-def _from_top(figure: Figure, inches: float, aside: float = MARGIN) -> Transform:
-    return figure.transFigure + ScaledTranslation(aside, -inches, figure.dpi_scale_trans)
-
-
-def _room(figure: Figure) -> float:
-    return (0.98 * figure.get_figwidth() - 2 * MARGIN) * figure.dpi
-
-
-def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
-    """The entry of the legend for what `marks.points` draws over so many seeds."""
-    hollow: style.Look = {"markerfacecolor": "white"} if n.max() < words.LEAST else {}
-    return Line2D([], [], **look | hollow, label=label)

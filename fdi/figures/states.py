@@ -13,12 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import initial_states, source, sweeps, usual
+from fdi.figures.sweeps import MOST, foremost, initial_states, source, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -32,8 +32,6 @@ TITLES = {
 }
 TARGET: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 DODGE = 0.1  # between the marks of initial states, in units of a layer
-MOST = 6  # states that are told apart
-FIRST = ("kaiming", "pytorch", "lsuv", "fluct", "fluct_calibrated")
 LABELS = 8  # layers whose names fit below a panel
 KEYS = ["init", "shade", "baseline"]
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
@@ -52,14 +50,15 @@ def data(results: Results) -> dict[str, Page]:
         group = group.drop_duplicates(["seed", *named])
         runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            shown = group[group["init"].isin(_shown(group["init"]))]
-            runs = usual(shown).assign(sigma_u=float("nan"))
+            runs = usual(group[group["init"].isin(foremost(group["init"]))]).assign(
+                sigma_u=float("nan")
+            )
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         pages[f"{dataset}_{model}"] = table.assign(
-            finding=_finding(table),
+            finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
             source=source(runs),
@@ -78,12 +77,6 @@ def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
     return enough
 
 
-def _shown(inits: pd.Series) -> list[str]:
-    """At most MOST initializations, those of the paper and their rivals first."""
-    there = sorted(inits.unique(), key=lambda name: FIRST.index(name) if name in FIRST else MOST)
-    return [name for name in there if name != "gain"][:MOST]  # Kaiming weights with a gain
-
-
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
     layers = layers.assign(x=layers["population"].map(places(list(layers["population"].unique()))))
     keys = [*KEYS, "x", "population"]
@@ -99,17 +92,6 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")
     whole = pd.concat(parts, ignore_index=True)
     return whole.merge(target.reset_index(), on=keys, how="left")
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """How the last layer differs between the states."""
-    last = table[(table["quantity"] == "rate") & (table["x"] == table["x"].max())]
-    firing = last.loc[last["mean"] >= 0.1]
-    if len(firing) in (0, len(last)):
-        does = "fires" if len(firing) else "is silent"
-        return f"The last layer {does} from all {len(last)} initial states"
-    names = [initial.label for initial in style.initial_states(firing)]
-    return f"The last layer fires only from {words.several(names)}"
 
 
 def panels(page: Page) -> list[list[str]]:

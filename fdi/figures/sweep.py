@@ -19,10 +19,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from fdi.analysis.collect import ACCURACY, MODULES, Page, Runs, metric_of
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import STATISTICS, accuracies, best, moments
-from fdi.analysis.derived import COLUMNS, QUANTITIES, RATE_BY_LAYER, Quantity, guesses
+from fdi.analysis.collect import MODULES, Page, Runs, metric_of
+from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
+from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
@@ -39,11 +38,9 @@ PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
 LEFT = "left out: "
-STRIPE = 1 / 6  # of the height of a panel
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
-FEW = 5  # lines that are labelled at their ends
 SHORT: style.Look = {"linestyle": "", "color": "black", "marker": "x", "markersize": 4, "zorder": 5}
 
 
@@ -74,14 +71,14 @@ class Sweep:
     def data(self, results: Results) -> dict[str, Page]:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
-        kaiming in the same panel at the same x), guess (share of the runs no better than guessing)
-        and chosen (has the best validation accuracy of its line, where the figure asks for that);
-        reached (share of the runs whose training loss is as low as asked); chance (%), finding,
-        network, title, source; left, which of the user's own runs are not among these.
+        kaiming in the same panel at the same x), chosen (has the best validation accuracy of its
+        line, where the figure asks for that); reached (share of the runs whose training loss is as
+        low as asked); chance (%), finding, network, title, source; left, which of the user's own
+        runs are not among these.
         """
         pages = {}
         for page, chosen in self.compared(results):
-            table = self._table(chosen, results)
+            table = self._table(chosen)
             left = sweeps.left_out(results.runs, chosen)
             pages[page] = table.assign(**self._constants(chosen, table), left=left)
             pages[page]["note"] = self._note(pages[page])
@@ -118,9 +115,7 @@ class Sweep:
         initials = list(style.initial_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
-            if panel.quantity == RATE_BY_LAYER:
-                marks.rates(one, rows, initials)
-            elif named:
+            if named:
                 names = [self.tick(value) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
@@ -134,14 +129,6 @@ class Sweep:
             self._label(one, panel, drawn, named)
         looks = [(initial.look(), f"{self.figure.legend}{initial.label}") for initial in initials]
         looks += [(marks.CHANCE, "chance")] * near
-        beside = drawn[self._wide(drawn) - 1]
-        last = [initial.rows(beside.rows)["mean"] for initial in initials]
-        if not named and len(initials) <= FEW and all(map(len, last)):
-            heights = [*(means.iloc[-1] for means in last), page["chance"].iloc[0]]
-            there = looks[: None if beside.quantity == "accuracy" else len(initials)]
-            ends = {name: (at, look["color"]) for (look, name), at in zip(there, heights)}
-            marks.ends(axes[beside.name], ends)
-            looks = []
         handles = [Line2D([], [], **look, label=label) for look, label in looks]
         for handle in handles[: len(initials) * named]:
             handle.set_linestyle("")
@@ -171,10 +158,11 @@ class Sweep:
         keys = {"x": self.figure.x, "shade": self.figure.shade}
         return self._name(key, value) or words.of(keys.get(key, key), value)
 
-    def finding(self, table: pd.DataFrame) -> str:
+    def _finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
-        sweep = words.Sentence(self.figure.panels, self._order("x", table), self.text)
-        answer = words.sentence(self.figure.finding, table, sweep)
+        said = words.verdicts(table[table["quantity"] == "accuracy"])
+        best = ", each at its best" * bool(table["chosen"].any())
+        answer = f"{words.PAIR}{best}: {said}" * bool(said)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def tick(self, value: Any) -> str:
@@ -269,7 +257,7 @@ class Sweep:
         longest = enough[enough[figure.longest] == most]
         return longest.sort_values(figure.panels, kind="stable")
 
-    def _table(self, chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
+    def _table(self, chosen: pd.DataFrame) -> pd.DataFrame:
         figure = self.figure
         keys = [*figure.panels, "init", "baseline", "shade", "x"]
         parts = []
@@ -277,17 +265,17 @@ class Sweep:
             if name == "accuracy":
                 part = self._accuracies(chosen, keys)
             else:
-                runs, quantity = chosen, _quantity(name)
-                if name == RATE_BY_LAYER:
-                    runs = _layers(chosen, results)
-                values = runs.assign(value=quantity.of(runs).astype(float))
+                quantity = _quantity(name)
+                values = chosen.assign(value=quantity.of(chosen).astype(float))
                 part = moments(values, keys, "value", most=quantity.most)
             parts.append(part.assign(quantity=name))
         table = pd.concat(parts, ignore_index=True)
         names = dict.fromkeys(["quantity", *table, "versus", "verdict", "chosen"])
-        table = table.reindex(columns=list(names)).merge(_shares(chosen, keys), on=keys, how="left")
-        guess = table["guess"].where(table["quantity"] == "accuracy")
-        return table.assign(guess=guess, chosen=table["chosen"].eq(True))
+        loss, limit = (chosen.reindex(columns=[key])[key].astype(float) for key in (LOSS, LIMIT))
+        low = (loss <= limit).astype(float).where(limit.notna())
+        reached = chosen.assign(reached=low).groupby(keys, dropna=False)["reached"].mean()
+        table = table.reindex(columns=list(names)).merge(reached.reset_index(), on=keys, how="left")
+        return table.assign(chosen=table["chosen"].eq(True))
 
     def _accuracies(self, chosen: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         """The accuracies; where the figure asks for the best on validation, only these are
@@ -309,8 +297,7 @@ class Sweep:
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
             "metric": metric.title,
-            "better": metric.sign,
-            "finding": self.finding(table.assign(metric=metric.title, better=metric.sign)),
+            "finding": self._finding(table),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
             "source": sweeps.source(chosen),
@@ -330,8 +317,7 @@ class Sweep:
 
     def _order(self, key: str, page: Page) -> list[Any]:
         """The values of a key: those with names first, then as derived, then sorted."""
-        rows = page if key != "x" else page[page["quantity"] != RATE_BY_LAYER]
-        there = list(rows[key].dropna().unique())
+        there = list(page[key].dropna().unique())
         column = COLUMNS.get(self.figure.x if key == "x" else key)
         names = [*self._names(key), *(column.order if column else ())]
 
@@ -361,7 +347,7 @@ class Sweep:
         """The values of x on the axis of a panel; of two keys, each column has its own."""
         for key, value in list(zip(self.figure.panels, panel.values))[1:]:
             page = page[page[key] == value]
-        return page.loc[page["quantity"] != RATE_BY_LAYER, "x"]
+        return page["x"]
 
     def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
         """The range of the vertical axis, the same for panels side by side; whether chance is in
@@ -369,20 +355,19 @@ class Sweep:
         """
         rows = panel.rows
         if panel.quantity == "accuracy":
-            if not _enlarged(panel, drawn):
-                rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
+            rows = pd.concat([p.rows for p in drawn if p.quantity == panel.quantity])
             chance = rows["chance"].iloc[0]
             if rows["metric"].iloc[0] != OF_CLASSES.title:
                 return False
             marks.percent(axes, rows, chance)
             return bool(axes.get_ylim()[0] <= chance)
-        if panel.quantity != RATE_BY_LAYER and rows["mean"].min() < rows["mean"].max() / 2:
+        if rows["mean"].min() < rows["mean"].max() / 2:
             marks.from_zero(axes)
         return False
 
     def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
         """Title of the panel and labels of its axes."""
-        figure, two, layers = self.figure, len(panel.values) == 2, panel.quantity == RATE_BY_LAYER
+        figure, two = self.figure, len(panel.values) == 2
         head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
@@ -395,26 +380,11 @@ class Sweep:
         if two and panel.values[1] != drawn[0].values[1]:
             axes.set_yticklabels([])
             side = ""
-        head += ["enlarged"] * _enlarged(panel, drawn)
         axes.set_title(", ".join(head) or title)
         first = two or drawn.index(panel) % self._wide(drawn) == 0
         axes.set_ylabel(side if head and first else "")
         label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
-        if layers:
-            label = "hidden layer" + f", at the largest {words.of(figure.x)}" * (not two)
         axes.set_xlabel(label)
-
-
-def _enlarged(panel: Panel, drawn: Sequence[Panel]) -> bool:
-    """Whether the accuracies of a panel would be a stripe on the axis that the others share."""
-    if panel.quantity != "accuracy" or len(panel.values) != 1:
-        return False
-    heights = {
-        p.name: p.rows[["mean", "high"]].max(axis=None) - p.rows[["mean", "low"]].min(axis=None)
-        for p in drawn
-        if p.quantity == panel.quantity
-    }
-    return bool(heights[panel.name] < STRIPE * max(heights.values()))
 
 
 def of_file(file: Path) -> Figure | None:
@@ -445,24 +415,6 @@ def _measured(name: str, runs: Runs) -> pd.Series:
         known = choose(name, [*QUANTITIES, *map(str, runs)])
         raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
     return runs[name]
-
-
-def _shares(runs: Runs, keys: list[str]) -> pd.DataFrame:
-    """The shares of the runs at each point that are no better than guessing, and whose training
-    loss is as low as asked; NaN where that is not known, and where none is asked.
-    """
-    known = runs[[ACCURACY, "classes", "test_samples"]].notna().all(axis=1)
-    loss, limit = (runs.reindex(columns=[key])[key].astype(float) for key in (LOSS, LIMIT))
-    shares = {"guess": guesses(runs).where(known), "reached": (loss <= limit).where(limit.notna())}
-    table = runs.assign(**{name: share.astype(float) for name, share in shares.items()})
-    return table.groupby(keys, dropna=False)[[*shares]].mean().reset_index()
-
-
-def _layers(chosen: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """A row for each hidden layer of the runs where x is largest: x is the layer."""
-    end = chosen[chosen["x"] == chosen["x"].max()].drop(columns="x")
-    layers = results.layers.reindex(columns=["path", "rate"]).merge(end, on="path")
-    return layers.assign(x=layers.groupby("path").cumcount() + 1.0)
 
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:

@@ -157,6 +157,17 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
     return states.loc[values[values >= 2].index]
 
 
+MOST = 6  # initial states that are told apart
+FIRST = ("kaiming", "fluct", "fluct_calibrated", "lsuv", "pytorch")
+
+
+def foremost(inits: pd.Series) -> list[str]:
+    """At most MOST of these initializations, those of FIRST before others."""
+    there = [*dict.fromkeys(inits)]
+    there.sort(key=lambda name: FIRST.index(name) if name in FIRST else MOST)
+    return there[:MOST]
+
+
 def guessed(runs: Runs) -> bool:
     """Whether none of these runs is better than guessing."""
     known = runs.dropna(subset=["classes", "test_samples"])

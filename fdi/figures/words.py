@@ -1,15 +1,12 @@
 """All text of pictures: names that a newcomer understands, for initializations, data sets and
-networks; what runs have in common, in one line; and what is said of a sweep above its figure, in
-one sentence.
+networks; what runs have in common, in one line; and what their differences say, in one sentence.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis import formats
@@ -235,157 +232,18 @@ def reading(n: pd.Series) -> str:
     return f"marks: {MEANS}{few}"
 
 
-NAMED = 4  # initializations that `last` names one by one
 OURS = "fluct"
 PAIR = f"{init(OURS).capitalize()} against {init(BASELINE)}"
 
 
-class Sentence(NamedTuple):
-    """What a sentence on a sweep needs: the keys of its `panels`, the values of x in their `order`,
-    the `text` for a value of a key.
+def verdicts(rows: pd.DataFrame) -> str:
+    """By how many points, and how often, fluct is better than kaiming, undecided, or worse; ""
+    where nothing is compared.
     """
-
-    panels: Sequence[str]
-    order: Sequence[object]
-    text: Callable[[str, object], str]
-
-
-def _judged(rows: pd.DataFrame) -> tuple[bool, tuple[str, str]]:
-    """Whether lower is better, and name and unit of what runs are judged by."""
-    title, better = (rows[key].iloc[0] for key in ("metric", "better"))
-    name, _, unit = str(title).partition(" (")
-    return bool(better < 0), (name.capitalize() if name.islower() else name, unit.removesuffix(")"))
-
-
-def _value(mean: float, unit: str) -> str:
-    return f"{mean:.0f} %" if unit == "%" else f"{mean:.3g} {unit}".strip()
-
-
-def highest(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """Where the accuracy is highest, and from which initialization if there are several."""
-    rows = rows.dropna(subset="x")
-    if rows["guess"].eq(1).all():
-        return "No run is better than guessing"
-    lower, (name, unit) = _judged(rows)
-    top = rows.sort_values("mean", ascending=lower, kind="stable").iloc[0]
-    end = "lowest" if lower else "highest"
-    at = f"{name} is {end}, {_value(top['mean'], unit)}, at {sweep.text('x', top['x'])}"
-    where = [sweep.text(key, top[key]) for key in sweep.panels]
-    return ", ".join([at, *where, *[init(top["init"])] * (rows["init"].nunique() > 1)])
-
-
-def difference(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """Fluct minus kaiming at the first value of x in each panel."""
-    rows = rows[(rows["init"] == OURS) & (rows["x"] == sweep.order[0])].dropna(subset="versus")
-    keys = [*sweep.panels]
-    rows = rows.sort_values(keys).drop_duplicates(keys) if keys else rows.head(1)
-    if rows.empty:
-        return ""
-    ends = [", ".join(sweep.text(key, row[key]) for key in keys) for _, row in rows.iterrows()]
-    each = [*(re.sub(" hidden layers?$", "", end) for end in ends[:-1]), ends[-1]]
-    where = f" ({several(each)})" * bool(keys)
-    points = several([f"{versus:+.1f}" for versus in rows["versus"]])
-    at = sweep.text("x", sweep.order[0])
-    return f"With {at}, {init(OURS)} against {init(BASELINE)}: {points} points{where}"
-
-
-def rescued(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """What the best other value of x makes of the initial state that is worst at the first."""
-    first = rows[rows["x"] == sweep.order[0]]
-    if first.empty or rows["x"].nunique() < 2:
-        return ""
-    lower, (_, unit) = _judged(rows)
-    worst = first.loc[first["mean"].idxmax() if lower else first["mean"].idxmin()]
-    same = rows["shade"].isna() if pd.isna(worst["shade"]) else rows["shade"] == worst["shade"]
-    others = rows[(rows["init"] == worst["init"]) & same & (rows["x"] != sweep.order[0])]
-    best = others["mean"].min() if lower else others["mean"].max()
-    return (
-        f"{init(worst['init'])}: {_value(worst['mean'], unit)} with "
-        f"{sweep.text('x', worst['x'])}, at {'least' if lower else 'most'} {_value(best, unit)} "
-        f"with any other"
-    )
-
-
-def decided(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """At which values of x fluct is better than kaiming, and at which worse, in the `fullest`
-    panel.
-    """
-    rows = fullest(rows, sweep.panels[0]) if sweep.panels else rows
-    parts = []
-    for verdict in ("better", "worse"):
-        there = set(rows.loc[(rows["init"] == OURS) & (rows["verdict"] == verdict), "x"])
-        names = [sweep.text("x", x) for x in sweep.order if x in there]
-        parts += [f"{verdict} with {several(names)}"] if names else []
-    where = several([sweep.text(key, rows[key].iloc[0]) for key in sweep.panels])
-    return f"{PAIR}: {', '.join(parts)}{f' ({where})' * bool(where)}" * bool(parts)
-
-
-def fullest(table: pd.DataFrame, key: str) -> pd.DataFrame:
-    """The rows of the largest value of `key` among those at which fluct was compared with kaiming
-    most often.
-    """
-    pairs = table[table["init"] == OURS].dropna(subset="versus").groupby(key).size()
-    value = pairs[pairs == pairs.max()].index.max() if len(pairs) else table[key].max()
-    return table[table[key] == value]
-
-
-def last(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """What is reached at the largest x from the best state of each initialization (the range if
-    there are many), and from which x on others stay at chance.
-    """
-    end = rows["x"].max()
-    lower, (_, unit) = _judged(rows)
-    tops = rows[rows["x"] == end].sort_values("mean", ascending=lower).drop_duplicates("init")
-    learning = tops[tops["guess"] != 1]
-    means = [_value(mean, unit) for mean in learning["mean"]]
-    each = [f"{mean} ({init(name)})" for name, mean in zip(learning["init"], means)]
-    reached = several(each) if len(each) <= NAMED else f"{each[-1]} to {each[0]}"
-    parts = [f"With {sweep.text('x', end)}: {reached}"] if reached else []
-    for lost in tops.loc[tops["guess"] == 1, "init"]:
-        own = rows[rows["init"] == lost]
-        learns = own.loc[own["guess"] < 1, "x"].max()
-        first = own.loc[~(own["x"] <= learns), "x"].min()
-        on = f"from {sweep.text('x', first)} on" if first > own["x"].min() else "everywhere"
-        parts.append(f"{init(lost)} is at chance {on}")
-    return "; ".join(parts)
-
-
-def verdicts(rows: pd.DataFrame, sweep: Sentence) -> str:
-    """How often fluct is better than kaiming, undecided, or worse."""
     rows = rows[(rows["init"] == OURS) & rows["versus"].notna()]
     if rows.empty:
         return ""
-    chosen = ", each at its best" * bool(rows["chosen"].any())
-    each = [f"{verdict} in {count}" for verdict, count in rows["verdict"].value_counts().items()]
+    counts = rows["verdict"].replace("", "undecided").value_counts()
+    each = [f"{verdict} in {count}" for verdict, count in counts.items()]
     points = span(rows["versus"].min(), rows["versus"].max())
-    return f"{PAIR}{chosen}: {points} points, {several(each)} of {len(rows)}"
-
-
-def ends(table: pd.DataFrame, sweep: Sentence) -> str:
-    """The first two quantities at the smallest x and at the largest, for the last shade."""
-    shade = table["shade"].fillna(np.inf)
-    rows = table[shade == shade.max()].dropna(subset="x").sort_values("x")
-    parts = []
-    for quantity, of in list(rows.groupby("quantity", sort=False))[:2]:
-        first, final = of.iloc[0], of.iloc[-1]
-        name, _, unit = sweep.text("quantity", quantity).partition(",")[0].partition(" (")
-        overlap = bool(first["low"] <= final["high"] and final["low"] <= first["high"])
-        both = f"{name} {first['mean']:.3g} and {final['mean']:.3g}{' %' * (unit == '%)')}"
-        parts.append(f"{both}{' (intervals overlap)' * overlap}")
-    places = [sweep.text("x", rows["x"].iloc[end]) for end in (0, -1)]
-    of = f" with {sweep.text('shade', shade.max())}" if table["shade"].nunique() > 1 else ""
-    return f"At {places[0]} and {places[1]}{of}: {several(parts)}"
-
-
-ACCURACIES = (decided, difference, highest, last, rescued, verdicts)
-RULES = {rule.__name__: rule for rule in (*ACCURACIES, ends)}
-
-
-def sentence(rule: str, table: pd.DataFrame, sweep: Sentence) -> str:
-    """The sentence of the `rule`, one of fdi.config.settings.FINDINGS, on the rows of `table` (of
-    fdi.figures.sweep), all or of the accuracy only; "" where they are not enough for it.
-    """
-    if not rule:
-        return ""
-    rows = table[table["quantity"] == "accuracy"] if RULES[rule] in ACCURACIES else table
-    return RULES[rule](rows, sweep)
+    return f"{points} points, {several(each)} of {len(rows)}"

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Strategy",
-    "fluctuation_driven_exponential_",
-    "fluctuation_driven_lognormal_",
     "fluctuation_driven_normal_",
     "psp_kernel_integrals",
 ]
 
 if TYPE_CHECKING:
-    from fdi.init.functional import (
-        fluctuation_driven_exponential_,
-        fluctuation_driven_lognormal_,
-        fluctuation_driven_normal_,
-    )
+    from fdi.init.functional import fluctuation_driven_normal_
     from fdi.init.strategy import Strategy
     from fdi.init.theory import psp_kernel_integrals
 else:

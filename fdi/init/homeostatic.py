@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fdi.config import Mistake
-from fdi.config.parts import Count, NotNegative, Positive, StepSize, option, resolve
-from fdi.config.settings import complaints
+from fdi.config.parts import Count, NotNegative, Positive, StepSize
+from fdi.init.named import named
 from fdi.init.strategy import TOLERANCE, Drawing, Measure, Strategy, calibrate, obeys_dale
 
 if TYPE_CHECKING:
@@ -51,15 +51,7 @@ class Homeostatic(Strategy):
     @cached_property
     def of(self) -> Strategy:
         """The initial state that `base` names."""
-        if self.base == "homeostatic":
-            raise Mistake("init.base = homeostatic: prime from another initial state")
-        if not (node := option("init", self.base)):
-            raise Mistake(f"init.base = {self.base} is no option of init; see conf/init")
-        node = node | dict(self.options or {})
-        for problem in complaints("init", node):
-            raise Mistake(problem.replace("init.", "init.options.", 1))
-        base: Any = resolve("init", node["_target_"])
-        return base(**{key: value for key, value in node.items() if key != "_target_"})
+        return named(self.base, **(self.options or {}))
 
     @property
     def nu(self) -> Any:

@@ -2,52 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
-
-from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
-
-SHIFT = 0.25
-"""Of the threshold: how far reset and adaptation may lower the mean potential."""
-
-
-def shift(neuron: Neuron, rate: float, dt: float) -> dict[str, float]:
-    """By how much, in units of theta, the mean potential lies below the theory at `rate` Hz,
-    in linear approximation.
-
-        subtractive reset:  nu dt beta_m / (1 - beta_m)
-        alif:  a nu dt / ((1 - beta_a) theta)
-        adlif:  a / (1 + a) of the potential at threshold, and b nu dt / ((1 - beta_w) theta)
-        adaptive_threshold:  b nu dt / ((1 - beta_a) theta), by which the threshold rises
-    """
-    spikes, shares = rate * dt, {}
-    if neuron.reset == "subtract":
-        shares["subtractive reset"] = spikes / math.expm1(dt / neuron.tau_mem)
-    if isinstance(neuron, ALIF):
-        pull = neuron.a * spikes / -math.expm1(-dt / neuron.tau_ada)
-        shares["adaptation"] = pull / neuron.theta
-    if isinstance(neuron, AdLIF):
-        pull = neuron.b * spikes / -math.expm1(-dt / neuron.tau_w)
-        shares["adaptation"] = abs(neuron.a / (1 + neuron.a)) + pull / neuron.theta
-    if isinstance(neuron, AdaptiveThreshold):
-        rise = neuron.b * spikes / -math.expm1(-dt / neuron.tau_ada)
-        shares["the rise of the threshold"] = rise / neuron.theta
-    return shares
-
-
-def warning(name: str, neuron: Neuron, rate: float, dt: float) -> str | None:
-    """A sentence if the theory does not hold for population `name` at this rate, else nothing."""
-    large = {what: by for what, by in shift(neuron, rate, dt).items() if by > SHIFT}
-    if not large:
-        return None
-    terms = " and ".join(f"{what} ({by:.2g} theta)" for what, by in large.items())
-    return (
-        f"{name}: the theory leaves out what {terms} takes off the mean at {rate:.3g} Hz; "
-        f"trust the measured columns"
-    )
-
 
 CLOSE, NEAR = 1.1, 1.5  # factors between the measured spread of U and its target, told apart
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
@@ -95,7 +52,7 @@ def remarks(rows: Sequence[Row], init: str, training: Training | None = None) ->
     hidden = _hidden(rows)
     said = [sentence(rows, init)]
     wrong = any(map(off, hidden)) or _steep(hidden)
-    if _normalized(hidden):
+    if any(row["theory_sigma_u"] is None for row in hidden):
         said.append(NORMALIZED)
     if training is not None and hidden[0].get("step") is not None and (some := learning(hidden)):
         followed = list(_followed(some, training))
@@ -142,10 +99,6 @@ def is_lost(row: Row) -> bool:
     return 0 < (row.get("grad_task_max") or 0) < floors(row)[0]
 
 
-def _too_large(row: Row) -> bool:
-    return bool(row.get("step", 0.0) > WILD * row.get("weight_rms", math.inf))
-
-
 def _too_small(row: Row) -> bool:
     """Whether a layer hardly moves even if all `updates` of the training go one way."""
     if not row["grad_task_max"] or row.get("step") is None:
@@ -153,14 +106,6 @@ def _too_small(row: Row) -> bool:
     updates = row.get("updates")
     share = SLOW if updates is None else ENOUGH / updates
     return bool(row["step"] < share * row["weight_rms"])
-
-
-def _explodes(hidden: Sequence[Row]) -> bool:
-    return bool(hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0)
-
-
-def _normalized(hidden: Sequence[Row]) -> bool:
-    return any(row["theory_sigma_u"] is None for row in hidden)
 
 
 def _bounds(hidden: list[Row]) -> str:
@@ -193,13 +138,13 @@ def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
             f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
             f"{share:.1g} of their size"
         )
-    if large := [row for row in some if _too_large(row)]:
+    if large := [row for row in some if row["step"] > WILD * row["weight_rms"]]:
         row = max(large, key=lambda row: row["step"] / row["weight_rms"])
         yield (
             f"one step of {training.optimizer} can move a weight of {row['population']} by "
             f"{row['step'] / row['weight_rms']:.2g} times their size"
         )
-    if _explodes(hidden):
+    if hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0:
         times = hidden[0]["grad_task"] / hidden[-1]["grad_task"]
         yield (
             f"gradients grow {times:.1g}-fold from {hidden[-1]['population']} down to "
@@ -298,7 +243,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         return f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers"
     if wrong := [row for row in hidden if off(row)]:
         which = "the layer is" if len(hidden) == 1 else f"{len(wrong)} of {len(hidden)} layers are"
-        return f"{which} {_off(wrong)}"
+        words = {off(row) for row in wrong}
+        return f"{which} {words.pop() if len(words) == 1 else 'off target'}"
     if not aimed:
         return f"init={init} has no target; no layer is silent or saturated"
     which = "all layers are" if len(aimed) > 1 else "the layer is"
@@ -317,11 +263,6 @@ def _starved(rows: Sequence[Row]) -> bool:
     return all(
         row.get("step") is not None and (row["grad_task_max"] == 0 or is_lost(row)) for row in rows
     )
-
-
-def _off(rows: Sequence[Row]) -> str:
-    words = {off(row) for row in rows}
-    return words.pop() if len(words) == 1 else "off target"
 
 
 def _meets_target(row: Row, factor: float = NEAR) -> bool:

@@ -25,7 +25,7 @@ from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
-from fdi.init.verdict import Training, expected, floors, warning
+from fdi.init.verdict import Training, expected, floors
 from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
@@ -160,9 +160,6 @@ def initialize(
     write_initial_state(context, rows)
     training = training_of(optimizer)
     context.view.probe(rows, config.name.model, config.name.init, training)
-    for population, row in zip(network.hidden, rows):
-        if line := warning(population.name, population.neuron, row["rate"], network.dt):
-            context.view.say(line)
     return rows
 
 

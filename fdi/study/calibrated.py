@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import Contrast, accuracies, contrasts, moments
+from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
 from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
+from fdi.study.contrasts import Contrast, contrasts
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
 ABOUT = (

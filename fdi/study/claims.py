@@ -28,7 +28,6 @@ from fdi.analysis.conditions import LABELS
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import SMALL, correct
-from fdi.analysis.studies import columns, of_depth, quotes
 from fdi.study.circumstances import standard
 from fdi.study.evidence import (
     AGAINST,
@@ -44,6 +43,7 @@ from fdi.study.evidence import (
     each_at_its_best,
     evidence,
 )
+from fdi.study.published import columns, published, quotes
 
 INTERVALS = (
     "Intervals (95 %, in brackets) are Student's over n paired seeds. On test sets of fewer than "
@@ -185,7 +185,7 @@ def with_runs(runs: Runs) -> set[str]:
     asked = [*LABELS, *(key for key in columns() if key in runs)]
     alike = with_layers(runs)[[*asked, "layers"]].drop_duplicates()
     rows = alike.to_dict("records")
-    return {str(entry) for run in rows for entry in of_depth(run, run["layers"])}
+    return {str(entry) for run in rows for entry in published(run, run["layers"])}
 
 
 def sources() -> str:

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study import looks

@@ -15,13 +15,14 @@ import yaml
 
 from fdi.analysis.best import networks
 from fdi.analysis.collect import ACCURACY, VALID, Runs
-from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import Contrast, compare, contrasts, moments, setting
-from fdi.analysis.derived import architecture, depth, with_layers
+from fdi.analysis.conditions import moments, where
+from fdi.analysis.derived import with_layers
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import LEVEL, Comparison, chance_level
 from fdi.study.circumstances import EPS, bounds, by_authors, circumstances
+from fdi.study.contrasts import Contrast, compare, contrasts, depth, setting
 from fdi.study.initial_states import with_spread
+from fdi.study.published import architecture
 
 Design = Mapping[str, Any]
 DESIGNS = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))

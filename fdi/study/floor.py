@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

@@ -14,8 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import accuracies, best
+from fdi.analysis.conditions import accuracies, best, groups
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words

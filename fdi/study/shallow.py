@@ -13,13 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fdi.analysis.collect import Page, Probe, Runs
-from fdi.analysis.conditions import groups
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
-from fdi.analysis.studies import published
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import levels, source, sweeps, swept, usual
 from fdi.study import looks
+from fdi.study.published import published
 
 PLACE, TITLE = 3, "One hidden layer"
 ABOUT = (
@@ -72,7 +71,7 @@ def data(results: Results) -> dict[str, Page]:
         )
         table = pd.concat([table, _against_xi(group, fluct)], ignore_index=True)
         first = {str(column): value for column, value in fluct.iloc[0].items()}
-        quoted = published(first | {"init.sigma_u": 1.0})
+        quoted = published(first | {"init.sigma_u": 1.0}, 1)
         pages[f"{dataset}_{model}"] = table.assign(
             finding=_finding(table),
             title=words.trained(fluct),
@@ -160,18 +159,15 @@ def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
-    ends = {}
     for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
         look = style.look(line["init"].iloc[0], number)
-        marks.points(axes, line, look)
-        end = line.sort_values("x")["mean"].iloc[-1]
-        ends[f"$\\mu_U$ = {mu_u:g}"] = (end, look["color"])
+        marks.points(axes, line, look | {"label": f"$\\mu_U$ = {mu_u:g}"})
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")
     axes.set_xlim(*XI)
     axes.set_xticks(sorted(rows.loc[rows["mu_u"] != 0, "x"].unique()))
     marks.percent(axes, rows)
-    marks.ends(axes, ends)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _measured(runs: Runs, probe: Probe) -> pd.DataFrame:

@@ -122,7 +122,10 @@ def _potentials(axes: Axes, rows: pd.DataFrame, page: Page) -> None:
     for unit, trace in groups(rows, "unit"):
         axes.axhline(1 + spacing * unit, color="black", linestyle="--", linewidth=0.4)
         axes.plot(
-            trace["x"], trace["y"] + spacing * unit, color=style.color(page["init"].iloc[0]), linewidth=0.8
+            trace["x"],
+            trace["y"] + spacing * unit,
+            color=style.color(page["init"].iloc[0]),
+            linewidth=0.8,
         )
     axes.set_yticks([0], ["0"])
 

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from fdi.analysis.contrasts import accuracies, best, contrasts
+from fdi.analysis.conditions import accuracies, best
 from fdi.analysis.results import own
 from fdi.analysis.statistics import paired
-from fdi.analysis.studies import quotes
 from fdi.study.circumstances import STANDARD, circumstances, of_authors
 from fdi.study.claims import claims, status
+from fdi.study.contrasts import contrasts
 from fdi.study.evidence import (
     AGAINST,
     DESIGNS,
@@ -25,6 +25,7 @@ from fdi.study.evidence import (
     WIDE,
     decide,
 )
+from fdi.study.published import published, quotes
 
 FLUCT_CONFIG = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
 SETTINGS = {
@@ -403,3 +404,11 @@ def test_the_base_of_a_comparison_may_be_one_value_of_a_sweep(write_run, tmp_pat
     table = table.set_index("init.gain")
     assert table.loc[10.0, "versus"] == pytest.approx(40.9)
     assert table["verdict"].to_dict() == {1.0: "", 10.0: "better"}
+
+
+def test_published_values_need_the_same_network_and_configuration():
+    run = {"dataset": "dvs_gesture", "model": "conv_deep", "init": "fluct", "init.sigma_u": 1.0}
+    assert [entry.accuracy for entry in published(run, 4)] == [0.845], "a preset of conv"
+    others = {"model": "dense"}, {"init.sigma_u": 0.5}, {"init": "kaiming"}, {"dataset": "shd"}
+    assert not any(published(run | other, 4) for other in others)
+    assert published(run, 3) == []

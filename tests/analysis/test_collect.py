@@ -154,7 +154,6 @@ HEAD = "epoch,phase,seconds,train/accuracy,valid/accuracy,rate/h1\n"
 def test_a_damaged_learning_curve_is_told_and_harms_no_other(
     write_run, tmp_path, caplog, damage, done
 ):
-    """Without it the accuracy that the epochs to a target are counted to is another one."""
     for seed in (0, 1, 2):
         write_run(seed=seed, accuracy=0.9 if done or seed else None, curve=[0.2, 0.4])
     path = next(tmp_path.rglob("seed=0-*")) / "metrics.csv"
@@ -165,10 +164,10 @@ def test_a_damaged_learning_curve_is_told_and_harms_no_other(
     tell.cache_clear()  # runs of another test had this name
     assert set(curves(table)["seed"]) - {0} == {1, 2}
     if done:
-        found = own(tmp_path).learning(table)
+        found = own(tmp_path).curves_of(table)
         assert caplog.messages == [line], "once"
-        assert {*found} == {*table["path"][1:]}
-        assert [values.tolist() for _, values in found.values()] == [[0.2, 0.4]] * 2
+        assert {*found["path"]} == {*table["path"][1:]}
+        assert found["valid/accuracy"].tolist() == [0.2, 0.4] * 2
 
 
 def test_a_curve_or_initial_state_that_was_edited_is_not_that_of_the_run(write_run, tmp_path):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
-from fdi.analysis.derived import COLUMNS, depth, guesses, unbounded, with_layers
-from fdi.analysis.results import is_baseline
+from fdi.analysis.derived import COLUMNS, guesses, unbounded, with_layers
+from fdi.analysis.results import with_origin
+from fdi.init import baselines
+from fdi.study.contrasts import depth
 
 
 def test_bounds_of_strength_0_are_none():
@@ -48,14 +49,11 @@ def test_what_is_not_known_is_no_guess():
     assert guesses(pd.DataFrame(runs)).tolist() == [True, False, False]
 
 
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [
-        ("fdi.init.baselines.Kaiming", True),
-        ("fdi.init.baselines.Lsuv", True),
-        ("fdi.init.fluct.FluctCalibrated", False),
-        *((name, False) for name in ("nowhere.Kaiming", "fdi.init.fluct.No", "Kaiming", "", None)),
-    ],
-)
-def test_the_class_says_whether_it_is_a_baseline(target, said):
-    assert is_baseline(target) is said
+def test_baselines_are_those_of_fdi():
+    targets = ["fdi.init.baselines.Lsuv", "fdi.init.fluct.Fluct", "nowhere.Kaiming", None]
+    runs = with_origin(pd.DataFrame({"init._target_": targets}), "own runs")
+    assert runs["baseline"].tolist() == [True, False, False, False]
+    kinds = [kind for kind in vars(baselines).values() if isinstance(kind, type)]
+    own = [kind for kind in kinds if kind.__module__ == baselines.__name__]
+    assert all(issubclass(kind, baselines.Baseline) for kind in own)
+    assert baselines.Baseline.baseline

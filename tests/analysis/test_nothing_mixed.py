@@ -8,9 +8,10 @@ import pytest
 from making import EVIDENCE
 
 from fdi.analysis.collect import runs
-from fdi.analysis.contrasts import contrasts, moments
+from fdi.analysis.conditions import moments
 from fdi.analysis.render import readable
 from fdi.analysis.summary import summarize
+from fdi.study.contrasts import contrasts
 
 
 def made(**other: Any) -> dict[str, Any]:

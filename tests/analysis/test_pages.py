@@ -137,7 +137,7 @@ AVERAGED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "table"), AVERAGED)
 def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table):
-    said = importlib.import_module("fdi.analysis.contrasts")
+    said = importlib.import_module("fdi.analysis.conditions")
     mixed: list[Any] = []
     average = said.moments
 

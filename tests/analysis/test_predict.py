@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.results import Results
+from fdi.study.foretold import area
 from fdi.study.predict import RATIO, predictors
 
 SMORMS3 = "fdi.train.optimizers.SMORMS3"
@@ -89,3 +90,11 @@ def test_ranks_are_spearmans():
     runs = [(0.1 * i, 10.0**i, 1e-8) for i in range(1, 9)]
     ratio = found(predictors(results(network(3, runs)), False), RATIO)
     assert (ratio["ranked"], ratio["rank"]) == (1, pytest.approx(1))
+
+
+def test_the_area_under_the_curve_is_that_of_the_ordered_verdicts():
+    table = pd.DataFrame(
+        {"expected": ["yes", "yes", "doubtful", "no"], "learns": [True, False, True, False]}
+    )
+    assert area(table) == pytest.approx((1 + 0.5 + 1 + 0) / 4)
+    assert np.isnan(area(table.assign(learns=True)))

@@ -34,18 +34,6 @@ def test_summary_of_few_values_says_what_it_cannot_know():
     assert np.isnan(summary([])[1:]).all()
 
 
-def test_interval_covers_the_mean_in_95_percent_of_samples():
-    rng = np.random.default_rng(0)
-    found = [summary(rng.normal(0.5, 0.1, 4)) for _ in range(2000)]
-    assert np.mean([s.low <= 0.5 <= s.high for s in found]) == pytest.approx(0.95, abs=0.015)
-
-
-def test_paired_mean_and_sd_are_those_of_the_differences():
-    a, b = np.array([0.9, 0.8, 0.7]), np.array([0.5, 0.6, 0.3])
-    found = paired(a, b)
-    assert found[:3] == pytest.approx((3, (a - b).mean(), (a - b).std(ddof=1)))
-
-
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
 def test_paired_agrees_with_scipy(n):
     rng = np.random.default_rng(n)
@@ -53,13 +41,6 @@ def test_paired_agrees_with_scipy(n):
     found, expected = paired(a, b), stats.ttest_rel(a, b)
     interval = expected.confidence_interval(0.95)
     assert found[3:6] == pytest.approx((interval.low, interval.high, expected.pvalue), rel=1e-9)
-
-
-def test_interval_of_few_pairs_covers_the_difference_in_95_percent_of_samples():
-    rng = np.random.default_rng(1)
-    found = [paired(rng.normal(0.5, 0.1, 3), rng.normal(0.4, 0.1, 3)) for _ in range(2000)]
-    assert np.mean([f.low <= 0.1 <= f.high for f in found]) == pytest.approx(0.95, abs=0.015)
-    assert all((f.low <= 0 <= f.high) == (f.p >= 0.05) for f in found)
 
 
 def test_an_interval_and_its_verdict_never_contradict_each_other():
@@ -87,12 +68,6 @@ def test_holm():
     )
     np.testing.assert_allclose(holm([0.9, 0.8]), [1, 1])
     assert holm([]).size == 0
-
-
-def test_holm_keeps_the_chance_of_any_false_verdict():
-    rng = np.random.default_rng(2)
-    false = [np.any(holm(rng.uniform(size=8)) < 0.05) for _ in range(4000)]
-    assert np.mean(false) == pytest.approx(0.05, abs=0.012)
 
 
 def test_verdicts():

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
 from fdi.analysis.formats import short_names, shown
-from fdi.analysis.render import chosen, latex, markdown, quoted, readable
+from fdi.analysis.render import chosen, latex, readable
 from fdi.analysis.statistics import paired, summary
-from fdi.analysis.studies import published, quotes
 from fdi.analysis.summary import summarize
 
 FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
@@ -152,37 +150,6 @@ def test_nothing_but_broken_runs_is_an_error(write_run, tmp_path):
         summarize(runs(tmp_path))
 
 
-def test_published_values_stand_beside_ours_with_their_source(both):
-    table = readable(summarize(both))
-    assert row(table, init="fluct")["published"] == "96.3 [K]"
-    assert row(table, init="fluct")["mean"] == "95.0"
-    assert row(table, init="kaiming")["published"] == ""
-
-
-def test_several_published_values_keep_their_tags_and_hearsay_is_none(write_run, tmp_path):
-    for layers in (3, 7):
-        rates = {f"h{i}": 8.0 for i in range(1, layers + 1)}
-        key = {"model.depth": layers}
-        write_run(dataset="shd", model="conv_recurrent", rates=rates, config=key)
-    table = readable(summarize(runs(tmp_path)))
-    assert table["published"].tolist() == ["83.5 +- 1.5 [P]\n82.7 [K]", ""]
-
-
-def test_published_values_need_the_same_sigma_u_epochs_and_depth():
-    run = {"dataset": "randman", "model": "dense", "init": "fluct", "trainer.epochs": 200}
-    run |= {"rate/h1": 8.0, "rate/h2": float("nan")}
-    assert published(run | {"init.sigma_u": 1.0, "rate/h2": 8.0}) == []
-    assert len(published(run | {"init.sigma_u": 1.0})) == 1
-    assert published(run | {"init.sigma_u": 0.5}) == []
-    assert published(run | {"init.sigma_u": 1.0, "trainer.epochs": 20}) == []
-
-
-def test_every_published_value_has_a_known_source():
-    values, sources = quotes()
-    assert values
-    assert all(entry.source in sources and 0 <= entry.accuracy <= 1 for entry in values)
-
-
 def test_readable_text(both):
     fluct = row(readable(summarize(both)), init="fluct")
     assert fluct["95 %"] == "90.0..100.0"
@@ -194,17 +161,6 @@ def test_readable_text(both):
 def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
     write_run(rates={f"h{i}": float(i) for i in range(1, 8)})
     assert readable(summarize(runs(tmp_path)))["rates (Hz)"].tolist() == ["1.0..7.0\nin 7"]
-
-
-def test_markdown_has_equal_columns_and_names_the_sources(both):
-    summary = summarize(both)
-    text = markdown(readable(summary), "Caption.", quoted(summary))
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 4
-    assert len({line.count("|") for line in lines}) == 1
-    assert text.endswith(
-        "published, percent: 96.3 [K] one run, 200 epochs; [K] the authors' notebooks"
-    )
 
 
 def test_csv_reads_back(both):
@@ -248,14 +204,6 @@ def test_shown(value, text):
     assert shown(value) == text
 
 
-def test_a_deep_preset_is_of_the_same_architecture():
-    rates = {f"rate/h{i}": 8.0 for i in range(1, 5)}
-    run = {"dataset": "dvs_gesture", "model": "conv_deep", "init": "fluct", **rates}
-    run |= {"init.sigma_u": 1.0}
-    assert [entry.accuracy for entry in published(run)] == [0.845]
-    assert published(run | {"model": "dense"}) == []
-
-
 def test_numbers_in_latex_have_a_true_minus_and_powers(both):
     pytest.importorskip("jinja2")
     table = readable(summarize(both)).iloc[:1]
@@ -277,13 +225,13 @@ def test_the_baseline_may_be_another_initialization(both):
         summarize(both, versus="fluc")
 
 
-def test_the_best_on_validation_is_the_baseline_of_all_others(both):
-    both["valid_accuracy_last"] = [0.2 if init == "fluct" else 0.8 for init in both["init"]]
-    table = summarize(both, versus="best")
-    assert pd.isna(row(table, init="kaiming")["versus"]), "best on validation, not on the test"
-    assert row(table, init="fluct")["verdict"] == "better"
-    assert "minus best" in readable(table)
-    both["valid_accuracy_last"] = np.nan
-    table = summarize(both, versus="best")
-    assert pd.isna(row(table, init="fluct")["versus"])
-    assert row(table, init="kaiming")["verdict"] == "worse"
+def test_a_full_summary_has_the_share_of_runs_at_chance(write_run, tmp_path):
+    known = {"classes": 10, "test_samples": 1000}
+    for seed, accuracy in enumerate((0.1, 0.5)):
+        write_run("fluct", seed, accuracy, result=known)
+    write_run("kaiming", 0, 0.3)
+    table = summarize(runs(tmp_path), full=True)
+    assert row(table, init="fluct")["chance"] == 0.5
+    assert pd.isna(row(table, init="kaiming")["chance"]), "how many classes there are is not known"
+    assert readable(table)["at chance"].tolist() == ["50.0", "-"]
+    assert "chance" not in summarize(runs(tmp_path))

@@ -61,7 +61,7 @@ def test_terminal_table(table):
 def test_a_table_for_a_paper_has_no_row_without_a_finished_run(table, write_run):
     write_run("lsuv", 0, None, state="interrupted", epoch=1)
     assert "lsuv" in table()[1]
-    assert "lsuv" not in table("--latex")[1] + table("--markdown")[1]
+    assert "lsuv" not in table("--latex")[1]
     code, _, err = table("--latex", "init=lsuv")
     assert (code, err) == (
         1,
@@ -92,9 +92,8 @@ def test_latex(table):
 
 
 def test_columns_are_chosen_by_name(table):
-    code, out, _ = table("--markdown", "--columns", "n,init")
-    assert (code, out.splitlines()[0]) == (0, "| n | init |")
-    assert table("--csv", "--columns", "accuracy")[1].splitlines()[0] == "accuracy"
+    code, out, _ = table("--csv", "--columns", "accuracy,init")
+    assert (code, out.splitlines()[0]) == (0, "accuracy,init")
     line = "fdi-table: no column meen; did you mean mean? choose one of "
     assert table("--latex", "--columns", "meen")[2].startswith(line)
     assert table("--columns", "n")[0] == 1
@@ -157,10 +156,6 @@ def test_what_does_not_go_together_is_refused(table, words):
 
 def test_no_initial_state_is_one_line(table):
     assert table("--probe")[2].startswith("fdi-table: no initial state of these runs was measured")
-
-
-def test_markdown(table):
-    assert table("--markdown")[1].startswith("| dataset | model | init |")
 
 
 @pytest.mark.parametrize("value", ["1e-16", "1.0e-16", "1E-16"])
@@ -248,13 +243,6 @@ def test_what_a_stranger_wrote_is_text_in_latex(foreign):
     assert r"\textless{}script\textgreater{}\textbar{}`*x*`[y](javascript:z)" in text
     assert "^^" not in text
     assert r"\input" not in text
-
-
-def test_what_a_stranger_wrote_is_text_in_markdown(foreign):
-    head, bars, *rows = foreign("--markdown").splitlines()
-    row = next(row for row in rows if "script" in row)
-    assert r"&lt;script&gt;\|\`\*x\*\`[y\](javascript:z)" in row
-    assert row.replace(r"\|", "").count("|") == head.count("|") == bars.count("|")
 
 
 @pytest.mark.parametrize("words", [("--csv",), ("--runs",)])

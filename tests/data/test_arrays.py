@@ -170,11 +170,6 @@ def test_a_table_may_have_several_targets(tmp_path: Path, changes: bool):
     np.testing.assert_allclose(found, expected)
 
 
-def test_arrays_of_torch_that_are_no_events_are_frames():
-    with pytest.raises(DataError, match=r"a sample is an array \(10, 4\); use kind=frames"):
-        from_torch("mine", *[list(zip(spikes(), Y))] * 2, kind="events", steps=T, dt=DT, classes=2)
-
-
 def test_lists_of_events_are_binned(tmp_path: Path):
     lists = [(np.array([0.0, 0.05, 0.051]), np.array([2, 1, 1])) for _ in Y]
     data = made(tmp_path, (lists, Y))
@@ -202,7 +197,7 @@ class Camera:
         return events, int(Y[index])
 
 
-def test_data_sets_of_torch_and_tonic(tmp_path: Path):
+def test_data_sets_of_torch_and_tonic(tmp_path: Path, monkeypatch):
     x = spikes()
     torch_set = TensorDataset(torch.tensor(x), torch.tensor(Y))
     pair = made(tmp_path, (torch_set, torch_set))
@@ -214,6 +209,11 @@ def test_data_sets_of_torch_and_tonic(tmp_path: Path):
     expected = np.zeros((3, 2, 2, 3))
     expected[2, 1, 1, 0] = 1
     np.testing.assert_array_equal(dense(seen)[0], expected)
+    own = from_torch("mine", Camera(), Camera(), dt=DT, valid=0.2, seed=3)
+    assert (own.name, own.shape, len(own.valid), len(own.test)) == ("mine", (2, 2, 3), 4, 20)
+    monkeypatch.setattr(Camera, "sensor_size", (2, 1, 2))
+    with pytest.raises(DataError, match=r"a unit of the sensor \(2, 1, 2\) = \d is outside"):
+        from_torch("mine", Camera(), dt=DT)
 
 
 def test_the_same_content_has_the_same_digest():
@@ -236,6 +236,7 @@ def test_the_same_content_has_the_same_digest():
             ([(np.array([-1.0]), np.array([0]))] * 20, Y),
             r"times = -1\.0 s must be finite",
         ),
+        ([(np.zeros((i, 3)), i % 2) for i in range(8)], "samples of different shapes; cut"),
         (3, r"data = int must be \(x, y\)"),
     ],
 )

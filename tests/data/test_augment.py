@@ -8,11 +8,9 @@ import pytest
 from fdi.data.dataset import dropout, thin
 from fdi.data.images import (
     encoding_transform,
-    image_augmentation,
     latency_spikes,
     poisson_spikes,
     shift_and_mirror,
-    then,
 )
 from fdi.data.inputs import Constant, DataError, Events, binned, coordinates
 
@@ -123,17 +121,16 @@ def test_only_training_loses_spikes(name):
 def test_images_are_shifted_and_mirrored():
     values = np.arange(1, 1 + 2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
     images = Constant(values, steps=7, scale=2.0, shift=-1.0)
-    assert image_augmentation(None, None) is None
-    same = shift_and_mirror(images, np.random.default_rng(0), crop=0, flip=1.0)
+    same = shift_and_mirror(images, np.random.default_rng(0), crop=None, flip=1.0)
+    assert isinstance(same, Constant)
     np.testing.assert_array_equal(same.values, values[..., ::-1])
     assert (same.steps, same.scale, same.shift) == (7, 2.0, -1.0)
     shifts = set()
     for seed in range(60):
-        crop = image_augmentation(1, None)
-        assert crop is not None
-        found = crop(images, np.random.default_rng(seed)).values
+        moved = shift_and_mirror(images, np.random.default_rng(seed), crop=1, flip=None)
+        assert isinstance(moved, Constant)
         padded = np.pad(values, [(0, 0), (0, 0), (1, 1), (1, 1)])
-        for image, wide in zip(found, padded):
+        for image, wide in zip(moved.values, padded):
             fits = [
                 (i, j)
                 for i in range(3)
@@ -148,10 +145,8 @@ def test_images_are_shifted_and_mirrored():
 def test_augmented_images_are_encoded_after():
     images = Constant(np.full((2, 1, 4, 4), 255, np.uint8), steps=10)
     encode = encoding_transform("poisson", dt=1e-3, rate=1000.0, tau=1.0, threshold=0.5)
-    both = then(image_augmentation(2, 0.5), encode)
-    assert both is not None
     assert encode is not None
-    found = both(images, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    found = shift_and_mirror(images, rng, crop=2, flip=0.5, encode=encode)
     assert isinstance(found, Events)
     assert found.total() < encode(images, np.random.default_rng(0)).total()
-    assert then(None, encode) is encode

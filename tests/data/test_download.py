@@ -37,7 +37,6 @@ def address(tmp_path: Path, monkeypatch) -> Iterator[str]:
     """Of a server on this machine that serves `tmp_path`."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("time.sleep", lambda _: None)  # before it is tried again
-    monkeypatch.delenv("FDI_MIRROR", raising=False)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=tmp_path)) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -107,35 +106,22 @@ def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: P
     (remote / "a.gz").unlink()
     with pytest.raises(
         DataError,
-        match=r"toy: a is missing and cannot be downloaded \(.* 404 .*\); nothing was kept",
+        match=r"toy: a is missing and cannot be downloaded \(404 .*\); nothing was kept",
     ) as error:
         ensure("toy", root)
     message = str(error.value)
     (archive, *_) = SOURCES["toy"].archives
-    for part in (archive.url, str(root / "a.gz"), archive.sum, "dataset.root=", "FDI_MIRROR"):
+    for part in (archive.url, str(root / "a.gz"), archive.sum, "dataset.root="):
         assert part in message
     assert "\n" not in message
-    assert not root.exists(), "not even a folder is left"
+    assert _files(root) == []
 
 
 def test_no_server_is_one_short_reason(monkeypatch, tmp_path: Path, remote: Path):
     nobody = Archive("a.gz", "a", "http://127.0.0.1:9/a.gz", "0" * 32)
     monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", (nobody,)))
-    with pytest.raises(DataError, match=r"\(http://127.0.0.1:9/a.gz: \[Errno \d+\] [\w ]+\);"):
+    with pytest.raises(DataError, match=r"downloaded \(\[Errno \d+\] [\w ]+\);"):
         ensure("toy", tmp_path / "here")
-
-
-def test_a_mirror_is_asked_first_and_the_official_address_after_it(
-    remote: Path, tmp_path: Path, monkeypatch, address: str, caplog
-):
-    mirror = tmp_path / "mirror/toy"
-    mirror.mkdir(parents=True)
-    (remote / "a.gz").rename(mirror / "a.gz")
-    monkeypatch.setenv("FDI_MIRROR", f"{address}/mirror/")
-    ensure("toy", tmp_path / "here")
-    assert _files(tmp_path / "here") == ALL
-    asked = [record.args[1].removeprefix(address) for record in caplog.records]
-    assert asked[:3] == ["/mirror/toy/a.gz", "/mirror/toy/sub/b.zip", "/remote/b.zip"]
 
 
 def test_a_download_with_another_md5_is_thrown_away(remote: Path, tmp_path: Path):
@@ -181,7 +167,7 @@ def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Pat
         handler.wfile.write(b"spikes")
 
     monkeypatch.setattr(Silent, "do_GET", get, raising=False)
-    with pytest.raises(DataError, match=r"a\.gz: IncompleteRead.*; nothing was kept"):
+    with pytest.raises(DataError, match=r"IncompleteRead.*; nothing was kept"):
         ensure("toy", tmp_path / "here")
     assert _files(tmp_path / "here") == []
 
@@ -208,7 +194,7 @@ def test_every_source_is_complete():
     for name, source in SOURCES.items():
         for archive in source.archives:
             assert archive.url.startswith(("http", PIP)), name
-            assert len(archive.sum) == {"md5": 32, "sha256": 64}[archive.algorithm], name
+            assert len(archive.sum) in (32, 64), name
             assert archive.content, name
 
 

@@ -71,17 +71,6 @@ def test_settings_of_the_authors():
         assert of_class[49].any(axis=0).all(), "and its latest one in the last of the first half"
 
 
-def test_smoother_manifolds_vary_less():
-    points = np.linspace(0, 1, 500)[:, None]
-    roughness = [
-        np.abs(
-            np.diff(rescale(manifold(points, 30, alpha, np.random.default_rng(0))), axis=0)
-        ).sum()
-        for alpha in (0.5, 1, 2)
-    ]
-    assert roughness[0] > 2 * roughness[1] > 4 * roughness[2]
-
-
 def test_any_dimension_and_number_of_spikes():
     data = randman(**SMALL | dict(spikes=3, manifold_dim=2, binning="counts"))
     assert data.train.inputs.total() == len(data.train) * 20 * 3

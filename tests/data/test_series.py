@@ -133,7 +133,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.delenv("FDI_MIRROR", raising=False)
     monkeypatch.setattr("time.sleep", lambda _: None)  # before it is tried again
     return folder / AEON
 
@@ -163,7 +162,7 @@ def test_another_wheel_than_the_pinned_one_is_thrown_away(index: Path, tmp_path:
     with pytest.raises(DataError, match=rf"hash .* {found}\); nothing was kept") as error:
         ensure("japanese_vowels", tmp_path / "here")
     assert f"run pip download --no-deps aeon==1.6.0 and put it at {tmp_path}" in str(error.value)
-    assert not (tmp_path / "here").exists()
+    assert not [*(tmp_path / "here").iterdir()]
 
 
 def test_no_wheel_is_one_line(index: Path, tmp_path: Path):
@@ -171,4 +170,4 @@ def test_no_wheel_is_one_line(index: Path, tmp_path: Path):
     index.unlink()
     with pytest.raises(DataError, match=r"No matching distribution found for aeon==1\.6\.0"):
         ensure("japanese_vowels", tmp_path / "here")
-    assert not (tmp_path / "here").exists()
+    assert not [*(tmp_path / "here").iterdir()]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from commands import TINY, fail, records
 
-from fdi.analysis.best import each_at_its_best, good_range, networks
+from fdi.analysis.best import each_at_its_best, networks
 from fdi.analysis.results import own
 from fdi.study.measured import reference
 from fdi.track.process import lock
@@ -174,12 +174,6 @@ def test_a_damaged_decision_is_one_line_and_counts_as_none(tmp_path, caplog, tex
     assert caplog.messages == [
         f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again"
     ]
-
-
-def test_the_range_of_good_steps_ends_where_accuracy_falls():
-    steps = {1e-3: 0.95, 3e-3: 0.5, 1e-2: 0.91, 3e-2: 1.0, 1e-1: 0.9, 0.3: 0.2}
-    assert good_range(steps) == (1e-2, 1e-1)
-    assert good_range({1.0: 0.5}) == (1.0, 1.0)
 
 
 def test_a_run_that_is_not_tested_is_in_no_table_of_test_accuracies(fdi_run):

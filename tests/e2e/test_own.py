@@ -7,15 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import commands
-import numpy as np
 import pytest
 
 import fdi.cli.data
-from fdi.data import from_torch
-from fdi.data.inputs import DataError
 from fdi.track.record import look
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
@@ -121,35 +117,3 @@ def test_show_draws_it(fdi_run, tmp_path: Path):
     assert found.code == 0, found.err
     assert found.out.startswith("stripes: 72 / 8 / 20 samples, 2 classes, input 1 x 8 x 8, ")
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
-
-
-VIEW: dict[str, Any] = dict(steps=5, dt=1e-3, classes=2, valid=0.25)
-
-
-def test_events_of_tonic():
-    kind = np.dtype([("t", "i8"), ("x", "i2"), ("y", "i2"), ("p", "?")])
-    samples = [(np.array([(1000, 2, 1, 1), (9000, 0, 0, 0)], dtype=kind), i % 2) for i in range(8)]
-    data = from_torch("mine", samples, samples, kind="events", sensor=(3, 2, 2), **VIEW)
-    assert data.shape == (2, 2, 3)
-    assert np.argwhere(data.test.inputs.dense()[:, 0]).tolist() == [[1, 1, 1, 2]]
-    with pytest.raises(DataError, match=r"mine: a unit of the sensor .* = 6 is outside"):
-        from_torch("mine", samples, samples, kind="events", sensor=(2, 1, 2), **VIEW)
-
-
-def test_what_does_not_fit_is_refused():
-    frames = [(np.zeros((4, 3)), i % 2) for i in range(8)]
-    with pytest.raises(DataError, match="mine: frames of 4 steps, not steps = 5"):
-        from_torch("mine", frames, frames, kind="frames", **VIEW)
-    images = [(np.full((1, 2, 2), np.nan), i % 2) for i in range(8)]
-    with pytest.raises(DataError, match="mine: nan or infinite values in the train split"):
-        from_torch("mine", images, images, kind="constant", **VIEW)
-    other = [(np.zeros((1, 3, 3)), i % 2) for i in range(8)]
-    with pytest.raises(DataError, match="mine: samples of different shapes in the splits"):
-        from_torch("mine", other, [(np.zeros((1, 2, 2)), i % 2) for i in range(8)],
-                   kind="constant", **VIEW)  # fmt: skip
-    halves = [(np.zeros(3), 0.5) for _ in range(8)]
-    with pytest.raises(DataError, match=r"mine: label = 0\.5 must be a whole number"):
-        from_torch("mine", halves, halves, kind="constant", **VIEW)
-    same = [(np.zeros(3), 0) for _ in range(8)]
-    with pytest.raises(DataError, match="mine: 1 class; there is nothing to tell apart"):
-        from_torch("mine", same, same, kind="constant", **VIEW | dict(classes=1))

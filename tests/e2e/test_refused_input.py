@@ -103,7 +103,7 @@ DATA = [
 TABLES = [
     ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
     ("table", [], "no runs in results/runs; make some: "),
-    ("table", ["--columns", "init"], "--columns goes with --csv, --latex or --markdown"),
+    ("table", ["--columns", "init"], "--columns goes with --csv or --latex"),
     ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),
     ("table", ["--runs", "a.csv", "--csv"], "--runs and --curves write whole tables of their own"),
     ("report", [], "no runs in results/runs"),

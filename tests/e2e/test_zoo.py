@@ -12,7 +12,7 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import area, members, only, paired, share
+from fdi.analysis.zoo import members, only, paired, share
 from fdi.cli.tune import drawn
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
@@ -137,13 +137,8 @@ def test_shares_and_ranges_are_those_that_are_declared():
     assert set(values["model.depth"].dropna().astype(int)) == {*range(1, 13)}
 
 
-def test_the_area_under_the_curve_is_that_of_the_ordered_verdicts():
-    table = pd.DataFrame(
-        {"expected": ["yes", "yes", "doubtful", "no"], "learns": [True, False, True, False]}
-    )
-    assert area(table) == pytest.approx((1 + 0.5 + 1 + 0) / 4)
-    assert np.isnan(area(table.assign(learns=True)))
-    assert share(table["learns"]) == "2 of 4 (50 %, 15..85)"
+def test_a_share_has_its_interval():
+    assert share(pd.Series([True, False, True, False])) == "2 of 4 (50 %, 15..85)"
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"zoo": {"seed": 0}, "networks": [], "sides": [{}]}'])

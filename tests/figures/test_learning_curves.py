@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
-from fdi.figures import learning_curves, marks, sheet, style, words
+from fdi.figures import learning_curves, sheet, style, words
 from fdi.figures.learning_curves import data, panels
 from fdi.study import looks
 
@@ -169,8 +169,8 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
     page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
-    details = figure.texts[1].get_text().replace("\n", " ")
-    assert details.endswith(", 10,000 samples, fully connected network, 3 epochs; one seed")
+    details = figure.get_supxlabel().replace("\n", " ")
+    assert ", 10,000 samples, fully connected network, 3 epochs; one seed; " in details
 
 
 def test_lines_of_all_initializations_differ_without_colour(results, drawn):
@@ -182,9 +182,9 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     figure, _ = drawn(learning_curves, page)
     assert len({style.look(name)["marker"] for name in names}) == len(names)
     assert page["line"].nunique() == 6, "more would lie on one another"
-    details = figure.texts[1].get_text().replace("\n", " ")
+    details = figure.get_supxlabel().replace("\n", " ")
     assert "8 more initializations not drawn" in details
-    assert details.endswith("; n\N{NBSP}=\N{NBSP}2 to 3 seeds")
+    assert "; n\N{NBSP}=\N{NBSP}2 to 3 seeds; " in details
 
 
 @pytest.mark.parametrize(
@@ -218,15 +218,6 @@ def test_a_title_says_the_step_size_or_the_range_of_several():
     assert words.condition(runs.head(1)) == f"SMORMS3, step size 0.005, {last}"
     assert words.condition(runs) == f"SMORMS3, step size 0.005 to 0.05, {last}"
     assert words.condition(runs, ["optimizer.lr"]) == f"SMORMS3, {last}", "it is an axis"
-
-
-def test_labels_at_the_ends_of_lines_stand_apart():
-    _, axes = sheet.page([["a"]])
-    axes["a"].set_ylim(0, 1)
-    marks.ends(axes["a"], {"low": (0.0, "red"), "high": (1.0, "blue"), "next": (0.99, "black")})
-    places = {text.get_text(): text.get_position()[1] for text in axes["a"].texts}
-    assert places["high"] - places["next"] > 0.05
-    assert sorted(places, key=lambda label: places[label]) == ["low", "next", "high"]
 
 
 def test_shades_get_darker():

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +41,7 @@ def test_a_report_says_what_it_leaves_out(results):
     path = next(results.rglob("kaiming/*/run.json"))
     path.write_text("{")
     page = html(own(results), own(results))
-    assert "Your results hold 3 runs: 1 done, " in page
+    assert "<p class=said>3 runs: 1 done, " in page
     assert f"<br>broken: {path.parent}: run.json" in page
 
 
@@ -75,6 +71,5 @@ def test_no_text_turns_the_report_around(write_run, tmp_path):
     path = write_run("fluct", 0, [0.1, 0.3, 0.5])
     record.change(path, note="turn \u202eround", tags=["\u202e"])
     page = html(own(tmp_path), own(tmp_path))
-    data = gzip.decompress(base64.b64decode(re.findall(r'data-runs="([^"]+)"', page)[0]))
-    assert "\\u202e" in json.loads(data)["rows"][0][-1]
-    assert "\u202e" not in page + data.decode()
+    assert "turn \\u202eround" in page
+    assert "\u202e" not in page

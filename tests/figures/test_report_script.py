@@ -17,7 +17,7 @@ globalThis.addEventListener = () => {};
 ROW = """
 const row = {
   text: () => "randman dense kaiming",
-  values: key => ({"eps": ["1e-36"], "test": ["61.8"], "tags": ["draft, long"], "gain": [null],
+  values: key => ({"eps": ["1e-36"], "test": ["61.8"], "tags": ["draft, long"], "gain": [""],
     "note": ["Of May"]})[key] ?? [],
 };
 console.log(JSON.stringify(WORDS.map(word => holds(word, row))));

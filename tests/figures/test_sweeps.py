@@ -8,25 +8,21 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from making import write_plan, write_run
 
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
-from fdi.config.settings import DERIVED, FINDINGS, Figure
-from fdi.figures import own_sweeps
-from fdi.figures.catalogue import FIGURES
+from fdi.config.settings import DERIVED, Figure
+from fdi.figures.catalogue import FIGURES, named
 from fdi.figures.sweep import Sweep, experiments, of_file
-from fdi.figures.words import RULES, Sentence
 from fdi.track.record import look
 
 NODE = """# @package _global_
 figure:
   title: Steps of my own
   question: Does the step size matter?
-  finding: highest
   x: optimizer.lr
 hydra:
   sweeper:
@@ -64,7 +60,6 @@ def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys, 
     assert main(["--own"]) == 0
     names = {file.stem for file in (tmp_path / "results" / "figures").glob("*.png")}
     assert "steps_randman_dense" in names, "all figures are those of own experiments, too"
-    assert not any("optimizer.lr" in name for name in names), "which are not drawn twice"
     mine.write_text(NODE.replace("x: optimizer.lr", "x: optimizer.lr\n  labell: step"))
     assert main(["--own", "steps"]) == 1
     assert capsys.readouterr().err.startswith("fdi-figures: no figure steps")
@@ -76,7 +71,7 @@ def test_an_own_experiment_gets_a_figure_without_python(mine, tmp_path, capsys, 
     [
         ("title:", "titel:", "figure.titel"),
         ("x: optimizer.lr", "x: optimiser.lr", "figure.x: optimiser.lr is no key of the config"),
-        ("finding: highest", "finding: best", "figure.finding = best is unknown"),
+        ("x: optimizer.lr", "x: optimizer.lr\n  scale: logg", "figure.scale = logg is unknown"),
         ("  x: optimizer.lr\n", "", "figure.x"),
         ("  x: optimizer.lr\n", "  x: optimizer.lr\n  least: few\n", "figure.least"),
     ],
@@ -99,29 +94,34 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
         for twist in (1.0, 10.0, 100.0)
         for seed in (0, 1, 2)
     ]
-    pages = own_sweeps.data(results(runs))
-    assert list(pages) == ["randman_dense_model.twist"]
-    (page,) = pages.values()
+    figure = named("model.twist", results(runs).runs)
+    (page,) = figure.data(results(runs)).values()
     fluct = page[page["init"] == "fluct"]
     assert fluct["mean"].tolist() == pytest.approx([62] * 3)
     assert fluct["versus"].tolist() == pytest.approx([40] * 3), "against kaiming at the same x"
-    _, axes = drawn(own_sweeps, page)
+    assert page["finding"].unique() == [
+        "Fluctuation-driven against Kaiming: +40 points, undecided in 3 of 3"
+    ]
+    _, axes = drawn(figure, page)
     assert axes["accuracy"].get_xscale() == "log"
+    assert named("model.turns", results(runs).runs) is None
     argument = [
         (*run[:4], {"init.twist": run[4]["model.twist"]}) for run in runs if run[0] != "kaiming"
     ]
     others: list[tuple] = [(*run[:4], {}) for run in runs[:3]]
-    (page,) = own_sweeps.data(results([*argument, *others])).values()
+    figure = Sweep(Figure(x="init.twist"))
+    (page,) = figure.data(results([*argument, *others])).values()
     assert page.loc[page["init"] == "kaiming", "x"].isna().all(), "a level: it has no such key"
-    drawn(own_sweeps, page)
+    drawn(figure, page)
 
 
 def test_an_initial_state_without_the_key_is_a_level(results, drawn):
     rules = [("homeostatic", s, 0.7, 1, {"init.rule": r}) for s in (0, 1) for r in ("a", "b")]
     runs = [*rules, *(("kaiming", s, 0.1, 1, {}) for s in (0, 1))]
-    (page,) = own_sweeps.data(results(runs)).values()
+    rule = Sweep(Figure(x="init.rule"))
+    (page,) = rule.data(results(runs)).values()
     assert page.loc[page["init"] == "kaiming", "x"].isna().all()
-    _, axes = drawn(own_sweeps, page)
+    _, axes = drawn(rule, page)
     (panel,) = axes.values()
     assert [text.get_text() for text in panel.get_xticklabels()] == ["a", "b"]
     assert 10.0 in [line.get_ydata()[0] for line in panel.lines if len(line.get_ydata()) == 2]
@@ -131,9 +131,10 @@ def test_null_is_a_value(results, drawn):
     runs = [
         ("fluct", seed, 0.5, 1, {"trainer.clip": clip}) for clip in (None, 1.0) for seed in (0, 1)
     ]
-    (page,) = own_sweeps.data(results(runs)).values()
+    clip = Sweep(Figure(x="trainer.clip"))
+    (page,) = clip.data(results(runs)).values()
     assert page["x"].tolist() == ["1", "none"]
-    drawn(own_sweeps, page)
+    drawn(clip, page)
 
 
 @pytest.mark.slow
@@ -149,7 +150,7 @@ def test_every_combination_is_drawn(results, drawn):
     ]  # fmt: skip
     found = results(runs)
     for panels in ([], ["layers"], ["layers", "model.norm"]):
-        for quantities in (["accuracy"], ["accuracy", "rate", "rate_by_layer"]):
+        for quantities in (["accuracy"], ["accuracy", "rate"]):
             figure = Figure(x="optimizer.lr", panels=panels, quantities=quantities)
             if len(panels) < 2:
                 figure.only = {"model.norm": "none"}
@@ -170,18 +171,6 @@ def test_a_quantity_that_is_none_is_one_line(results):
 
 def test_words_have_one_home():
     assert set(DERIVED) == set(COLUMNS)
-    assert set(FINDINGS) == {"", *RULES}
-
-
-@pytest.mark.parametrize(
-    ("guess", "sentence"),
-    [([1.0, 0.0], "Accuracy is highest, 40 %, at 2"), ([1.0, 1.0], "No run is better than gues")],
-)
-def test_no_accuracy_of_guesses_is_called_the_highest(guess, sentence):
-    rows = pd.DataFrame({"x": [1, 2], "mean": [10.0, 40.0], "guess": guess, "init": "fluct"})
-    said = Sentence([], [1, 2], lambda _, value: str(value))
-    rows = rows.assign(quantity="accuracy", metric="accuracy (%)", better=1)
-    assert RULES["highest"](rows, said).startswith(sentence)
 
 
 def test_each_experiment_of_fdi_is_read():

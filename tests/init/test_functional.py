@@ -7,15 +7,12 @@ import pytest
 import torch
 
 from fdi.init import (
-    fluctuation_driven_exponential_,
-    fluctuation_driven_lognormal_,
     fluctuation_driven_normal_,
     psp_kernel_integrals,
 )
 from fdi.init.theory import Afferent, normal_weights
 
 TIMES: dict[str, Any] = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
-DALE = dict(tau_mem=20e-3, tau_exc=10e-3, tau_inh=20e-3, dt=2e-3)
 NU = 15.8
 
 
@@ -66,34 +63,6 @@ def test_two_projections_have_the_weights_of_a_recurrent_layer():
         )
         assert float(weight.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / weight.numel() ** 0.5)
         assert float(weight.std()) == pytest.approx(sigma_w, rel=0.01)
-
-
-@pytest.mark.parametrize("recurrent", [True, False])
-@pytest.mark.parametrize("fill", [fluctuation_driven_exponential_, fluctuation_driven_lognormal_])
-def test_dale_weights_balance_and_reach_the_target(fill, recurrent, membrane_statistics):
-    ff, inh = torch.empty(2000, 300), torch.empty(2000, 100)
-    rec = torch.empty(2000, 200) if recurrent else None
-    returned = fill(
-        ff, inh, rec, sigma_u=0.7, nu=NU, alpha=0.8, theta=1.5, generator=seeded(), **DALE
-    )
-    assert all(a is b for a, b in zip(returned, (ff, inh, rec)))
-    exc = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_exc"], DALE["dt"])
-    own = psp_kernel_integrals(DALE["tau_mem"], DALE["tau_inh"], DALE["dt"])
-    signs, integrals = (1, -1, 1), (exc, own, exc)
-    present = [
-        (w, sign, pair) for w, sign, pair in zip((ff, inh, rec), signs, integrals) if w is not None
-    ]
-    assert all(float(w.min()) >= 0 for w, _, _ in present)
-    afferents = [Afferent(w.shape[1], NU, *pair) for w, _, pair in present]
-    weights = [(sign * float(w.double().mean()), float(w.double().std())) for w, sign, _ in present]
-    mu_u, sigma_u = membrane_statistics(afferents, weights)
-    assert mu_u == pytest.approx(0, abs=0.05)
-    assert sigma_u == pytest.approx(0.7 * 1.5, rel=0.02)
-    if recurrent:
-        ff_variance, rec_variance = (
-            membrane_statistics([afferents[i]], [weights[i]])[1] ** 2 for i in (0, 2)
-        )
-        assert ff_variance / (ff_variance + rec_variance) == pytest.approx(0.8, abs=0.01)
 
 
 def test_a_generator_makes_the_weights_reproducible():

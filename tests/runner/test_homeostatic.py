@@ -82,10 +82,10 @@ def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"init.base": "kaimin"}, "init.base = kaimin is no option of init; see conf/init"),
-        ({"init.base": "homeostatic"}, "init.base = homeostatic: prime from another initial state"),
-        ({"init.options": {"gain": -1}}, "init.options.gain = -1 must be a number above 0"),
-        ({"init.options": {"gian": 1}}, "init.options.gian: no such key; did you mean gain?"),
+        ({"init.base": "kaimin"}, "init = 'kaimin': did you mean kaiming? "),
+        ({"init.base": "homeostatic"}, "init = 'homeostatic': choose one of "),
+        ({"init.options": {"gain": -1}}, "gain = -1 must be a number above 0"),
+        ({"init.options": {"gian": 1}}, "init = kaiming has no gian; did you mean gain?"),
         ({"model": "dale"}, "init.base = kaiming draws weights of both signs, and Dale's law"),
         (
             {"model": "dale", "init.base": "fluct", "init.rule": "fluctuations"},

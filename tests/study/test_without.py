@@ -91,14 +91,13 @@ def test_a_study_chooses_among_the_measurements_that_come_with_fdi_only():
 def installed(tmp_path, monkeypatch):
     """Writes a package with an entry point, which is installed beside those that are."""
     monkeypatch.syspath_prepend(tmp_path)
-    names = {"their_study"}
+    names = set()
 
-    def install(code="", published="", name="their_study"):
+    def install(code, name):
         package, about = tmp_path / name, tmp_path / f"{name}-1.dist-info"
         for folder in (package, about):
             folder.mkdir(exist_ok=True)
         (package / "__init__.py").write_text(code)
-        (package / "published.yaml").write_text(published)
         (about / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
         lines = ["[fdi.studies]", f"{name} = {name}", "gone = not_there_at_all"]
         (about / "entry_points.txt").write_text("\n".join(lines))
@@ -110,22 +109,12 @@ def installed(tmp_path, monkeypatch):
         for name in [module for module in sys.modules if module.partition(".")[0] in names]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        for known in (tell, studies.studies, studies.quotes):
+        for known in (tell, studies.studies):
             known.cache_clear()
 
     yield install
     monkeypatch.undo()
     forget()
-
-
-ENTRY = "{dataset: d, model: m, depth: 1, init: fluct, accuracy: 0.5, source: T, where: a lab}"
-RUN = {"dataset": "d", "model": "m_deep", "init": "fluct", "rate/h1": 5.0}
-
-
-def test_a_package_may_bring_what_it_quotes(installed):
-    installed(published=f"sources: {{T: theirs}}\nvalues: [{ENTRY}]\n")
-    assert [str(entry) for entry in studies.published(RUN)] == ["50.0 [T] a lab"]
-    assert studies.published(RUN | {"rate/h2": 5.0}) == []
 
 
 FIGURE = """
@@ -176,10 +165,7 @@ def test_each_study_that_fails_is_one_line_and_the_report_has_the_rest(
     lines = []
     for i, (code, figure, line) in enumerate(BROKEN):
         name = f"broken{i:02}"
-        entry = ENTRY.replace("source: T", f"source: {name}")
-        package = installed(
-            code.replace("NAME", name), f"sources: {{{name}: theirs}}\nvalues: [{entry}]\n", name
-        )
+        package = installed(code.replace("NAME", name), name)
         (package / "depth.py").write_text(FIGURE)
         (package / f"{name}_figure.py").write_text(figure)
         lines.append(line.replace("NAME", name))
@@ -190,25 +176,6 @@ def test_each_study_that_fails_is_one_line_and_the_report_has_the_rest(
     assert "broken14_figure q" in page
     assert [sum(line in said for said in caplog.messages) for line in lines] == [1] * len(lines)
     assert len(caplog.messages) == len(lines)
-
-
-@pytest.mark.parametrize(
-    ("published", "line"),
-    [
-        ("a: [", "published.yaml is left out: ParserError"),
-        (f"sources: {{}}\nvalues: [{ENTRY}]", "no source T; add it to sources"),
-        (f"sources: {{T: t, K: t}}\nvalues: [{ENTRY}]", "calls its source K, too; rename it"),
-        (
-            f"sources: {{T: t}}\nvalues: [{ENTRY.replace('0.5', 'much')}]",
-            "needs sources and values",
-        ),
-    ],
-)
-def test_quotations_that_are_none_are_one_line(installed, caplog, published, line):
-    installed(published=published)
-    assert studies.published(RUN) == []
-    (said,) = caplog.messages
-    assert line in said
 
 
 @pytest.mark.slow  # it reads all measurements, as tests/scripts does

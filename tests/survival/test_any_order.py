@@ -10,10 +10,7 @@ prints its seed and, where it fails, its steps.
 
 from __future__ import annotations
 
-import base64
-import gzip
 import io
-import json
 import os
 import random
 import re
@@ -531,27 +528,15 @@ class Game:
             assert shown in there, f"{row}\n{there}"
 
     def report(self) -> None:
-        """The table of all runs in the browser, and its curves."""
+        """How many runs are done, at the top of the page."""
         end = self.call(command="report")
         if end.code:
             assert not self.folders(), end.err
             return
         page = (self.results / "report.html").read_text()
-        (text,) = re.findall(r'data-runs="([^"]*)"', page)
-        content = json.loads(gzip.decompress(base64.b64decode(text)))
-        rows = [dict(zip(content["columns"], row)) for row in content["rows"]]
-        known = {row["path"]: row for row in self.rows}
-        for number, (path, row) in enumerate(zip(content["paths"], rows)):
-            run = known.get(path)
-            assert (run is not None) is (row["state"] in ("done", "untested")), (path, row)
-            share = run["test_accuracy_last"] if run else ""
-            assert (row["test (%)"] or "") == (f"{100 * float(share):.1f}" if share else ""), row
-            cell = self.alone.cell(run) if run else None
-            if cell and str(number) in content["curves"]:
-                self.alone.row(cell)
-                of = [float(one["valid/accuracy"]) for one in self.alone.curves[cell]]
-                shown = content["curves"][str(number)][1]
-                assert np.allclose(shown, [100 * share for share in of], atol=0.051), path
+        (found,) = re.findall(r"<p class=said>.*?(\d+ done)?[,<]", page)
+        done = sum(row["state"] == "done" for row in self.rows)
+        assert found == (f"{done} done" if done else "")
 
 
 def value_of(row: Mapping[str, str], key: str) -> str:

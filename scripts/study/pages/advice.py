@@ -7,14 +7,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import by_seed, difference, where
-from fdi.analysis.contrasts import TESTED, best, moments, setting
+from fdi.analysis.conditions import TESTED, best, by_seed, difference, moments, where
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, holm, verdict
 from fdi.figures.sweeps import USUAL, guessed
 from fdi.study.circumstances import by_authors, standard
 from fdi.study.claims import INTERVALS
+from fdi.study.contrasts import setting
 from fdi.study.evidence import JOINT
 from pages.tables import cell, markdown, unmeasured
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.contrasts import best
+from fdi.analysis.conditions import best
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import correct, paired, verdict

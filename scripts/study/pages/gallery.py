@@ -12,7 +12,6 @@ from fdi.analysis.results import Results
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES, about, draw, file_name
 
-OWN_SWEEPS = "own_sweeps"  # shows nothing of the reference
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
 
@@ -55,7 +54,7 @@ def gallery(measured: Results, pictures: Path) -> str:
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     """A grid of thumbnails for each question; the name of a figure leads to its first one."""
     known = {name for names in QUESTIONS.values() for name in names}
-    rest = tuple(name for name in FIGURES if name not in (*known, OWN_SWEEPS))
+    rest = tuple(name for name in FIGURES if name not in known)
     for question, names in (QUESTIONS | ({REST: rest} if rest else {})).items():
         shown, missing = [], []
         for name in names:

@@ -12,6 +12,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, paired, verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
+from fdi.study.foretold import area, judged, verdicts
 from pages.tables import difference, markdown, unmeasured
 
 ONE = "fluct"
@@ -68,7 +69,11 @@ def random_networks(measured: Results) -> str:
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
-    parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in zoo.tables(table).items()]
+    tables = {
+        "Networks that learn": zoo.learning(table),
+        "What the probe expected before training, and what was learned": verdicts(table),
+    }
+    parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in tables.items()]
     notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
     return "\n".join([*parts, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
@@ -97,7 +102,7 @@ def drawn(measured: Results) -> str:
 
 def foretold(measured: Results) -> str:
     """What the verdict of the probe on random networks is worth, for each initial state."""
-    known = zoo.judged(zoo.members(measured))
+    known = judged(zoo.members(measured))
     if known.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
     rows = []
@@ -109,7 +114,7 @@ def foretold(measured: Results) -> str:
                 "from": init,
                 '"no" is right (precision)': f"{right} of {no.sum()}",
                 "failures that it names (sensitivity)": f"{right} of {fails.sum()}",
-                "area under the curve": f"{zoo.area(of):.2f}",
+                "area under the curve": f"{area(of):.2f}",
             }
         )
     return markdown(pd.DataFrame(rows))

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import where
-from fdi.analysis.contrasts import moments, setting
-from fdi.analysis.derived import COLUMNS, architecture, with_layers
+from fdi.analysis.conditions import moments, where
+from fdi.analysis.derived import COLUMNS, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
-from fdi.analysis.studies import published
 from fdi.figures import words
 from fdi.figures.sweeps import usual
 from fdi.figures.words import SCHEDULE
 from fdi.study.circumstances import by_authors, standard
+from fdi.study.contrasts import depth, setting
 from fdi.study.evidence import JOINT
+from fdi.study.published import architecture, published
 from pages.tables import accuracy, cell, having, listed, markdown
 
 SHOWN = ("kaiming", "fluct", "fluct_calibrated", "lsuv")
@@ -51,7 +51,9 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     return {
         "data and network": setting(runs.iloc[0].to_dict()),
         **{init: cells.get(init, "") for init in SHOWN},
-        "published": "<br>".join(f"{p.init} {p}" for run in whole for p in published(run)),
+        "published": "<br>".join(
+            f"{p.init} {p}" for run in whole for p in published(run, depth(run))
+        ),
     }
 
 

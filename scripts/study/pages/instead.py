@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from fdi.analysis.contrasts import accuracies
+from fdi.analysis.conditions import accuracies
 from fdi.analysis.derived import COLUMNS, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from fdi.figures.words import SCHEDULE, fullest
+from fdi.figures.words import OURS, SCHEDULE
 from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, markdown, unmeasured, versus
 
@@ -21,13 +21,13 @@ USUAL_STEP = STANDARD[STEPS[2]]
 
 
 def normalized(measured: Results) -> str:
-    """A row for each of the deepest networks (see `fullest`) that the authors' optimizer trained,
+    """A row for each of the deepest networks (see `_fullest`) that the authors' optimizer trained,
     a column for each condition: what fluctuation-driven and Kaiming weights reach, and whether the
     difference is decided.
     """
     rows = []
     for name, page in INSTEAD.data(measured).items():
-        deepest = fullest(page, "layers")
+        deepest = _fullest(page)
         means = deepest.set_index(["x", "init"])
         known = [x for x in ORDER if {(x, "fluct"), (x, "kaiming")} <= set(means.index)]
         if known and not name.endswith("_adam"):
@@ -36,6 +36,13 @@ def normalized(measured: Results) -> str:
             rows.append({"network": network, "n": n} | {x: _compared(means.loc[x]) for x in known})
     table = pd.DataFrame(rows).fillna("")
     return markdown(table) if rows else unmeasured(INSTEAD.COMMAND)
+
+
+def _fullest(page: pd.DataFrame) -> pd.DataFrame:
+    """The deepest of the networks in which fluct was compared with kaiming most often."""
+    pairs = page[page["init"] == OURS].dropna(subset="versus").groupby("layers").size()
+    layers = pairs[pairs == pairs.max()].index.max() if len(pairs) else page["layers"].max()
+    return page[page["layers"] == layers]
 
 
 def _compared(by_init: pd.DataFrame) -> str:

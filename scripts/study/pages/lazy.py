@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fdi.analysis.collect import BEST
-from fdi.analysis.contrasts import accuracies, moments
+from fdi.analysis.conditions import accuracies, moments
 from fdi.analysis.derived import QUANTITIES
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, SHARED, config_columns
-from fdi.analysis.contrasts import moments
+from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, verdict
 from fdi.figures.catalogue import FIGURES
