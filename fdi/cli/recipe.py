@@ -57,7 +57,7 @@ def run_recipe(arguments: Namespace) -> tuple[int, Path]:
         search.announce(Stage("as it is", [], search.plan.short))
         print("each further stage says what it costs before it starts")
         return 0, search.folder
-    with lock(search.folder):
+    with lock(search.folder, search.default.values["take_over"]):
         finding = search.find()
         if finding is None:
             return INTERRUPTED, search.folder

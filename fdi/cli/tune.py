@@ -67,7 +67,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with lock(choice.path.parent):
+    with lock(choice.path.parent, choice.config.take_over):
         if code := choice.choose():
             return code, []
         cells = choice.write()

@@ -242,6 +242,7 @@ class Config:
     tags: list[str] = MISSING
     note: str | None = MISSING
     dry_run: bool = MISSING
+    take_over: bool = MISSING
 
 
 ConfigStore.instance().store(name="schema", node=Config)

@@ -100,7 +100,7 @@ def run(
         if line := evidence.older(directory, before):
             view.say(line)
         return before.result or {}
-    with lock(directory):
+    with lock(directory, config.take_over):
         before = _before(directory)
         if before.result is not None:  # another process was here a moment ago
             return before.result

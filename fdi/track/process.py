@@ -72,14 +72,14 @@ class Busy(Error, RuntimeError):
 
 
 @contextmanager
-def lock(directory: Path) -> Iterator[None]:
+def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
     """Hold `directory`, which is made if it is not there, by flock, which the system releases
     however a process ends, also on another machine. Raises Busy if another process holds it.
 
     On a file system without flock the file says who holds the run: what a process of another host
-    holds is refused there until the file is deleted.
+    holds is refused there, unless `take_over`.
     """
-    file = _locked(directory)
+    file = _locked(directory, take_over)
     with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
@@ -106,14 +106,14 @@ def holder(directory: Path) -> str | None:
     return None
 
 
-def _locked(directory: Path) -> IO[str]:
+def _locked(directory: Path, take_over: bool) -> IO[str]:
     """The open lock of the folder, held by this process."""
     end = time.monotonic() + PATIENCE
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         file = (directory / LOCK).open("a+", errors="replace")
         try:
-            if _holds(file) and _is_still(directory / LOCK, file):
+            if _holds(directory, file, take_over) and _is_still(directory / LOCK, file):
                 return file
         except BaseException:
             file.close()
@@ -121,20 +121,25 @@ def _locked(directory: Path) -> IO[str]:
         who = _named(file) or "another process"
         file.close()
         if time.monotonic() > end:
-            here = who.endswith(f" on {os.uname().nodename}")
-            dead = "" if here else f", or delete {directory / LOCK} if that process is dead"
-            raise Busy(f"{directory} is being run by {who}; wait for it{dead}")
+            raise Busy(f"{directory} is being run by {who}; wait for it")
         time.sleep(PATIENCE / 10)
 
 
-def _holds(file: IO[str]) -> bool:
+def _holds(directory: Path, file: IO[str], take_over: bool) -> bool:
+    """Whether this process holds the open lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
     except OSError:  # no flock here
-        return _elsewhere(_named(file)) is None
+        other = _elsewhere(_named(file))
+        if other and not other.endswith(f" on {os.uname().nodename}") and not take_over:
+            raise Busy(
+                f"{directory} is held by {other}, and this file system has no locks to ask; if "
+                f"that process is dead, give take_over=true"
+            ) from None
+        return take_over or other is None
 
 
 def _elsewhere(who: str) -> str | None:

@@ -105,17 +105,14 @@ def test_without_locks_dead_processes_of_this_machine_hold_nothing(tmp_path, wit
     assert holder(tmp_path) is None
 
 
-def test_without_locks_the_run_of_another_machine_is_refused_until_its_lock_is_deleted(
-    without_locks, tmp_path
-):
+def test_without_locks_the_run_of_another_machine_is_taken_over_on_request(without_locks, tmp_path):
     run = fdi.run(**SMALL, results=tmp_path).directory
     record.change(run, state="running", result=None, files={})
     (run / LOCK).write_text("process 1 on node7")
     assert record.look(run).state == "running"
-    with pytest.raises(Busy, match=f"process 1 on node7; .* delete {run / LOCK}"):
+    with pytest.raises(Busy, match=r"process 1 on node7, .* give take_over=true"):
         fdi.run(**SMALL, results=tmp_path)
-    (run / LOCK).unlink()
-    fdi.run(**SMALL, results=tmp_path)
+    fdi.run(**SMALL, results=tmp_path, take_over=True)
     assert record.look(run).state == "done"
 
 
