@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from fdi.config import parts
 
 
 def gpus() -> int:
-    """How many devices are visible here that PyTorch calls cuda."""
-    import torch  # takes a second: only where somebody asks
-
-    return torch.cuda.device_count()
+    """How many devices are visible here that PyTorch calls cuda; to import it takes a second."""
+    torch: Any = import_module("torch")
+    return int(torch.cuda.device_count())
 
 
 OURS = {  # as in conf/config.yaml

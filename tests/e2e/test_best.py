@@ -95,10 +95,6 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     gone = next(path for path, run in runs.items() if run in tried)
     shutil.rmtree(gone)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    with lock(gone):
-        busy = fdi_run(*WORDS)
-    assert busy.code == 1
-    assert "not all is chosen" in busy.err, "a training that another process holds is not known"
     assert fdi_run(*WORDS).code == 0
     assert decision(tmp_path) == content
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
@@ -128,13 +124,23 @@ def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(
     assert {side["candidate"][STEP] for side in decision(tmp_path)["sides"]} == {0.01}
 
 
-def test_of_two_in_one_folder_one_is_refused(fdi_run, tmp_path, data):
-    fdi_run(*WORDS, "tune.values=[1e-2]")
+def test_what_another_process_is_at_is_refused_or_not_known(fdi_run, tmp_path, data):
+    words = (*WORDS, "tune.values=[1e-2]")
+    fdi_run(*words)
     (folder,) = tmp_path.glob("results/choices/*")
     with lock(folder):
-        found = fdi_run(*WORDS, "tune.values=[1e-2]")
+        found = fdi_run(*words)
     assert (found.code, found.err.count("\n")) == (2, 1)
     assert f"{folder.relative_to(tmp_path)} is being run by process" in found.err
+    content = decision(tmp_path)
+    gone = next(p for p, r in records(tmp_path / "results").items() if r.config["seed"] == 1000)
+    shutil.rmtree(gone)
+    with lock(gone):
+        found = fdi_run(*words)
+    assert found.code == 1
+    assert "not all is chosen: 1 of 1 candidates have a training that did not end" in found.err
+    assert fdi_run(*words).code == 0
+    assert decision(tmp_path) == content
 
 
 @pytest.mark.slow

@@ -647,7 +647,7 @@ def played(zygotes: list[Zygote], alone: Undisturbed, seed: int, steps: int) -> 
 
 
 def test_a_short_game(versions, alone):
-    played(versions, alone, seed=0, steps=5)
+    played(versions, alone, seed=0, steps=4)
 
 
 @pytest.mark.slow
