@@ -216,13 +216,6 @@ class Projection(nn.Module):
             )
         return F.linear(spikes.flatten(1), self.weight)
 
-    def extra_repr(self) -> str:
-        conv = f", stride={self.stride}, padding={self.padding}" if self.convolutional else ""
-        return (
-            f"{self.name}, {tuple(self.weight.shape)}, channel={self.channel}, "
-            f"recurrent={self.recurrent}{conv}{f', average={self.average}' * bool(self.average)}"
-        )
-
 
 @dataclass(frozen=True)
 class Moments:
