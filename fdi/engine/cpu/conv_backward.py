@@ -15,7 +15,7 @@ from fdi.engine.cpu.conv_forward import lists_of
 from fdi.engine.cpu.conv_winograd import tiles_to_source
 from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.rows import add_product, copy
+from fdi.engine.cpu.kernels.rows import add_product, add_taps, copy
 from fdi.engine.cpu.kernels.simd import (
     Mask,
     Vector,
@@ -64,12 +64,11 @@ def _adjoint(
     [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
     gI[t + 1] at `later`. All are places in u. What is learned of tau_mem goes to `tables`.
     """
-    width, padded, row, size = p.width, p.padded, p.row, p.size
-    inside, guarded = p.inside, p.guarded
+    width, padded, size, guarded = p.width, p.padded, p.size, p.guarded
     for y in range(p.height):
-        for x in range(width):
+        i, k = y * width * padded, p.inside + y * p.row
+        for _ in range(width):
             for j in range(0, padded, lanes(u)):
-                i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
                 potential, gs = load(u, (at + i,)), load(u, (above + i,))
                 one = own(neuron, neurons, p.channels_at + j)
                 v = potential - one.reset.theta
@@ -82,6 +81,7 @@ def _adjoint(
                     one, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
                     guarded, (), at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
+                i, k = i + lanes(u), k + lanes(u)
 
 
 @inlined
@@ -182,6 +182,7 @@ def to_source(
         fresh = link.fresh > 0
         tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work)
         return
+    apart = link.stride_x * link.inner * link.columns
     for s in range(steps):
         here, out = at + s * pace, out_at + s * out_step
         if link.fresh > 0:
@@ -189,9 +190,9 @@ def to_source(
         for i in range(link.first_strip, link.last_strip):
             start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
             a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
-            add_product(
+            add_taps(
                 g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
-                link.columns, link.inner, link.columns,
+                link.columns, link.inner, link.columns, plan.strip[i, 6], apart,
             )  # fmt: skip
 
 

@@ -235,6 +235,30 @@ def _add_input_gradients(
             _add_run(table, a, maps, b, n, factor, given.counts.size > 0)
 
 
+@inlined
+def _one_by_one(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
+    start: int, stop: int, back: bool,
+) -> None:  # fmt: skip
+    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...]. The
+    sums are those of the functions that look for spikes with something in common, in their order;
+    the spikes of a row of positions are too few for that to pay.
+    """
+    one = table.dtype.type(1)
+    for e in range(start, stop):
+        place = codes[e] >> link.shift
+        channel = codes[e] - (place << link.shift)
+        if link.low <= channel < link.high:
+            row, place = link.table_at + (channel - link.low) * link.block, link.first_place + place
+            phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
+            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
+                a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
+                if back:
+                    _add_run(table, a, maps, b, n, one, False)
+                else:
+                    _add_run(maps, b, table, a, n, one, False)
+
+
 @jit
 def _add_own(
     plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
@@ -312,6 +336,15 @@ def _add_gradients(
                 _add_runs(table, a, maps, order, n, b, plan.run[i, 2])
 
 
+@inlined
+def _heard(link: Record, t: int, lists: Lists) -> tuple[np.ndarray, int, int]:
+    """What a link from a layer delivers of step t: codes, the first, and the one behind the last."""
+    source = link.source
+    if link.own > 0:
+        return lists.spikes, lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+    return lists.pooled, lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+
+
 @jit
 def deliver(
     plan: ConvPlan, layer: int, t: int, tables: np.ndarray, given: Arriving, lists: Lists,
@@ -328,13 +361,15 @@ def deliver(
         if source < 0:
             start, stop = given.indptr[0, t], given.indptr[0, t + 1]
             _add_input(plan, link, tables, maps, at, given, start, stop)
+            continue
+        codes, start, stop = _heard(link, t, lists)
+        if link.source_height == 1:
+            _one_by_one(plan, link, tables, maps, at, codes, start, stop, False)
         elif link.own > 0:
-            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_own(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
+            _add_own(plan, link, tables, maps, at, codes, start, stop, rows)
         else:
-            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
             at += p.inside
-            add_currents(plan, p, link, tables, maps, at, lists.pooled, start, stop, work)
+            add_currents(plan, p, link, tables, maps, at, codes, start, stop, work)
 
 
 @jit
@@ -352,12 +387,12 @@ def deliver_back(
         if source < 0:
             start, stop = given.indptr[0, t], given.indptr[0, t + 1]
             _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
-        elif link.own > 0:
-            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop, work)
+            continue
+        codes, start, stop = _heard(link, t, lists)
+        if link.source_height == 1:
+            _one_by_one(plan, link, d_tables, g, at, codes, start, stop, True)
         else:
-            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop, work)
+            _add_gradients(plan, link, d_tables, g, at, codes, start, stop, work)
 
 
 @inlined

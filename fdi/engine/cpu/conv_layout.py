@@ -106,7 +106,7 @@ class _Layout:
         touched = runs(geometry, guarded)
         pieces = strips(geometry, guarded, wide, channels * wide)
         first, rows = sum(map(len, self.strip)), p.weight.shape[1]
-        tiled = tiles(geometry, int(pieces[:, 2].sum()))
+        tiled = tiles(geometry, int(pieces[:, 2] @ pieces[:, 6]))
         low = starts[p.source] if p.recurrent else 0
         link = dict(
             source=source, own=int(p.recurrent), fresh=0, synapse=p.channel, low=low,

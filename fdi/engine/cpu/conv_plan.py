@@ -120,24 +120,27 @@ def runs(geometry: Geometry, target: Guarded) -> Runs:
 
 
 def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) -> np.ndarray:
-    """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the
+    """[n, 7]: rows of the source's gradient that one row of the kernel feeds from a row of the
     target's guarded map, as (start, step and number of source rows, start and step in the target,
-    start of the weight's [target channels, source channels]); one `tap` after another.
+    start of the first weight's [target channels, source channels], number of weights: those of a
+    phase, of which each reads one position before the last one). One weight is a `tap`, of which
+    those of a phase lie a stride apart.
     """
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     rows = []
     for ky in range(kh if source_channels else 0):
-        for kx in range(kw):
-            first = (kx - px) % sx
+        for r in range(min(sx, kw)):
+            first = (r - px) % sx
             number = len(range(first, width, sx))
-            ox = (first + px - kx) // sx
+            ox = (first + px - r) // sx
             for y in range(height):
                 oy, rest = divmod(y + py - ky, sy)
                 if rest == 0 and 0 <= oy < geometry.target[0] and number:
                     to = (y * width + first) * source_channels, sx * source_channels, number
                     at = target.inside + oy * target.row + ox * target.channels
-                    rows.append((*to, at, target.channels, (ky * kw + kx) * tap))
-    return np.array(rows, dtype=np.int64).reshape(-1, 6)
+                    taps = len(range(r, kw, sx))
+                    rows.append((*to, at, target.channels, (ky * kw + r) * tap, taps))
+    return np.array(rows, dtype=np.int64).reshape(-1, 7)
 
 
 LAYER = (
@@ -231,7 +234,7 @@ class ConvPlan(NamedTuple):
     place: np.ndarray  # [:, 3] for each link, see Runs
     run_start: np.ndarray  # for each link [phases + 1], indices into run
     run: np.ndarray  # [:, 3]
-    strip: np.ndarray  # [:, 6], see strips
+    strip: np.ndarray  # [:, 7], see strips
     input_positions: int
     channels: int
     states: int
