@@ -63,14 +63,18 @@ def probe(
     gradients of the readout.
     """
     activity = (measure or engine.measuring(inputs))(network)
-    whole = _gradients(network, engine, inputs, labels, objective)
+    # Of a copy, since a step changes the running statistics of a normalization; of one alone, since
+    # each network has memory of its own. Without dropout, whose mean they are about.
+    copy = deepcopy(network)
+    copy.dropout = 0.0
+    whole = _gradients(copy, engine, inputs, labels, objective)
     task = whole
     if objective.upper or objective.lower or objective.task_weight != 1:
         alone = replace(objective, upper=None, lower=None, task_weight=1.0)
-        task = _gradients(network, engine, inputs, labels, alone)
+        task = _gradients(copy, engine, inputs, labels, alone)
     else:
         alone = objective
-    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1, axis=0), alone)
+    exchanged = _gradients(copy, engine, inputs, np.roll(labels, 1, axis=0), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections
@@ -198,12 +202,7 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """The gradients of each population's afferent weights, by projection. They are those of a copy,
-    since a step changes the running statistics of a normalization; without dropout, whose mean they
-    are about.
-    """
-    network = deepcopy(network)
-    network.dropout = 0.0
+    """The gradients of each population's afferent weights, by projection."""
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {

@@ -240,23 +240,22 @@ def _one_by_one(
     plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
     start: int, stop: int, back: bool,
 ) -> None:  # fmt: skip
-    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...]. The
-    sums are those of the functions that look for spikes with something in common, in their order;
-    the spikes of a row of positions are too few for that to pay.
+    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...], for
+    a kernel one row high: the spikes of a row are too few to look for some that have something in
+    common. Sums are those of the functions that do, in their order.
     """
     one = table.dtype.type(1)
     for e in range(start, stop):
-        place = codes[e] >> link.shift
-        channel = codes[e] - (place << link.shift)
+        place = entry(codes, e) >> link.shift
+        channel = entry(codes, e) - (place << link.shift)
         if link.low <= channel < link.high:
-            row, place = link.table_at + (channel - link.low) * link.block, link.first_place + place
-            phase, to = link.first_phase + plan.place[place, 0], at + plan.place[place, 1]
-            for i in range(plan.run_start[phase], plan.run_start[phase + 1]):
-                a, b, n = row + plan.run[i, 0], to + plan.run[i, 1], plan.run[i, 2]
-                if back:
-                    _add_run(table, a, maps, b, n, one, False)
-                else:
-                    _add_run(maps, b, table, a, n, one, False)
+            place += link.first_place
+            a = link.table_at + (channel - link.low) * link.block + plan.place[place, 3]
+            b, n = at + plan.place[place, 4], plan.place[place, 5]
+            if back:
+                _add_run(table, a, maps, b, n, one, False)
+            else:
+                _add_run(maps, b, table, a, n, one, False)
 
 
 @jit
@@ -363,7 +362,7 @@ def deliver(
             _add_input(plan, link, tables, maps, at, given, start, stop)
             continue
         codes, start, stop = _heard(link, t, lists)
-        if link.source_height == 1:
+        if link.kernel_y == 1:
             _one_by_one(plan, link, tables, maps, at, codes, start, stop, False)
         elif link.own > 0:
             _add_own(plan, link, tables, maps, at, codes, start, stop, rows)
@@ -389,7 +388,7 @@ def deliver_back(
             _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
             continue
         codes, start, stop = _heard(link, t, lists)
-        if link.source_height == 1:
+        if link.kernel_y == 1:
             _one_by_one(plan, link, d_tables, g, at, codes, start, stop, True)
         else:
             _add_gradients(plan, link, d_tables, g, at, codes, start, stop, work)

@@ -17,6 +17,7 @@ from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import (
     LAYER,
     LINK,
+    NEAR,
     ConvLayout,
     ConvPlan,
     Geometry,
@@ -318,10 +319,10 @@ def _images(layout: ConvLayout, values: np.ndarray, weight: Tensor) -> Tensor:
 def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
     """As dense_layout.shapes.
 
-    `above`: gradient of the pooled spikes, from two steps before the window on; `starts`: where the
-    weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
-    phase; `tiles`: see conv_winograd; `map_pull`: gradient of the bounds, `pulls`: the same and
-    that through the layer's own links.
+    `above`: gradient of the pooled spikes, from two steps before the NEAR ones on; `starts`: where
+    the weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
+    phase; `tiles`: see conv_winograd; `map_pull`: gradient of the bounds, for each layer
+    `map_pulled` if there is one; `pulls`: the same and that through the layer's own links.
     """
     layers, links = plan.layers, plan.links
     sums = {name: int(layers[name].sum()) for name in layers.dtype.names or ()}
@@ -337,7 +338,7 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     return dict(
         map_saved=(windows * (state * sums["size"] + kept),),
         map_potentials=((span + 1) * sums["size"],),
-        above=((span + 2) * sums["pooled"] * gradients,),
+        above=((min(span, NEAR) + 2) * sums["pooled"] * gradients,),
         map_spike_indptr=(len(layers), steps + 1),
         map_spikes=(room + len(layers) * LANES,),
         pooled_indptr=(len(layers), steps + 1),
@@ -349,7 +350,8 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         tiles=(PRODUCTS * int((products * (links["tiles"] > 0)).max()) * gradients,),
         maps=(plan.channels * guarded + plan.states * size,),
         map_adjoints=(adjoints * gradients,),
-        map_pull=(size,),
+        map_pull=(sums["size"],),
+        map_pulled=(len(layers),),
         pulls=(size,),
         map_gu=(state * sums["size"] * gradients,),
         map_leak=(2, int(layers["pooled"][-1]) * gradients),

@@ -87,10 +87,10 @@ class Guarded(NamedTuple):
 class Runs(NamedTuple):
     """The runs that a spike touches depend on its phase, ((y + padding) % stride, the same of x).
 
-    `place` [source positions, 3]: the phase, the number of the guarded map where the weight
-    (ky, kx) = phase lands, and where the table has the weight to column 0 of the target. `start`
-    [phases + 1]: indices into `run`. `run` [n, 3]: (in the table of a source channel, in the map
-    from there, length).
+    `place` [source positions, 6]: the phase, the number of the guarded map where the weight
+    (ky, kx) = phase lands, where the table has the weight to column 0 of the target, and, for a
+    kernel one row high, the run: (in the table, in the map, length). `start` [phases + 1]: indices
+    into `run`. `run` [n, 3]: (in the table of a source channel, in the map from there, length).
     """
 
     place: np.ndarray
@@ -101,13 +101,6 @@ class Runs(NamedTuple):
 def runs(geometry: Geometry, target: Guarded) -> Runs:
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     order, place, start, run = geometry.column_order(), [], [0], []
-    for y in range(height):
-        for x in range(width):
-            (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
-            at = target.inside + oy * target.row + ox * target.channels
-            columns = geometry.phase(rx)
-            column = order.index(columns[0]) + len(columns) - 1 - ox if columns else 0
-            place.append((ry * sx + rx, at, column * target.channels))
     for ry in range(sy):
         for rx in range(sx):
             columns = geometry.phase(rx)
@@ -116,6 +109,17 @@ def runs(geometry: Geometry, target: Guarded) -> Runs:
                 back = ky // sy * target.row + (len(columns) - 1) * target.channels
                 run.append((table, -back, len(columns) * target.channels))
             start.append(len(run))
+    for y in range(height):
+        for x in range(width):
+            (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
+            at = target.inside + oy * target.row + ox * target.channels
+            columns = geometry.phase(rx)
+            column = order.index(columns[0]) + len(columns) - 1 - ox if columns else 0
+            phase, only = ry * sx + rx, (0, 0, 0)
+            if kh == 1 and start[phase] < start[phase + 1]:
+                table, back, length = run[start[phase]]
+                only = table, at + back, length
+            place.append((phase, at, column * target.channels, *only))
     return Runs(np.array(place), np.array(start), np.array(run).reshape(-1, 3))
 
 
@@ -142,6 +146,11 @@ def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) 
                     rows.append((*to, at, target.channels, (ky * kw + r) * tap, taps))
     return np.array(rows, dtype=np.int64).reshape(-1, 7)
 
+
+NEAR = 24
+"""Steps, at most, in which all layers go back before those ahead of them: what a layer gives to the
+one below is still in a near cache when it is read.
+"""
 
 LAYER = (
     "height",
@@ -231,7 +240,7 @@ class ConvPlan(NamedTuple):
 
     layers: np.ndarray
     links: np.ndarray
-    place: np.ndarray  # [:, 3] for each link, see Runs
+    place: np.ndarray  # [:, 6] for each link, see Runs
     run_start: np.ndarray  # for each link [phases + 1], indices into run
     run: np.ndarray  # [:, 3]
     strip: np.ndarray  # [:, 7], see strips

@@ -198,12 +198,14 @@ def _strip(
         left, tiles, o, p = left - tall, tiles - 1, o + tall * step, p + tall * a_step
 
 
-@inlined
+@jit
 def _block(
     fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
     w: np.ndarray, q: int, w_step: int, inner: int, columns: int, taps: int, apart: int,
 ) -> None:  # fmt: skip
-    """`_product`, of which a strip of w stays in the first cache."""
+    """`_product`, of which a strip of w stays in the first cache, of each of some `taps` in turn:
+    for each, a begins a row earlier, and w as many numbers later as they lie `apart`.
+    """
     n, zero = lanes(out), out.dtype.type(0)
     wide, one, j = fill_many(zero, WIDE), fill(zero), 0
     while j + WIDE * n <= columns:
@@ -248,13 +250,13 @@ def add_product(
     _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
-@jit
+@inlined
 def add_taps(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
     w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int, taps: int, apart: int,
 ) -> None:  # fmt: skip
-    """The same for each of some `taps` in turn: for each, a begins a row earlier and w as many
-    numbers later as they lie `apart`. Sums stay in registers meanwhile.
+    """The same for each of some `taps` in turn, while sums stay in registers: for each, a begins a
+    row earlier, and w as many numbers later as they lie `apart`.
     """
     _block(
         False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns, taps,
