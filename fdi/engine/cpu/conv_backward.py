@@ -183,17 +183,17 @@ def to_source(
         fresh = link.fresh > 0
         tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work)
         return
-    apart = link.stride_x * link.inner * link.columns
-    for s in range(steps):
-        here, out = at + s * pace, out_at + s * out_step
-        if link.fresh > 0:
-            g[out : out + link.source_height * link.source_width * link.columns] = 0
-        for i in range(link.first_strip, link.last_strip):
-            start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
-            a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
+    size = link.source_height * link.source_width * link.columns
+    gap = link.stride_x * link.inner * link.columns
+    for s in range(steps if link.fresh > 0 else 0):
+        g[out_at + s * out_step : out_at + s * out_step + size] = 0
+    for i in range(link.first_strip, link.last_strip):
+        start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
+        a, a_step, w, taps = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5], plan.strip[i, 6]
+        for s in range(steps):
             add_taps(
-                g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
-                link.columns, link.inner, link.columns, plan.strip[i, 6], apart,
+                g, out_at + s * out_step + start, step, g, at + s * pace + a, a_step, rows, natural,
+                link.natural_at + w, link.columns, link.inner, link.columns, taps, gap,
             )  # fmt: skip
 
 
@@ -222,9 +222,9 @@ def conv_backward(
     bounds: int, natural: np.ndarray, d_tables: np.ndarray, given: Arriving, traces: Traces, b: int,
     lists: Lists, work: Work,
 ) -> None:  # fmt: skip
-    """The steps t1 - 1 .. t0 of sample b, of a window of time that begins with step `first`. Adds to
-    `d_tables`, to the gradient given.drive and to `above` of the sources: [NEAR + 2, pooled size]
-    of each layer, the gradient of the pooled spikes from step t0 - 2 on.
+    """The steps t1 - 1 .. t0 of sample b, of a window of time that begins with step `first`. Adds
+    to `d_tables`, to the gradient given.drive and to `above` of the sources: [NEAR + 2, pooled
+    size] of each layer, the gradient of the pooled spikes from step t0 - 2 on.
 
     `bounds`: where their gradient begins, or -1.
     Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,

@@ -240,9 +240,9 @@ def _one_by_one(
     plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
     start: int, stop: int, back: bool,
 ) -> None:  # fmt: skip
-    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...], for
-    a kernel one row high: the spikes of a row are too few to look for some that have something in
-    common. Sums are those of the functions that do, in their order.
+    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...],
+    for a kernel one row high: the spikes of a row are too few to look for some that have something
+    in common. Sums are those of the functions that do, in their order.
     """
     one = table.dtype.type(1)
     for e in range(start, stop):
@@ -337,7 +337,7 @@ def _add_gradients(
 
 @inlined
 def _heard(link: Record, t: int, lists: Lists) -> tuple[np.ndarray, int, int]:
-    """What a link from a layer delivers of step t: codes, the first, and the one behind the last."""
+    """What a layer's link delivers of step t: codes, the first, and the one behind the last."""
     source = link.source
     if link.own > 0:
         return lists.spikes, lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]

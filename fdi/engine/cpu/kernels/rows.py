@@ -148,7 +148,7 @@ def part(typing_context, array, start, shape):
 @inlined
 def _tile(
     sums: tuple, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, apart: int,
+    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
     """As many rows and columns of a product as `sums`, a tuple of zeros, has."""
     if not fresh:
@@ -156,67 +156,65 @@ def _tile(
     for _ in range(taps):
         for k in range(inner):
             sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
-        p, q = p - a_step, q + apart
+        p, q = p - a_step, q + gap
     store_each(out, o, step, sums)
 
 
 @inlined
 def _strip(
     none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, apart: int,
+    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
-    """As many columns of a product as `none`, which is zero, has, in tiles of nearly equal height:
-    a low one leaves the processor waiting for its sums.
-    """
-    left, tiles = rows, -(-rows // TALL)
-    while left > 0:
-        tall = -(-left // tiles)
-        if TALL > 6 and tall == 8:
-            eight = repeated(none, 8)
-            _tile(eight, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif TALL > 6 and tall == 7:
-            seven = repeated(none, 7)
-            _tile(seven, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif tall == 6:
-            six = repeated(none, 6)
-            _tile(six, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif tall == 5:
-            five = repeated(none, 5)
-            _tile(five, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif tall == 4:
-            four = repeated(none, 4)
-            _tile(four, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif tall == 3:
-            three = repeated(none, 3)
-            _tile(three, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        elif tall == 2:
-            two = repeated(none, 2)
-            _tile(two, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        else:
-            one = repeated(none, 1)
-            _tile(one, fresh, out, o, step, a, p, a_step, w, q, inner, w_step, taps, apart)
-        left, tiles, o, p = left - tall, tiles - 1, o + tall * step, p + tall * a_step
+    """As many columns of a product as `none`, which is zero, has."""
+    r = 0
+    while r + TALL <= rows:
+        at, b = o + r * step, p + r * a_step
+        tall = repeated(none, TALL)
+        _tile(tall, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += TALL
+    if r + 7 == rows and TALL > 7:
+        at, b = o + r * step, p + r * a_step
+        seven = repeated(none, 7)
+        _tile(seven, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 7
+    if r + 5 == rows:
+        at, b = o + r * step, p + r * a_step
+        five = repeated(none, 5)
+        _tile(five, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 5
+    if r + 4 <= rows:
+        at, b = o + r * step, p + r * a_step
+        four = repeated(none, 4)
+        _tile(four, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 4
+    if r + 2 <= rows:
+        at, b = o + r * step, p + r * a_step
+        two = repeated(none, 2)
+        _tile(two, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 2
+    for r in range(r, rows):  # noqa: B020  # goes on
+        at, b = o + r * step, p + r * a_step
+        one = repeated(none, 1)
+        _tile(one, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
 
 
 @jit
 def _block(
     fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
-    w: np.ndarray, q: int, w_step: int, inner: int, columns: int, taps: int, apart: int,
+    w: np.ndarray, q: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
     """`_product`, of which a strip of w stays in the first cache, of each of some `taps` in turn:
-    for each, a begins a row earlier, and w as many numbers later as they lie `apart`.
+    for each, a begins a row earlier, and w `gap` numbers later.
     """
     n, zero = lanes(out), out.dtype.type(0)
     wide, one, j = fill_many(zero, WIDE), fill(zero), 0
     while j + WIDE * n <= columns:
         _strip(
-            wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, apart
+            wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap
         )
         j += WIDE * n
     while WIDE > 1 and j + n <= columns:
-        _strip(
-            one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, apart
-        )
+        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap)
         j += n
     for r in range(rows if j < columns else 0):
         for i in range(j, columns):
@@ -225,7 +223,7 @@ def _block(
                 out[at] = 0
             for tap in range(taps):
                 for k in range(inner):
-                    out[at] += a[p + (r - tap) * a_step + k] * w[q + tap * apart + k * w_step + i]
+                    out[at] += a[p + (r - tap) * a_step + k] * w[q + tap * gap + k * w_step + i]
 
 
 @inlined
@@ -253,14 +251,14 @@ def add_product(
 @inlined
 def add_taps(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
-    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int, taps: int, apart: int,
+    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
     """The same for each of some `taps` in turn, while sums stay in registers: for each, a begins a
-    row earlier, and w as many numbers later as they lie `apart`.
+    row earlier, and w `gap` numbers later.
     """
     _block(
         False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns, taps,
-        apart,
+        gap,
     )  # fmt: skip
 
 
