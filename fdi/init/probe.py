@@ -63,12 +63,16 @@ def probe(
     gradients of the readout.
     """
     activity = (measure or engine.measuring(inputs))(network)
-    whole = _gradients(network, engine, inputs, labels, objective)
+    # Of a copy, since a step changes the running statistics of a normalization; of one alone, since
+    # each network has memory of its own. Without dropout, whose mean they are about.
+    copy = deepcopy(network)
+    copy.dropout = 0.0
+    whole = _gradients(copy, engine, inputs, labels, objective)
     alone = replace(objective, upper=None, lower=None, task_weight=1.0)
     task = whole
     if alone != objective:
-        task = _gradients(network, engine, inputs, labels, alone)
-    exchanged = _gradients(network, engine, inputs, np.roll(labels, 1, axis=0), alone)
+        task = _gradients(copy, engine, inputs, labels, alone)
+    exchanged = _gradients(copy, engine, inputs, np.roll(labels, 1, axis=0), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
         for projection in network.projections
@@ -196,12 +200,7 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """The gradients of each population's afferent weights, by projection. They are those of a copy,
-    since a step changes the running statistics of a normalization; without dropout, whose mean they
-    are about.
-    """
-    network = deepcopy(network)
-    network.dropout = 0.0
+    """The gradients of each population's afferent weights, by projection."""
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdi.engine.cpu.conv_backward import (
-    clear_above,
-    from_rows,
-    maps_backward,
-    start_maps_backward,
-)
+from fdi.engine.cpu.conv_backward import maps_backward, start_maps_backward
 from fdi.engine.cpu.conv_forward import maps_forward, maps_window
 from fdi.engine.cpu.dense_backward import (
     add_readout,
@@ -200,7 +195,4 @@ def _backward_maps(
             maps_window(k, False, maps, neurons, network.tables, given, work)
             run_window(network, 0, k, seen, work)
         backward_window(network, 1, k, mode, seen, traces, b, gradients, work)
-        clear_above(k, maps, work)
-        from_rows(k, maps, network, mode, work)
-        tables = gradients.tables
-        maps_backward(k, maps, neurons, network.natural, tables, back, traces, b, work)
+        maps_backward(k, maps, network, mode, gradients.tables, back, traces, b, work)

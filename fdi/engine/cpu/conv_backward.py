@@ -12,10 +12,11 @@ import numpy as np
 
 from fdi.engine.cpu.conv_events import Lists, add_drive_gradient, deliver_back
 from fdi.engine.cpu.conv_forward import lists_of
+from fdi.engine.cpu.conv_plan import NEAR
 from fdi.engine.cpu.conv_winograd import tiles_to_source
 from fdi.engine.cpu.dense_forward import Arriving
 from fdi.engine.cpu.kernels.jit import Record, inlined, jit
-from fdi.engine.cpu.kernels.rows import add_product, copy
+from fdi.engine.cpu.kernels.rows import add_product, add_taps, copy
 from fdi.engine.cpu.kernels.simd import (
     Mask,
     Vector,
@@ -64,12 +65,11 @@ def _adjoint(
     [size] becomes gU[t] and its state; the guarded maps of gI[t] at `now` come from those of
     gI[t + 1] at `later`. All are places in u. What is learned of tau_mem goes to `tables`.
     """
-    width, padded, row, size = p.width, p.padded, p.row, p.size
-    inside, guarded = p.inside, p.guarded
+    width, padded, size, guarded = p.width, p.padded, p.size, p.guarded
     for y in range(p.height):
-        for x in range(width):
+        i, k = y * width * padded, p.inside + y * p.row
+        for _ in range(width):
             for j in range(0, padded, lanes(u)):
-                i, k = (y * width + x) * padded + j, inside + y * row + x * padded + j
                 potential, gs = load(u, (at + i,)), load(u, (above + i,))
                 one = own(neuron, neurons, p.channels_at + j)
                 v = potential - one.reset.theta
@@ -82,6 +82,7 @@ def _adjoint(
                     one, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
                     guarded, (), at + i + size, tables, p.learned_at + j,
                 )  # fmt: skip
+                i, k = i + lanes(u), k + lanes(u)
 
 
 @inlined
@@ -182,16 +183,17 @@ def to_source(
         fresh = link.fresh > 0
         tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work)
         return
-    for s in range(steps):
-        here, out = at + s * pace, out_at + s * out_step
-        if link.fresh > 0:
-            g[out : out + link.source_height * link.source_width * link.columns] = 0
-        for i in range(link.first_strip, link.last_strip):
-            start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
-            a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
-            add_product(
-                g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
-                link.columns, link.inner, link.columns,
+    size = link.source_height * link.source_width * link.columns
+    gap = link.stride_x * link.inner * link.columns
+    for s in range(steps if link.fresh > 0 else 0):
+        g[out_at + s * out_step : out_at + s * out_step + size] = 0
+    for i in range(link.first_strip, link.last_strip):
+        start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
+        a, a_step, w, taps = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5], plan.strip[i, 6]
+        for s in range(steps):
+            add_taps(
+                g, out_at + s * out_step + start, step, g, at + s * pace + a, a_step, rows, natural,
+                link.natural_at + w, link.columns, link.inner, link.columns, taps, gap,
             )  # fmt: skip
 
 
@@ -216,13 +218,13 @@ def _through_own(
 
 @jit
 def conv_backward(
-    neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, t0: int, t1: int, bounds: int,
-    natural: np.ndarray, d_tables: np.ndarray, given: Arriving, traces: Traces, b: int,
+    neurons: Neurons | DifferentNeurons, layer: int, plan: ConvPlan, first: int, t0: int, t1: int,
+    bounds: int, natural: np.ndarray, d_tables: np.ndarray, given: Arriving, traces: Traces, b: int,
     lists: Lists, work: Work,
 ) -> None:  # fmt: skip
-    """The steps t1 - 1 .. t0 of sample b, a window of time. Adds to `d_tables`, to the gradient
-    given.drive and to `above` of the sources: [span + 2, pooled size] of each layer, the gradient
-    of the pooled spikes from step t0 - 2 on.
+    """The steps t1 - 1 .. t0 of sample b, of a window of time that begins with step `first`. Adds
+    to `d_tables`, to the gradient given.drive and to `above` of the sources: [NEAR + 2, pooled
+    size] of each layer, the gradient of the pooled spikes from step t0 - 2 on.
 
     `bounds`: where their gradient begins, or -1.
     Adjoints at t1 of the potential and the state, `map_gu`, and of the currents, [ring, channels,
@@ -241,74 +243,76 @@ def conv_backward(
         if p.recurrent > 0 and t + 2 < w.steps:
             later = adjoints + (t + 2) % ring * pace
             pulls = _through_own(plan, layer, later, pulls, natural, work)
-        above = w.above + p.pooled_at * (w.span + 2) + (t - t0 + 2) * p.pooled
-        at = u + (t - t0) * p.size
+        above, at = _above(p, work) + (t - t0 + 2) * p.pooled, u + (t - first) * p.size
         now, later = adjoints + t % ring * pace, adjoints + (t + 1) % ring * pace
         adjoint_of_maps(p, neurons, neuron, g, at, above, pulls, gu, far, now, later, d_tables)
         if t >= 2:
             deliver_back(plan, layer, t - 2, d_tables, g, now, given, lists, work)
         # Adjoints of `ring` steps are taken to the sources together, when the earliest of them is
         # known; those of step t come from spikes of step t - 2, so the first two have no source.
-        first, last = max(t, 2), min(t - t % ring + ring, t1)
-        if (t % ring > 0 and t > t0) or first >= last:
+        early, late = max(t, 2), min(t - t % ring + ring, t1)
+        if (t % ring > 0 and t > t0) or early >= late:
             continue
-        steps, now = last - first, adjoints + first % ring * pace
+        steps, now = late - early, adjoints + early % ring * pace
         if given.drive.shape[1] > 0:
             add_drive_gradient(p, given.drive, g, now, steps, pace)
         for q in range(p.first_link, p.last_link):
             if plan.links[q].source >= 0 and plan.links[q].own == 0:
                 source = plan.layers[plan.links[q].source]
-                out = w.above + source.pooled_at * (w.span + 2) + (first - t0) * source.pooled
+                out = _above(source, work) + (early - t0) * source.pooled
                 to_source(plan, layer, q, g, now, steps, pace, out, source.pooled, natural, work)
 
 
 @inlined
 def start_maps_backward(plan: ConvPlan, work: Work) -> None:
-    """Nothing pulls behind the last step."""
+    """Nothing but bounds pulls behind the last step."""
     w, top = work.at[0], plan.layers[plan.layers.size - 1]
     adjoints = top.adjoints_at + top.ring * plan.channels * top.guarded
     work.numbers[w.map_leak : w.map_leak + 2 * top.pooled] = 0
     work.numbers[w.map_gu : w.map_gu + (1 + plan.states) * (top.size_at + top.size)] = 0
     work.numbers[w.map_adjoints : w.map_adjoints + adjoints] = 0
-
-
-@inlined
-def clear_above(k: int, plan: ConvPlan, work: Work) -> None:
-    """Sets the gradient of the pooled spikes for window k to what the window behind it found, as
-    far as no link puts it there.
-    """
-    w, numbers = work.at[0], work.numbers
     for layer in range(plan.layers.size):
-        p, t0 = plan.layers[layer], k * w.span
-        start = w.above + p.pooled_at * (w.span + 2)
-        first, behind = 0, w.span
-        if t0 + w.span < w.steps:
-            for row in (1, 0):
-                to, at = start + row * p.pooled, start + (w.span + row) * p.pooled
-                copy(numbers, to, numbers, at, p.pooled)
-            if p.pulled > 0:
-                continue
-        else:
-            behind = w.steps - t0 + 2
-            if p.pulled > 0:
-                first = w.steps - t0
-        numbers[start + first * p.pooled : start + behind * p.pooled] = 0
+        work.starts[w.map_pulled + layer] = pull_at_maps(plan.layers[layer], work)
 
 
 @inlined
-def from_rows(k: int, plan: ConvPlan, network: Parameters, mode: int, work: Work) -> None:
-    """Adds what the dense layers of the `network` pull at the pooled spikes of the top layer in
-    window k: gI of the first of them, or the readout if it is the only one.
+def _above(p: Record, work: Work) -> int:
+    """Where the gradient of the pooled spikes of layer p begins."""
+    return work.at[0].above + p.pooled_at * (min(work.at[0].span, NEAR) + 2)
+
+
+@inlined
+def _clear_above(t0: int, t1: int, plan: ConvPlan, work: Work) -> None:
+    """Sets the gradient of the pooled spikes for the steps t0 .. t1 - 1 to what the ones behind
+    them found, as far as no link puts it there.
+    """
+    numbers, n = work.numbers, t1 - t0
+    for layer in range(plan.layers.size):
+        p, start = plan.layers[layer], _above(plan.layers[layer], work)
+        end = start + n * p.pooled
+        if t1 < work.at[0].steps:
+            for row in (1, 0):
+                copy(numbers, start + row * p.pooled, numbers, end + row * p.pooled, p.pooled)
+        else:
+            numbers[end : end + 2 * p.pooled] = 0
+        if p.pulled == 0:
+            numbers[start:end] = 0
+
+
+@inlined
+def _from_rows(
+    first: int, t0: int, t1: int, plan: ConvPlan, network: Parameters, mode: int, work: Work
+) -> None:
+    """Adds what the dense layers of the `network` pull at the pooled spikes of the top layer in the
+    steps t0 .. t1 - 1 of a window: gI of the first of them, or the readout if it is the only one.
     """
     rows, natural, w = network.plan, network.natural, work.at[0]
     top, layer = plan.layers[plan.layers.size - 1], rows.layers[0]
-    t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
-    at, out = rows.sources[layer.first_source].natural_at, w.above + top.pooled_at * (w.span + 2)
+    at, out, early = rows.sources[layer.first_source].natural_at, _above(top, work), max(t0, 2)
     if rows.layers.size > 1:
-        first = max(t0, 2) - t0
         add_product(
-            work.numbers, out + first * top.pooled, top.pooled, work.numbers,
-            w.adjoints + (first + 2) * layer.width, layer.width, t1 - t0 - first, natural, at,
+            work.numbers, out + (early - t0) * top.pooled, top.pooled, work.numbers,
+            w.adjoints + (early - first + 2) * layer.width, layer.width, t1 - early, natural, at,
             top.pooled, layer.units, top.pooled,
         )  # fmt: skip
     else:
@@ -320,22 +324,26 @@ def from_rows(k: int, plan: ConvPlan, network: Parameters, mode: int, work: Work
 
 @inlined
 def maps_backward(
-    k: int, plan: ConvPlan, neurons: Neurons | DifferentNeurons, natural: np.ndarray,
-    d_tables: np.ndarray, given: Arriving, traces: Traces, b: int, work: Work,
+    k: int, plan: ConvPlan, network: Parameters, mode: int, d_tables: np.ndarray, given: Arriving,
+    traces: Traces, b: int, work: Work,
 ) -> None:  # fmt: skip
     """The maps of sample b back through window k; potentials are those of the window."""
-    w, lists = work.at[0], lists_of(plan, work)
-    t0, t1 = k * w.span, min((k + 1) * w.span, w.steps)
-    for layer in range(plan.layers.size - 1, -1, -1):
-        drive = given.drive
-        if layer > 0:
-            drive = drive[:, :0]
-        bounds = pull_at_maps(plan.layers[layer], work)
-        arriving = Arriving(given.indptr, given.units, given.counts, drive)
-        conv_backward(
-            neurons, layer, plan, t0, t1, bounds, natural, d_tables, arriving, traces, b, lists,
-            work,
-        )  # fmt: skip
+    w, lists, neurons = work.at[0], lists_of(plan, work), network.map_neurons
+    first, behind = k * w.span, min((k + 1) * w.span, w.steps)
+    while behind > first:
+        t0 = max(first, (behind - 1) // NEAR * NEAR)
+        _clear_above(t0, behind, plan, work)
+        _from_rows(first, t0, behind, plan, network, mode, work)
+        for layer in range(plan.layers.size - 1, -1, -1):
+            drive = given.drive
+            if layer > 0:
+                drive = drive[:, :0]
+            arriving = Arriving(given.indptr, given.units, given.counts, drive)
+            conv_backward(
+                neurons, layer, plan, first, t0, behind, work.starts[w.map_pulled + layer],
+                network.natural, d_tables, arriving, traces, b, lists, work,
+            )  # fmt: skip
+        behind = t0
 
 
 @inlined
@@ -344,13 +352,13 @@ def pull_at_maps(p: Record, work: Work) -> int:
     where it begins, or -1 if it is zero.
     """
     w, numbers, positions = work.at[0], work.numbers, p.height * p.width
-    first, pulled = w.pull + p.spikes_at, False
+    first, at, pulled = w.pull + p.spikes_at, w.map_pull + p.size_at, False
     for i in range(first, first + p.channels * positions):
         pulled |= numbers[i] != 0
     if not pulled:
         return -1
     for j in range(p.padded):
         for place in range(positions):
-            to = w.map_pull + place * p.padded + j
+            to = at + place * p.padded + j
             numbers[to] = numbers[first + j * positions + place] if j < p.channels else 0
-    return w.map_pull
+    return at

@@ -235,6 +235,29 @@ def _add_input_gradients(
             _add_run(table, a, maps, b, n, factor, given.counts.size > 0)
 
 
+@inlined
+def _one_by_one(
+    plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
+    start: int, stop: int, back: bool,
+) -> None:  # fmt: skip
+    """maps[at ...] += weights for the spikes start .. stop - 1, or `back` table += maps[at ...],
+    for a kernel one row high: the spikes of a row are too few to look for some that have something
+    in common. Sums are those of the functions that do, in their order.
+    """
+    one = table.dtype.type(1)
+    for e in range(start, stop):
+        place = entry(codes, e) >> link.shift
+        channel = entry(codes, e) - (place << link.shift)
+        if link.low <= channel < link.high:
+            place += link.first_place
+            a = link.table_at + (channel - link.low) * link.block + plan.place[place, 3]
+            b, n = at + plan.place[place, 4], plan.place[place, 5]
+            if back:
+                _add_run(table, a, maps, b, n, one, False)
+            else:
+                _add_run(maps, b, table, a, n, one, False)
+
+
 @jit
 def _add_own(
     plan: ConvPlan, link: Record, table: np.ndarray, maps: np.ndarray, at: int, codes: np.ndarray,
@@ -312,6 +335,15 @@ def _add_gradients(
                 _add_runs(table, a, maps, order, n, b, plan.run[i, 2])
 
 
+@inlined
+def _heard(link: Record, t: int, lists: Lists) -> tuple[np.ndarray, int, int]:
+    """What a layer's link delivers of step t: codes, the first, and the one behind the last."""
+    source = link.source
+    if link.own > 0:
+        return lists.spikes, lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
+    return lists.pooled, lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
+
+
 @jit
 def deliver(
     plan: ConvPlan, layer: int, t: int, tables: np.ndarray, given: Arriving, lists: Lists,
@@ -328,13 +360,15 @@ def deliver(
         if source < 0:
             start, stop = given.indptr[0, t], given.indptr[0, t + 1]
             _add_input(plan, link, tables, maps, at, given, start, stop)
+            continue
+        codes, start, stop = _heard(link, t, lists)
+        if link.kernel_y == 1:
+            _one_by_one(plan, link, tables, maps, at, codes, start, stop, False)
         elif link.own > 0:
-            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_own(plan, link, tables, maps, at, lists.spikes, start, stop, rows)
+            _add_own(plan, link, tables, maps, at, codes, start, stop, rows)
         else:
-            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
             at += p.inside
-            add_currents(plan, p, link, tables, maps, at, lists.pooled, start, stop, work)
+            add_currents(plan, p, link, tables, maps, at, codes, start, stop, work)
 
 
 @jit
@@ -352,12 +386,12 @@ def deliver_back(
         if source < 0:
             start, stop = given.indptr[0, t], given.indptr[0, t + 1]
             _add_input_gradients(plan, link, d_tables, g, at, given, start, stop)
-        elif link.own > 0:
-            start, stop = lists.spike_indptr[source, t], lists.spike_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.spikes, start, stop, work)
+            continue
+        codes, start, stop = _heard(link, t, lists)
+        if link.kernel_y == 1:
+            _one_by_one(plan, link, d_tables, g, at, codes, start, stop, True)
         else:
-            start, stop = lists.pooled_indptr[source, t], lists.pooled_indptr[source, t + 1]
-            _add_gradients(plan, link, d_tables, g, at, lists.pooled, start, stop, work)
+            _add_gradients(plan, link, d_tables, g, at, codes, start, stop, work)
 
 
 @inlined

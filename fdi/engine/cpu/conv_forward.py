@@ -30,6 +30,33 @@ def update_maps(
     guarded currents, at `state` the state. Appends the codes of the spikes, and those of the
     pooling windows that some visible ones fall into; returns the new n and m.
     """
+    if p.pool_x > 1:
+        return _update_windows(p, neurons, kind, u, before, maps, state, spikes, n, pooled, m)
+    width, padded, size, guarded = p.width, p.padded, p.size, p.guarded
+    shift, visible = p.shift, p.visible
+    for y in range(p.height):
+        i, k = y * width * padded, maps + y * p.row
+        for place in range(y * width, (y + 1) * width):
+            for j in range(0, padded, lanes(u)):
+                prefetch(u, (before + 2 * size + i,))
+                fired = forward(
+                    own(kind, neurons, p.channels_at + j), u, before + i, before + size + i, u, k,
+                    guarded, u, state + i, size, 0, 0,
+                )  # fmt: skip
+                code = (place << shift) + j
+                n = append(spikes, n, fired, code)
+                seen = fired if visible >= padded else leading(fired, visible - j)
+                m = append(pooled, m, seen, code)
+                i, k = i + lanes(u), k + lanes(u)
+    return n, m
+
+
+@inlined
+def _update_windows(
+    p: Record, neurons: Neurons | DifferentNeurons, kind: Kind, u: np.ndarray, before: int,
+    maps: int, state: int, spikes: np.ndarray, n: int, pooled: np.ndarray, m: int,
+) -> tuple[int, int]:  # fmt: skip
+    """The same, pooling window by pooling window."""
     height, width, padded, row, size = p.height, p.width, p.padded, p.row, p.size
     pool_y, pool_x, guarded, shift, visible = p.pool_y, p.pool_x, p.guarded, p.shift, p.visible
     rows, columns = height // pool_y, width // pool_x

@@ -17,6 +17,7 @@ from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import (
     LAYER,
     LINK,
+    NEAR,
     ConvLayout,
     ConvPlan,
     Geometry,
@@ -28,7 +29,16 @@ from fdi.engine.cpu.conv_plan import (
     runs,
     strips,
 )
-from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps, tiles, transformed
+from fdi.engine.cpu.conv_winograd import (
+    EDGE,
+    MOST,
+    PRODUCTS,
+    TOGETHER,
+    reach,
+    steps,
+    tiles,
+    transformed,
+)
 from fdi.engine.cpu.kernels.rows import LANES
 from fdi.engine.cpu.neurons import check_layer, states
 from fdi.snn.network import INPUT, Network, Projection, fold, unroll
@@ -86,7 +96,7 @@ class _Layout:
         starts = dict(zip((p.name for p in layer), (0, layer[0].shape[0])))
         for projections, source, geometry in links:
             self._add_link(record, starts, projections, source, geometry)
-        together = [steps(link["tiles"]) for link in self.links[record["first_link"] :]]
+        together = [_together(link, record) for link in self.links[record["first_link"] :]]
         record["ring"] = max(3 * record["recurrent"], *together)
 
     def _add_link(
@@ -106,7 +116,7 @@ class _Layout:
         touched = runs(geometry, guarded)
         pieces = strips(geometry, guarded, wide, channels * wide)
         first, rows = sum(map(len, self.strip)), p.weight.shape[1]
-        tiled = tiles(geometry, int(pieces[:, 2].sum()))
+        tiled = tiles(geometry, int(pieces[:, 2] @ pieces[:, 6]))
         low = starts[p.source] if p.recurrent else 0
         link = dict(
             source=source, own=int(p.recurrent), fresh=0, synapse=p.channel, low=low,
@@ -171,6 +181,16 @@ def _layer(
         size=height * width * padded, pooled=pooled * padded,
         guarded=(guard_y + max(height + guard_y, reach_y)) * row,
     )  # fmt: skip
+
+
+def _together(link: Record, layer: Record) -> int:
+    """Of how many steps a link takes the adjoints of the layer to its source together: those of a
+    line as many as have no more numbers than its weights, which are read again for each such time.
+    """
+    if link["own"] or link["columns"] == 0 or link["kernel_y"] > 1:
+        return steps(link["tiles"])
+    weights = link["kernel_x"] * link["inner"] * link["columns"]
+    return min(MOST, max(1, weights // layer["guarded"]))
 
 
 def _records(names: tuple[str, ...], rows: list[Record]) -> np.ndarray:
@@ -318,10 +338,10 @@ def _images(layout: ConvLayout, values: np.ndarray, weight: Tensor) -> Tensor:
 def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, tuple[int, ...]]:
     """As dense_layout.shapes.
 
-    `above`: gradient of the pooled spikes, from two steps before the window on; `starts`: where the
-    weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
-    phase; `tiles`: see conv_winograd; `map_pull`: gradient of the bounds, `pulls`: the same and
-    that through the layer's own links.
+    `above`: gradient of the pooled spikes, from two steps before the NEAR ones on; `starts`: where
+    the weights of spikes begin; `begins`: spikes before a position; `sorted`: spikes by channel and
+    phase; `tiles`: see conv_winograd; `map_pull`: gradient of the bounds, for each layer
+    `map_pulled` if there is one; `pulls`: the same and that through the layer's own links.
     """
     layers, links = plan.layers, plan.links
     sums = {name: int(layers[name].sum()) for name in layers.dtype.names or ()}
@@ -337,7 +357,7 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
     return dict(
         map_saved=(windows * (state * sums["size"] + kept),),
         map_potentials=((span + 1) * sums["size"],),
-        above=((span + 2) * sums["pooled"] * gradients,),
+        above=((min(span, NEAR) + 2) * sums["pooled"] * gradients,),
         map_spike_indptr=(len(layers), steps + 1),
         map_spikes=(room + len(layers) * LANES,),
         pooled_indptr=(len(layers), steps + 1),
@@ -349,7 +369,8 @@ def shapes(plan: ConvPlan, steps: int, span: int, gradients: bool) -> dict[str, 
         tiles=(PRODUCTS * int((products * (links["tiles"] > 0)).max()) * gradients,),
         maps=(plan.channels * guarded + plan.states * size,),
         map_adjoints=(adjoints * gradients,),
-        map_pull=(size,),
+        map_pull=(sums["size"],),
+        map_pulled=(len(layers),),
         pulls=(size,),
         map_gu=(state * sums["size"] * gradients,),
         map_leak=(2, int(layers["pooled"][-1]) * gradients),

@@ -87,10 +87,10 @@ class Guarded(NamedTuple):
 class Runs(NamedTuple):
     """The runs that a spike touches depend on its phase, ((y + padding) % stride, the same of x).
 
-    `place` [source positions, 3]: the phase, the number of the guarded map where the weight
-    (ky, kx) = phase lands, and where the table has the weight to column 0 of the target. `start`
-    [phases + 1]: indices into `run`. `run` [n, 3]: (in the table of a source channel, in the map
-    from there, length).
+    `place` [source positions, 6]: the phase, the number of the guarded map where the weight
+    (ky, kx) = phase lands, where the table has the weight to column 0 of the target, and, for a
+    kernel one row high, the run: (in the table, in the map, length). `start` [phases + 1]: indices
+    into `run`. `run` [n, 3]: (in the table of a source channel, in the map from there, length).
     """
 
     place: np.ndarray
@@ -101,13 +101,6 @@ class Runs(NamedTuple):
 def runs(geometry: Geometry, target: Guarded) -> Runs:
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     order, place, start, run = geometry.column_order(), [], [0], []
-    for y in range(height):
-        for x in range(width):
-            (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
-            at = target.inside + oy * target.row + ox * target.channels
-            columns = geometry.phase(rx)
-            column = order.index(columns[0]) + len(columns) - 1 - ox if columns else 0
-            place.append((ry * sx + rx, at, column * target.channels))
     for ry in range(sy):
         for rx in range(sx):
             columns = geometry.phase(rx)
@@ -116,29 +109,48 @@ def runs(geometry: Geometry, target: Guarded) -> Runs:
                 back = ky // sy * target.row + (len(columns) - 1) * target.channels
                 run.append((table, -back, len(columns) * target.channels))
             start.append(len(run))
+    for y in range(height):
+        for x in range(width):
+            (oy, ry), (ox, rx) = divmod(y + py, sy), divmod(x + px, sx)
+            at = target.inside + oy * target.row + ox * target.channels
+            columns = geometry.phase(rx)
+            column = order.index(columns[0]) + len(columns) - 1 - ox if columns else 0
+            phase, only = ry * sx + rx, (0, 0, 0)
+            if kh == 1 and start[phase] < start[phase + 1]:
+                table, back, length = run[start[phase]]
+                only = table, at + back, length
+            place.append((phase, at, column * target.channels, *only))
     return Runs(np.array(place), np.array(start), np.array(run).reshape(-1, 3))
 
 
 def strips(geometry: Geometry, target: Guarded, source_channels: int, tap: int) -> np.ndarray:
-    """[n, 6]: rows of the source's gradient that one weight of the kernel feeds from a row of the
+    """[n, 7]: rows of the source's gradient that one row of the kernel feeds from a row of the
     target's guarded map, as (start, step and number of source rows, start and step in the target,
-    start of the weight's [target channels, source channels]); one `tap` after another.
+    start of the first weight's [target channels, source channels], number of weights: those of a
+    phase, of which each reads one position before the last one). One weight is a `tap`, of which
+    those of a phase lie a stride apart.
     """
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     rows = []
     for ky in range(kh if source_channels else 0):
-        for kx in range(kw):
-            first = (kx - px) % sx
+        for r in range(min(sx, kw)):
+            first = (r - px) % sx
             number = len(range(first, width, sx))
-            ox = (first + px - kx) // sx
+            ox = (first + px - r) // sx
             for y in range(height):
                 oy, rest = divmod(y + py - ky, sy)
                 if rest == 0 and 0 <= oy < geometry.target[0] and number:
                     to = (y * width + first) * source_channels, sx * source_channels, number
                     at = target.inside + oy * target.row + ox * target.channels
-                    rows.append((*to, at, target.channels, (ky * kw + kx) * tap))
-    return np.array(rows, dtype=np.int64).reshape(-1, 6)
+                    taps = len(range(r, kw, sx))
+                    rows.append((*to, at, target.channels, (ky * kw + r) * tap, taps))
+    return np.array(rows, dtype=np.int64).reshape(-1, 7)
 
+
+NEAR = 24
+"""Steps, at most, in which all layers go back before those ahead of them: what a layer gives to the
+one below is still in a near cache when it is read.
+"""
 
 LAYER = (
     "height",
@@ -228,10 +240,10 @@ class ConvPlan(NamedTuple):
 
     layers: np.ndarray
     links: np.ndarray
-    place: np.ndarray  # [:, 3] for each link, see Runs
+    place: np.ndarray  # [:, 6] for each link, see Runs
     run_start: np.ndarray  # for each link [phases + 1], indices into run
     run: np.ndarray  # [:, 3]
-    strip: np.ndarray  # [:, 6], see strips
+    strip: np.ndarray  # [:, 7], see strips
     input_positions: int
     channels: int
     states: int

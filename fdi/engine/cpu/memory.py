@@ -17,7 +17,7 @@ import torch
 _LISTS = ("spikes", "arrived", "map_spikes", "pooled", "pulled")
 _STARTS = (
     "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
-    "sorted_number", "sorted", "fired", "pull_indptr",
+    "sorted_number", "sorted", "fired", "pull_indptr", "map_pulled",
 )  # fmt: skip
 _ALIGNED = 64  # bytes, as the vectors
 KEPT = (

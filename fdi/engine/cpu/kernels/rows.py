@@ -159,61 +159,82 @@ def part(typing_context, array, start, shape):
 @inlined
 def _tile(
     sums: tuple, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int,
+    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
     """As many rows and columns of a product as `sums`, a tuple of zeros, has."""
     if not fresh:
         sums = load_each(sums, out, o, step)
-    for k in range(inner):
-        sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
+    for _ in range(taps):
+        for k in range(inner):
+            sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
+        p, q = p - a_step, q + gap
     store_each(out, o, step, sums)
 
 
 @inlined
 def _strip(
     none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int,
+    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
     """As many columns of a product as `none`, which is zero, has."""
     r = 0
     while r + TALL <= rows:
         at, b = o + r * step, p + r * a_step
-        _tile(repeated(none, TALL), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        tall = repeated(none, TALL)
+        _tile(tall, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
         r += TALL
+    if r + 7 == rows and TALL > 7:
+        at, b = o + r * step, p + r * a_step
+        seven = repeated(none, 7)
+        _tile(seven, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 7
+    if r + 5 == rows:
+        at, b = o + r * step, p + r * a_step
+        five = repeated(none, 5)
+        _tile(five, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        r += 5
     if r + 4 <= rows:
         at, b = o + r * step, p + r * a_step
-        _tile(repeated(none, 4), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        four = repeated(none, 4)
+        _tile(four, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
         r += 4
     if r + 2 <= rows:
         at, b = o + r * step, p + r * a_step
-        _tile(repeated(none, 2), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        two = repeated(none, 2)
+        _tile(two, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
         r += 2
     for r in range(r, rows):  # noqa: B020  # goes on
         at, b = o + r * step, p + r * a_step
-        _tile(repeated(none, 1), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
+        one = repeated(none, 1)
+        _tile(one, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
 
 
-@inlined
+@jit
 def _block(
     fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
-    w: np.ndarray, q: int, w_step: int, inner: int, columns: int,
+    w: np.ndarray, q: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
 ) -> None:  # fmt: skip
-    """`_product`, of which a strip of w stays in the first cache."""
+    """`_product`, of which a strip of w stays in the first cache, of each of some `taps` in turn:
+    for each, a begins a row earlier, and w `gap` numbers later.
+    """
     n, zero = lanes(out), out.dtype.type(0)
     wide, one, j = fill_many(zero, WIDE), fill(zero), 0
     while j + WIDE * n <= columns:
-        _strip(wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
+        _strip(
+            wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap
+        )
         j += WIDE * n
     while WIDE > 1 and j + n <= columns:
-        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
+        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap)
         j += n
     for r in range(rows if j < columns else 0):
         for i in range(j, columns):
             at = o + r * step + i
             if fresh:
                 out[at] = 0
-            for k in range(inner):
-                out[at] += a[p + r * a_step + k] * w[q + k * w_step + i]
+            for tap in range(taps):
+                for k in range(inner):
+                    out[at] += a[p + (r - tap) * a_step + k] * w[q + tap * gap + k * w_step + i]
 
 
 @inlined
@@ -223,10 +244,10 @@ def _product(
 ) -> None:  # fmt: skip
     """out = a w, or out += a w if it is not `fresh`."""
     some = min(inner, DEEP)
-    _block(fresh, out, o, step, a, p, a_step, rows, w, q, w_step, some, columns)
+    _block(fresh, out, o, step, a, p, a_step, rows, w, q, w_step, some, columns, 1, 0)
     for k in range(DEEP, inner, DEEP):
         some, at = min(inner - k, DEEP), q + k * w_step
-        _block(False, out, o, step, a, p + k, a_step, rows, w, at, w_step, some, columns)
+        _block(False, out, o, step, a, p + k, a_step, rows, w, at, w_step, some, columns, 1, 0)
 
 
 @jit
@@ -238,12 +259,26 @@ def add_product(
     _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
+@inlined
+def add_taps(
+    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
+    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
+) -> None:  # fmt: skip
+    """The same for each of some `taps` in turn, while sums stay in registers: for each, a begins a
+    row earlier, and w `gap` numbers later.
+    """
+    _block(
+        False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns, taps,
+        gap,
+    )  # fmt: skip
+
+
 @jit
 def product(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
     w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """The same, out = a w."""
+    """out = a w for the same."""
     _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
