@@ -204,7 +204,7 @@ def _gradients(
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {
-            projection.name: gradient.double()
+            projection.name: gradient.to(torch.float64, copy=True)  # the next step has its own
             for projection in network.afferents(population.name)
             if (gradient := projection.weight.grad) is not None
         }
