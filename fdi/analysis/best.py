@@ -77,7 +77,7 @@ class Side(NamedTuple):
             steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
             if metric_of(self.runs).lower:
                 steps = {step: 1 / value for step, value in steps.items()}
-            if steps.get(chosen[STEP], 0.0) >= GOOD * max(steps.values()):
+            if steps.get(chosen.get(STEP), 0.0) >= GOOD * max(steps.values()):
                 return good_range(steps)
         return np.nan, np.nan
 
