@@ -57,25 +57,7 @@ class Side(NamedTuple):
         found = self.difference
         return verdict(found.mean, found.p, metric_of(self.runs).sign) if found else ""
 
-<<<<<<< HEAD
-=======
-    @property
-    def good(self) -> tuple[float, float]:
-        """`good_range` with the other values as chosen, after the shortest training in which the
-        chosen step is a good one.
-        """
-        chosen = self.choice["candidate"] or {}
-        beside = {key: value for key, value in chosen.items() if key != STEP}
-        trials = [t for t in self.choice["trials"] if t["accuracy"] and beside.items() <= t.items()]
-        for epochs in sorted({trial["epochs"] for trial in trials}):
-            steps = {t[STEP]: t["accuracy"] for t in trials if t["epochs"] == epochs}
-            if metric_of(self.runs).lower:
-                steps = {step: 1 / value for step, value in steps.items()}
-            if steps.get(chosen.get(STEP), 0.0) >= GOOD * max(steps.values()):
-                return good_range(steps)
-        return np.nan, np.nan
 
->>>>>>> small-a
 
 def networks(results: Results) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
