@@ -83,6 +83,9 @@ def layers(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, wi
 CHANCE: Look = {"color": GREY, "linewidth": 0.8, "linestyle": ":"}
 
 
+ROUND = (0.01, 0.1, 1, 10)  # ticks that others make room for
+
+
 def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
     """An axis of accuracies that just holds all marks and intervals of `rows`. A dotted line shows
     what guessing reaches, if it lies near.
@@ -97,16 +100,30 @@ def percent(axes: Axes, rows: pd.DataFrame, chance: float | None = None) -> None
 
 
 def log_axis(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis with small ticks at all `values`."""
+    """A logarithmic axis with small ticks at all `values`, and large ones at those that leave room
+    for another, or at powers of ten.
+    """
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.25, values.max() * 1.25)
     if values.max() >= EVEN * values.min():
         axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
-        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_locator(ticker.FixedLocator(apart(values)))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+
+
+def apart(values: pd.Series) -> list[float]:
+    """Those of `values` that lie at least a sixth of their logarithmic range apart, round ones
+    first.
+    """
+    room = np.log(values.max() / values.min()) / 6
+    chosen: list[float] = []
+    for value in sorted(values.unique(), key=lambda value: (value not in ROUND, value)):
+        if all(abs(np.log(value / other)) > room for other in chosen):
+            chosen.append(float(value))
+    return sorted(chosen)
 
 
 def from_zero(axes: Axes) -> None:

@@ -92,8 +92,10 @@ def above(
     height = figure.get_figheight() + _inches(text, FINDING["fontsize"])
     if handles:
         names = [str(h.get_label()).replace("sigma_u", "$\\sigma_U$") for h in handles]
-        whole = {"break_on_hyphens": False, "break_long_words": False}
-        labels = [fill(name.replace(" = ", TIED), ENTRY, **whole) for name in names]
+        labels = [
+            fill(name.replace(" = ", TIED), ENTRY, break_on_hyphens=False, break_long_words=False)
+            for name in names
+        ]
         figure.legend(handles, labels, **LEGEND)
         least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
         height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
