@@ -58,7 +58,6 @@ class Side(NamedTuple):
         return verdict(found.mean, found.p, metric_of(self.runs).sign) if found else ""
 
 
-
 def networks(results: Results) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
     sizes. Of two decisions on one network and initial state, the later one counts.
