@@ -26,6 +26,7 @@ SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
 SIZE, STATE = "size of the weights", "initial state"
 INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
+PICTURE = "proof.png"
 PARTS = 5  # of the samples: one to choose by, one to prove it
 SEARCH, PROOF = 1000, 0  # seeds of the order of batches
 Batch = tuple[Tensor, Tensor]
@@ -38,7 +39,7 @@ class Recipe:
     the accuracies of a whole training `before` and `after`, None without one; what it left `open`;
     `curves`, name -> validation accuracy by epoch; `folder`: where one of fdi's own is kept;
     `seen`: of a network of torch, a line for each tensor that its trial named, and its gradients;
-    `steps`: what short trainings reached, by step size.
+    `steps`: what trainings of `short` epochs reached, by step size.
     """
 
     state: str
@@ -51,6 +52,7 @@ class Recipe:
     folder: Path | None = None
     seen: list[str] = field(default_factory=list)
     steps: dict[float, Reached] = field(default_factory=dict)
+    short: int = 0
     make: Callable[[], None] | None = None
 
     def apply(self) -> None:
@@ -60,6 +62,18 @@ class Recipe:
         if self.make is None:
             raise Mistake("this recipe is a command; give its lines to fdi.run")
         self.make()
+
+    def draw(self) -> Any:
+        """A matplotlib figure: `curves` before and after, and accuracy by step size. Raises
+        fdi.Mistake for one of fdi's own, whose picture is in `folder`, and where nothing was found.
+        """
+        if not self.curves:
+            where = f"it is {self.folder / PICTURE}" if self.folder else "no recipe was found"
+            raise Mistake(f"there is no picture to draw: {where}")
+        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+
+        curves = {name: (range(1, len(of) + 1), of) for name, of in self.curves.items()}
+        return draw(curves, self.steps, self.short)
 
     def __str__(self) -> str:
         proof = []
@@ -254,6 +268,7 @@ class _Search:
             curves,
             seen=self.seen,
             steps=rule.steps,
+            short=plan.short,
             make=lambda: self._change(finding.candidate),
         )
 
