@@ -7,12 +7,14 @@ from __future__ import annotations
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
+
+import yaml
 
 from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
@@ -34,7 +36,7 @@ from fdi.cli.cells import Cell, combinations, compose_cell, together, varied
 from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.terminal import console, print_note
+from fdi.cli.terminal import console, print_note, print_table
 from fdi.cli.trainings import REFUSED, TEST, Trainings, Words, key_of, refuse_without_validation
 from fdi.config.identity import LABELS, folder_name
 from fdi.config.metric import ACCURACY
@@ -42,6 +44,8 @@ from fdi.track.files import write_json
 from fdi.track.process import INTERRUPTED, lock
 from fdi.track.record import digest, finished, look
 
+FOUND = "found"  # the experiment that is the recipe
+SHOWN = 6  # epochs of a curve
 OWN = ("seed=", "trainer.epochs=", TEST)  # words in which trials differ from what is asked for
 BEFORE, AFTER = "before", "after"
 CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
@@ -198,8 +202,11 @@ class Search(Trainings):
         out = console()
         print_note(out, f"cause: {finding.why}")
         if proof:
-            out.print(f"recipe: {self._line(finding)}")
-            print_note(out, f"proof: {self._proven(proof)}; {self._draw(proof)}")
+            first, other = self._lines(finding)
+            out.print(f"recipe: {first}\n    or: {other}")
+            found = {name: _curve(of[0]) for name, of in proof.items()}
+            print_table(out, shown(found), ["epoch"])
+            print_note(out, f"proof: {self._proven(proof)}; {self._draw(found)}")
         elif finding.state == "not found":
             out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
         for line in finding.open:
@@ -209,9 +216,13 @@ class Search(Trainings):
         short = plural(self.trials, "short training")
         out.print(f"cost: {short}, as much as {cost:.2g} whole ones; for the proof {whole}")
 
-    def _line(self, finding: Finding) -> str:
+    def _lines(self, finding: Finding) -> tuple[str, str]:
+        """The recipe as a command, and the same with the experiment that holds the change."""
         kept = [word for word in self.words if not word.startswith("experiment=")]
-        return shlex.join(["fdi-run", *self.changes(finding.candidate, kept)])
+        words = self.changes(finding.candidate, kept)
+        rest = [word for word in words if word not in said(finding.candidate).split()]
+        named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
+        return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
 
     def _proven(self, proof: dict[str, list[Cell]]) -> str:
         means = []
@@ -226,11 +237,10 @@ class Search(Trainings):
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
         return line if after > before or before != before else f"{line}: not borne out"
 
-    def _draw(self, proof: dict[str, list[Cell]]) -> str:
+    def _draw(self, found: Mapping[str, Curve]) -> str:
         from fdi.figures.recipe import draw  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
-        found = {name: _curve(of[0]) for name, of in proof.items()}
         page = draw(found, self.rule.steps, self.plan.short)
         return str(save(page, self.folder / "proof")[-1])
 
@@ -239,7 +249,7 @@ class Search(Trainings):
             "command": shlex.join(["fdi-run", *self.arguments.overrides]),
             **finding._asdict(),
             "candidate": said(finding.candidate) if finding.candidate else None,
-            "lines": [self._line(finding)] if proof else [],
+            "lines": [*self._lines(finding)] if proof else [],
             "cost": self.spent / self.plan.epochs,
             "trials": [
                 {
@@ -257,6 +267,10 @@ class Search(Trainings):
             },
         }
         write_json(self.folder / RECIPE, content)
+        if proof:
+            path = self.folder / "experiment" / f"{FOUND}.yaml"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(experiment(finding))
 
 
 def changed(words: Sequence[str], change: Sequence[str]) -> Words:
@@ -264,6 +278,21 @@ def changed(words: Sequence[str], change: Sequence[str]) -> Words:
     keys = {key_of(word) for word in change}
     kept = (w for w in words if not {key_of(w), key_of(w).partition(".")[0]} & keys)
     return (*kept, *change)
+
+
+def experiment(finding: Finding) -> str:
+    """The recipe as a file of the group `experiment`."""
+    words = [word for change in finding.candidate for word in change.words]
+    pairs = [word.partition("=")[::2] for word in words]
+    content: dict[str, Any] = {
+        "defaults": [{f"override /{key}": value} for key, value in pairs if "." not in key]
+    }
+    for key, value in pairs:
+        group, _, name = key.partition(".")
+        if name:
+            content.setdefault(group, {})[name] = yaml.safe_load(value)
+    kept = {key: value for key, value in content.items() if value}
+    return f"# @package _global_\n# {finding.why}\n{yaml.safe_dump(kept, sort_keys=False)}"
 
 
 def _accuracy(cell: Cell) -> float | None:
@@ -276,3 +305,16 @@ def _curve(cell: Cell) -> Curve:
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
     rows = metrics.curves(table)
     return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
+
+
+def shown(found: Mapping[str, Curve]) -> dict[str, list[str]]:
+    """Learning curves as columns of a table, of SHOWN epochs."""
+    by_epoch = {name: dict(zip(*curve)) for name, curve in found.items()}
+    epochs = sorted({epoch for of in by_epoch.values() for epoch in of})
+    every = max(1, math.ceil(len(epochs) / SHOWN))
+    chosen = epochs[every - 1 :: every]
+    rows = {"epoch": [str(int(epoch)) for epoch in chosen]}
+    return rows | {
+        f"{name} (%)": [f"{100 * of[e]:.1f}" if e in of else "-" for e in chosen]
+        for name, of in by_epoch.items()
+    }

@@ -73,7 +73,7 @@ def test_the_step_is_found_by_validation_and_proven_with_another_seed(fdi_run, t
         assert fdi_run(*shlex.split(line)[1:]).code == 0
     again = fdi_run(*WORDS)
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
-    assert (again.code, after) == (0, before), "the command is the run that proves it"
+    assert (again.code, after) == (0, before), "both commands are the run that proves it"
     assert "short trainings that cost" not in again.out, "what is done costs nothing"
     assert any(tmp_path.glob("results/recipes/*/proof.png"))
 
