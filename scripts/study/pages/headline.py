@@ -31,9 +31,10 @@ def headline(measured: Results) -> str:
         sides = {(row["init"], row["setting"]): row for row in of.to_dict("records")}
         if (ONE, "best") in sides and (BASELINE, "best") in sides:
             usual, best = sides[ONE, "common"], sides[ONE, "best"]
+            older = best["numerics"] < table["numerics"].max()
             rows.append(
                 {
-                    "network": name(best),
+                    "network": name(best) + f" (numerics {best['numerics']:.0f})" * bool(older),
                     f"usual step, {usual[STEP]:g}": _against(usual, sides[BASELINE, "common"]),
                     "each at its best": _against(best, sides[BASELINE, "best"]),
                     "n": f"{best['pairs']:.0f}",
