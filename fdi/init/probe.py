@@ -68,10 +68,12 @@ def probe(
     copy = deepcopy(network)
     copy.dropout = 0.0
     whole = _gradients(copy, engine, inputs, labels, objective)
-    alone = replace(objective, upper=None, lower=None, task_weight=1.0)
     task = whole
-    if alone != objective:
+    if objective.upper or objective.lower or objective.task_weight != 1:
+        alone = replace(objective, upper=None, lower=None, task_weight=1.0)
         task = _gradients(copy, engine, inputs, labels, alone)
+    else:
+        alone = objective
     exchanged = _gradients(copy, engine, inputs, np.roll(labels, 1, axis=0), alone)
     rates = {
         projection.name: seen(activity, projection, network.dt)
