@@ -115,10 +115,10 @@ class CpuEngine(Engine):
         batch = self._cut(
             network, inputs, labels, Objective(), gradual, ("readout", *record), whole
         )
-        batch.loss = batch.loss._replace(mode=GIVEN)
         batch.turns = Turns(batch, learn) if network.norms else None
         if gradual:
             batch.keep(self.threads, self.memory)
+        batch.loss = batch.loss._replace(mode=GIVEN)
         self._compute(batch.forward())
         return batch
 
