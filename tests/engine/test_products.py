@@ -9,7 +9,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.cpu.kernels.rows import add_product, product, turn
+from fdi.engine.cpu.kernels.rows import add_product, add_taps, product, turn
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective
 
@@ -30,6 +30,27 @@ def test_products_of_every_number_of_rows_and_columns(fresh):
             call(
                 out.reshape(-1), 0, columns + EXTRA, a.reshape(-1), 0, INNER + EXTRA, rows,
                 w.reshape(-1), 0, columns + EXTRA, INNER, columns,
+            )  # fmt: skip
+            np.testing.assert_array_equal(out, wanted)
+
+
+def test_taps_of_every_number_of_rows():
+    call, taps, gap = kernel(add_taps.py_func), 3, 7
+    rng = np.random.default_rng(0)
+    for columns in (8, 16, 24, 40):
+        size = INNER * columns + gap
+        w = rng.integers(-9, 9, (taps, size)).astype(float)
+        for rows in range(1, 18):
+            a = rng.integers(-9, 9, (taps - 1 + rows, INNER + EXTRA)).astype(float)
+            out = rng.integers(-9, 9, (rows, columns + EXTRA)).astype(float)
+            wanted = out.copy()
+            for tap in range(taps):
+                weights = w[tap, : INNER * columns].reshape(INNER, columns)
+                first = taps - 1 - tap
+                wanted[:, :columns] += a[first : first + rows, :INNER] @ weights
+            call(
+                out.reshape(-1), 0, columns + EXTRA, a.reshape(-1), (taps - 1) * (INNER + EXTRA),
+                INNER + EXTRA, rows, w.reshape(-1), 0, INNER, columns, taps, size,
             )  # fmt: skip
             np.testing.assert_array_equal(out, wanted)
 

@@ -183,17 +183,17 @@ def to_source(
         fresh = link.fresh > 0
         tiles_to_source(p, link, fresh, g, at, steps, pace, out_at, out_step, natural, work)
         return
-    size = link.source_height * link.source_width * link.columns
     gap = link.stride_x * link.inner * link.columns
-    for s in range(steps if link.fresh > 0 else 0):
-        g[out_at + s * out_step : out_at + s * out_step + size] = 0
-    for i in range(link.first_strip, link.last_strip):
-        start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
-        a, a_step, w, taps = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5], plan.strip[i, 6]
-        for s in range(steps):
+    for s in range(steps):
+        here, out = at + s * pace, out_at + s * out_step
+        if link.fresh > 0:
+            g[out : out + link.source_height * link.source_width * link.columns] = 0
+        for i in range(link.first_strip, link.last_strip):
+            start, step, rows = plan.strip[i, 0], plan.strip[i, 1], plan.strip[i, 2]
+            a, a_step, w = plan.strip[i, 3], plan.strip[i, 4], plan.strip[i, 5]
             add_taps(
-                g, out_at + s * out_step + start, step, g, at + s * pace + a, a_step, rows, natural,
-                link.natural_at + w, link.columns, link.inner, link.columns, taps, gap,
+                g, out + start, step, g, here + a, a_step, rows, natural, link.natural_at + w,
+                link.inner, link.columns, plan.strip[i, 6], gap,
             )  # fmt: skip
 
 

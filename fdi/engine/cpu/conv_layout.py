@@ -29,16 +29,7 @@ from fdi.engine.cpu.conv_plan import (
     runs,
     strips,
 )
-from fdi.engine.cpu.conv_winograd import (
-    EDGE,
-    MOST,
-    PRODUCTS,
-    TOGETHER,
-    reach,
-    steps,
-    tiles,
-    transformed,
-)
+from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps, tiles, transformed
 from fdi.engine.cpu.kernels.rows import LANES
 from fdi.engine.cpu.neurons import check_layer, states
 from fdi.snn.network import INPUT, Network, Projection, fold, unroll
@@ -96,7 +87,7 @@ class _Layout:
         starts = dict(zip((p.name for p in layer), (0, layer[0].shape[0])))
         for projections, source, geometry in links:
             self._add_link(record, starts, projections, source, geometry)
-        together = [_together(link, record) for link in self.links[record["first_link"] :]]
+        together = [steps(link["tiles"]) for link in self.links[record["first_link"] :]]
         record["ring"] = max(3 * record["recurrent"], *together)
 
     def _add_link(
@@ -181,16 +172,6 @@ def _layer(
         size=height * width * padded, pooled=pooled * padded,
         guarded=(guard_y + max(height + guard_y, reach_y)) * row,
     )  # fmt: skip
-
-
-def _together(link: Record, layer: Record) -> int:
-    """Of how many steps a link takes the adjoints of the layer to its source together: those of a
-    line as many as have no more numbers than its weights, which are read again for each such time.
-    """
-    if link["own"] or link["columns"] == 0 or link["kernel_y"] > 1:
-        return steps(link["tiles"])
-    weights = link["kernel_x"] * link["inner"] * link["columns"]
-    return min(MOST, max(1, weights // layer["guarded"]))
 
 
 def _records(names: tuple[str, ...], rows: list[Record]) -> np.ndarray:

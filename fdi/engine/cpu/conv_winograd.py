@@ -32,7 +32,7 @@ _G = [
     [0, 0, 1],
 ]
 TOGETHER = 32  # tiles, at least, that are multiplied with the same weights
-MOST = 8  # steps of a trial, at most, that they are from
+_STEPS = 8  # of a trial, at most, that they are from
 _WORTH = 1.4  # times fewer rows in the products than the convolution has
 
 
@@ -47,7 +47,7 @@ def tiles(geometry: Geometry, rows: int) -> int:
 
 def steps(tiles: int) -> int:
     """Of how many steps the links of a layer are computed together, for one with so many tiles."""
-    return min(MOST, -(-TOGETHER // tiles)) if tiles else 1
+    return min(_STEPS, -(-TOGETHER // tiles)) if tiles else 1
 
 
 def reach(geometry: Geometry) -> tuple[int, int]:

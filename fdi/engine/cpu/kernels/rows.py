@@ -159,82 +159,61 @@ def part(typing_context, array, start, shape):
 @inlined
 def _tile(
     sums: tuple, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
+    a_step: int, w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
     """As many rows and columns of a product as `sums`, a tuple of zeros, has."""
     if not fresh:
         sums = load_each(sums, out, o, step)
-    for _ in range(taps):
-        for k in range(inner):
-            sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
-        p, q = p - a_step, q + gap
+    for k in range(inner):
+        sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
     store_each(out, o, step, sums)
 
 
 @inlined
 def _strip(
     none: Vector, fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int,
-    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
+    a_step: int, rows: int, w: np.ndarray, q: int, inner: int, w_step: int,
 ) -> None:  # fmt: skip
     """As many columns of a product as `none`, which is zero, has."""
     r = 0
     while r + TALL <= rows:
         at, b = o + r * step, p + r * a_step
-        tall = repeated(none, TALL)
-        _tile(tall, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        _tile(repeated(none, TALL), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
         r += TALL
-    if r + 7 == rows and TALL > 7:
-        at, b = o + r * step, p + r * a_step
-        seven = repeated(none, 7)
-        _tile(seven, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
-        r += 7
-    if r + 5 == rows:
-        at, b = o + r * step, p + r * a_step
-        five = repeated(none, 5)
-        _tile(five, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
-        r += 5
     if r + 4 <= rows:
         at, b = o + r * step, p + r * a_step
-        four = repeated(none, 4)
-        _tile(four, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        _tile(repeated(none, 4), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
         r += 4
     if r + 2 <= rows:
         at, b = o + r * step, p + r * a_step
-        two = repeated(none, 2)
-        _tile(two, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        _tile(repeated(none, 2), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
         r += 2
     for r in range(r, rows):  # noqa: B020  # goes on
         at, b = o + r * step, p + r * a_step
-        one = repeated(none, 1)
-        _tile(one, fresh, out, at, step, a, b, a_step, w, q, inner, w_step, taps, gap)
+        _tile(repeated(none, 1), fresh, out, at, step, a, b, a_step, w, q, inner, w_step)
 
 
-@jit
+@inlined
 def _block(
     fresh: bool, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int, rows: int,
-    w: np.ndarray, q: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
+    w: np.ndarray, q: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """`_product`, of which a strip of w stays in the first cache, of each of some `taps` in turn:
-    for each, a begins a row earlier, and w `gap` numbers later.
-    """
+    """`_product`, of which a strip of w stays in the first cache."""
     n, zero = lanes(out), out.dtype.type(0)
     wide, one, j = fill_many(zero, WIDE), fill(zero), 0
     while j + WIDE * n <= columns:
-        _strip(
-            wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap
-        )
+        _strip(wide, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
         j += WIDE * n
     while WIDE > 1 and j + n <= columns:
-        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step, taps, gap)
+        _strip(one, fresh, out, o + j, step, a, p, a_step, rows, w, q + j, inner, w_step)
         j += n
     for r in range(rows if j < columns else 0):
         for i in range(j, columns):
             at = o + r * step + i
             if fresh:
                 out[at] = 0
-            for tap in range(taps):
-                for k in range(inner):
-                    out[at] += a[p + (r - tap) * a_step + k] * w[q + tap * gap + k * w_step + i]
+            for k in range(inner):
+                out[at] += a[p + r * a_step + k] * w[q + k * w_step + i]
 
 
 @inlined
@@ -244,10 +223,10 @@ def _product(
 ) -> None:  # fmt: skip
     """out = a w, or out += a w if it is not `fresh`."""
     some = min(inner, DEEP)
-    _block(fresh, out, o, step, a, p, a_step, rows, w, q, w_step, some, columns, 1, 0)
+    _block(fresh, out, o, step, a, p, a_step, rows, w, q, w_step, some, columns)
     for k in range(DEEP, inner, DEEP):
         some, at = min(inner - k, DEEP), q + k * w_step
-        _block(False, out, o, step, a, p + k, a_step, rows, w, at, w_step, some, columns, 1, 0)
+        _block(False, out, o, step, a, p + k, a_step, rows, w, at, w_step, some, columns)
 
 
 @jit
@@ -259,27 +238,81 @@ def add_product(
     _product(False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
 
 
-@inlined
-def add_taps(
-    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
-    w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int, taps: int, gap: int,
-) -> None:  # fmt: skip
-    """The same for each of some `taps` in turn, while sums stay in registers: for each, a begins a
-    row earlier, and w `gap` numbers later.
-    """
-    _block(
-        False, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns, taps,
-        gap,
-    )  # fmt: skip
-
-
 @jit
 def product(
     out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
     w: np.ndarray, w_at: int, w_step: int, inner: int, columns: int,
 ) -> None:  # fmt: skip
-    """out = a w for the same."""
+    """The same, out = a w."""
     _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
+
+
+@inlined
+def _taps(
+    sums: tuple, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int,
+    w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
+) -> None:  # fmt: skip
+    """`_tile` for each of some taps in turn."""
+    sums = load_each(sums, out, o, step)
+    for _ in range(taps):
+        for k in range(inner):
+            sums = add_multiples(sums, a, p + k, a_step, load_as(sums[0], w, (q + k * w_step,)))
+        p, q = p - a_step, q + gap
+    store_each(out, o, step, sums)
+
+
+@inlined
+def _strip_of_taps(
+    none: Vector, out: np.ndarray, o: int, step: int, a: np.ndarray, p: int, a_step: int,
+    rows: int, w: np.ndarray, q: int, inner: int, w_step: int, taps: int, gap: int,
+) -> None:  # fmt: skip
+    """`_strip`, whose last two tiles are of equal height, since maps may have few rows and a low
+    tile leaves the processor waiting for its sums.
+    """
+    left = rows
+    while left > 0:
+        tall = left if left <= TALL else TALL if left >= 2 * TALL else (left + 1) // 2
+        if TALL > 6 and tall == 8:
+            _taps(repeated(none, 8), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif TALL > 6 and tall == 7:
+            _taps(repeated(none, 7), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif tall == 6:
+            _taps(repeated(none, 6), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif tall == 5:
+            _taps(repeated(none, 5), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif tall == 4:
+            _taps(repeated(none, 4), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif tall == 3:
+            _taps(repeated(none, 3), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        elif tall == 2:
+            _taps(repeated(none, 2), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        else:
+            _taps(repeated(none, 1), out, o, step, a, p, a_step, w, q, inner, w_step, taps, gap)
+        left, o, p = left - tall, o + tall * step, p + tall * a_step
+
+
+@jit
+def add_taps(
+    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
+    w: np.ndarray, w_at: int, inner: int, columns: int, taps: int, gap: int,
+) -> None:  # fmt: skip
+    """`add_product` for each of some `taps` in turn, while sums stay in registers: for each, a
+    begins a row earlier, and w, whose rows are whole vectors, `gap` numbers later.
+    """
+    n, zero, j = lanes(out), out.dtype.type(0), 0
+    wide, one = fill_many(zero, WIDE), fill(zero)
+    while j + WIDE * n <= columns:
+        _strip_of_taps(
+            wide, out, out_at + j, out_step, a, a_at, a_step, rows, w, w_at + j, inner, columns,
+            taps, gap,
+        )  # fmt: skip
+        j += WIDE * n
+    while WIDE > 1 and j + n <= columns:
+        _strip_of_taps(
+            one, out, out_at + j, out_step, a, a_at, a_step, rows, w, w_at + j, inner, columns,
+            taps, gap,
+        )  # fmt: skip
+        j += n
 
 
 @kernel
