@@ -39,8 +39,8 @@ def build(shape: str) -> Network:
 def gradients(engine, network: Network) -> list[torch.Tensor]:
     rng = np.random.default_rng(0)
     x = Frames((rng.random((2, STEPS, 2, 41)) < 0.2).astype(np.uint8))
-    bounds = dict(upper=UpperBound(0.01, 2.0), lower=LowerBound(0.1, 1.0))
-    outcome = engine.step(network, x, np.array([0, 2]), Objective("mean", **bounds))
+    objective = Objective("mean", UpperBound(0.01, 2.0), LowerBound(0.1, 1.0))
+    outcome = engine.step(network, x, np.array([0, 2]), objective)
     assert outcome.regularizer > 0
     return [projection.weight.grad.clone() for projection in network.projections]
 
