@@ -4,6 +4,8 @@ back together, against the reference engine.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
 STEPS = 2 * NEAR + 5
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "strides": dict(filters=[3, 18, 5], kernel=[7, 5, 3], stride=[3, 2, 1], recurrent_kernel=5),
     "steps beyond the kernel": dict(filters=[4, 6], kernel=[3, 2], stride=[2, 3], padding=2),
     "pooling, skip connections": dict(
