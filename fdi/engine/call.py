@@ -113,7 +113,7 @@ def _compiled(
         if not graded:
             return named(network, *engine.trial(network, given, **options).outputs())
         weights = _weights(network).values()
-        return named(network, *_Trial.apply(engine, network, given, options, x, *weights)[:-1])
+        return named(network, *_Trial.apply(engine, network, given, options, x, *weights))
     except NumbaError as error:
         _FAILED.append(error)
         line = str(error).strip().partition("\n")[0]
@@ -142,23 +142,19 @@ class _Trial(Function):
 
     @staticmethod
     def forward(
-        engine: CpuEngine, network: Network, given: Input, options: Any, x: Tensor | None,
-        *_: Tensor,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        batch = engine.trial(network, given, **options)
-        return (*batch.outputs(), batch)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-        ctx.engine, ctx.network, given, ctx.options, x, *weights = inputs
-        ctx.given, ctx.batch = given if x is None else None, output[-1]
+        ctx: Any, engine: CpuEngine, network: Network, given: Input, options: Any,
+        x: Tensor | None, *weights: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        ctx.engine, ctx.network, ctx.options = engine, network, options
+        ctx.given, ctx.batch = given if x is None else None, engine.trial(network, given, **options)
         ctx.save_for_backward(x, *weights)
         ctx.set_materialize_grads(False)
+        return ctx.batch.outputs()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, *weights = ctx.saved_tensors
-        none, gradients = (None,) * 4, gradients[:-1]
+        none = (None,) * 4
         if torch.is_grad_enabled() or not _plain([d for d in gradients if d is not None]):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]

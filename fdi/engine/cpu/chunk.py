@@ -18,6 +18,7 @@ from fdi.engine.cpu.conv_forward import maps_forward, maps_window
 from fdi.engine.cpu.dense_backward import (
     add_readout,
     backward_window,
+    fetch_lists,
     hidden_gradients,
     start_backward,
 )
@@ -27,7 +28,7 @@ from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import part
 from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
 from fdi.engine.cpu.memory import Work
-from fdi.engine.cpu.traces import Traces, wanted, write_maps, write_rows
+from fdi.engine.cpu.traces import Traces, put_row, wanted, write_maps, write_rows
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
@@ -74,12 +75,13 @@ def run_chunk(
         given = given_to(inputs, start, n, inputs.drive, work)
         back = given_to(inputs, start, n, gradients.drive, work)
         if maps is None:
-            for s in range(n):
-                counts = results.counts[start + s]
-                if not loss.passed:
-                    run_forward(network, s, given, counts, work)
-                    _write(network, None, start + s, s, results.traces, work)
-                score(start + s, s, network, labels, loss, results, work)
+            before = w.later > 0 and gradients.tables.size > 0
+            if before:
+                fetch_lists(network.plan, n, given, work)
+            for s in range(0 if before else n):
+                run_forward(network, s, given, results.counts[start + s], work)
+                _write(network, None, start + s, s, results.traces, work)
+            score(start, n, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss, start, work, gradients)
         else:
@@ -87,7 +89,7 @@ def run_chunk(
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
             run_forward(network, 0, seen, counts, work)
             _write(network, maps, start, 0, results.traces, work)
-            score(start, 0, network, labels, loss, results, work)
+            score(start, 1, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward_maps(network, maps, given, back, loss, start, work, gradients)
 
@@ -121,24 +123,30 @@ def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
 
 @inlined
 def score(
-    b: int, s: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
+    b: int, n: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
     work: Work,
 ) -> None:  # fmt: skip
-    """The loss of sample b, the s-th of its block, or what is given of its gradients."""
-    plan, said = network.plan, pull_of(network, loss.mode, work)
+    """The loss of n samples from number b on, a block, or what is given of its gradients."""
+    plan, said, w = network.plan, pull_of(network, loss.mode, work), work.at[0]
     classes = plan.layers[plan.layers.size - 1].units
-    u, weight = said.u[s], loss.task_weight * loss.scale
-    gradient = part(work.numbers, work.at[0].pull + s * plan.hidden, (plan.hidden,))
+    rows, width = said.u.shape[1], said.u.shape[2]
     for t in range(results.readout.shape[0]):
-        for k in range(classes):
-            results.readout[t, b, k] = u[t + 1, k]
+        for s in range(n):
+            at = w.readout + (s * rows + t + 1) * width
+            put_row(results.readout, t, b + s, 0, classes, work.numbers, at)
     if loss.mode == GIVEN:
-        take(b, loss, u, gradient)
+        if results.readout.size == 0:
+            take(b, n, loss, said, plan.hidden, work)
         return
-    results.task[b], results.prediction[b] = task(
-        u, classes, labels[b], loss.mode, weight, loss.smoothing, said.peak[s], said.slope[s]
-    )
-    results.regularizer[b] = bounds(results.counts[b], plan.population_at, loss, gradient)
+    weight = loss.task_weight * loss.scale
+    for s in range(n):
+        results.task[b + s], results.prediction[b + s] = task(
+            said.u[s], classes, labels[b + s], loss.mode, weight, loss.smoothing, said.peak[s],
+            said.slope[s],
+        )  # fmt: skip
+        gradient = part(work.numbers, w.pull + s * plan.hidden, (plan.hidden,))
+        counts = results.counts[b + s]
+        results.regularizer[b + s] = bounds(counts, plan.population_at, loss, gradient)
 
 
 @inlined

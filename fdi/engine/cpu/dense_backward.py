@@ -9,6 +9,7 @@ from __future__ import annotations
 from fdi.engine.cpu.dense_forward import (
     arriving,
     columns,
+    fetch_kept,
     split,
     start,
     weights,
@@ -184,13 +185,30 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
     gI, of which the last two are given. `gu`, gradients of potential and state at t1, become those
     at t0. Adds to the gradient `given.drive`.
     """
-    p, drive = network.plan.layers[layer], arriving(network.plan, layer, given, work).drive
+    plan, p = network.plan, network.plan.layers[layer]
+    drive = arriving(plan, layer, given, work).drive
     if p.recurrent_from < p.units or wanted(traces):
         _rows_back(network, layer, samples, k, said, drive, traces, b, work)
         return
     for s in range(samples):
+        fetch_kept(plan, layer, s, work)
         for j in range(0, p.width, 2 * lanes(work.numbers)):
             _columns_back(network, layer, s, j, k, said, drive, work)
+
+
+@jit
+def fetch_lists(plan, n, given, work):
+    """Lists of n samples whose forward pass was before come into the cache, in the order in which a
+    processor reads ahead; they are asked for in the other one.
+    """
+    w, total = work.at[0], 0
+    for e in range(given.indptr[0, 0], given.indptr[n - 1, w.steps]):
+        total += given.units[e]
+    for i in range((plan.layers.size - 1) * w.block):
+        at = w.spike_indptr + i * (w.steps + 1)
+        for e in range(work.starts[at], work.starts[at + w.steps] if i % w.block < n else 0):
+            total += work.lists[w.spikes + e]
+    work.starts[w.fired] = total
 
 
 @jit

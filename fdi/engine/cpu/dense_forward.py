@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import LANES, append, copy, gather, part
+from fdi.engine.cpu.kernels.rows import LANES, append, copy, fetch, gather, part
 from fdi.engine.cpu.kernels.simd import (
     bits,
     constants,
@@ -206,6 +206,15 @@ def _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work):
             gather(u, rows + plan.widest, width, table.own, spikes, ones, border, last)
 
 
+@inlined
+def fetch_kept(plan, layer, s, work):
+    """Potentials of sample s that were kept in memory, or will be, come into the cache."""
+    w, width = work.at[0], plan.layers[layer].width
+    if w.later > 0:
+        at = w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
+        fetch(work.numbers, at, (w.span + 1) * width, w.peak)
+
+
 @jit
 def hidden_forward(network, layer, s, k, given, work):
     """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
@@ -219,6 +228,7 @@ def hidden_forward(network, layer, s, k, given, work):
         _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work)
         return
     both, n = 2 * lanes(work.numbers), spike_indptr[t0]
+    fetch_kept(plan, layer, s, work)
     for j in range(0, p.width, both):
         _columns_ahead(network, layer, s, j, k, rows, given, work)
     for t in range(t0, t1):

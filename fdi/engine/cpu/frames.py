@@ -11,17 +11,15 @@ from fdi.engine.cpu.kernels.simd import bits, lanes, like, load
 
 @kernel
 def _list(
-    x: np.ndarray, by_sample: int, by_step: int, steps: int, row: np.ndarray, indptr: np.ndarray,
-    units: np.ndarray, counts: np.ndarray,
-) -> bool:  # fmt: skip
-    """Lists what is not 0 in rows of x, sample after sample; whether all of it is 1. Stops where
-    the lists end. `row` is zeros, with room for a row in vectors.
+    x: np.ndarray, row: np.ndarray, starts: np.ndarray, units: np.ndarray, counts: np.ndarray
+) -> bool:
+    """Lists what is not 0 in one row of x after the other; whether all of it is 1. Stops where the
+    lists end. `row` is zeros, with room for a row in vectors.
     """
-    n, ones = 0, True
-    for i in range(indptr.size - 1):
-        at, size = i // steps * by_sample + i % steps * by_step, x.shape[1]
+    n, ones, size = 0, True, x.shape[1]
+    for i in range(len(x)):
         for k in range(size):
-            row[k] = x[at, k]
+            row[k] = x[i, k]
         begin = n
         for k in range(0, size if n + row.size <= counts.size else 0, lanes(row)):
             v = load(row, (k,))
@@ -31,8 +29,25 @@ def _list(
         for e in range(begin, n):
             counts[e] = row[units[e]]
             ones = ones and counts[e] == 1
-        indptr[i + 1] = n if n + row.size <= counts.size else counts.size
+        starts[i + 1] = n if n + row.size <= counts.size else counts.size
     return ones
+
+
+@kernel
+def _by_sample(
+    steps: int, starts: np.ndarray, units: np.ndarray, counts: np.ndarray, indptr: np.ndarray,
+    own_units: np.ndarray, own_counts: np.ndarray,
+) -> None:  # fmt: skip
+    """The lists of rows that go step after step, sample after sample."""
+    n, batch = 0, (len(starts) - 1) // steps
+    for i in range(len(starts) - 1):
+        row = i % steps * batch + i // steps
+        for e in range(starts[row], starts[row + 1]):
+            own_units[n] = units[e]
+            if own_counts.size > 0:
+                own_counts[n] = counts[e]
+            n += 1
+        indptr[i + 1] = n
 
 
 def listed(
@@ -50,9 +65,13 @@ def listed(
     room = int(min(1, dense_from) * x.size) + 1 + row.size
     units, counts = np.empty(room + LANES, np.int32), np.empty(room, dtype)
     indptr = np.zeros(batch * steps + 1, np.int64)
-    pace = (1, batch) if time_major else (steps, 1)
-    ones = _list(x.reshape(-1, size), *pace, steps, row, indptr, units, counts)
+    ones = _list(x.reshape(-1, size), row, indptr, units, counts)
     total = int(indptr[-1])
     if total > dense_from * x.size:
         return None
-    return indptr, units[:total].copy(), counts[: 0 if ones else total].copy()
+    weighted = 0 if ones else total
+    if not time_major:
+        return indptr, units[:total].copy(), counts[:weighted].copy()
+    own = np.zeros_like(indptr), np.empty(total, np.int32), np.empty(weighted, dtype)
+    _by_sample(steps, indptr, units, counts, *own)
+    return own

@@ -31,7 +31,7 @@ from fdi.engine.cpu.kernels.simd import (
     store,
     times,
 )
-from fdi.engine.cpu.traces import Traces
+from fdi.engine.cpu.traces import Traces, add_row
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
@@ -52,8 +52,7 @@ class Loss(NamedTuple):
 
     `group` [P, 2]: units whose counts are averaged before each bound.
     With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes], `d_counts` [B,
-    hidden units] and `d_traces` are its gradients, or of size 0; `passed`: the forward pass was
-    before, and left its spikes and potentials in the memory of the chunk.
+    hidden units] and `d_traces` are its gradients, or of size 0.
     """
 
     mode: int
@@ -66,7 +65,6 @@ class Loss(NamedTuple):
     d_readout: np.ndarray
     d_counts: np.ndarray
     d_traces: Traces
-    passed: bool
 
 
 def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
@@ -93,21 +91,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         np.array(group, dtype=np.int64).reshape(-1, 2),
     )
     none, row = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], *numbers, none, row, Traces(none, none), False)
-
-
-@jit
-def take(b: int, loss: Loss, u: np.ndarray, pull: np.ndarray) -> None:
-    """The given gradients of sample b: that of the readout in place of its potentials `u` [T + 1,
-    width], that of the counts to `pull`.
-    """
-    u[:] = 0
-    for t in range(loss.d_readout.shape[0]):
-        for k in range(loss.d_readout.shape[2]):
-            u[t + 1, k] = loss.d_readout[t, b, k]
-    pull[:] = 0
-    for i in range(loss.d_counts.shape[1]):
-        pull[i] = loss.d_counts[b, i]
+    return Loss(_MODES[objective.readout], *numbers, none, row, Traces(none, none))
 
 
 @inlined
@@ -255,6 +239,25 @@ def pull_of(network: Parameters, mode: int, work: Work) -> Pull:
         c.gain,
         c.beta_s,
     )
+
+
+@jit
+def take(b: int, n: int, loss: Loss, pull: Pull, width: int, work: Work) -> None:
+    """The given gradients of n samples from number b on: that of the readout in place of its
+    potentials, that of the counts where that of the bounds [`width`] would be.
+    """
+    w, u = work.at[0], work.numbers
+    rows, row = pull.u.shape[1], pull.u.shape[2]
+    u[w.readout : w.readout + n * rows * row] = 0
+    for t in range(loss.d_readout.shape[0]):
+        for s in range(n):
+            to = w.readout + (s * rows + t + 1) * row
+            add_row(loss.d_readout, t, b + s, 0, loss.d_readout.shape[2], u, to)
+    for s in range(n):
+        to = w.pull + s * width
+        u[to : to + width] = 0
+        for i in range(loss.d_counts.shape[1]):
+            u[to + i] = loss.d_counts[b + s, i]
 
 
 @inlined

@@ -36,8 +36,8 @@ class Work(NamedTuple):
     """Flat memory that kernels write to: `numbers` with the precision of the weights, `lists` of
     units int32, `starts` int64. `at[0]` says by name where each part begins, and how many `steps`
     a trial, a window (`span`) and `windows` there are, and samples in a `block`; where layers take
-    turns, `at[s]` says it for the s-th sample of a chunk, and where the backward pass comes later,
-    for the s-th block.
+    turns, `at[s]` says it for the s-th sample of a chunk, and where the backward pass comes later
+    and what it reads is `kept`, for the s-th block.
     """
 
     numbers: np.ndarray

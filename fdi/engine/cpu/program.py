@@ -371,6 +371,7 @@ class Memory:
             windows = -(-steps // span) if gradients else 1
             block = self.program.in_step(steps, span, gradients)
             extents = dict(steps=steps, span=span, windows=windows, block=block)
+            extents |= dict(later=kept == PASSED)
             return allocate(shapes, dtype, samples, kept, **extents), free
 
     def tables(self, dtype: np.dtype) -> Tables:

@@ -46,7 +46,7 @@ def write_rows(plan: Plan, layer: int, b: int, s: int, traces: Traces, work: Wor
             traces.spikes[t, b, first + work.lists[w.spikes + e]] = 1
     for t in range(traces.potentials.shape[0]):
         row, u = at + (t + 1) * p.width, work.numbers
-        _put_row(traces.potentials, t, b, first, p.units, u, row)
+        put_row(traces.potentials, t, b, first, p.units, u, row)
 
 
 @jit
@@ -72,9 +72,9 @@ def write_maps(plan: ConvPlan, layer: int, b: int, at: int, traces: Traces, work
 def add_to_rows(p: Record, b: int, t: int, traces: Traces, g: np.ndarray, gs: int, gu: int) -> None:
     """Adds the gradients of step t to gS[t] at g[gs ...] and to gU[t+1] at g[gu ...]."""
     if traces.spikes.size > 0:
-        _add_row(traces.spikes, t, b, p.count_at, p.units, g, gs)
+        add_row(traces.spikes, t, b, p.count_at, p.units, g, gs)
     if traces.potentials.size > 0:
-        _add_row(traces.potentials, t, b, p.count_at, p.units, g, gu)
+        add_row(traces.potentials, t, b, p.count_at, p.units, g, gu)
 
 
 @inlined
@@ -87,7 +87,8 @@ def _clear_row(x: np.ndarray, t: int, b: int, first: int, units: int) -> None:
 
 
 @inlined
-def _put_row(x: np.ndarray, t: int, b: int, first: int, units: int, u: np.ndarray, at: int) -> None:
+def put_row(x: np.ndarray, t: int, b: int, first: int, units: int, u: np.ndarray, at: int) -> None:
+    """x[t, b, first : first + units] = u[at ...]."""
     whole = units - units % lanes(x)
     for i in range(0, whole, lanes(x)):
         store(x, (t, b, first + i), load(u, (at + i,)))
@@ -96,7 +97,8 @@ def _put_row(x: np.ndarray, t: int, b: int, first: int, units: int, u: np.ndarra
 
 
 @inlined
-def _add_row(x: np.ndarray, t: int, b: int, first: int, units: int, g: np.ndarray, to: int) -> None:
+def add_row(x: np.ndarray, t: int, b: int, first: int, units: int, g: np.ndarray, to: int) -> None:
+    """g[to ...] += x[t, b, first : first + units]."""
     whole = units - units % lanes(g)
     for i in range(0, whole, lanes(g)):
         store(g, (to + i,), load(g, (to + i,)) + load(x, (t, b, first + i)))

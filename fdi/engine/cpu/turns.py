@@ -211,7 +211,7 @@ def forward_turn(
             _receive(network, maps, layer, here, chunk, before, given, own)
         else:
             _read_out(network, maps, given, results.counts[b], own)
-            score(b, 0, network, labels, loss, results, own)
+            score(b, 1, network, labels, loss, results, own)
 
 
 @jit
