@@ -142,9 +142,8 @@ class Batch:
         loss, network = self.loss, self.memory.program.network
         own = loss.d_readout, loss.d_counts, *loss.d_traces
         d_readout, d_counts, *traces = (b if a is None else a for a, b in zip(given, own))
-        loss = loss._replace(
-            d_readout=d_readout, d_counts=d_counts, d_traces=Traces(*traces)
-        )  # fmt: skip
+        given = Traces(*traces)
+        loss = loss._replace(d_readout=d_readout, d_counts=d_counts, d_traces=given)
         results = _empty(network, len(self.labels), self.results.task.dtype)
         return replace(self, loss=loss, results=results, train=True)
 
