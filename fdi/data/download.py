@@ -237,11 +237,12 @@ def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
     try:
         return Path(file.fetch(packed.name, downloader=_pip if how == "run" else by))
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{name}: {archive.content} is missing and cannot be downloaded ({_reason(error)}); "
-            f"nothing was kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} "
-            f"{archive.sum}), or set dataset.root= to the folder that has {archive.content}"
-        ) from error
+        reason = _reason(error)  # not the error, which holds on to its connection
+    raise DataError(
+        f"{name}: {archive.content} is missing and cannot be downloaded ({reason}); nothing was "
+        f"kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} {archive.sum}), or "
+        f"set dataset.root= to the folder that has {archive.content}"
+    )
 
 
 def _pip(command: str, output: str, pooch: object) -> None:

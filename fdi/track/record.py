@@ -33,6 +33,7 @@ SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
 WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # in a record
 STATES = (*SETTLED[:-1], "running", "failed", "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
+OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
 FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
 ACCURACIES = (
@@ -184,6 +185,8 @@ def _without(directory: Path, error: ValueError) -> Run:
         there = True
     if there:
         return Run(state="broken", error=str(error).removeprefix(f"{directory}/"))
+    if any((directory / name).exists() for name in OLDER):
+        return Run(state="broken", error="written by fdi before 0.3, which kept other files")
     if (directory / CHECKPOINT).exists() or (directory / METRICS).exists():
         return Run(state="broken", error=f"{RUN}: not there")
     return Run(state="running" if holder(directory) else "missing")

@@ -103,7 +103,7 @@ def layers(config: DictConfig) -> pd.DataFrame:
         phases=build.training_phases(config, data, network),
     )
     inputs, labels = batch(context)
-    initial = initial_network(context).network
+    initial = initial_network(context)[0]
     engine.step(initial, inputs, labels, context.phases[-1].objective)
     before = engine.simulate(initial, inputs, ("free", "moments"))
     heard, found = build.input_rate(data, network), []
