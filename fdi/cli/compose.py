@@ -218,6 +218,9 @@ def parsed(word: str) -> Override:
     try:
         return OverridesParser.create().parse_overrides([word])[0]
     except HydraException as error:
+        key, _, value = word.partition("=")
+        if "=" in value and not {*value} & {*"'\"[](){},"}:  # a run's folder, as it is printed
+            return parsed(f"{key}='{value}'")
         raise ValueError(explain(error)) from None
 
 

@@ -185,3 +185,9 @@ def test_every_key_of_a_figure_is_explained():
     text = (CONF.resolve().parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
     assert not [entry.name for entry in fields(Figure) if f"`{entry.name}`" not in text]
     assert not [name for name in DERIVED if f"`{name}`" not in text]
+
+
+def test_the_folder_of_a_run_is_a_value_as_it_is_printed():
+    folder = "results/runs/randman/dense/fluct/seed=0-1a2b3c4d"
+    (cell,) = cells("init=from_run", f"init.run={folder}")
+    assert cell.values["init"]["run"] == folder
