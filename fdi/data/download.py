@@ -13,7 +13,6 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,31 +165,13 @@ def ensure(name: str, root: str | Path) -> Path:
     """The root folder of data set `name`, with all of its files in it.
 
     What is there is used as it is; an archive that was put there by hand is unpacked; the rest is
-    downloaded. Raises DataError, in one line, if that is impossible, or if `only_reading`. Nothing
-    half-written is left.
+    downloaded. Raises DataError, in one line, if that is impossible. Nothing half-written is left.
     """
     root = Path(root).expanduser()
-    if _only_reading.get() and not present(name, root):
-        raise DataError(f"{name}: not in {root}; get it first: fdi-data get {name} --root FOLDER")
     for archive in SOURCES[name].archives:
         if not (root / archive.content).exists():
             _obtain(name, archive, root)
     return root
-
-
-_only_reading = ContextVar("only_reading", default=False)
-
-
-@contextmanager
-def only_reading() -> Iterator[None]:
-    """Nothing is downloaded or unpacked meanwhile: a folder that a stranger's configuration
-    names is read, and never written to.
-    """
-    before = _only_reading.set(True)
-    try:
-        yield
-    finally:
-        _only_reading.reset(before)
 
 
 def present(name: str, root: Path) -> bool:

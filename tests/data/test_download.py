@@ -21,7 +21,6 @@ from fdi.data.download import (
     Source,
     ensure,
     hex_digest,
-    only_reading,
     present,
 )
 from fdi.data.inputs import DataError
@@ -196,13 +195,3 @@ def test_every_source_is_complete():
             assert archive.url.startswith(("http", PIP)), name
             assert len(archive.sum) in (32, 64), name
             assert archive.content, name
-
-
-def test_who_only_reads_downloads_nothing(remote, tmp_path):
-    root = tmp_path / "toy"
-    with only_reading(), pytest.raises(DataError, match="get it first: fdi-data get toy --root"):
-        ensure("toy", root)
-    assert not root.exists()
-    assert present("toy", ensure("toy", root))
-    with only_reading():
-        assert ensure("toy", root) == root
