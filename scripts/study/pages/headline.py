@@ -70,13 +70,30 @@ def random_networks(measured: Results) -> str:
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
+    drawn_with = table["words"].astype(str).str.extract(r"optimizer=(\w+)")[0]
+    kinds = table.assign(optimizer=drawn_with.fillna("smorms3"))
     tables = {
         "Networks that learn": zoo.learning(table),
+        "By kind of network, with the mean accuracy": _parted(kinds, "kind"),
+        "By optimizer": _parted(kinds, "optimizer"),
         "What the probe expected before training, and what was learned": verdicts(table),
     }
     parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in tables.items()]
     notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
     return "\n".join([*parts, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
+
+
+def _parted(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """How many networks of each part learn from each initial state, and their mean accuracy."""
+    rows = []
+    for (part, init), of in table.groupby([by, "init"]):
+        row = {by: part, "init": init}
+        for setting, title in zoo.SETTINGS.items():
+            those = of[of["setting"] == setting]
+            mean = PERCENT * those["accuracy"].mean()
+            row[title] = f"{those['learns'].sum()} of {len(those)}, {mean:.0f} %"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def drawn(measured: Results) -> str:
