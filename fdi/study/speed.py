@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from textwrap import fill
 
 import numpy as np
@@ -62,7 +63,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     names = list(page.groupby("library")["ratio"].median().sort_values(ascending=False).index)
     machines = page.groupby("about", sort=False)["machine"].first()
     abouts = sorted(machines.index, key=lambda about: [*machines.unique()].index(machines[about]))
-    others = iter(zip(style.OTHER_COLORS, MARKERS))
+    others = zip(cycle(style.OTHER_COLORS), cycle(MARKERS))
     handles = []
     for name in names:
         rows = page[page["library"] == name]
