@@ -1,4 +1,6 @@
-"""Which quantity of the initial state predicts which networks learn?"""
+"""Which quantity of the initial state predicts which networks learn, and what the verdict of the
+probe on random networks is worth.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from scipy.stats import mannwhitneyu, spearmanr
 
 from fdi.analysis.collect import Runs
 from fdi.analysis.derived import guesses, unbounded, with_layers
+from fdi.analysis.formats import number
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
+from fdi.analysis.zoo import inits
 from fdi.study.circumstances import constant_rate, plain
 from fdi.study.initial_states import ratios
 
@@ -132,3 +136,34 @@ def _balanced(runs: Runs, name: str, thresholds: np.ndarray) -> np.ndarray:
     shares = [above[:, learns].mean(axis=1)] if learns.any() else []
     shares += [(~above[:, ~learns]).mean(axis=1)] if not learns.all() else []
     return np.mean(shares, axis=0)
+
+
+SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
+"""What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
+
+
+def verdicts(members: pd.DataFrame) -> pd.DataFrame:
+    """For each initial state, kind and verdict how many learn at the default step and at the best,
+    and the area under the curve: the probability that of two runs of which one learns the verdict
+    prefers it.
+    """
+    rows = []
+    known = judged(members)
+    states = [(f"from {init}", known[known["init"] == init]) for init in inits(known)]
+    for kind, of in [("all", known), *states, *known.groupby("kind")]:
+        row = {"networks": kind}
+        for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
+            those = of[of["expected"] == word]["learns"]
+            row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
+        rows.append(row | {"area under the curve": number(area(of), ".2f")})
+    return pd.DataFrame(rows)
+
+
+def judged(members: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a verdict."""
+    return members[members["expected"].isin(SCORES)] if len(members) else members
+
+
+def area(known: pd.DataFrame) -> float:
+    """Area under the ROC curve of the verdict; NaN where all learn or none."""
+    return _auc(known.assign(score=known["expected"].map(SCORES)), "score")

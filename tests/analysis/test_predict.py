@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.results import Results
-from fdi.study.foretold import area
-from fdi.study.predict import RATIO, predictors
+from fdi.study.predict import RATIO, area, predictors
 
 SMORMS3 = "fdi.train.optimizers.SMORMS3"
 

@@ -12,7 +12,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, paired, verdict
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from fdi.study.foretold import area, judged, verdicts
+from fdi.study.predict import area, judged, verdicts
 from pages.tables import difference, markdown, unmeasured
 
 ONE = "fluct"
