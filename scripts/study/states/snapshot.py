@@ -21,9 +21,9 @@ from fdi.init.fluct import Fluct
 from fdi.init.strategy import draw
 from fdi.snn.models import dense
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.objective import LowerBound, UpperBound
 from fdi.train.optimizers import SMORMS3
-from fdi.train.trainer import Phase, Progress, Trainer
+from fdi.train.trainer import Progress, Trainer, phases
 from states.tools import generator, raster, rows
 
 LAYERS, PRIMING, EPOCHS, BATCH, SEED, NEURONS = 5, 6, 200, 25, 0, 5
@@ -49,11 +49,9 @@ def _from(state: Kaiming | Fluct, init: str) -> pd.DataFrame:
     trainer = Trainer(
         network, CpuEngine(None), SMORMS3(network.parameters()), batch_size=BATCH, seed=SEED
     )
-    phases = (
-        Phase("prime", Objective("max", *BOUNDS, task_weight=0), PRIMING),
-        Phase("task", Objective("max", None, None), EPOCHS),
-    )
-    for phase, moment in zip(phases, ("primed", "after")):
+    upper, lower = BOUNDS
+    both = phases(epochs=EPOCHS, upper=upper, lower=lower, prime_epochs=PRIMING, joint=False)
+    for phase, moment in zip(both, ("primed", "after")):
         time = data.steps * data.dt
         trainer.fit(data.train, data.valid, [phase], Progress(), duration=time)
         moments.append(_trial(moment, network, data))
