@@ -109,8 +109,8 @@ def interacting(measured: Results) -> str:
         leads = leads.dropna()
         found = paired(leads["both"], leads["none"])
         lines.append(
-            f"{dataset}, {model}, {epochs:.0f} epochs: with both bounds the lead is another by "
-            f"{difference(found)} points, n = {found.n} seeds.\n"
+            f"{dataset}, {model}, {epochs:.0f} epochs: both bounds change the lead by "
+            f"{difference(found)} (points, n = {found.n} seeds).\n"
         )
     return "\n".join(lines) or unmeasured(FIGURES["bounds"].COMMAND)
 
