@@ -248,7 +248,7 @@ def own(tmp_path, monkeypatch):
         (
             ["optimizer=adam"],
             "++optimizer.amsgrad=false",
-            "optimizer.lr=1e-3",
+            "optimizer.lr=5e-3",
             "++optimizer.amsgrad=true",
         ),
         (["model=conv"], "~model.filters", "model.filters=[16,32,64]", "model.filters=[16,32]"),

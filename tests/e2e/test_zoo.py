@@ -45,7 +45,7 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     table = members(own(tmp_path / "results"))
     assert table.groupby(["network", "init", "setting"]).size().tolist() == [1] * 8
     assert set(table["state"]) == {"done"}
-    assert set(table[table["setting"] == "common"]["optimizer.lr"]) == {1e-2}
+    assert set(table[table["setting"] == "common"]["optimizer.lr"]) == {2.5e-2}
     for _, row in table[table["setting"] == "best"].iterrows():
         valid = {
             run.config["optimizer"]["lr"]: (run.result or {})["valid_accuracy_last"]
