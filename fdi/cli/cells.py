@@ -137,8 +137,8 @@ def _words(override: Override) -> list[str]:
         values = [*override.sweep_string_iterator()]
     else:
         raise ValueError(
-            f"{override.input_line} is for a search, hydra/sweeper=optuna; a sweep needs values, "
-            f"as in {override.key_or_group}=1,2"
+            f"{override.input_line} names no values; a sweep needs them, as in "
+            f"{override.key_or_group}=1,2"
         )
     return [f"{override.get_key_element()}={value}" for value in values]
 

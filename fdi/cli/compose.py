@@ -17,7 +17,6 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -69,8 +68,6 @@ def _initialized() -> Iterator[None]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module(CONFIG_MODULE, version_base=VERSION):
-            for name in ("optuna.yaml", "sampler"):  # of Hydra's plugin for Optuna 2: no schemas
-                ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
             yield
     finally:
         GlobalHydra.instance().clear()

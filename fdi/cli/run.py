@@ -72,16 +72,12 @@ def _dispatch(arguments: Namespace) -> int:
 
         return run_recipe(arguments)[0]
     if arguments.multirun:
-        from fdi.cli.search import is_search, search
         from fdi.cli.sweep import run_sweep
 
         if is_tuned(arguments):
             from fdi.cli.tune import run_tuned  # pandas: only where it is needed
 
             return run_tuned(arguments)[0]
-        if is_search(arguments):
-            search(arguments)
-            return 0
     cells = compose_cells(arguments)
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
@@ -96,9 +92,8 @@ def _show(arguments: Namespace) -> int:
 
     from fdi.cli.cells import common_words, compose_cells, is_tuned
     from fdi.cli.compose import composed, source, told
-    from fdi.cli.search import is_search
 
-    if not (arguments.multirun and (is_tuned(arguments) or is_search(arguments))):
+    if not (arguments.multirun and is_tuned(arguments)):
         compose_cells(arguments)  # refuses what does not fit
     given = common_words(arguments) if arguments.multirun else arguments.overrides
     config: Any = composed(source(arguments), given)

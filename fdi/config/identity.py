@@ -32,8 +32,6 @@ AT_LEAST_ONE = (
     "launcher.cpus_per_task",
     "launcher.batch_size",
     "sweeper.max_batch_size",
-    "sweeper.n_trials",
-    "sweeper.n_jobs",
 )
 
 
@@ -61,6 +59,8 @@ def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
                 f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
                 f"says where runs are kept)"
             )
+    if not node.sweeper._target_.endswith(".BasicSweeper"):
+        yield "hydra/sweeper: fdi runs all combinations itself; leave it out"
     for key in AT_LEAST_ONE:
         value = OmegaConf.select(node, key)
         every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")

@@ -97,8 +97,9 @@ class Tune:
 @dataclass
 class Zoo:
     """Random networks that initial states are compared on: how many, drawn by which seed, and from
-    what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or an
-    interval as in a search; those of a kind come before those of all.
+    what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or
+    interval(low,high), int(interval(...)) for whole numbers, tag(log,interval(...)) evenly in
+    their logarithm; those of a kind come before those of all.
     """
 
     seed: Index = 0

@@ -28,7 +28,6 @@ from fdi.analysis.recipe import RECIPE
 from fdi.analysis.render import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
-from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
 from fdi.cli.terminal import Terminal, console
@@ -174,8 +173,6 @@ def sweep(
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
-        if is_search(arguments):
-            raise Mistake("fdi.sweep runs all combinations; search with fdi-run -m")
         if is_tuned(arguments):
             code, cells = run_tuned(arguments)
         else:

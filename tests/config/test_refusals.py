@@ -94,7 +94,7 @@ class Mode(Enum):
         ("name.dataset=", r"name\.dataset = '' must be a name for a folder: .*"),
         ("name.dataset=a/../../b", r"name\.dataset = 'a/\.\./\.\./b' must be a name for .*"),
         ("init._target_=os.system", r"init\._target_ = os\.system is not of fdi, and there is .*"),
-        ("dataset._target_=fdi.cli.data.build", r".*build is not made for dataset; .*"),
+        ("dataset._target_=fdi.cli.data.main", r".*main is not made for dataset; .*"),
         ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
         ("optimizer._target_=torch.hub.load", r".*torch\.hub\.load is not made for optimizer; .*"),
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),

@@ -55,7 +55,10 @@ RUN = [
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
     (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
     (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: this is fdi's own; leave it out"),
-    (["-m", "init.nu=interval(1,5)"], "init.nu=interval(1,5) is for a search, hydra/sweeper=opt"),
+    (
+        ["-m", "init.nu=interval(1,5)"],
+        "init.nu=interval(1,5) names no values; a sweep needs them",
+    ),
     (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
     (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
     (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
