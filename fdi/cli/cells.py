@@ -107,11 +107,11 @@ def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None
     begin = source(arguments)
     lacks = [lacking(begin, overrides) for overrides in every]
     unknown = set.intersection(*lacks) if lacks else set()
-    given = {_key(word) for word in arguments.overrides}
+    given = {key_of(word) for word in arguments.overrides}
     for key in unknown:
         if key in given or key.split(".")[0] not in given:
             rest = lacks[-1] - {key}
-            compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
+            compose_cell(begin, [word for word in every[-1] if key_of(word) not in rest])
 
 
 def combinations(arguments: Namespace) -> Iterator[list[str]]:
@@ -153,8 +153,9 @@ def together(keys: str, values: str, given: Collection[str] = ()) -> list[tuple[
     )
 
 
-def _key(override: str) -> str:
-    return override.partition("=")[0]
+def key_of(word: str) -> str:
+    """That of an override."""
+    return word.partition("=")[0]
 
 
 def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
@@ -162,7 +163,7 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
     chosen options lack.
     """
     params = composed(begin, overrides).hydra.sweeper.get("params") or {}
-    given = {*map(_key, overrides)}
+    given = {*map(key_of, overrides)}
     given |= lacking(begin, [*overrides, *(f"{k}=" for k in params if "." in k and "+" not in k)])
     sweep = [
         f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Callable, Collection
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -70,16 +70,17 @@ def launch(
         for cell in cells:
             task(cell.config, cell.overrides, sweep=True)
         return
-    here = "n_jobs" in node or node._target_.endswith(".LocalLauncher")
+    here = node._target_.endswith(".LocalLauncher")
     job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, task)
     loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
     callbacks: Any = _Brief()
     context = HydraContext(loader, callbacks)
     with told(config):
         try:
-            launcher = Plugins.instance().instantiate_launcher(context, job, config)
+            launcher: Any = Plugins.instance().instantiate_launcher(context, job, config)
             if "n_jobs" in node:
                 import_module("joblib")  # the plugin imports it late
+                launcher.joblib |= {"initializer": end_with, "initargs": (os.getpid(),)}
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
             extras = [EXTRAS[name] for name in node._target_.split(".") if name in EXTRAS]
             hint = f"; pip install 'fdi-snn[{extras[0]}]'" if extras else ""
@@ -118,12 +119,9 @@ def _job(folder: str, parent: int | None, task: Callable[..., Any], config: Dict
     paths are relative, and no longer than `parent` lives.
     """
     os.chdir(folder)
-    if parent not in (None, os.getpid()):
-        _end_with(parent)
+    if parent:
+        end_with(parent)
     return task(prepare(config), HydraConfig.get().overrides.task, sweep=True)
-
-
-_end_with = cache(end_with)  # a worker has many cells
 
 
 def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:

@@ -27,7 +27,7 @@ def main() -> None:
     sys.exit(_main())
 
 
-@command_line("fdi-run", REFUSED)
+@command_line("fdi-run", REFUSED, "interrupted; the same command resumes where it stopped")
 def _main() -> int:
     if {"-h", "--help"} & set(sys.argv):
         print(help_text(sys.argv[1:]))
@@ -39,12 +39,7 @@ def _main() -> int:
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     gc.set_threshold(100_000)  # imports make many objects and no garbage
-    try:
-        return _command()
-    except KeyboardInterrupt:
-        from fdi.cli.task import interrupted
-
-        return interrupted()
+    return _command()
 
 
 def _command() -> int:
@@ -109,8 +104,7 @@ def _show(arguments: Namespace) -> int:
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     from fdi.cli.cells import is_hydras, leave_nothing
-    from fdi.cli.task import interrupted, print_result, run_cell
-    from fdi.track.process import INTERRUPTED
+    from fdi.cli.task import print_result, run_cell
 
     for word in filter(is_hydras, arguments.overrides):
         if not word.startswith("hydra.searchpath="):
@@ -119,8 +113,9 @@ def _run_one(arguments: Namespace, cell: Cell) -> int:
     try:
         code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:
-        code = interrupted()
-    if code in (0, INTERRUPTED):
+        print_result(cell)
+        raise
+    if code == 0:
         print_result(cell)
     elif code == REFUSED and new:
         leave_nothing(cell)

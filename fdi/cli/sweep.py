@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from fdi.cli.cells import Cell, label, leave_nothing, varied
 from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
-from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
+from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
 from fdi.config.metric import of_result
 from fdi.track import evidence, plans
@@ -123,21 +123,21 @@ def run_sweep(
     table: bool = True,
     refused: set[Path] | None = None,
 ) -> int:
-    """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `table`: show them in one. `refused` gets those that are.
+    """Run the cells that are not finished, and say what became of all of them, also where that is
+    interrupted; returns the exit code. `table`: show them in one. `refused` gets those that are.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
-    exit_code, rest = 0, [cell for cell in cells if cell not in done]
+    stopped, rest = None, [cell for cell in cells if cell not in done]
     results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
     try:
         if rest:
             _launch(arguments, cells, partial(plans.write, results, plan))
         else:
             plans.write(results, plan)
-    except KeyboardInterrupt:
-        exit_code = interrupted()
+    except KeyboardInterrupt as error:
+        stopped = error
     except ValueError:  # of Hydra, which has made folders
         for cell in new:
             leave_nothing(cell)
@@ -146,9 +146,11 @@ def run_sweep(
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
-        if is_refused or exit_code:
+        if is_refused or stopped:
             leave_nothing(cell)
-    return exit_code or (FAILED if unfinished else 0)
+    if stopped:
+        raise stopped
+    return FAILED if unfinished else 0
 
 
 def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:

@@ -18,7 +18,7 @@ from fdi.config.metric import of_result
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
-from fdi.track.process import INTERRUPTED, Busy
+from fdi.track.process import Busy
 from fdi.track.record import finished, initial_state
 
 if TYPE_CHECKING:
@@ -126,8 +126,3 @@ def print_result(cell: Cell) -> None:
         of = "validation" if told == "not tested" else "test"
         out.print(f"{of} {metric.name} {metric.text(result[last])} ({told}); rates (Hz): {rates}")
     out.print(cell.directory)
-
-
-def interrupted() -> int:
-    """Say so; returns the exit code of an interrupted command."""
-    return complain("interrupted; the same command resumes where it stopped", INTERRUPTED)

@@ -37,7 +37,6 @@ from fdi.data.arrays import Data, content, digest
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic, parse_json
-from fdi.track.process import INTERRUPTED
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -174,13 +173,11 @@ def sweep(
     arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
         if is_tuned(arguments):
-            code, cells = run_tuned(arguments)
+            cells = run_tuned(arguments)[1]
+        elif (cells := compose_cells(arguments))[0].values["dry_run"]:
+            cells = []
         else:
-            cells = compose_cells(arguments)
-            dry = cells[0].values["dry_run"]
-            code, cells = (0, []) if dry else (run_sweep(arguments, cells), cells)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
+            run_sweep(arguments, cells)
         if not cells:
             raise Mistake("dry_run = true is for fdi-run; leave it out")
     table = collect.runs(Path(cells[0].values["paths"]["results"]))
@@ -203,9 +200,7 @@ def of_words(
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(["experiment=recipe", *given], results, config_dir, multirun=True)
     with _as_the_command():
-        code, folder = run_recipe(arguments)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
+        folder = run_recipe(arguments)[1]
         content: Any = parse_json(folder / RECIPE)
         return content, folder
 
