@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -73,16 +72,6 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
     return composed(source(arguments), common_words(arguments))
 
 
-def is_tuned(arguments: Namespace) -> bool:
-    """Whether the experiment chooses something before it compares."""
-    return compose_sweep(arguments).tune is not None
-
-
-def is_recipe(arguments: Namespace) -> bool:
-    """Whether a recipe is asked for."""
-    return compose_sweep(arguments).recipe is not None
-
-
 def common_words(arguments: Namespace) -> tuple[str, ...]:
     """The overrides with one value, as far as the default options have their keys."""
     given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
@@ -92,12 +81,9 @@ def common_words(arguments: Namespace) -> tuple[str, ...]:
 def _sweep(arguments: Namespace) -> list[Cell]:
     begin, every = source(arguments), list(combinations(arguments))
     refuse_unknown(arguments, every)
-    cells: dict[tuple[str, ...], Cell] = {}
-    for overrides in every:
-        kept = fitting(begin, overrides)
-        if kept not in cells:
-            cells[kept] = compose_cell(begin, kept)
-    return list({cell.directory: cell for cell in cells.values()}.values())
+    kept = dict.fromkeys(fitting(begin, overrides) for overrides in every)
+    cells = (compose_cell(begin, overrides) for overrides in kept)
+    return [*{cell.directory: cell for cell in cells}.values()]
 
 
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:
@@ -177,17 +163,12 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
 
 
 def varied(cells: Iterable[Sequence[str]]) -> list[str]:
-    """Keys that take more than one value, or that some cells lack, among the overrides of each."""
-    values = defaultdict(set)
-    counts: dict[str, int] = defaultdict(int)
-    total = 0
-    for overrides in cells:
-        total += 1
-        for override in overrides:
-            key, _, value = override.partition("=")
-            values[key].add(value)
-            counts[key] += 1
-    return [key for key in values if len(values[key]) > 1 or counts[key] < total]
+    """Keys that take more than one value, or that some cells lack, among the overrides of each of
+    several cells.
+    """
+    every = [*cells]
+    same = set(every[0]).intersection(*every[1:])
+    return [*dict.fromkeys(key_of(w) for overrides in every for w in overrides if w not in same)]
 
 
 def label(cell: Cell, keys: Sequence[str]) -> str:
@@ -199,7 +180,7 @@ def label(cell: Cell, keys: Sequence[str]) -> str:
 
 def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     """The overrides of the cell with these keys."""
-    return [word for word in cell.overrides if word.partition("=")[0] in keys]
+    return [word for word in cell.overrides if key_of(word) in keys]
 
 
 def leave_nothing(cell: Cell) -> None:

@@ -168,13 +168,13 @@ def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
 
 def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """Those that choose an option of a group, add or delete a key, or are Hydra's own."""
-    return tuple(word for word in overrides if _is_option(source, word.partition("=")[0]))
 
+    def chooses(key: str) -> bool:
+        if key.startswith(("+", "~", "hydra")) or "@" in key:
+            return True
+        return "." not in key and bool(_names(source, key))
 
-def _is_option(source: str, key: str) -> bool:
-    if key.startswith(("+", "~", "hydra")) or "@" in key:
-        return True
-    return "." not in key and bool(_names(source, key))
+    return tuple(word for word in overrides if chooses(word.partition("=")[0]))
 
 
 @lru_cache
@@ -239,14 +239,15 @@ def _set(config: DictConfig, value: Override) -> None:
         raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
-EXTRAS = {  # that come with plugins of Hydra
-    "hydra/launcher/joblib": "parallel",
-    "hydra/launcher/submitit_local": "slurm",
-    "hydra/launcher/submitit_slurm": "slurm",
-    "hydra_joblib_launcher": "parallel",
-    "hydra_submitit_launcher": "slurm",
-    "hydra_ray_launcher": "ray",
-}
+def extra_of(launcher: str) -> str:
+    """How to install the plugin of Hydra that has a launcher, by the name of its option or of its
+    class.
+    """
+    known = {"joblib": "parallel", "submitit": "slurm", "ray": "ray"}
+    found = [known[word] for word in re.split(r"[._]", launcher) if word in known]
+    return f"; pip install 'fdi-snn[{found[0]}]'" if found else ""
+
+
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
@@ -257,14 +258,10 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        if extra := EXTRAS.get(error.missing_cfg_file):
-            return (
-                f"{error.missing_cfg_file} needs a package that is not installed; "
-                f"pip install 'fdi-snn[{extra}]'"
-            )
-        return (
-            f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
-        )
+        if extra := extra_of(option) * (group == "hydra/launcher"):
+            return f"{error.missing_cfg_file} needs a package that is not installed{extra}"
+        hint = choose(option, error.options or [])
+        return f"{group or 'config'} = {option} does not exist; {hint}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:

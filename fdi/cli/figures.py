@@ -76,12 +76,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _draw_all(arguments: argparse.Namespace) -> int:
-    from fdi.analysis.conditions import UNTRAINED, select
+    from fdi.analysis.conditions import select
     from fdi.analysis.render import EXAMPLE
     from fdi.analysis.results import own
     from fdi.analysis.studies import of_folder
-    from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison, print_counts
     from fdi.config.parts import choose
     from fdi.figures.catalogue import named, with_own
 
@@ -98,9 +96,6 @@ def _draw_all(arguments: argparse.Namespace) -> int:
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")
     missing = _drawn(figures, mine, measured, arguments.out)
-    if not mine.runs["state"].isin(UNTRAINED).all():
-        print_comparison(summarize(mine.runs))
-        print_counts(mine.runs)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty
     if missing and no_reference:

@@ -17,7 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 
 from fdi.cli.cells import Cell, compose_sweep, is_hydras
-from fdi.cli.compose import EXTRAS, composed, source, told
+from fdi.cli.compose import composed, extra_of, source, told
 from fdi.cli.cost import cores
 from fdi.config.settings import prepare
 from fdi.track.process import end_with
@@ -82,9 +82,8 @@ def launch(
                 import_module("joblib")  # the plugin imports it late
                 launcher.joblib |= {"initializer": end_with, "initargs": (os.getpid(),)}
         except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
-            extras = [EXTRAS[name] for name in node._target_.split(".") if name in EXTRAS]
-            hint = f"; pip install 'fdi-snn[{extras[0]}]'" if extras else ""
-            raise ValueError(f"{node._target_} is not installed{hint}") from None
+            extra = extra_of(node._target_)
+            raise ValueError(f"{node._target_} is not installed{extra}") from None
         ready()
         given = [_overrides(cell, node) for cell in cells]
         size = config.hydra.sweeper.get("max_batch_size") or _at_once(node) or len(cells)

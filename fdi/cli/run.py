@@ -60,38 +60,40 @@ def _command() -> int:
 def _dispatch(arguments: Namespace) -> int:
     if arguments.cfg:
         return _show(arguments)
-    from fdi.cli.cells import compose_cells, is_recipe, is_tuned
+    from fdi.cli.cells import compose_cells, compose_sweep
 
-    if is_recipe(arguments):
-        from fdi.cli.recipe import run_recipe
+    common = compose_sweep(arguments)
+    if common.recipe:
+        from fdi.cli.recipe import run_recipe  # pandas: only where it is needed
 
         return run_recipe(arguments)[0]
-    if arguments.multirun:
-        from fdi.cli.sweep import run_sweep
+    if common.tune and arguments.multirun:
+        from fdi.cli.tune import run_tuned
 
-        if is_tuned(arguments):
-            from fdi.cli.tune import run_tuned  # pandas: only where it is needed
-
-            return run_tuned(arguments)[0]
+        return run_tuned(arguments)[0]
     cells = compose_cells(arguments)
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
 
         dry_run(cells)
         return 0
-    return run_sweep(arguments, cells) if arguments.multirun else _run_one(arguments, cells[0])
+    if not arguments.multirun:
+        return _run_one(arguments, cells[0])
+    from fdi.cli.sweep import run_sweep
+
+    return run_sweep(arguments, cells)
 
 
 def _show(arguments: Namespace) -> int:
     from omegaconf import OmegaConf, open_dict
 
-    from fdi.cli.cells import common_words, compose_cells, is_tuned
+    from fdi.cli.cells import common_words, compose_cells
     from fdi.cli.compose import composed, source, told
 
-    if not (arguments.multirun and is_tuned(arguments)):
-        compose_cells(arguments)  # refuses what does not fit
     given = common_words(arguments) if arguments.multirun else arguments.overrides
     config: Any = composed(source(arguments), given)
+    if not (arguments.multirun and config.tune):
+        compose_cells(arguments)  # refuses what does not fit
     with told(deepcopy(config)):
         if arguments.cfg == "hydra":
             print(OmegaConf.to_yaml(config.hydra), end="")

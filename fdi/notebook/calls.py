@@ -26,7 +26,7 @@ from fdi.analysis import collect, metrics
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.render import EXAMPLE
-from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
+from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
@@ -172,7 +172,7 @@ def sweep(
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
-        if is_tuned(arguments):
+        if compose_sweep(arguments).tune:
             cells = run_tuned(arguments)[1]
         elif (cells := compose_cells(arguments))[0].values["dry_run"]:
             cells = []
