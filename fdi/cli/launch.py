@@ -74,9 +74,9 @@ def launch(
     job: Any = partial(_job, os.getcwd(), os.getpid() if here else None, task)
     loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
     callbacks: Any = _Brief()
-    context = HydraContext(loader, callbacks)
     with told(config):
         try:
+            context = HydraContext(loader, callbacks)
             launcher: Any = Plugins.instance().instantiate_launcher(context, job, config)
             if "n_jobs" in node:
                 import_module("joblib")  # the plugin imports it late
@@ -85,8 +85,9 @@ def launch(
             extra = extra_of(node._target_)
             raise ValueError(f"{node._target_} is not installed{extra}") from None
         ready()
-        given = [_overrides(cell, node) for cell in cells]
-        size = config.hydra.sweeper.get("max_batch_size") or _at_once(node) or len(cells)
+        threads, together = _room(node)
+        given = [_words(cell, threads) for cell in cells]
+        size = config.hydra.sweeper.get("max_batch_size") or together or len(cells)
         for start in range(0, len(cells), size):
             for done in launcher.launch(given[start : start + size], start):
                 _ = done.return_value  # raises what went wrong
@@ -123,32 +124,26 @@ def _job(folder: str, parent: int | None, task: Callable[..., Any], config: Dict
     return task(prepare(config), HydraConfig.get().overrides.task, sweep=True)
 
 
-def _overrides(cell: Cell, launcher: DictConfig) -> list[str]:
-    """The overrides of a cell, with its share of the cores unless its number of threads is given,
-    and the device that auto became here.
+def _room(launcher: DictConfig) -> tuple[int | None, int | None]:
+    """CPU threads of one cell, None where one cell runs at a time; and how many may start together,
+    None where the launcher knows: the local executor of submitit starts all that it gets.
     """
-    overrides = [*cell.overrides]
-    threads = _threads_of_a_cell(launcher)
-    if threads is not None and cell.values["threads"] is None:
-        overrides.append(f"threads={threads}")
-    if "device=auto" in overrides:
-        overrides.append(f"device={cell.values['device']}")
-    return overrides
-
-
-def _threads_of_a_cell(launcher: DictConfig) -> int | None:
-    """CPU threads of one cell; None where one cell runs at a time."""
     if "n_jobs" in launcher:
-        return 1 if launcher.n_jobs < 0 else max(1, cores() // launcher.n_jobs)
+        return 1 if launcher.n_jobs < 0 else max(1, cores() // launcher.n_jobs), None
     if "ray" in launcher:
-        return max(1, int(launcher.ray.remote.get("num_cpus", 1)))
-    return launcher.get("cpus_per_task")
+        return max(1, int(launcher.ray.remote.get("num_cpus", 1))), None
+    threads = launcher.get("cpus_per_task")
+    here = launcher._target_.endswith(".LocalLauncher")
+    return threads, max(1, cores() // (threads or 1)) if here else None
 
 
-def _at_once(launcher: DictConfig) -> int | None:
-    """Cells that may start together; None leaves it to the launcher. The local executor of submitit
-    starts all that it gets.
+def _words(cell: Cell, threads: int | None) -> list[str]:
+    """Those of a cell, with its `threads` unless they are given, and the device that auto became
+    here.
     """
-    if not launcher._target_.endswith(".LocalLauncher"):
-        return None
-    return max(1, cores() // (launcher.cpus_per_task or 1))
+    words = [*cell.overrides]
+    if threads is not None and cell.values["threads"] is None:
+        words.append(f"threads={threads}")
+    if "device=auto" in words:
+        words.append(f"device={cell.values['device']}")
+    return words

@@ -21,6 +21,7 @@ from fdi.cli.launch import launch
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
+from fdi.config.cache import stamp
 from fdi.config.metric import of_result
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
@@ -37,7 +38,7 @@ class Watch:
         self.total, self.left, self.out = len(cells), list(left), out
         self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
-        self.before = {cell.directory: _written(cell.directory) for cell in left}
+        self.before = {cell.directory: stamp(str(cell.directory / RUN)) for cell in left}
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
@@ -47,7 +48,8 @@ class Watch:
             if run.state == "running":
                 running.append(f"{run.epoch}/{run.epochs or '?'}")
                 begun += run.epoch / (run.epochs or 1)
-            if self._ended(cell, run):
+            new = stamp(str(cell.directory / RUN)) != self.before[cell.directory]
+            if new and run.state in SETTLED:
                 self.ended += 1
                 self.out.print(self._line(cell, run))
             else:
@@ -55,22 +57,13 @@ class Watch:
         self.left = left
         return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
-    def _ended(self, cell: Cell, run: Run) -> bool:
-        """In this sweep."""
-        return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
-
     def _line(self, cell: Cell, run: Run) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
-        if run.refused:
-            return f"{words}  refused: {run.reason}"
-        if run.state == "failed":
-            return f"{words}  failed: {run.reason}"
-        if run.state == "probed":
-            return f"{words}  probed{self._time_left()}"
-        result = run.result or {}
-        seconds = result.get("seconds")
-        parts = [_reached(result), duration(seconds) if seconds is not None else ""]
-        return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
+        if run.refused or run.state == "failed":
+            return f"{words}  {'refused' if run.refused else 'failed'}: {run.reason}"
+        what = "probed" if run.state == "probed" else _accuracy(run.result or {})
+        took = f" {duration(run.result['seconds'])}" if run.result else ""
+        return f"{words}  {what}{took}{self._time_left()}"
 
     def _time_left(self, begun: float = 0.0) -> str:
         """By the cells that ended so far and how many, in shares of one, have `begun`."""
@@ -81,20 +74,12 @@ class Watch:
         return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
 
 
-def _reached(result: dict[str, Any]) -> str:
+def _accuracy(result: dict[str, Any]) -> str:
     metric = of_result(result)
     test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
     if test is not None:
         return metric.text(test)
     return "done" if valid is None else f"{metric.text(valid)} on validation"
-
-
-def _written(directory: Path) -> int | None:
-    """When the state of a cell was written, for comparison only: its clock may be another's."""
-    try:
-        return (directory / RUN).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 @contextmanager
@@ -169,18 +154,18 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
 
 def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
     """Say which cells are done already. Raises ValueError if their data or code are others now."""
-    fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
+    known = cache(lambda texts: evidence.fingerprint(dict(texts)))
+
+    def fingerprint(dataset: Mapping[str, Any]) -> str | None:
+        return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
+
     for cell in done:
-        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
+        check_done(cell.config, cell.directory, fingerprint)
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for cell in done:
         if line := evidence.older(cell.directory, look(cell.directory)):
             print(line)
-
-
-def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
 
 
 def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
