@@ -31,7 +31,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from fdi.config.parts import choose, package_folders, parameters, shown, wrong
+from fdi.config.own_code import package_folders
+from fdi.config.parts import choose, parameters, shown, wrong
 from fdi.config.settings import settings
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"

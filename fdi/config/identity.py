@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import parts
+from fdi.config.own_code import package_folders
 
 
 def gpus() -> int:
@@ -39,7 +40,7 @@ def own_folders(config: DictConfig) -> list[str]:
     """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
     sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
     folders = [Path(source.path).absolute() for source in sources if source.schema == "file"]
-    folders = [folder for folder in folders if folder not in parts.package_folders()]
+    folders = [folder for folder in folders if folder not in package_folders()]
     return list(
         dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
     )

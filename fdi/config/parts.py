@@ -1,5 +1,5 @@
-"""What a part takes: the ranges of its values, the types of its options, where it is found, and the
-words for all of these in messages.
+"""What a value may be, the ranges and types of what parts take and the words for them in messages;
+and what the parts are, by the key of the configuration whose `_target_` names one.
 
 Ranges are annotations of keyword arguments, or of the fields of a dataclass. fdi.config.settings
 reads them from what a `_target_` names, of fdi or of the user's own, before it is called: `def
@@ -10,26 +10,21 @@ nan, whatever its annotation.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import math
-import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from fdi.config import Mistake
-
-OURS = ("fdi", "torch")  # packages whose modules are never the user's own
+from fdi.config.own_code import defined, load, ours
 
 
 @dataclass(frozen=True)
@@ -78,26 +73,8 @@ Fraction = Annotated[float, Range(above=0, below=1)]
 UpToOne = Annotated[float, Range(least=0, most=1)]
 TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
 LONGEST_TAU = 1.0  # s; those of neurons and synapses are thousandths of it
-TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s; a readout's may be its trial
+TimeConstant = Annotated[float, Range(least=1e-6, most=LONGEST_TAU)]  # s
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
-
-
-def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complaints about time constants given in milliseconds, and rates above one spike a step."""
-    for part in ("neuron", "model"):
-        for key, value in values[part].items():
-            if "tau_" in str(key) and key != "tau_shape" and _number(value) > LONGEST_TAU:
-                yield seconds(f"{part}.{key}", value)
-    dataset, nu = values["dataset"], values["init"].get("nu")
-    if not (dt := _number(dataset.get("dt"))) or dataset.get("binning") == "counts":
-        return
-    for source, rate in nu.items() if isinstance(nu, Mapping) else [("", nu)]:
-        if _number(rate) * dt > 1:
-            key = f"init.nu.{source}" if source else "init.nu"
-            yield (
-                f"{key} = {rate} Hz is more than one spike in a step of dataset.dt = {dt} s; at "
-                f"most {1 / dt:g}"
-            )
 
 
 def seconds(name: str, tau: float) -> str:
@@ -154,16 +131,20 @@ class Alternative(NamedTuple):
     admits: Callable[[Any], bool]
 
 
+def _plain(words: str, *kinds: type) -> Alternative:
+    """Of Python's own types, of which true and false are no numbers."""
+    return Alternative(
+        words,
+        lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)),
+    )
+
+
 SIMPLE: dict[Any, Alternative] = {
-    int: Alternative(
-        "an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)
-    ),
-    float: Alternative(
-        "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)
-    ),
-    bool: Alternative("true or false", lambda value: isinstance(value, bool)),
-    str: Alternative("text", lambda value: isinstance(value, str)),
-    types.NoneType: Alternative("null", lambda value: value is None),
+    int: _plain("an integer", int),
+    float: _plain("a number", int, float),
+    bool: _plain("true or false", bool),
+    str: _plain("text", str),
+    types.NoneType: _plain("null", types.NoneType),
 }
 ANYTHING = Alternative("anything", lambda value: True)
 
@@ -230,15 +211,21 @@ def alternatives(hint: Any) -> list[Alternative]:
     if origin in (Union, types.UnionType):
         return [one for argument in arguments for one in alternatives(argument)]
     if origin is Literal:
-        return [_word(argument) for argument in arguments]
+        return [_one(argument) for argument in arguments]
     if origin in (tuple, list, Sequence):
         length = len(arguments) if origin is tuple and arguments[-1] is not Ellipsis else None
         return [_sequence(alternatives(arguments[0]), length)]
     if origin in (dict, Mapping):
-        return [_mapping(alternatives(arguments[1]))]
+        words, admits = _each(alternatives(arguments[1]))
+        return [
+            Alternative(
+                f"key: value pairs, each {words}",
+                lambda value: isinstance(value, Mapping) and admits(value.values()),
+            )
+        ]
     if is_dataclass(hint):
         names = ", ".join(field.name for field in fields(hint))
-        return [Alternative(f"{{{names}}}", lambda value: isinstance(value, Mapping))]
+        return [_plain(f"{{{names}}}", Mapping)]
     return [ANYTHING]
 
 
@@ -249,31 +236,28 @@ def _within(kind: Alternative, limits: Sequence[Range | _Name]) -> Alternative:
     )
 
 
-def _word(word: Any) -> Alternative:
+def _one(word: Any) -> Alternative:
     if not isinstance(word, str | int):  # a member of an enumeration
         return ANYTHING
     return Alternative(str(word), lambda value: value == word and type(value) is type(word))
 
 
-def _sequence(element: list[Alternative], length: int | None = None) -> Alternative:
-    words = " or ".join(kind.words for kind in element)
+def _each(kinds: Sequence[Alternative]) -> tuple[str, Callable[[Iterable[Any]], bool]]:
+    """The words for an element that is one of the `kinds`, and a test of all elements."""
+    return (
+        " or ".join(kind.words for kind in kinds),
+        lambda values: all(any(kind.admits(value) for kind in kinds) for value in values),
+    )
+
+
+def _sequence(element: list[Alternative], length: int | None) -> Alternative:
+    words, admits = _each(element)
     return Alternative(
         f"a list{'' if length is None else f' of {length}'}, each {words}",
         lambda value: (
             isinstance(value, list | tuple)
             and (len(value) == length if length else bool(value) or element == [SIMPLE[str]])
-            and all(any(kind.admits(item) for kind in element) for item in value)
-        ),
-    )
-
-
-def _mapping(element: list[Alternative]) -> Alternative:
-    words = " or ".join(kind.words for kind in element)
-    return Alternative(
-        f"key: value pairs, each {words}",
-        lambda value: (
-            isinstance(value, Mapping)
-            and all(any(kind.admits(item) for kind in element) for item in value.values())
+            and admits(value)
         ),
     )
 
@@ -412,7 +396,7 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
         return classes[name]
     try:
         if not ours(target):
-            return _own(module, name, folders)
+            return load(module, name, folders)
         if key == SURROGATE:
             raise Mistake("is no function of your own; see fdi/snn/surrogate.py")
         return _of_fdi(key, module, name)
@@ -426,7 +410,7 @@ def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
     if not f"{module}.".startswith(f"{role.package}.") or name.startswith("_"):
         raise Mistake(not_made)
     try:
-        part = _defined(importlib.import_module(module), name)
+        part = defined(importlib.import_module(module), name)
     except ImportError:
         part = None
     if part is None:
@@ -440,116 +424,6 @@ def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
     return part
 
 
-def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
-    where = "the folder of --config-dir or beside it"
-    if not module:
-        raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
-    if package_of(module):
-        return _imported(module, name, f"the installed {module}")
-    path = module.replace(".", "/")
-    places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        raise Mistake(f"is not of fdi, and there is no {path}.py; put it into {where}")
-    inside = [str(folder.resolve()) for folder in folders]
-    sys.path.extend(folder for folder in inside if folder not in sys.path)
-    importlib.invalidate_caches()
-    top = module.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    found = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else [""]
-    if not any(str(Path(place).parent.resolve()) in inside for place in found):
-        raise Mistake(f"is hidden by another module of that name ({found[-1]}); rename {top}")
-    return _imported(module, name, str(file))
-
-
-def _imported(module: str, name: str, where: str) -> Callable[..., Any]:
-    try:
-        loaded = importlib.import_module(module)
-    except SyntaxError as error:
-        raise Mistake(unreadable(error)) from None
-    except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Mistake(f"cannot be imported: {where}: {reason}") from None
-    part = _defined(loaded, name)
-    if part is None:
-        raise Mistake(f"does not exist: {where} defines no function or class {name}")
-    return part
-
-
-def _defined(module: types.ModuleType, name: str) -> Any:
-    """What `module` defines under this name: a function or class of its own, not one that it
-    imports, an object of such a class, or a partial.
-    """
-    part = vars(module).get(name)
-    own = isinstance(part, partial) or getattr(part, "__module__", None) == module.__name__
-    return part if callable(part) and own else None
-
-
-def unreadable(error: SyntaxError | ValueError) -> str:
-    """What is said of a module that is no Python."""
-    if isinstance(error, SyntaxError):
-        return f"cannot be read: {error.filename}, line {error.lineno}: {error.msg}"
-    return f"cannot be read: {error}"
-
-
 def equal(one: Any, other: Any) -> bool:
     """Whether two values of a configuration are one: 1 and 1.0 are, 1 and true are not."""
     return one == other and isinstance(one, bool) is isinstance(other, bool)
-
-
-def ours(target: str) -> bool:
-    """Whether the dotted name is one of fdi or torch."""
-    return target.partition(".")[0] in OURS
-
-
-GROUP = "fdi.parts"
-"""Of entry points, such as `mine = "my_package"`: its modules hold what a `_target_` names, as in
-`my_package.data.load`, and its folder `conf` their YAML files, as fdi's own does.
-"""
-
-
-class Package(NamedTuple):
-    """`name` and `version` of what was installed; `module`: what its targets begin with."""
-
-    name: str
-    version: str
-    module: str
-    folder: Path
-
-    def evidence(self) -> str:
-        """Its name, its version, and a hash over its files."""
-        digest = hashlib.blake2b(digest_size=8)
-        for file in sorted(self.folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                content = file.read_bytes()
-                digest.update(f"{file.relative_to(self.folder).as_posix()}\0".encode())
-                digest.update(f"{len(content)}\0".encode() + content)
-        return f"{self.name} {self.version} {digest.hexdigest()}"
-
-
-def packages() -> Mapping[str, Package]:
-    """By their modules."""
-    return _installed(tuple(sys.path))
-
-
-@cache
-def _installed(path: tuple[str, ...]) -> dict[str, Package]:
-    found = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        module = entry.module.partition(".")[0]
-        spec = importlib.util.find_spec(module)
-        if spec and spec.submodule_search_locations and entry.dist:
-            folder = Path(next(iter(spec.submodule_search_locations)))
-            found[module] = Package(entry.dist.name, entry.dist.version, module, folder)
-    return found
-
-
-def package_of(target: str) -> Package | None:
-    """The package that the dotted name `target` is in."""
-    return packages().get(target.partition(".")[0])
-
-
-def package_folders() -> list[Path]:
-    """Their folders with YAML files."""
-    folders = (package.folder / "conf" for package in packages().values())
-    return [folder for folder in folders if folder.is_dir()]

@@ -26,7 +26,6 @@ from fdi.config.parts import (
     Positive,
     Range,
     choose,
-    nonsense,
     shown,
 )
 
@@ -367,10 +366,24 @@ def _complaints(values: dict[str, Any]) -> Iterator[str]:
         node = values[group][inner] if inner else values[group]
         if node is not None or not (inner or key in OPTIONAL):
             yield from complaints(key, node, modules)
-    yield from nonsense(values)
+    yield from _of_rates(values)
     if values["figure"] is not None:
         yield from unknown_keys(values["figure"], values)
     yield from _of_places(values)
+
+
+def _of_rates(values: Mapping[str, Any]) -> Iterator[str]:
+    """Complaints about rates above one spike a step."""
+    dataset, nu = values["dataset"], values["init"].get("nu")
+    if not (dt := dataset.get("dt")) or dataset.get("binning") == "counts":
+        return
+    for source, rate in nu.items() if isinstance(nu, Mapping) else [("", nu)]:
+        if isinstance(rate, int | float) and rate * dt > 1:
+            key = f"init.nu.{source}" if source else "init.nu"
+            yield (
+                f"{key} = {rate} Hz is more than one spike in a step of dataset.dt = {dt} s; at "
+                f"most {1 / dt:g}"
+            )
 
 
 def _of_places(values: Mapping[str, Any]) -> Iterator[str]:

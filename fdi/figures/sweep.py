@@ -26,7 +26,8 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.parts import choose, package_folders
+from fdi.config.own_code import package_folders
+from fdi.config.parts import choose
 from fdi.config.settings import Figure, out_of_range
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
