@@ -187,12 +187,17 @@ def _names(source: str, group: str) -> list[str]:
 
 
 def _refuse_nameless(source: str, options: Sequence[str]) -> None:
-    """Raises ValueError for several values, and for an option of a group that is no name; Hydra
-    fails late then, and in words of its own.
+    """Raises ValueError for several values, for an option of a group that is no name, where Hydra
+    fails late and in words of its own, and for what fdi sets itself.
     """
     for word in options:
         key, _, value = word.partition("=")
         override = _single(word)
+        if key.lstrip("+~").startswith(("hydra.run.", "hydra.sweep.")):
+            raise ValueError(
+                f"{word}: this is fdi's own; leave it out (paths.results=FOLDER says where runs "
+                f"are kept)"
+            )
         if key.isidentifier() and _names(source, key) and not isinstance(override.value(), str):
             names = _names(source, key)
             raise ValueError(

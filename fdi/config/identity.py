@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,6 @@ def gpus() -> int:
     return int(torch.cuda.device_count())
 
 
-OURS = {  # as in conf/config.yaml
-    "run.dir": "${paths.results}/runs/${run_name:}",
-    "sweep.dir": "${paths.results}/runs",
-    "sweep.subdir": "${run_name:}",
-}
-AT_LEAST_ONE = (
-    "launcher.n_jobs",
-    "launcher.cpus_per_task",
-    "launcher.batch_size",
-    "sweeper.max_batch_size",
-)
-
-
 def own_folders(config: DictConfig) -> list[str]:
     """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
     sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
@@ -44,29 +31,6 @@ def own_folders(config: DictConfig) -> list[str]:
     return list(
         dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
     )
-
-
-def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
-    """Complaints about Hydra's node of `config`: what fdi sets itself, and numbers that a launcher
-    cannot work with.
-    """
-    if not config:
-        return
-    node = config.hydra
-    for key, ours in OURS.items():
-        group, _, name = key.partition(".")
-        if (given := contents(node[group], resolve=False)[name]) != ours:
-            yield (
-                f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
-                f"says where runs are kept)"
-            )
-    if not node.sweeper._target_.endswith(".BasicSweeper"):
-        yield "hydra/sweeper: fdi runs all combinations itself; leave it out"
-    for key in AT_LEAST_ONE:
-        value = OmegaConf.select(node, key)
-        every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
-        if value not in every and not (str(value).isdecimal() and int(value) >= 1):
-            yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
 
 
 def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:

@@ -42,9 +42,7 @@ if TYPE_CHECKING:
     from fdi.runner.trained import Trained
 
 
-PLAIN = re.compile(r"[\w./:+-]+")
-RESERVED = ("null", "true", "false", "nan", "inf")
-NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+PLAIN = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z_/][\w./:+-]*", re.IGNORECASE)
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -81,9 +79,7 @@ def text(value: Any) -> str:
     if isinstance(value, Iterable) and not _one(value):
         return "[" + ",".join(map(text, value)) + "]"
     word = str(value)
-    if PLAIN.fullmatch(word) and word.lower() not in RESERVED and not NUMBER.fullmatch(word):
-        return word
-    return quoted(word)
+    return word if PLAIN.fullmatch(word) else quoted(word)
 
 
 def _one(value: Any) -> bool:

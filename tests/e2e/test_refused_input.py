@@ -54,7 +54,7 @@ RUN = [
     (["identity.exclude=${name}"], "identity.exclude = {'dataset': 'randman', "),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
     (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
-    (["hydra.run.dir=DIR"], "hydra.run.dir = DIR: this is fdi's own; leave it out"),
+    (["hydra.run.dir=DIR"], "hydra.run.dir=DIR: this is fdi's own; leave it out"),
     (
         ["-m", "init.nu=interval(1,5)"],
         "init.nu=interval(1,5) names no values; a sweep needs them",
