@@ -48,7 +48,7 @@ def members(results: Results) -> pd.DataFrame:
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
     probe = results.probe_of(runs[runs["run"].isin(table["run"])])
     says = probe.reindex(columns=["path", "expected"]).drop_duplicates("path").set_index("path")
-    table["expected"] = table["path"].map(says["expected"]).fillna("")
+    table["expected"] = table["path"].map(says["expected"]).astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
     return _judged(by_seed(table))
 

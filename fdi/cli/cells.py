@@ -14,9 +14,11 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from fdi.cli.compose import composed, fitting, lacking, parsed, source, values_of
+from fdi.cli.compose import composed, explain, fitting, lacking, parsed, source, told
 from fdi.config.identity import LABELS
+from fdi.config.settings import settings
 from fdi.track.files import METRICS
 from fdi.track.process import holder
 from fdi.track.record import finished, place
@@ -56,8 +58,13 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
 
 
 def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
-    """The run of these words, checked."""
-    values = values_of(source, overrides)
+    """The run of these words, checked. Raises ValueError, one line."""
+    config = composed(source, overrides)
+    try:
+        with told(config):
+            values = settings(config)
+    except OmegaConfBaseException as error:
+        raise ValueError(explain(error)) from None
     own = tuple(word for word in overrides if not is_hydras(word))
     return Cell(own, values, place(values))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -33,9 +34,10 @@ from omegaconf.errors import (
 
 from fdi.config.own_code import package_folders
 from fdi.config.parts import choose, parameters, shown, wrong
-from fdi.config.settings import settings
+from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
+ConfigStore.instance().store(name="schema", node=Config)
 
 
 def _searchpath(folder: str) -> list[str]:
@@ -85,18 +87,6 @@ def told(config: Any) -> Iterator[None]:
         yield
     finally:
         HydraConfig.instance().cfg = before
-
-
-def values_of(source: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The checked values of a cell. Raises ValueError, one line, for what cannot be composed, and
-    fdi.Mistake for values that do not fit.
-    """
-    config = composed(source, overrides)
-    try:
-        with told(config):
-            return settings(config)
-    except OmegaConfBaseException as error:
-        raise ValueError(explain(error)) from None
 
 
 def composed(source: str, overrides: Sequence[str]) -> DictConfig:
@@ -272,17 +262,21 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
         if is_dataclass(schema := cause.object_type):
-            kinds = parameters(schema)[str(cause.key)]
-            return wrong(cause.full_key, cause.value, kinds)
+            kind = parameters(schema)[str(cause.key)]
+            return wrong(cause.full_key, cause.value, kind)
         return f"{cause.full_key} = {shown(cause.value)} must be {str(cause).splitlines()[0]}"
     return " ".join((str(error) or str(cause)).split())
 
 
 def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
-    if meant := _deeper(cause):
-        return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
-    hint = choose(str(cause.key), _keys(cause.parent_node))
-    group, dot, _ = cause.full_key.partition(".")
+    node, (group, dot, _) = cause.parent_node, cause.full_key.partition(".")
+    there = _keys(node)
+    if not dot:  # keys below that are called so
+        known = (name for name in there if not OmegaConf.is_missing(node, name))
+        plain = (name for name in known if not OmegaConf.is_interpolation(node, name))
+        if meant := [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]:
+            return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
+    hint = choose(str(cause.key), there)
     option = chosen.get(group) if dot and not hint.startswith("did you") else None
     of = f" of {group}={option}" if option else ""
     return f"{cause.full_key}: no such key{of}; {hint}"
@@ -290,13 +284,3 @@ def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
 
 def _keys(node: Any) -> list[str]:
     return [str(key) for key in node if key not in HIDDEN] if isinstance(node, DictConfig) else []
-
-
-def _deeper(cause: Any) -> list[str]:
-    """Dotted names of the keys below that are called like one that is missing at the top."""
-    node = cause.parent_node
-    if not isinstance(node, DictConfig) or cause.full_key != str(cause.key):
-        return []
-    parts = [name for name in _keys(node) if not OmegaConf.is_missing(node, name)]
-    plain = [name for name in parts if not OmegaConf.is_interpolation(node, name)]
-    return [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]

@@ -29,20 +29,17 @@ def main() -> None:
 
 @command_line("fdi-run", REFUSED, "interrupted; the same command resumes where it stopped")
 def _main() -> int:
-    if {"-h", "--help"} & set(sys.argv):
-        print(help_text(sys.argv[1:]))
+    words = sys.argv[1:]
+    if {"-h", "--help"} & {*words}:
+        print(help_text(words))
         return 0
-    if "--version" in sys.argv:
+    if "--version" in words:
         from importlib.metadata import version
 
         print(f"fdi {version('fdi-snn')}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     gc.set_threshold(100_000)  # imports make many objects and no garbage
-    return _command()
-
-
-def _command() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -52,7 +49,7 @@ def _command() -> int:
     # our file has the name of its plugin's
     warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
     try:
-        return _dispatch(parse(sys.argv[1:]))
+        return _dispatch(parse(words))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error)) from None
 
@@ -101,7 +98,7 @@ def _show(arguments: Namespace) -> int:
         with open_dict(config):
             del config["hydra"]
         print(OmegaConf.to_yaml(config, resolve=True), end="")
-    return 0
+        return 0
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:

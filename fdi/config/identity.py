@@ -44,8 +44,6 @@ NUMERICS = 3
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.
 """
-DIGITS = 16  # of the id of a run
-
 PLACES = {
     "fdi.data.series.ts": ("file", "test_file"),
     "fdi.data.arrays.arrays": ("file",),
@@ -69,7 +67,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     for node in values.values():
         for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():
             node.pop(place, None)
-    kept = decisive(values["engine"])
+    kept = values["engine"].get("decides", ())  # in which order an engine adds up
     if "device" in kept:
         values["device"] = kind_of(values["device"])
     for key, neutral in values["identity"].get("neutral", {}).items():
@@ -84,8 +82,8 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """The first DIGITS of the SHA-256 of what `canonical` gives."""
-    return hashlib.sha256(canonical(config).encode()).hexdigest()[:DIGITS]
+    """The first 16 digits of the SHA-256 of what `canonical` gives."""
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:16]
 
 
 LABELS = ("dataset", "model", "init")
@@ -111,7 +109,7 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
         values["device"] = "cuda" if gpus() else "cpu"
     if isinstance(values.get("engine"), dict):
         values["engine"] = _chosen(values["engine"], values)
-        if "threads" in decisive(values["engine"]) and values.get("threads", 1) is None:
+        if "threads" in values["engine"].get("decides", ()) and values.get("threads", 1) is None:
             values["threads"] = 1
     modules = _owner(values, "paths.modules")[0].get("modules")
     if isinstance(modules, list):
@@ -122,13 +120,6 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
         if isinstance(values.get(key), dict):
             values[key] = parts.complete(key, values[key], places)
     return values
-
-
-def decisive(engine: Mapping[str, Any]) -> Sequence[str]:
-    """Keys of identity.exclude that do change the numbers of an engine: in which order it adds
-    up.
-    """
-    return engine.get("decides", ())
 
 
 def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ Fraction = Annotated[float, Range(above=0, below=1)]
 UpToOne = Annotated[float, Range(least=0, most=1)]
 TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
 LONGEST_TAU = 1.0  # s; those of neurons and synapses are thousandths of it
-TimeConstant = Annotated[float, Range(least=1e-6, most=LONGEST_TAU)]  # s
+TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s; a readout's may be its trial
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
@@ -83,23 +83,20 @@ def seconds(name: str, tau: float) -> str:
     return f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}{meant}"
 
 
-def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
-    """What is said of a value of `name` that is none of the `kinds`."""
-    expected = " or ".join(kind.words for kind in kinds)
-    *_, last = name.split(".")
-    if "tau_" in last and _number(value) > LONGEST_TAU:
+def wrong(name: str, value: Any, kind: Values) -> str:
+    """What is said of a value of `name` that is not of its kind."""
+    if too_long(name, value):
         return seconds(name, value)
-    hint = ", as in [a,b]" * (isinstance(value, str) and expected.startswith("a list"))
-    return f"{name} = {shown(value)} must be {expected}{hint}"
+    hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
+    return f"{name} = {shown(value)} must be {kind.words}{hint}"
 
 
-def _number(value: Any) -> float:
-    """0 for what is none."""
-    return value if isinstance(value, int | float) else 0
-
-
-MEANT = {"gpu": "cuda"}
-"""Words of others for a choice that is not spelt alike."""
+def too_long(name: str, tau: Any) -> bool:
+    """Whether the name is that of a time constant of a neuron, which is above LONGEST_TAU."""
+    key = name.rpartition(".")[2]
+    return (
+        "tau_" in key and key != "tau_shape" and isinstance(tau, int | float) and tau > LONGEST_TAU
+    )
 
 
 def choose(word: str, choices: Iterable[str]) -> str:
@@ -107,7 +104,7 @@ def choose(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     if not choices:
         return "there is nothing to choose from"
-    word = MEANT.get(word, word).lower()
+    word = {"gpu": "cuda"}.get(word, word).lower()
     lower = {choice.lower(): choice for choice in reversed(choices)}
     begins = sorted((name for name in lower if word.startswith(name) and len(name) > 3), key=len)
     near = partial(difflib.get_close_matches, word, lower, n=1)
@@ -124,47 +121,55 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-class Alternative(NamedTuple):
-    """One of the things that a value may be, in words and as a test."""
+class Values(NamedTuple):
+    """What a value may be, in words and as a test."""
 
     words: str
     admits: Callable[[Any], bool]
 
 
-def _plain(words: str, *kinds: type) -> Alternative:
+def _plain(words: str, *kinds: type) -> Values:
     """Of Python's own types, of which true and false are no numbers."""
-    return Alternative(
+    return Values(
         words,
         lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)),
     )
 
 
-SIMPLE: dict[Any, Alternative] = {
+def _either(kinds: Sequence[Values]) -> Values:
+    return Values(
+        " or ".join(kind.words for kind in kinds),
+        lambda value: any(kind.admits(value) for kind in kinds),
+    )
+
+
+SIMPLE: dict[Any, Values] = {
     int: _plain("an integer", int),
     float: _plain("a number", int, float),
     bool: _plain("true or false", bool),
     str: _plain("text", str),
     types.NoneType: _plain("null", types.NoneType),
 }
-ANYTHING = Alternative("anything", lambda value: True)
+ANYTHING = Values("anything", lambda value: True)
 
 
 @cache
-def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
+def parameters(made: Callable[..., Any]) -> dict[str, Values]:
     """The arguments of a function or a class, and what they may be: what their annotations say, and
     null where it is the default; nobody changes it.
     """
-    hints, known = _hints(made), {}
+    hints, known = hints_of(made), {}
     for name, argument in inspect.signature(made).parameters.items():
         if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-            kinds = alternatives(hints.get(name))
-            if argument.default is None and not any(kind.admits(None) for kind in kinds):
-                kinds = [*kinds, SIMPLE[types.NoneType]]
-            known[name] = kinds
+            known[name] = values_of(hints.get(name))
+            if argument.default is None and not known[name].admits(None):
+                known[name] = _either([known[name], SIMPLE[types.NoneType]])
     return known
 
 
-def _hints(made: Callable[..., Any]) -> dict[str, Any]:
+@cache
+def hints_of(made: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of its arguments, as far as their names are known; nobody changes them."""
     if is_dataclass(made):
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)
@@ -198,67 +203,59 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | str)
 
 
-def alternatives(hint: Any) -> list[Alternative]:
-    """The alternatives of a type hint: unions, literals, sequences, mappings and annotations
-    with a range; anything else admits all.
+def values_of(hint: Any) -> Values:
+    """What a type hint admits: unions, literals, sequences, mappings and annotations with a range;
+    anything else admits all.
     """
     if isinstance(hint, type) and hint in SIMPLE:
-        return [SIMPLE[hint]]
+        return SIMPLE[hint]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [limit for limit in arguments[1:] if isinstance(limit, Range | _Name)]
-        return [_within(kind, limits) for kind in alternatives(arguments[0])]
+        return _within(values_of(arguments[0]), limits)
     if origin in (Union, types.UnionType):
-        return [one for argument in arguments for one in alternatives(argument)]
+        return _either([values_of(argument) for argument in arguments])
     if origin is Literal:
-        return [_one(argument) for argument in arguments]
+        return _either([_one(argument) for argument in arguments])
     if origin in (tuple, list, Sequence):
         length = len(arguments) if origin is tuple and arguments[-1] is not Ellipsis else None
-        return [_sequence(alternatives(arguments[0]), length)]
+        return _sequence(values_of(arguments[0]), length)
     if origin in (dict, Mapping):
-        words, admits = _each(alternatives(arguments[1]))
-        return [
-            Alternative(
-                f"key: value pairs, each {words}",
-                lambda value: isinstance(value, Mapping) and admits(value.values()),
-            )
-        ]
+        return _mapping(values_of(arguments[1]))
     if is_dataclass(hint):
         names = ", ".join(field.name for field in fields(hint))
-        return [_plain(f"{{{names}}}", Mapping)]
-    return [ANYTHING]
+        return _plain(f"{{{names}}}", Mapping)
+    return ANYTHING
 
 
-def _within(kind: Alternative, limits: Sequence[Range | _Name]) -> Alternative:
-    return Alternative(
+def _within(kind: Values, limits: Sequence[Range | _Name]) -> Values:
+    return Values(
         " ".join([kind.words, *map(str, limits)]),
         lambda value: kind.admits(value) and all(value in limit for limit in limits),
     )
 
 
-def _one(word: Any) -> Alternative:
+def _one(word: Any) -> Values:
     if not isinstance(word, str | int):  # a member of an enumeration
         return ANYTHING
-    return Alternative(str(word), lambda value: value == word and type(value) is type(word))
+    return Values(str(word), lambda value: value == word and type(value) is type(word))
 
 
-def _each(kinds: Sequence[Alternative]) -> tuple[str, Callable[[Iterable[Any]], bool]]:
-    """The words for an element that is one of the `kinds`, and a test of all elements."""
-    return (
-        " or ".join(kind.words for kind in kinds),
-        lambda values: all(any(kind.admits(value) for kind in kinds) for value in values),
+def _sequence(element: Values, length: int | None) -> Values:
+    return Values(
+        f"a list{'' if length is None else f' of {length}'}, each {element.words}",
+        lambda value: (
+            isinstance(value, list | tuple)
+            and (len(value) == length if length else bool(value) or element == SIMPLE[str])
+            and all(map(element.admits, value))
+        ),
     )
 
 
-def _sequence(element: list[Alternative], length: int | None) -> Alternative:
-    words, admits = _each(element)
-    return Alternative(
-        f"a list{'' if length is None else f' of {length}'}, each {words}",
-        lambda value: (
-            isinstance(value, list | tuple)
-            and (len(value) == length if length else bool(value) or element == [SIMPLE[str]])
-            and admits(value)
-        ),
+def _mapping(element: Values) -> Values:
+    return Values(
+        f"key: value pairs, each {element.words}",
+        lambda value: isinstance(value, Mapping) and all(map(element.admits, value.values())),
     )
 
 
@@ -303,7 +300,7 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 class Options(NamedTuple):
     """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
 
-    known: dict[str, list[Alternative]]
+    known: dict[str, Values]
     closed: bool
 
 
@@ -315,13 +312,13 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     there.
     """
     role = ROLES.get(key, Role("", ""))
-    besides = {name: alternatives(hint) for name, hint in role.besides.items()}
+    besides = {name: values_of(hint) for name, hint in role.besides.items()}
     if target.startswith(f"{TORCH.get(key)}."):
-        known = {name: alternatives(hint) for name, hint in _of_torch(key, target).items()}
+        known = {name: values_of(hint) for name, hint in _of_torch(key, target).items()}
         return Options(known | besides, key == "scheduler")
     made = resolve(key, target, folders)
     given = {*role.given, *list(parameters(made))[: role.first]}
-    known = {name: kinds for name, kinds in parameters(made).items() if name not in given}
+    known = {name: kind for name, kind in parameters(made).items() if name not in given}
     arguments = inspect.signature(made).parameters.values()
     return Options(known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments))
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
@@ -235,35 +233,26 @@ class Config:
     take_over: bool = MISSING
 
 
-ConfigStore.instance().store(name="schema", node=Config)
-
-
-@cache
-def _hints(schema: type) -> dict[str, Any]:
-    return get_type_hints(schema, include_extras=True)
-
-
 def check_values(schema: type, values: Mapping[str, Any], path: str = "") -> None:
     """Raises ValueError, one line, for a key that the dataclass `schema` lacks or that is missing,
     and for a value that its hints, or the `choices` of its fields, do not admit.
     """
-    hints = _hints(schema)
+    hints, known = parts.hints_of(schema), parts.parameters(schema)
     for key in values.keys() - hints.keys():
         raise Mistake(f"{path}{key}: no such key; {choose(key, hints)}")
     for entry in fields(schema):
         key = f"{path}{entry.name}"
         if entry.name not in values:
             raise Mistake(f"{key} is missing")
-        value, hint = values[entry.name], hints[entry.name]
-        kinds = parts.alternatives(hint)
+        value, hint, kind = values[entry.name], hints[entry.name], known[entry.name]
         nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
         choices = entry.metadata.get("choices")
         if isinstance(nested, type) and isinstance(value, Mapping):
             check_values(nested, value, f"{key}.")
         elif choices and value not in choices:
             raise Mistake(f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}")
-        elif not any(kind.admits(value) for kind in kinds):
-            raise Mistake(parts.wrong(key, value, kinds))
+        elif not kind.admits(value):
+            raise Mistake(parts.wrong(key, value, kind))
 
 
 def _refuse_impossible(values: Any, path: str = "") -> None:
@@ -304,8 +293,10 @@ def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
             raise Mistake(
                 f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
             )
-        if key in known and not any(kind.admits(value) for kind in known[key]):
+        if key in known and not known[key].admits(value):
             raise Mistake(parts.wrong(f"{path}.{key}", value, known[key]))
+        if path in ("neuron", "model") and parts.too_long(str(key), value):
+            raise Mistake(parts.seconds(f"{path}.{key}", value))
         if key not in known and closed:
             takes = choose(str(key), known) if known else f"{node['_target_']} takes none"
             raise Mistake(f"{path}.{key}: no such key; {takes}")
@@ -393,7 +384,10 @@ def _check_rates(values: Mapping[str, Any]) -> None:
 def _check_places(values: Mapping[str, Any]) -> None:
     """Raises ValueError for names that are none of folders, and files that are not there."""
     for key, name in values["name"].items():
-        if name is not None and not _is_component(name):
+        if name is None:
+            continue
+        inside = not set(name.split("/")) & {"", ".", ".."}  # of the folder that it is in
+        if not inside or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
             raise Mistake(
                 f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
                 f"control characters, at most {LONGEST_NAME} bytes"
@@ -415,12 +409,3 @@ def _check_figure(figure: Mapping[str, Any], groups: Iterable[str]) -> None:
                 raise Mistake(
                     f"figure.{option}: {key} is no key of the config; {choose(group, known)}"
                 )
-
-
-def _is_component(name: str) -> bool:
-    """Whether `folder_name(name)` is one component of a path below the folder it is in."""
-    return (
-        name.isprintable()
-        and not set(name.split("/")) & {"", ".", ".."}
-        and len(name.encode()) <= LONGEST_NAME
-    )

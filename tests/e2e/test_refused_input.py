@@ -91,10 +91,9 @@ RUN = [
     ),
     ([*BEST, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
     ([*BEST, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
-    ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the choice"),
+    ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the trials"),
     ([*BEST, "dataset.valid=0"], "a choice needs a validation split"),
     ([*BEST, "tune.key=init.sigma_u"], "tune chooses init.sigma_u; the comparison knows"),
-    ([*ZOO, "seed=0,1"], "a zoo has one run of each"),
     ([*ZOO, "zoo.kinds.dense.share=-1"], "zoo.kinds.dense.share = -1 must be a number of at l"),
     ([*ZOO, "+zoo.draw.neuron.theta=1"], "zoo"),
 ]
