@@ -116,13 +116,13 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     given = {override.key_or_group for override in command}
     joint = [together(key, values, given) for key, values in params.items() if "+" in key]
     independent = [parsed(f"{key}={values}") for key, values in params.items() if "+" not in key]
-    words = {word.get_key_element(): _words(word) for word in [*independent, *command]}
+    words = {word.get_key_element(): _for_each_value(word) for word in [*independent, *command]}
     for overrides in product(*words.values()):
         for combination in product(*joint):
             yield [*(override for row in combination for override in row), *overrides]
 
 
-def _words(override: Override) -> list[str]:
+def _for_each_value(override: Override) -> list[str]:
     """One override for each of the values."""
     if not override.is_sweep_override():
         values = [override.get_value_element_as_str()]

@@ -33,7 +33,7 @@ from omegaconf.errors import (
 )
 
 from fdi.config.own_code import package_folders
-from fdi.config.parts import choose, parameters, shown, wrong
+from fdi.config.parts import choose, parameters, spelt, wrong
 from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -264,7 +264,7 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
         if is_dataclass(schema := cause.object_type):
             kind = parameters(schema)[str(cause.key)]
             return wrong(cause.full_key, cause.value, kind)
-        return f"{cause.full_key} = {shown(cause.value)} must be {str(cause).splitlines()[0]}"
+        return f"{cause.full_key} = {spelt(cause.value)} must be {str(cause).splitlines()[0]}"
     return " ".join((str(error) or str(cause)).split())
 
 

@@ -95,7 +95,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")
-    missing = _drawn(figures, mine, measured, arguments.out)
+    missing = _draw_pages(figures, mine, measured, arguments.out)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty
     if missing and no_reference:
@@ -110,7 +110,7 @@ def _draw_all(arguments: argparse.Namespace) -> int:
     return int(nothing)
 
 
-def _drawn(
+def _draw_pages(
     figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
 ) -> dict[str, Any]:
     from fdi.figures.catalogue import draw, file_name, pages

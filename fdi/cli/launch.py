@@ -86,7 +86,7 @@ def launch(
             raise ValueError(f"{node._target_} is not installed{extra}") from None
         ready()
         threads, together = _room(node)
-        given = [_words(cell, threads) for cell in cells]
+        given = [_with_room(cell, threads) for cell in cells]
         size = config.hydra.sweeper.get("max_batch_size") or together or len(cells)
         for start in range(0, len(cells), size):
             for done in launcher.launch(given[start : start + size], start):
@@ -137,7 +137,7 @@ def _room(launcher: DictConfig) -> tuple[int | None, int | None]:
     return threads, max(1, cores() // (threads or 1)) if here else None
 
 
-def _words(cell: Cell, threads: int | None) -> list[str]:
+def _with_room(cell: Cell, threads: int | None) -> list[str]:
     """Those of a cell, with its `threads` unless they are given, and the device that auto became
     here.
     """

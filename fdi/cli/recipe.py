@@ -118,7 +118,7 @@ class Search(Trials):
         asking = self.rule.decide()
         stage = next(asking)
         while True:
-            cells = {(of, n): self.trial(self.words, _words(of), n) for of, n in stage.asked}
+            cells = {(of, n): self.trial(self.words, _of_change(of), n) for of, n in stage.asked}
             every = [cell for of in cells.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in every):
                 self.announce(stage)
@@ -148,7 +148,7 @@ class Search(Trials):
         proof: dict[str, list[Cell]] = {}
         if finding.candidate and finding.state in ("found", "past guessing"):
             proof["before"] = self.whole(self.words)
-            proof["after"] = self.whole(self.words, _words(finding.candidate))
+            proof["after"] = self.whole(self.words, _of_change(finding.candidate))
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
                 print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
@@ -184,8 +184,8 @@ class Search(Trials):
     def _lines(self, finding: Finding) -> tuple[str, str]:
         """The recipe as a command, and the same with the experiment that holds the change."""
         kept = [word for word in self.words if not word.startswith("experiment=")]
-        words = changed(kept, _words(finding.candidate))
-        rest = [word for word in words if word not in _words(finding.candidate)]
+        words = changed(kept, _of_change(finding.candidate))
+        rest = [word for word in words if word not in _of_change(finding.candidate)]
         named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
         return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
 
@@ -238,13 +238,13 @@ class Search(Trials):
             path.write_text(_experiment(finding))
 
 
-def _words(candidate: Candidate) -> Words:
+def _of_change(candidate: Candidate) -> Words:
     return tuple(word for change in candidate for word in change.words)
 
 
 def _experiment(finding: Finding) -> str:
     """The recipe as a file of the group `experiment`."""
-    pairs = [word.partition("=")[::2] for word in _words(finding.candidate)]
+    pairs = [word.partition("=")[::2] for word in _of_change(finding.candidate)]
     content: dict[str, Any] = {
         "defaults": [{f"override /{key}": value} for key, value in pairs if "." not in key]
     }

@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from fdi.cli.cells import Cell
 
 
-def main() -> None:
-    """The console command."""
-    sys.exit(_main())
-
-
 @command_line("fdi-run", REFUSED, "interrupted; the same command resumes where it stopped")
-def _main() -> int:
+def main() -> int:
+    """The console command; its exit code."""
     words = sys.argv[1:]
     if {"-h", "--help"} & {*words}:
         print(help_text(words))
@@ -56,7 +52,7 @@ def _main() -> int:
 
 def _dispatch(arguments: Namespace) -> int:
     if arguments.cfg:
-        return _show(arguments)
+        return _show_config(arguments)
     from fdi.cli.cells import compose_cells, compose_sweep
 
     common = compose_sweep(arguments)
@@ -81,7 +77,7 @@ def _dispatch(arguments: Namespace) -> int:
     return run_sweep(arguments, cells)
 
 
-def _show(arguments: Namespace) -> int:
+def _show_config(arguments: Namespace) -> int:
     from omegaconf import OmegaConf, open_dict
 
     from fdi.cli.cells import common_words, compose_cells

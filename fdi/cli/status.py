@@ -22,7 +22,7 @@ from fdi.track.record import SAID, STATES, STOPPED, Run, look
 ALONE = "single runs"
 
 
-def groups(results: Path, known: list[Plan]) -> list[Plan]:
+def _with_single_runs(results: Path, known: list[Plan]) -> list[Plan]:
     """The sweeps and, as a last plan without a command, the runs that belong to none."""
     there = [os.path.relpath(path, results) for path, *_ in directories(results)]
     planned = {place for plan in known for place in plan.cells}
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known, broken = plans.read(results)
     wanted = [
         plan
-        for plan in groups(results, known)
+        for plan in _with_single_runs(results, known)
         if not arguments.experiments or plan.title in arguments.experiments
     ]
     decisions(results)  # a line for what is none
@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"no {what} in {results}; fdi-run -m experiment=quickstart makes some")
     places = dict.fromkeys(place for plan in wanted for place in plan.cells)
     runs = {place: look(results / place) for place in places}
-    _show(wanted, runs, results)
+    _print_all(wanted, runs, results)
     return 0
 
 
-def _show(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
+def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
     out = console()
     for plan in wanted:
         out.print(printable(f"{plan.title}: {plan.command}" if plan.command else plan.title))

@@ -62,32 +62,26 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="only these runs, for example: dataset=randman init=fluct,kaiming",
     )
     add_results(parser)
-    ask: Any = {"action": "store_const", "dest": "ask", "default": _summary}
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--probe",
-        **ask,
-        const=_states,
-        help="show the initial states instead: one line per initialization and layer",
-    )
+    instead = {
+        "--probe": (_states, "the initial states: one line per initialization and layer"),
+        "--best": (
+            _best,
+            "what experiment=best found: each initialization at a common step size, and at its own",
+        ),
+        "--zoo": (
+            _zoo,
+            "what experiment=zoo found: how many random networks learn from each initialization",
+        ),
+    }
+    for name, (ask, text) in instead.items():
+        what.add_argument(
+            name, action="store_const", dest="ask", const=ask, help=f"show instead {text}"
+        )
     what.add_argument(
         "--full",
         action="store_true",
         help="add the share of runs at chance and synaptic operations",
-    )
-    what.add_argument(
-        "--best",
-        **ask,
-        const=_best,
-        help="show what experiment=best found instead: each initialization at a common step size, "
-        "and at its best one",
-    )
-    what.add_argument(
-        "--zoo",
-        **ask,
-        const=_zoo,
-        help="show what experiment=zoo found instead: how many random networks learn from each "
-        "initialization",
     )
     what.add_argument(
         "--runs",
@@ -117,6 +111,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME,NAME",
         help="only these columns, in this order; names as in the header of --csv or --latex",
     )
+    parser.set_defaults(ask=_summary)
     arguments = parser.parse_args(argv)
     given = arguments.csv or arguments.latex
     if arguments.columns is not None and not given:
@@ -180,10 +175,10 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
 
 def _states(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis import initial
-    from fdi.cli.summary import layers, print_states
+    from fdi.cli.summary import print_states, state_rows
     from fdi.cli.terminal import console
 
-    rows = layers(results)
+    rows = state_rows(results)
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     show = partial(print_states, console(), rows)

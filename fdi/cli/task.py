@@ -45,10 +45,10 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
             out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
-            line, code = _run(config, directory, words, out)
+            line, code = _attempt(config, directory, words, out)
         told = record.look(directory).state in ("failed", "broken")  # by the sweep
     else:
-        line, code = _run(config, directory, words, Plain())
+        line, code = _attempt(config, directory, words, Plain())
     return complain(line, code) if code and not told else code
 
 
@@ -92,7 +92,7 @@ def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerp
     evidence.check_done(directory, record.whole(directory), config, split, files)
 
 
-def _run(
+def _attempt(
     config: DictConfig, directory: Path, words: Sequence[str], out: Console
 ) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""

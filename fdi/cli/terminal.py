@@ -166,13 +166,13 @@ class Terminal:
         columns = {
             "layer": [row["population"] for row in rows],
             "neurons": [str(row["neurons"]) for row in rows],
-            "mean U": _cells(rows, "free_mean", ".2f"),
-            "sigma U": _cells(rows, "free_sigma", ".2f"),
-            "target": _cells(rows, "target_sigma_u", ".2f"),
-            **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
-            "Hz": _cells(rows, "rate", ".1f"),
-            "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
-            "gradient": _cells(rows, "grad_task", ".2g"),
+            "mean U": _texts(rows, "free_mean", ".2f"),
+            "sigma U": _texts(rows, "free_sigma", ".2f"),
+            "target": _texts(rows, "target_sigma_u", ".2f"),
+            **({"theory": _texts(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
+            "Hz": _texts(rows, "rate", ".1f"),
+            "silent": [share.replace("%", " %") for share in _texts(rows, "silent", ".0%")],
+            "gradient": _texts(rows, "grad_task", ".2g"),
             "verdict": list(map(verdict, rows)),
         }
         out.print(f"initial state: {model}, {init}", highlight=False)
@@ -211,5 +211,5 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.2g} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.2g} days"
 
 
-def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
+def _texts(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
     return ["-" if row[key] is None else format(row[key], form) for row in rows]

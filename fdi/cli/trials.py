@@ -21,7 +21,7 @@ from fdi.config.metric import of_result
 from fdi.track.record import initial_state, look
 
 TEST = "trainer.test="
-OWN = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
+APART = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
 REFUSED = FAILS._replace(classes=1)
 Words = tuple[str, ...]
 
@@ -64,7 +64,7 @@ class Trials:
 
     def trial(self, words: Words, change: Words, epochs: int) -> list[Cell]:
         """The trainings of a candidate."""
-        kept = [word for word in changed(words, change) if not word.startswith(OWN)]
+        kept = [word for word in changed(words, change) if not word.startswith(APART)]
         last = (f"trainer.epochs={epochs}", f"{TEST}false")
         return [self.cell((*kept, *last, seed)) for seed in self.tuning]
 

@@ -78,7 +78,7 @@ def package_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def load(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
+def own_part(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     """What a `module` of the user's own, imported from `folders`, has under this name. Raises
     ValueError without the name of the key.
     """
@@ -182,7 +182,7 @@ def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> s
         raise Mistake(f"{target} {_unreadable(error)}") from None
     modules: dict[str, Any] = finder.modules
     files = {name: Path(module.__file__) for name, module in modules.items() if module.__file__}
-    named = [(name, file) for place in listed for name, file in _below(place)]
+    named = [(name, file) for place in listed for name, file in _files_below(place)]
     lines = [f"{name}\0{_hash(file.read_bytes())}" for name, file in [*files.items(), *named]]
     return _hash("\0".join(sorted(lines)).encode())
 
@@ -200,7 +200,7 @@ def _places() -> Iterator[str]:
             yield str(path)
 
 
-def _below(place: Path) -> Iterator[tuple[str, Path]]:
+def _files_below(place: Path) -> Iterator[tuple[str, Path]]:
     for file in [place] if place.is_file() else place.rglob("*"):
         name = file.relative_to(place.parent)
         if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in name.parts):

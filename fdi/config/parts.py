@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from fdi.config import Mistake
-from fdi.config.own_code import defined, load, ours
+from fdi.config.own_code import defined, ours, own_part
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def wrong(name: str, value: Any, kind: Values) -> str:
     if too_long(name, value):
         return seconds(name, value)
     hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
-    return f"{name} = {shown(value)} must be {kind.words}{hint}"
+    return f"{name} = {spelt(value)} must be {kind.words}{hint}"
 
 
 def too_long(name: str, tau: Any) -> bool:
@@ -112,10 +112,10 @@ def choose(word: str, choices: Iterable[str]) -> str:
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 
-def shown(value: Any) -> str:
+def spelt(value: Any) -> str:
     """A value as one would write it on the command line."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(spelt, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
@@ -393,7 +393,7 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
         return classes[name]
     try:
         if not ours(target):
-            return load(module, name, folders)
+            return own_part(module, name, folders)
         if key == SURROGATE:
             raise Mistake("is no function of your own; see fdi/snn/surrogate.py")
         return _of_fdi(key, module, name)

@@ -24,7 +24,7 @@ from fdi.config.parts import (
     Positive,
     Range,
     choose,
-    shown,
+    spelt,
 )
 
 DERIVED = (
@@ -250,7 +250,7 @@ def check_values(schema: type, values: Mapping[str, Any], path: str = "") -> Non
         if isinstance(nested, type) and isinstance(value, Mapping):
             check_values(nested, value, f"{key}.")
         elif choices and value not in choices:
-            raise Mistake(f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}")
+            raise Mistake(f"{key} = {spelt(value)} is unknown; {choose(spelt(value), choices)}")
         elif not kind.admits(value):
             raise Mistake(parts.wrong(key, value, kind))
 
@@ -282,7 +282,7 @@ def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
     """
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         raise Mistake(
-            f"{path} = {shown(node)} must have a _target_: the function or class to call with the "
+            f"{path} = {spelt(node)} must have a _target_: the function or class to call with the "
             f"other keys"
         )
     known, closed = parts.options(path, node["_target_"], folders)
@@ -358,7 +358,7 @@ def _check_engine(node: Mapping[str, Any], device: Any) -> None:
     """Raises ValueError where the choice of an engine is none."""
     if "among" in node:
         raise Mistake(
-            f"engine.among: none of {shown(node['among'])} computes this on device={device}"
+            f"engine.among: none of {spelt(node['among'])} computes this on device={device}"
         )
     ours = parts.option("engine", str(node.get("name"))).get("_target_")
     if ours and ours != node.get("_target_"):

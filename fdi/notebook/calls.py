@@ -113,7 +113,7 @@ def run(
     cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
         raise Mistake("probe = only trains nothing; use fdi.probe")
-    _run(cell, Terminal(console()))
+    _train(cell, Terminal(console()))
     from fdi.runner.trained import load
 
     return load(cell.directory, modules=cell.values["paths"]["modules"])
@@ -137,7 +137,7 @@ def probe(
     """
     given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
-    _run(cell, _Quiet(console()))
+    _train(cell, _Quiet(console()))
     from fdi.runner.training import configured
 
     rows = measured(cell.directory)
@@ -250,7 +250,7 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
         return cell
 
 
-def _run(cell: Cell, view: Terminal) -> None:
+def _train(cell: Cell, view: Terminal) -> None:
     from fdi.runner.story import run
 
     new = not cell.directory.exists()

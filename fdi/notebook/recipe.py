@@ -24,7 +24,7 @@ from fdi.init.probe import floor
 FLOORS = (1e-16, 1e-24, 1e-30)  # of eps; in float32 the square of what lies below 1e-23 is 0
 SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
-SIZE, STATE = "size of the weights", "initial state"
+WEIGHTS, STATE = "size of the weights", "initial state"
 INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
 PICTURE = "proof.png"
 PARTS = 5  # of the samples: one to choose by, one to prove it
@@ -228,7 +228,7 @@ class _Search:
     def run(self, trainings: float, test: list[Batch]) -> Recipe:
         group = self.optimizer.param_groups[0]
         lower = [Change(EPS, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
-        weights = [Change(SIZE, (f"weight *= {gain:g}",), gain) for gain in GAINS]
+        weights = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
         if self.dt is not None:
             weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
         stages = {EPS: lower, weights[0].kind: weights}
@@ -286,7 +286,7 @@ class _Search:
                     group["lr"] *= value / first
                 elif kind == EPS:
                     group["eps"] = value
-            if kind == SIZE:
+            if kind == WEIGHTS:
                 with torch.no_grad():
                     for tensor in self._weights():
                         tensor.mul_(value)

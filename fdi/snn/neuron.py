@@ -19,7 +19,7 @@ from fdi.config.parts import (
     TimeConstant,
     Values,
     parameters,
-    shown,
+    spelt,
 )
 from fdi.snn.surrogate import SURROGATES, steepness
 
@@ -93,7 +93,7 @@ class Neuron:
             if isinstance(value, float) and not math.isfinite(value):
                 raise Mistake(f"neuron: {name} = {value} must be a finite number")
             if not kind.admits(value):
-                raise Mistake(f"neuron: {name} = {shown(value)} must be {kind.words}")
+                raise Mistake(f"neuron: {name} = {spelt(value)} must be {kind.words}")
         if self.learn_tau and self.tau_shape is not None:
             raise Mistake(
                 "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
