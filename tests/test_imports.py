@@ -72,6 +72,7 @@ RUN = {
 PARTS = {
     "fdi.config.cache",  # where the engine keeps its kernels
     "fdi.config.metric",  # what runs are judged by
+    "fdi.config.own_code",  # where parts of the user's own come from
     "fdi.data.randman",
     "fdi.data.targets",  # what it is asked for
     "fdi.init.baselines",  # the readout's

@@ -47,14 +47,19 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     no sigma_u), and at least one must, unless the key is the experiment's and the option is not.
     Raises ValueError, one line.
     """
-    if arguments.multirun:
-        if cells := _sweep(arguments):
-            return cells
+    begin = source(arguments)
+    if not arguments.multirun:
+        cell = compose_cell(begin, arguments.overrides)
+        if not arguments.cfg:
+            _refuse_one_of_many(begin, arguments.overrides)
+        return [cell]
+    every = list(combinations(arguments))
+    if not every:
         raise ValueError("the sweep has no cells; give each of its keys a value")
-    cell = compose_cell(source(arguments), arguments.overrides)
-    if not arguments.cfg:
-        _refuse_one_of_many(source(arguments), arguments.overrides)
-    return [cell]
+    refuse_unknown(arguments, every)
+    kept = dict.fromkeys(fitting(begin, overrides) for overrides in every)
+    cells = (compose_cell(begin, overrides) for overrides in kept)
+    return [*{cell.directory: cell for cell in cells}.values()]
 
 
 def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
@@ -85,21 +90,13 @@ def common_words(arguments: Namespace) -> tuple[str, ...]:
     return fitting(source(arguments), given)
 
 
-def _sweep(arguments: Namespace) -> list[Cell]:
-    begin, every = source(arguments), list(combinations(arguments))
-    refuse_unknown(arguments, every)
-    kept = dict.fromkeys(fitting(begin, overrides) for overrides in every)
-    cells = (compose_cell(begin, overrides) for overrides in kept)
-    return [*{cell.directory: cell for cell in cells}.values()]
-
-
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:
     """Raises ValueError for a key that no cell has, unless the key is the experiment's and the
     option is not.
     """
     begin = source(arguments)
     lacks = [lacking(begin, overrides) for overrides in every]
-    unknown = set.intersection(*lacks) if lacks else set()
+    unknown = set.intersection(*lacks)
     given = {key_of(word) for word in arguments.overrides}
     for key in unknown:
         if key in given or key.split(".")[0] not in given:

@@ -96,8 +96,15 @@ def composed(source: str, overrides: Sequence[str]) -> DictConfig:
     options = _options(source, overrides)
     config: DictConfig = pickle.loads(_pickled(source, options))
     for word in overrides:
-        if word not in options:
-            _set(config, parsed(word))
+        if word in options:
+            continue
+        key, value = _single(word).key_or_group, parsed(word).value()
+        try:
+            OmegaConf.update(config, key, value, merge=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(explain(error, config.hydra.runtime.choices)) from None
+        except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
+            raise ValueError(f"{key}: {str(error).splitlines()[0]}") from None
     return config
 
 
@@ -223,16 +230,6 @@ def forget() -> None:
     """
     for known in (_has, _pickled, _composed, _names):
         known.cache_clear()
-
-
-def _set(config: DictConfig, value: Override) -> None:
-    _single(str(value.input_line))
-    try:
-        OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
-    except OmegaConfBaseException as error:
-        raise ValueError(explain(error, config.hydra.runtime.choices)) from None
-    except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
-        raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
 
 
 def extra_of(launcher: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
@@ -160,6 +160,9 @@ class Search(Trials):
         return FAILED if None in map(_accuracy, proof.get("after", ())) else 0
 
     def _say(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
+        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+        from fdi.figures.sheet import save
+
         out = console()
         print_note(out, f"cause: {finding.why}")
         if proof:
@@ -167,7 +170,9 @@ class Search(Trials):
             out.print(f"recipe: {first}\n    or: {other}")
             found = {name: _curve(of[0]) for name, of in proof.items()}
             print_table(out, _side_by_side(found), ["epoch"])
-            print_note(out, f"proof: {self._proven(proof)}; {self._draw(found)}")
+            page = draw(found, self.rule.steps, self.plan.short)
+            file = save(page, self.folder / "proof")[-1]
+            print_note(out, f"proof: {self._proven(proof)}; {file}")
         elif finding.state == "not found":
             out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
         for line in finding.open:
@@ -190,24 +195,15 @@ class Search(Trials):
         return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
 
     def _proven(self, proof: Mapping[str, list[Cell]]) -> str:
-        means = []
-        for of in proof.values():
-            told = [accuracy for accuracy in map(_accuracy, of) if accuracy is not None]
-            means.append(mean(told) if len(told) == len(of) else math.nan)
-        before, after = means
+        before, after = map(_mean, proof.values())
         texts = (
-            ACCURACY.text(one) if one == one else "no accuracy, since it failed" for one in means
+            ACCURACY.text(one) if one is not None else "no accuracy, since it failed"
+            for one in (before, after)
         )
         line = "{} before, {} after, on the test set".format(*texts)
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
-        return line if after > before or before != before else f"{line}: not borne out"
-
-    def _draw(self, found: Mapping[str, Curve]) -> str:
-        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
-        from fdi.figures.sheet import save
-
-        page = draw(found, self.rule.steps, self.plan.short)
-        return str(save(page, self.folder / "proof")[-1])
+        worse = before is not None and (after is None or after <= before)
+        return f"{line}: not borne out" if worse else line
 
     def _write(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
         content = {
@@ -226,6 +222,7 @@ class Search(Trials):
                 for each, known in self.rule.known.items()
                 for epochs, told in known.items()
             ],
+            **{name: _mean(of) for name, of in proof.items()},
             "proof": {
                 name: [{"run": str(cell.directory), "accuracy": _accuracy(cell)} for cell in of]
                 for name, of in proof.items()
@@ -258,6 +255,12 @@ def _experiment(finding: Finding) -> str:
 
 def _accuracy(cell: Cell) -> float | None:
     return (look(cell.directory).result or {}).get("test_accuracy_last")
+
+
+def _mean(cells: Sequence[Cell]) -> float | None:
+    """Of the accuracies; None where a run has none."""
+    told = [accuracy for accuracy in map(_accuracy, cells) if accuracy is not None]
+    return mean(told) if len(told) == len(cells) else None
 
 
 def _curve(cell: Cell) -> Curve:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
+WIDE = 100  # characters of a terminal that has room for more columns
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -92,25 +94,21 @@ def print_note(out: Console, text: str) -> None:
     )
 
 
-WIDE = 100  # characters of a terminal that has room for more columns
-
-
+@dataclass
 class Epochs:
-    """Shows the epochs of one training."""
+    """Shows the epochs of one training, of which `epoch` are done."""
 
-    def __init__(
-        self,
-        console: Console,
-        epochs: int,
-        samples: int,
-        bar: Progress,
-        done: int,
-        loss: Loss,
-    ) -> None:
-        self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
-        self.loss = loss
-        self.epoch, self.valid, self.rates = done, "", ""
-        self.task = bar.add_task("", total=epochs, completed=done, what="")
+    console: Console
+    epochs: int
+    samples: int
+    bar: Progress
+    epoch: int
+    loss: Loss
+    valid: str = ""
+    rates: str = ""
+
+    def __post_init__(self) -> None:
+        self.task = self.bar.add_task("", total=self.epochs, completed=self.epoch, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
         if not self.bar.disable:

@@ -65,6 +65,9 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     return code or choice.say_unknown(), cells
 
 
+OPEN = Decision("open", None, "")
+
+
 @dataclass
 class Side:
     """What something is chosen for: an initial state on the network of this `place`, or several of
@@ -81,15 +84,11 @@ class Side:
     parts: list[Side] = field(default_factory=list)
     cells: dict[Question, list[Cell]] = field(default_factory=dict)
     trials: dict[Question, Reached | None] = field(default_factory=dict)
-    decision: Decision | None = None
+    decision: Decision = OPEN
 
     def __post_init__(self) -> None:
         self.asking = Rule(self.plan).decide()
         self.asked = next(self.asking)
-
-    @property
-    def state(self) -> str:
-        return self.decision.state if self.decision else "open"
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
         self.trials |= answers
@@ -151,8 +150,8 @@ class Choice(Trials):
         was chosen for one of them, and the rows that were.
         """
         first = parts[0]
-        found = [side for side in parts if side.state != "not found"] or parts
-        chosen = [s.decision.candidate for s in found if s.decision and s.decision.candidate]
+        found = [side for side in parts if side.decision.state != "not found"] or parts
+        chosen = [side.decision.candidate for side in found if side.decision.candidate]
         own = {each.value for each in chosen}
         values = own | {v for v in first.plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
@@ -193,19 +192,19 @@ class Choice(Trials):
         """For all sides, and for those of each network together."""
         self._decide(self.sides)
         for place in dict.fromkeys(side.place for side in self.sides if not self.zoo):
-            parts = [s for s in self.sides if s.place == place and s.state != "refused"]
-            if len(parts) > 1 and all(side.state != "unknown" for side in parts):
+            sides = [side for side in self.sides if side.place == place]
+            parts = [side for side in sides if side.decision.state != "refused"]
+            if len(parts) > 1 and all(side.decision.state != "unknown" for side in parts):
                 self.shared.append(self._together(parts))
         self._decide(self.shared)
         named = varied(side.words for side in self.sides)
         for side in (*self.sides, *self.shared) if not self.zoo else ():
             words = [word for word in side.words if key_of(word) in named]
             words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
-            assert side.decision
             print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
 
     def _decide(self, sides: Sequence[Side]) -> None:
-        while waiting := [side for side in sides if not side.decision]:
+        while waiting := [side for side in sides if side.decision.state == "open"]:
             every = [cell for side in waiting for cell in self._ask(side)]
             self.train(f"choosing {self.key}", every)
             for side in waiting:
@@ -227,7 +226,7 @@ class Choice(Trials):
 
     def _chosen(self, side: Side) -> Words | None:
         """The words of what was chosen; None where nothing was."""
-        chosen = side.decision.candidate if side.decision else None
+        chosen = side.decision.candidate
         return None if chosen is None else self._change(side, chosen)
 
     def _compared(self, side: Side) -> dict[str, list[Cell]]:
@@ -258,10 +257,8 @@ class Choice(Trials):
         return [*cells.values()]
 
     def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-        decision = side.decision
-        assert decision
         values = {question: _tuned(side.cells[question][0]) for question in side.trials}
-        chosen = [question for question in side.trials if question[0] == decision.candidate]
+        chosen = [question for question in side.trials if question[0] == side.decision.candidate]
         longest = max(chosen, key=lambda question: question[1], default=None)
         reached = longest and side.trials[longest]
         runs = self.results / RUNS
@@ -269,7 +266,7 @@ class Choice(Trials):
             "network": side.place,
             "init": None if side.parts else side.default.values["name"]["init"],
             "words": side.words,
-            **decision._asdict(),
+            **side.decision._asdict(),
             "candidate": values[longest] if longest else None,
             "accuracy": reached and reached.accuracy,
             "seeds": len(self.tuning),
@@ -292,9 +289,11 @@ class Choice(Trials):
         }
 
     def say_unknown(self) -> int:
-        decided = [side.decision for side in (*self.sides, *self.shared) if side.decision]
-        for why in {decision.why for decision in decided if not decision.candidate}:
-            return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
+        """Complain if something is not chosen; returns the exit code."""
+        for side in (*self.sides, *self.shared):
+            if not side.decision.candidate:
+                why = side.decision.why
+                return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
         return 0
 
 

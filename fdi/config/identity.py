@@ -104,7 +104,10 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
     `folders` of own modules (else `own_folders`) in `paths.modules`, and with what its parts have
     where it does not say it.
     """
-    values = {str(key): _resolved(config, key) for key in config if key != "hydra"}
+    values: dict[str, Any] = {}
+    for key in (str(key) for key in config if key != "hydra"):
+        value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
+        values[key] = contents(value) if OmegaConf.is_config(value) else value
     if values.get("device") == "auto":
         values["device"] = "cuda" if gpus() else "cpu"
     if isinstance(values.get("engine"), dict):
@@ -142,11 +145,6 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
                     del said[key]
             return copy.deepcopy(node) | said
     return engine
-
-
-def _resolved(config: DictConfig, key: Any) -> Any:
-    value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
-    return contents(value) if OmegaConf.is_config(value) else value
 
 
 def kind_of(device: Any) -> Any:

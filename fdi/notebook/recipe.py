@@ -103,18 +103,12 @@ def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
     from fdi.notebook.calls import of_words  # pandas and Hydra: only where there are words
 
     content, folder = of_words(*of, data=data, **values)
-    proof = content["proof"]
-    reached = {
-        name: float(np.mean([run["accuracy"] for run in proof[name]]))
-        for name in proof
-        if all(run["accuracy"] is not None for run in proof[name])
-    }
     return Recipe(
         content["state"],
         content["why"],
         content["lines"],
-        reached.get("before"),
-        reached.get("after"),
+        content.get("before"),
+        content.get("after"),
         content["open"],
         folder=folder,
     )
