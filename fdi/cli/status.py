@@ -68,11 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
     out = console()
     for plan in wanted:
-        out.print(printable(f"{plan.title}: {plan.command}" if plan.command else plan.title))
+        out.print(f"{plan.title}: {plan.command}" if plan.command else plan.title)
         _print_table(out, plan, runs)
     stopped = {results / at: run for at, run in runs.items() if run.state in (*STOPPED, "broken")}
     for path, run in stopped.items():
-        out.print(printable(f"{run.state}  {path}  {run.reason}"))
+        out.print(f"{run.state}  {path}  {run.reason}")
     if any(run.state in STOPPED for run in stopped.values()):
         out.print("the same command goes on with them; to give one up, delete its folder")
 
@@ -88,7 +88,7 @@ def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
     rows = list(counts.items())
     if len(rows) > 1:
         rows.append((("all", "", ""), total))
-    columns = {name: [printable(labels[i]) for labels, _ in rows] for i, name in enumerate(LABELS)}
+    columns = {name: [labels[i] for labels, _ in rows] for i, name in enumerate(LABELS)}
     columns["cells"] = [str(row.total()) for _, row in rows]
     for state in STATES:
         if total[state]:

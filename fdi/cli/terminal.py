@@ -47,7 +47,7 @@ WIDE = 100  # characters of a terminal that has room for more columns
 Columns = Mapping[str, Sequence[str]]
 
 
-class Plain(Console):
+class _Plain(Console):
     """Prints text as it is, but for what a terminal would obey."""
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -55,9 +55,9 @@ class Plain(Console):
         super().print(*shown, **options)
 
 
-def console() -> Plain:
+def console() -> Console:
     """On the stdout of this moment: as wide as the terminal, or WIDTH."""
-    made = Plain(
+    made = _Plain(
         file=sys.stdout,
         force_jupyter=False,
         force_terminal=sys.stdout.isatty(),  # whatever a notebook asks for
@@ -130,9 +130,7 @@ class Epochs:
         self.console.print(
             f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {phase}"
             f"{self._learned(row['train/loss'], train)}  {self.valid}{self.rates}  "
-            f"{row['seconds']:.2f} s",
-            soft_wrap=True,
-            highlight=False,
+            f"{row['seconds']:.2f} s"
         )
 
     def _update(self, epochs: float, loss: float, reached: float | None) -> None:
@@ -148,11 +146,11 @@ class Epochs:
 class Terminal:
     """Shows one run on a terminal or in a log."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, out: Console | None = None) -> None:
+        self.console = out or console()
 
     def say(self, line: str) -> None:
-        self.console.print(line, soft_wrap=True, highlight=False)
+        self.console.print(line)
 
     def probe(
         self, rows: list[dict[str, Any]], model: str, init: str, training: Training | None
@@ -173,7 +171,7 @@ class Terminal:
             "gradient": _texts(rows, "grad_task", ".2g"),
             "verdict": list(map(verdict, rows)),
         }
-        out.print(f"initial state: {model}, {init}", highlight=False)
+        out.print(f"initial state: {model}, {init}")
         print_table(out, columns, ["layer"])
         for remark in remarks(rows, init, training):
             print_note(out, remark)

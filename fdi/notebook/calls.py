@@ -30,7 +30,7 @@ from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
-from fdi.cli.terminal import Terminal, console
+from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
@@ -113,7 +113,7 @@ def run(
     cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
         raise Mistake("probe = only trains nothing; use fdi.probe")
-    _train(cell, Terminal(console()))
+    _train(cell, Terminal())
     from fdi.runner.trained import load
 
     return load(cell.directory, modules=cell.values["paths"]["modules"])
@@ -137,7 +137,7 @@ def probe(
     """
     given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
-    _train(cell, _Quiet(console()))
+    _train(cell, _Quiet())
     from fdi.runner.training import configured
 
     rows = measured(cell.directory)
