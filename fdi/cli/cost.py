@@ -76,9 +76,6 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     return found
 
 
-STATE = 11  # characters of the longest state
-
-
 def dry_run(cells: Sequence[Cell]) -> None:
     """Print a line for each cell, with its state, its directory, and what the directory does not
     say; how many there are of each state, and what the others will cost.
@@ -86,10 +83,8 @@ def dry_run(cells: Sequence[Cell]) -> None:
     out, states = console(), [look(cell.directory).state for cell in cells]
     keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
     for cell, state in zip(cells, states):
-        line, words = f"{SAID.get(state, state):<{STATE}}  {cell.directory}", chosen(cell, keys)
-        beside = len(line) + len(" ".join(words)) + 2 <= out.width
-        gap = "  " if beside else f"\n{' ' * STATE}  "
-        out.print(line + gap + " ".join(words) if words else line)
+        line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
+        out.print(line.rstrip())
     out.print(counted(states))
     left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
     if cost := estimate(left):

@@ -67,14 +67,14 @@ class Search(Trials):
 
     def __init__(self, arguments: Namespace) -> None:
         super().__init__(arguments, "recipe")
-        if len(self.networks) > 1:
-            keys = ", ".join(varied(self.networks))
+        if len(self.conditions) > 1:
+            keys = ", ".join(varied(self.conditions))
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
-        refuse_unknown(arguments, self.networks)
-        (self.words,) = self.networks
+        refuse_unknown(arguments, self.conditions)
+        (self.words,) = self.conditions
         self.asked = self.default(self.words)
         self._refuse()
-        epochs, step = (self.asked.values[g][k] for g, k in (("trainer", "epochs"), LR.split(".")))
+        epochs, step = self.asked.values["trainer"]["epochs"], self.asked.values["optimizer"]["lr"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
         self.plan = Plan(LR, step, epochs, trials, stages)

@@ -248,13 +248,11 @@ def run_sweep(
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
-    stopped, rest = None, [cell for cell in cells if cell not in done]
-    results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
+    stopped, results = None, Path(cells[0].values["paths"]["results"])
+    write = partial(plans.write, results, plan_of(arguments, cells))
     try:
-        if rest:
-            _launch(arguments, cells, partial(plans.write, results, plan))
-        else:
-            plans.write(results, plan)
+        _launch_again(arguments, cells, write)
+        write()  # where nothing was left
     except KeyboardInterrupt as error:
         stopped = error
     except ValueError:  # of Hydra, which has made folders
@@ -302,7 +300,7 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
             print(line)
 
 
-def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
+def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
     """Launch what is left, once the launcher is `ready`, and again where it gives up because it
     lost a worker: as long as that brings some cell further, and once where it does not.
     """

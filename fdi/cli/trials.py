@@ -28,7 +28,7 @@ Words = tuple[str, ...]
 
 class Trials:
     """Those of the command line `arguments`, by the `node` of the configuration that says what is
-    chosen. `networks`: the words of each; `seeds`: those that compare or prove.
+    chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove.
     """
 
     def __init__(self, arguments: Namespace, node: str) -> None:
@@ -39,7 +39,7 @@ class Trials:
         rows = [tuple(row) for row in combinations(arguments)]
         given = (word for row in rows for word in row if word.startswith("seed="))
         self.seeds = [*dict.fromkeys(given)] or ["seed=0"]
-        self.networks = [
+        self.conditions = [
             *dict.fromkeys(tuple(w for w in row if not w.startswith("seed=")) for row in rows)
         ]
         self.tuning = [f"seed={seed}" for seed in self.node["seeds"]]

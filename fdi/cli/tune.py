@@ -113,10 +113,12 @@ class Choice(Trials):
         self.key = self.node["key"]
         self.zoo = contents(self.config.zoo) if self.config.zoo else None
         self.members = random_networks(self.zoo, arguments.overrides) if self.zoo else []
-        places = [*dict.fromkeys(map(_network, self.networks))]
-        every = [(places.index(_network(state)), state) for state in self.networks]
+        places = [*dict.fromkeys(map(_network, self.conditions))]
+        every = [(places.index(_network(state)), state) for state in self.conditions]
         if self.zoo:
-            every = [(m.place, (*m.words, *state)) for m in self.members for state in self.networks]
+            every = [
+                (m.place, (*m.words, *state)) for m in self.members for state in self.conditions
+            ]
         self._refuse([words for _, words in every])
         self.sides = [self._side(place, words) for place, words in every]
         self.shared: list[Side] = []
@@ -140,9 +142,9 @@ class Choice(Trials):
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
         configured = places.index(default.directory) if default.directory in places else 0
         own = Candidate(_value(default, self.key), configured)
-        epochs, values = default.values["trainer"]["epochs"], sorted(self.node["values"])
-        short, (keep, extend) = self.node["short"], (self.node["keep"], self.node["extend"])
-        plan = Plan(values, len(rows), own, epochs, max(1, epochs // short), keep, extend)
+        node, epochs = self.node, default.values["trainer"]["epochs"]
+        values, short = sorted(node["values"]), max(1, epochs // node["short"])
+        plan = Plan(values, len(rows), own, epochs, short, node["keep"], node["extend"])
         return Side(place, words, rows, default, plan)
 
     def _together(self, parts: list[Side]) -> Side:
