@@ -15,7 +15,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads w
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, and small tensors gain nothing by two
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
-os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna 2.10 with SQLAlchemy 1.4
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
 
 

@@ -72,6 +72,7 @@ RUN = {
 PARTS = {
     "fdi.config.cache",  # where the engine keeps its kernels
     "fdi.config.metric",  # what runs are judged by
+    "fdi.config.own_code",  # where parts of the user's own come from
     "fdi.data.randman",
     "fdi.data.targets",  # what it is asked for
     "fdi.init.baselines",  # the readout's
@@ -198,8 +199,7 @@ def test_a_run_is_followed_in_few_files(tmp_path):
     code = (
         f"import sys; sys.argv[1:] = {words}\n"
         "from fdi.cli.run import main\n"
-        "try: main()\n"
-        "except SystemExit as end: print(end.code, [m.__name__ for m in sys.modules.values()\n"
+        "print(main(), [m.__name__ for m in sys.modules.values()\n"
         "    if hasattr(m, '__file__') and m.__name__.startswith('fdi.')], sep='|')"
     )
     found = subprocess.run(

@@ -50,7 +50,7 @@ NUMBERS = {"sigma_U": "measured_sigma_u", "target": "target_sigma_u", "rate (Hz)
 
 
 def readable(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The rows of `fdi.cli.summary.layers` as text; what a state lacks is empty."""
+    """The rows of `fdi.cli.summary.state_rows` as text; what a state lacks is empty."""
     keys = dict.fromkeys(key for row in rows for key in [*row][: [*row].index("n")])
     columns = {key: [str(row.get(key, "")) for row in rows] for key in (*keys, "n", "layer")}
     for name, key in NUMBERS.items():

@@ -129,22 +129,14 @@ def _versus(row: Mapping[Any, Any]) -> str:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a whole table with the columns that fdi.analysis.collect documents. Raises ValueError
-    for a format that is unknown or needs a package that is not installed.
+    """Write a whole table as CSV with the columns that fdi.analysis.collect documents. Raises
+    ValueError for a file of another name.
     """
-    if path.suffix not in (".csv", ".parquet"):
-        raise Mistake(f"{path} must end in .csv or .parquet")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(path) as temporary:
-            if path.suffix == ".csv":
-                without_formulas(table).to_csv(temporary, index=False)
-            else:
-                table.to_parquet(temporary)
-    except ImportError:
-        raise Mistake(
-            f"{path} needs the package pyarrow; write .csv, or pip install 'fdi-snn[export]'"
-        ) from None
+    if path.suffix != ".csv":
+        raise Mistake(f"{path} must end in .csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        without_formulas(table).to_csv(temporary, index=False)
     print(f"{len(table)} rows: {path}")
 
 

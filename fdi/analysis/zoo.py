@@ -26,9 +26,10 @@ SETTINGS = {"common": "default step", "best": "each at its best"}
 def members(results: Results) -> pd.DataFrame:
     """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
     size `optimizer.lr`, `validated` (validation accuracy that chose the best one), state (that of
-    the run, or "refused"), accuracy (on the test set, a share), `learns` (at least 3 times chance,
-    or half way from chance to 1 if that is less; what failed or was refused does not) and
-    `expected`, what the probe said before training. No columns where nothing was drawn.
+    the run, or "refused"), accuracy (on the test set, a share; the mean over seeds), `learns` (at
+    least 3 times chance, or half way from chance to 1 if that is less; what failed or was refused
+    does not) and `expected`, what the probe said before training. No columns where nothing was
+    drawn.
     """
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
@@ -47,8 +48,9 @@ def members(results: Results) -> pd.DataFrame:
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
     probe = results.probe_of(runs[runs["run"].isin(table["run"])])
     says = probe.reindex(columns=["path", "expected"]).drop_duplicates("path").set_index("path")
-    table["expected"] = table["path"].map(says["expected"]).fillna("")
-    return _judged(table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"]))
+    table["expected"] = table["path"].map(says["expected"]).astype(object).fillna("")
+    table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
+    return _judged(by_seed(table))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -74,6 +76,17 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
+
+
+def by_seed(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for all seeds of a network, init and setting: the first that did not end, if there is
+    one, else the first, with the mean accuracy.
+    """
+    keys = ["zoo", "network", "init", "setting"]
+    mean = table.groupby(keys)["accuracy"].transform(lambda of: of.mean(skipna=False))
+    ended = table["accuracy"].notna()
+    first = table.assign(accuracy=mean)[~ended | mean.notna()]
+    return first.drop_duplicates(keys, ignore_index=True)
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -162,8 +175,8 @@ def said(members: pd.DataFrame) -> list[str]:
             )
     lines.append(
         "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
-        "that is less, one run each; what is refused or fails does not learn, but weights of both "
-        "signs under Dale's law, which forbids them, count nowhere; in parentheses 95 % intervals; "
-        "p: sign test over networks"
+        "that is less, in the mean over seeds; what is refused or fails does not learn, but "
+        "weights of both signs under Dale's law, which forbids them, count nowhere; in parentheses "
+        "95 % intervals; p: sign test over networks"
     )
     return lines

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import shutil
 from argparse import Namespace
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,9 +14,11 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from fdi.cli.compose import composed, fitting, lacking, parsed, source, values_of
+from fdi.cli.compose import composed, explain, fitting, lacking, parsed, source, told
 from fdi.config.identity import LABELS
+from fdi.config.settings import settings
 from fdi.track.files import METRICS
 from fdi.track.process import holder
 from fdi.track.record import finished, place
@@ -46,19 +47,29 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
     no sigma_u), and at least one must, unless the key is the experiment's and the option is not.
     Raises ValueError, one line.
     """
-    if arguments.multirun:
-        if cells := _sweep(arguments):
-            return cells
+    begin = source(arguments)
+    if not arguments.multirun:
+        cell = compose_cell(begin, arguments.overrides)
+        if not arguments.cfg:
+            _refuse_one_of_many(begin, arguments.overrides)
+        return [cell]
+    every = list(combinations(arguments))
+    if not every:
         raise ValueError("the sweep has no cells; give each of its keys a value")
-    cell = compose_cell(source(arguments), arguments.overrides)
-    if not arguments.cfg:
-        _refuse_one_of_many(source(arguments), arguments.overrides)
-    return [cell]
+    refuse_unknown(arguments, every)
+    kept = dict.fromkeys(fitting(begin, overrides) for overrides in every)
+    cells = (compose_cell(begin, overrides) for overrides in kept)
+    return [*{cell.directory: cell for cell in cells}.values()]
 
 
 def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
-    """The run of these words, checked."""
-    values = values_of(source, overrides)
+    """The run of these words, checked. Raises ValueError, one line."""
+    config = composed(source, overrides)
+    try:
+        with told(config):
+            values = settings(config)
+    except OmegaConfBaseException as error:
+        raise ValueError(explain(error)) from None
     own = tuple(word for word in overrides if not is_hydras(word))
     return Cell(own, values, place(values))
 
@@ -73,31 +84,10 @@ def compose_sweep(arguments: Namespace) -> DictConfig:
     return composed(source(arguments), common_words(arguments))
 
 
-def is_tuned(arguments: Namespace) -> bool:
-    """Whether the experiment chooses something before it compares."""
-    return compose_sweep(arguments).tune is not None
-
-
-def is_recipe(arguments: Namespace) -> bool:
-    """Whether a recipe is asked for."""
-    return compose_sweep(arguments).recipe is not None
-
-
 def common_words(arguments: Namespace) -> tuple[str, ...]:
     """The overrides with one value, as far as the default options have their keys."""
     given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
     return fitting(source(arguments), given)
-
-
-def _sweep(arguments: Namespace) -> list[Cell]:
-    begin, every = source(arguments), list(combinations(arguments))
-    refuse_unknown(arguments, every)
-    cells: dict[tuple[str, ...], Cell] = {}
-    for overrides in every:
-        kept = fitting(begin, overrides)
-        if kept not in cells:
-            cells[kept] = compose_cell(begin, kept)
-    return list({cell.directory: cell for cell in cells.values()}.values())
 
 
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:
@@ -106,12 +96,12 @@ def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None
     """
     begin = source(arguments)
     lacks = [lacking(begin, overrides) for overrides in every]
-    unknown = set.intersection(*lacks) if lacks else set()
-    given = {_key(word) for word in arguments.overrides}
+    unknown = set.intersection(*lacks)
+    given = {key_of(word) for word in arguments.overrides}
     for key in unknown:
         if key in given or key.split(".")[0] not in given:
             rest = lacks[-1] - {key}
-            compose_cell(begin, [word for word in every[-1] if _key(word) not in rest])
+            compose_cell(begin, [word for word in every[-1] if key_of(word) not in rest])
 
 
 def combinations(arguments: Namespace) -> Iterator[list[str]]:
@@ -123,13 +113,13 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     given = {override.key_or_group for override in command}
     joint = [together(key, values, given) for key, values in params.items() if "+" in key]
     independent = [parsed(f"{key}={values}") for key, values in params.items() if "+" not in key]
-    words = {word.get_key_element(): _words(word) for word in [*independent, *command]}
+    words = {word.get_key_element(): _for_each_value(word) for word in [*independent, *command]}
     for overrides in product(*words.values()):
         for combination in product(*joint):
             yield [*(override for row in combination for override in row), *overrides]
 
 
-def _words(override: Override) -> list[str]:
+def _for_each_value(override: Override) -> list[str]:
     """One override for each of the values."""
     if not override.is_sweep_override():
         values = [override.get_value_element_as_str()]
@@ -137,8 +127,8 @@ def _words(override: Override) -> list[str]:
         values = [*override.sweep_string_iterator()]
     else:
         raise ValueError(
-            f"{override.input_line} is for a search, hydra/sweeper=optuna; a sweep needs values, "
-            f"as in {override.key_or_group}=1,2"
+            f"{override.input_line} names no values; a sweep needs them, as in "
+            f"{override.key_or_group}=1,2"
         )
     return [f"{override.get_key_element()}={value}" for value in values]
 
@@ -153,8 +143,9 @@ def together(keys: str, values: str, given: Collection[str] = ()) -> list[tuple[
     )
 
 
-def _key(override: str) -> str:
-    return override.partition("=")[0]
+def key_of(word: str) -> str:
+    """That of an override."""
+    return word.partition("=")[0]
 
 
 def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
@@ -162,7 +153,7 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
     chosen options lack.
     """
     params = composed(begin, overrides).hydra.sweeper.get("params") or {}
-    given = {*map(_key, overrides)}
+    given = {*map(key_of, overrides)}
     given |= lacking(begin, [*overrides, *(f"{k}=" for k in params if "." in k and "+" not in k)])
     sweep = [
         f"{key}={values}" for key, values in params.items() if not given.issuperset(key.split("+"))
@@ -176,17 +167,12 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
 
 
 def varied(cells: Iterable[Sequence[str]]) -> list[str]:
-    """Keys that take more than one value, or that some cells lack, among the overrides of each."""
-    values = defaultdict(set)
-    counts: dict[str, int] = defaultdict(int)
-    total = 0
-    for overrides in cells:
-        total += 1
-        for override in overrides:
-            key, _, value = override.partition("=")
-            values[key].add(value)
-            counts[key] += 1
-    return [key for key in values if len(values[key]) > 1 or counts[key] < total]
+    """Keys that take more than one value, or that some cells lack, among the overrides of each of
+    several cells.
+    """
+    every = [*cells]
+    same = set(every[0]).intersection(*every[1:])
+    return [*dict.fromkeys(key_of(w) for overrides in every for w in overrides if w not in same)]
 
 
 def label(cell: Cell, keys: Sequence[str]) -> str:
@@ -198,7 +184,7 @@ def label(cell: Cell, keys: Sequence[str]) -> str:
 
 def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     """The overrides of the cell with these keys."""
-    return [word for word in cell.overrides if word.partition("=")[0] in keys]
+    return [word for word in cell.overrides if key_of(word) in keys]
 
 
 def leave_nothing(cell: Cell) -> None:

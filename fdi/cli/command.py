@@ -46,7 +46,7 @@ def complain(name: str, line: str, code: int) -> int:
 
 
 def command_line(
-    name: str, refused: int = FAILED
+    name: str, refused: int = FAILED, interrupted: str = "interrupted"
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """A console command. It exits with `refused` for input that is wrong, or files that cannot be
     read or written, and a line on stderr that says so; it ends without a word once nobody reads its
@@ -68,7 +68,7 @@ def command_line(
             except KeyboardInterrupt:
                 from fdi.track.process import INTERRUPTED  # most commands start without it
 
-                return complain(name, "interrupted", INTERRUPTED)
+                return complain(name, interrupted, INTERRUPTED)
             except (Error, ValueError, OSError) as error:
                 return complain(name, str(error), refused)
             except MemoryError as error:

@@ -32,10 +32,12 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from fdi.config.parts import choose, package_folders, parameters, shown, wrong
-from fdi.config.settings import settings
+from fdi.config.own_code import package_folders
+from fdi.config.parts import choose, parameters, spelt, wrong
+from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
+ConfigStore.instance().store(name="schema", node=Config)
 
 
 def _searchpath(folder: str) -> list[str]:
@@ -69,8 +71,6 @@ def _initialized() -> Iterator[None]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module(CONFIG_MODULE, version_base=VERSION):
-            for name in ("optuna.yaml", "sampler"):  # of Hydra's plugin for Optuna 2: no schemas
-                ConfigStore.instance().repo["hydra"].get("sweeper", {}).pop(name, None)
             yield
     finally:
         GlobalHydra.instance().clear()
@@ -89,18 +89,6 @@ def told(config: Any) -> Iterator[None]:
         HydraConfig.instance().cfg = before
 
 
-def values_of(source: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The checked values of a cell. Raises ValueError, one line, for what cannot be composed, and
-    fdi.Mistake for values that do not fit.
-    """
-    config = composed(source, overrides)
-    try:
-        with told(config):
-            return settings(config)
-    except OmegaConfBaseException as error:
-        raise ValueError(explain(error)) from None
-
-
 def composed(source: str, overrides: Sequence[str]) -> DictConfig:
     """The configuration that `overrides` give, with Hydra's own node: options first, then the
     values. Raises ValueError, one line.
@@ -108,8 +96,15 @@ def composed(source: str, overrides: Sequence[str]) -> DictConfig:
     options = _options(source, overrides)
     config: DictConfig = pickle.loads(_pickled(source, options))
     for word in overrides:
-        if word not in options:
-            _set(config, parsed(word))
+        if word in options:
+            continue
+        key, value = _single(word).key_or_group, parsed(word).value()
+        try:
+            OmegaConf.update(config, key, value, merge=True)
+        except OmegaConfBaseException as error:
+            raise ValueError(explain(error, config.hydra.runtime.choices)) from None
+        except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
+            raise ValueError(f"{key}: {str(error).splitlines()[0]}") from None
     return config
 
 
@@ -171,13 +166,13 @@ def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
 
 def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
     """Those that choose an option of a group, add or delete a key, or are Hydra's own."""
-    return tuple(word for word in overrides if _is_option(source, word.partition("=")[0]))
 
+    def chooses(key: str) -> bool:
+        if key.startswith(("+", "~", "hydra")) or "@" in key:
+            return True
+        return "." not in key and bool(_names(source, key))
 
-def _is_option(source: str, key: str) -> bool:
-    if key.startswith(("+", "~", "hydra")) or "@" in key:
-        return True
-    return "." not in key and bool(_names(source, key))
+    return tuple(word for word in overrides if chooses(word.partition("=")[0]))
 
 
 @lru_cache
@@ -189,12 +184,17 @@ def _names(source: str, group: str) -> list[str]:
 
 
 def _refuse_nameless(source: str, options: Sequence[str]) -> None:
-    """Raises ValueError for several values, and for an option of a group that is no name; Hydra
-    fails late then, and in words of its own.
+    """Raises ValueError for several values, for an option of a group that is no name, where Hydra
+    fails late and in words of its own, and for what fdi sets itself.
     """
     for word in options:
         key, _, value = word.partition("=")
         override = _single(word)
+        if key.lstrip("+~").startswith(("hydra.run.", "hydra.sweep.")):
+            raise ValueError(
+                f"{word}: this is fdi's own; leave it out (paths.results=FOLDER says where runs "
+                f"are kept)"
+            )
         if key.isidentifier() and _names(source, key) and not isinstance(override.value(), str):
             names = _names(source, key)
             raise ValueError(
@@ -232,24 +232,15 @@ def forget() -> None:
         known.cache_clear()
 
 
-def _set(config: DictConfig, value: Override) -> None:
-    _single(str(value.input_line))
-    try:
-        OmegaConf.update(config, value.key_or_group, value.value(), merge=True)
-    except OmegaConfBaseException as error:
-        raise ValueError(explain(error, config.hydra.runtime.choices)) from None
-    except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
-        raise ValueError(f"{value.key_or_group}: {str(error).splitlines()[0]}") from None
+def extra_of(launcher: str) -> str:
+    """How to install the plugin of Hydra that has a launcher, by the name of its option or of its
+    class.
+    """
+    known = {"joblib": "parallel", "submitit": "slurm", "ray": "ray"}
+    found = [known[word] for word in re.split(r"[._]", launcher) if word in known]
+    return f"; pip install 'fdi-snn[{found[0]}]'" if found else ""
 
 
-EXTRAS = {  # that come with plugins of Hydra
-    "hydra/launcher/joblib": "parallel",
-    "hydra/launcher/submitit_local": "slurm",
-    "hydra/launcher/submitit_slurm": "slurm",
-    "hydra_joblib_launcher": "parallel",
-    "hydra_submitit_launcher": "slurm",
-    "hydra_ray_launcher": "ray",
-}
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
@@ -260,29 +251,29 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        if extra := EXTRAS.get(error.missing_cfg_file):
-            return (
-                f"{error.missing_cfg_file} needs a package that is not installed; "
-                f"pip install 'fdi-snn[{extra}]'"
-            )
-        return (
-            f"{group or 'config'} = {option} does not exist; {choose(option, error.options or [])}"
-        )
+        if extra := extra_of(option) * (group == "hydra/launcher"):
+            return f"{error.missing_cfg_file} needs a package that is not installed{extra}"
+        hint = choose(option, error.options or [])
+        return f"{group or 'config'} = {option} does not exist; {hint}"
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
         return _no_such_key(cause, chosen or {})
     if isinstance(cause, ValidationError) and cause.full_key:
         if is_dataclass(schema := cause.object_type):
-            kinds = parameters(schema)[str(cause.key)]
-            return wrong(cause.full_key, cause.value, kinds)
-        return f"{cause.full_key} = {shown(cause.value)} must be {str(cause).splitlines()[0]}"
+            kind = parameters(schema)[str(cause.key)]
+            return wrong(cause.full_key, cause.value, kind)
+        return f"{cause.full_key} = {spelt(cause.value)} must be {str(cause).splitlines()[0]}"
     return " ".join((str(error) or str(cause)).split())
 
 
 def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
-    if meant := _deeper(cause):
-        return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
-    hint = choose(str(cause.key), _keys(cause.parent_node))
-    group, dot, _ = cause.full_key.partition(".")
+    node, (group, dot, _) = cause.parent_node, cause.full_key.partition(".")
+    there = _keys(node)
+    if not dot:  # keys below that are called so
+        known = (name for name in there if not OmegaConf.is_missing(node, name))
+        plain = (name for name in known if not OmegaConf.is_interpolation(node, name))
+        if meant := [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]:
+            return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
+    hint = choose(str(cause.key), there)
     option = chosen.get(group) if dot and not hint.startswith("did you") else None
     of = f" of {group}={option}" if option else ""
     return f"{cause.full_key}: no such key{of}; {hint}"
@@ -290,13 +281,3 @@ def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
 
 def _keys(node: Any) -> list[str]:
     return [str(key) for key in node if key not in HIDDEN] if isinstance(node, DictConfig) else []
-
-
-def _deeper(cause: Any) -> list[str]:
-    """Dotted names of the keys below that are called like one that is missing at the top."""
-    node = cause.parent_node
-    if not isinstance(node, DictConfig) or cause.full_key != str(cause.key):
-        return []
-    parts = [name for name in _keys(node) if not OmegaConf.is_missing(node, name)]
-    plain = [name for name in parts if not OmegaConf.is_interpolation(node, name)]
-    return [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]

@@ -19,11 +19,11 @@ from fdi.track.record import SAID, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
-KINDS = 3  # that are tried
+MOST = 3  # kinds that are tried
 
 
 def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 16 h on 2 cores. KINDS kinds are tried. Nothing if there are none."""
+    """As in: 520 cells, about 16 h on 2 cores, by some kinds that are tried. Nothing for none."""
     if not cells:
         return ""
     known, seconds = total(cells, _tried(cells))
@@ -48,13 +48,13 @@ def total(cells: Sequence[Cell], epochs: Mapping[str, float]) -> tuple[int, floa
     """
     costs = []
     for values in (cell.values for cell in cells):
-        if (kind := kind_of(values)) in epochs:
+        if (kind := same_cost(values)) in epochs:
             number = values["trainer"]["epochs"] + values["homeostasis"]["prime_epochs"]
             costs.append(epochs[kind] * (1 if values["probe"] == "only" else number))
     return len(costs), sum(costs)
 
 
-def kind_of(values: Mapping[str, Any]) -> str:
+def same_cost(values: Mapping[str, Any]) -> str:
     """What the cost of an epoch depends on."""
     groups = [
         {key: value for key, value in values[group].items() if not any(w in key for w in FREE)}
@@ -64,9 +64,9 @@ def kind_of(values: Mapping[str, Any]) -> str:
 
 
 def _tried(cells: Sequence[Cell]) -> dict[str, float]:
-    """Core-seconds of an epoch of the first KINDS kinds whose data are here."""
+    """Core-seconds of an epoch of the first MOST kinds whose data are here."""
     found = {}
-    for kind, cell in islice({kind_of(cell.values): cell for cell in cells}.items(), KINDS):
+    for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), MOST):
         name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
         if root is None or (name in SOURCES and present(name, Path(root))):
             from fdi.runner.story import try_epoch  # torch: only where it is needed
@@ -76,9 +76,6 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     return found
 
 
-STATE = 11  # characters of the longest state
-
-
 def dry_run(cells: Sequence[Cell]) -> None:
     """Print a line for each cell, with its state, its directory, and what the directory does not
     say; how many there are of each state, and what the others will cost.
@@ -86,10 +83,8 @@ def dry_run(cells: Sequence[Cell]) -> None:
     out, states = console(), [look(cell.directory).state for cell in cells]
     keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
     for cell, state in zip(cells, states):
-        line, words = f"{SAID.get(state, state):<{STATE}}  {cell.directory}", chosen(cell, keys)
-        beside = len(line) + len(" ".join(words)) + 2 <= out.width
-        gap = "  " if beside else f"\n{' ' * STATE}  "
-        out.print(line + gap + " ".join(words) if words else line)
+        line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
+        out.print(line.rstrip())
     out.print(counted(states))
     left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
     if cost := estimate(left):

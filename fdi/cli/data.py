@@ -1,4 +1,4 @@
-"""`fdi-data`: which data sets there are, get them, check them, look at them."""
+"""`fdi-data`: which data sets there are, get them, look at them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ import argparse
 import logging
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fdi.cli.command import FAILED, REFUSED, Parser, command_line
+from fdi.cli.command import REFUSED, Parser, command_line
 from fdi.data.download import SOURCES, ensure, present
-from fdi.data.inputs import DataError, readable
+from fdi.data.inputs import DataError
 from fdi.track.files import printable
-
-if TYPE_CHECKING:
-    from fdi.data.dataset import Dataset
 
 BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 
 @command_line("fdi-data", REFUSED)
 def main(words: list[str] | None = None) -> int:
-    """The console command; its exit code: 1 if a check fails, 2 if nothing can be carried out."""
+    """The console command; its exit code."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
@@ -29,8 +26,9 @@ def main(words: list[str] | None = None) -> int:
         arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    arguments.overrides = [word.removeprefix("dataset.") for word in rest]
-    commands = {"list": _list, "get": _get, "check": _check, "show": _show}
+    own = ("dataset.", "seed=")
+    arguments.overrides = [word if word.startswith(own) else f"dataset.{word}" for word in rest]
+    commands = {"list": _list, "get": _get, "show": _show}
     try:
         return commands[arguments.command](arguments)
     except DataError as error:
@@ -38,7 +36,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("fdi-data", description="Lists, downloads, checks and shows data sets.")
+    parser = Parser("fdi-data", description="Lists, downloads and shows data sets.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(name: str, text: str, **names: Any) -> Parser:
@@ -66,12 +64,6 @@ def _parser() -> Parser:
     add(
         "get",
         "download a data set, or unpack archives placed in its folder by hand",
-        choices=SOURCES,
-    )
-    add(
-        "check",
-        "read a data set from end to end (default: all that are here)",
-        nargs="?",
         choices=SOURCES,
     )
     show = add(
@@ -106,76 +98,29 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _get(arguments: argparse.Namespace) -> int:
-    root = _root(arguments)
+    root = arguments.root or arguments.data / arguments.name
     loads = bool(SOURCES[arguments.name].archives)
     where = f"in {ensure(arguments.name, root)}" if loads else "nothing to download"
     print(f"{arguments.name}: {where}")
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from fdi.figures.picture import title
-
-    names = (
-        [arguments.name]
-        if arguments.name
-        else [name for name in SOURCES if _here(name, arguments.data / name)]
-    )
-    failures = 0
-    for name in names:
-        root = arguments.root or arguments.data / name
-        try:
-            if name in BY_FILE:
-                raise DataError(f"{name}: its file has any place; fdi-data show {name} file=FILE")
-            if not _here(name, root):
-                raise DataError(f"{name}: not here ({root}); fdi-data get {name}")
-            dataset = build(name, [], root)
-            print(f"ok: {printable(title(dataset))}, checksum {dataset.checksum}")
-        except (ValueError, OSError) as error:
-            failures += 1
-            print(f"failed: {printable(str(error))}")
-    return FAILED if failures else 0
-
-
 def _show(arguments: argparse.Namespace) -> int:
+    from fdi.cli.cells import compose_cell
+    from fdi.cli.compose import quoted, source
     from fdi.figures.picture import draw, title
+    from fdi.runner.build import dataset
 
-    dataset = build(arguments.name, arguments.overrides, _root(arguments), arguments.config_dir)
-    path = arguments.out or Path("results/figures") / f"data-{arguments.name}.png"
-    draw(dataset, path)
-    print(f"{printable(title(dataset))}\n{printable(str(path))}")
+    name = arguments.name
+    places = [f"paths.data={quoted(str(arguments.data))}"]
+    if arguments.root:
+        places.append(f"dataset.root={quoted(str(arguments.root))}")
+    words = [f"dataset={name}", *places, *arguments.overrides]
+    data = dataset(compose_cell(source(arguments), words).config)
+    path = arguments.out or Path("results/figures") / f"data-{name}.png"
+    draw(data, path)
+    print(f"{printable(title(data))}\n{printable(str(path))}")
     return 0
-
-
-def build(name: str, overrides: list[str], root: Path, folder: Path | None = None) -> Dataset:
-    """The data set `name` with the settings of its yaml, `overrides` ("key=value") and, unless they
-    set it, `root`; also of a `folder` with dataset/`name`.yaml and the module of its `_target_` in
-    it or beside it.
-
-    Raises ValueError, in one line, for a setting that does not exist or has the wrong type.
-    """
-    from fdi.cli.compose import composed
-    from fdi.config.identity import contents
-    from fdi.config.parts import resolve
-    from fdi.config.settings import complaints
-
-    begin = str(folder.absolute()) if folder else ""
-    words = (f"dataset={name}", *(f"++dataset.{override}" for override in overrides))
-    config = composed(begin, words).dataset
-    if "root" in config and not any(override.startswith("root=") for override in overrides):
-        config.root = str(root)
-    settings = contents(config)
-    seed = settings.pop("seed", 0)
-    modules = [folder.absolute(), folder.absolute().parent] if folder else []
-    for complaint in complaints("dataset", settings, modules):
-        raise DataError(complaint)
-    make = resolve("dataset", settings.pop("_target_"), modules)
-    with readable(name):
-        return make(**settings, seed=seed)
-
-
-def _root(arguments: argparse.Namespace) -> Path:
-    return arguments.root or arguments.data / arguments.name
 
 
 def _here(name: str, root: Path) -> bool:

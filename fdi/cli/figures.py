@@ -27,13 +27,42 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    from fdi.figures.catalogue import FIGURES
+    from fdi.analysis.conditions import select
+    from fdi.analysis.render import EXAMPLE
+    from fdi.analysis.results import own
+    from fdi.analysis.studies import of_folder
+    from fdi.config.parts import choose
+    from fdi.figures.catalogue import FIGURES, named, with_own
 
     if arguments.list:
         for name, module in FIGURES.items():
             print(f"{name}: {module.ABOUT}\n  needs {module.NEEDS}: {module.COMMAND}")
         return 0
-    return _draw_all(arguments)
+    results, modules = arguments.results, arguments.modules
+    mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
+    mine = replace(mine, runs=select(mine.runs, arguments.filters))
+    there = with_own(mine.runs, modules)
+    names = arguments.names or there
+    figures: dict[str, Any] = {}
+    for name in names:
+        with spared(f"the figure {name}"):
+            figures[name] = there.get(name) or named(name, mine.runs, modules)
+    for name, module in figures.items():
+        if module is None:
+            raise ValueError(f"no figure {name}; {choose(name, there)}")
+    missing = _draw_pages(figures, mine, measured, arguments.out)
+    nothing = len(missing) == len(figures)
+    no_reference = measured is not None and measured.runs.empty
+    if missing and no_reference:
+        print(CHECKOUT)
+    if nothing and mine.runs.empty and (measured is None or no_reference):
+        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
+    if arguments.names or nothing:
+        for name, module in missing.items():
+            print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
+    else:
+        print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
+    return int(nothing)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -75,47 +104,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _draw_all(arguments: argparse.Namespace) -> int:
-    from fdi.analysis.conditions import UNTRAINED, select
-    from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own
-    from fdi.analysis.studies import of_folder
-    from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison, print_counts
-    from fdi.config.parts import choose
-    from fdi.figures.catalogue import named, with_own
-
-    results, modules = arguments.results, arguments.modules
-    mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
-    mine = replace(mine, runs=select(mine.runs, arguments.filters))
-    there = with_own(mine.runs, modules)
-    names = arguments.names or there
-    figures: dict[str, Any] = {}
-    for name in names:
-        with spared(f"the figure {name}"):
-            figures[name] = there.get(name) or named(name, mine.runs, modules)
-    for name, module in figures.items():
-        if module is None:
-            raise ValueError(f"no figure {name}; {choose(name, there)}")
-    missing = _drawn(figures, mine, measured, arguments.out)
-    if not mine.runs["state"].isin(UNTRAINED).all():
-        print_comparison(summarize(mine.runs))
-        print_counts(mine.runs)
-    nothing = len(missing) == len(figures)
-    no_reference = measured is not None and measured.runs.empty
-    if missing and no_reference:
-        print(CHECKOUT)
-    if nothing and mine.runs.empty and (measured is None or no_reference):
-        raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-    if arguments.names or nothing:
-        for name, module in missing.items():
-            print(f"not drawn: {name} needs {module.NEEDS}: {module.COMMAND}")
-    else:
-        print(f"{len(missing)} other figures need other runs; fdi-figures --list says which")
-    return int(nothing)
-
-
-def _drawn(
+def _draw_pages(
     figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
 ) -> dict[str, Any]:
     from fdi.figures.catalogue import draw, file_name, pages

@@ -1,5 +1,5 @@
 """A recipe for a network that does not learn: the single change that suffices, found by short
-trainings with seeds of their own and by the rule of fdi.analysis.recipe, and proven by whole ones.
+trials and by the rule of fdi.analysis.recipe, and proven by whole runs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -20,7 +19,6 @@ from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
     AS_IT_IS,
-    EPS,
     RECIPE,
     RECIPES,
     TRIALS,
@@ -32,22 +30,21 @@ from fdi.analysis.recipe import (
     Stage,
     said,
 )
-from fdi.cli.cells import Cell, combinations, compose_cell, together, varied
+from fdi.analysis.recipe import EPS as FLOOR
+from fdi.cli.cells import Cell, compose_cell, refuse_unknown, varied
 from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console, print_note, print_table
-from fdi.cli.trainings import REFUSED, TEST, Trainings, Words, key_of, refuse_without_validation
+from fdi.cli.trials import REFUSED, Trials, Words, changed
 from fdi.config.identity import LABELS, folder_name
 from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
-from fdi.track.process import INTERRUPTED, lock
+from fdi.track.process import lock
 from fdi.track.record import digest, finished, look
 
 FOUND = "found"  # the experiment that is the recipe
-SHOWN = 6  # epochs of a curve
-OWN = ("seed=", "trainer.epochs=", TEST)  # words in which trials differ from what is asked for
-BEFORE, AFTER = "before", "after"
+EPOCHS = 6  # of a curve in the terminal
 CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
 Curve = tuple[list[float], list[float]]
 
@@ -57,50 +54,37 @@ def run_recipe(arguments: Namespace) -> tuple[int, Path]:
     kept in. The same command goes on where it stopped, since each training is a run like any other.
     """
     search = Search(arguments)
-    if search.default.values["dry_run"]:
+    if search.config.dry_run:
         search.announce(Stage("as it is", [], search.plan.short))
         print("each further stage says what it costs before it starts")
         return 0, search.folder
-    with lock(search.folder, search.default.values["take_over"]):
-        finding = search.find()
-        if finding is None:
-            return INTERRUPTED, search.folder
-        return search.tell(finding), search.folder
+    with lock(search.folder, search.config.take_over):
+        return search.tell(search.find()), search.folder
 
 
-class Search(Trainings):
+class Search(Trials):
     """For the network of the command line `arguments`."""
 
     def __init__(self, arguments: Namespace) -> None:
-        super().__init__(arguments)
-        rows = [tuple(row) for row in combinations(arguments)]
-        nets = list(dict.fromkeys(tuple(w for w in r if not w.startswith("seed=")) for r in rows))
-        if len(nets) > 1:
-            keys = ", ".join(varied(nets))
+        super().__init__(arguments, "recipe")
+        if len(self.conditions) > 1:
+            keys = ", ".join(varied(self.conditions))
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
-        (self.words,) = nets
-        self.default = compose_cell(self.source, (*self.words, "seed=0"))
-        self.node: dict[str, Any] = self.default.values["recipe"]
-        self.tuning = [f"seed={seed}" for seed in self.node["seeds"]]
-        given = (w for row in rows for w in row if w.startswith("seed="))
-        self.seeds = list(dict.fromkeys(given)) or ["seed=0"]
+        refuse_unknown(arguments, self.conditions)
+        (self.words,) = self.conditions
+        self.asked = self.default(self.words)
         self._refuse()
-        epochs = self.default.values["trainer"]["epochs"]
+        epochs, step = self.asked.values["trainer"]["epochs"], self.asked.values["optimizer"]["lr"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
-        step = self.default.values["optimizer"]["lr"]
         stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
         self.plan = Plan(LR, step, epochs, trials, stages)
-        self.rule, self.spent, self.trials = Rule(self.plan), 0, 0
+        self.rule = Rule(self.plan)
 
     def _refuse(self) -> None:
-        refuse_without_validation(self.default)
-        if same := {*self.seeds} & {*self.tuning}:
-            raise ValueError(
-                f"{min(same)} is a seed of the search (recipe.seeds); prove it with other seeds"
-            )
-        if self.default.values["probe"] == "only":
+        values = self.asked.values
+        if values["probe"] == "only":
             raise ValueError("probe = only trains nothing; a recipe is found by training")
-        if (loss := str(self.default.values["objective"]["_target_"])) != CROSS_ENTROPY:
+        if (loss := str(values["objective"]["_target_"])) != CROSS_ENTROPY:
             raise ValueError(
                 f"objective = {loss.rpartition('.')[2]}: a recipe tells what learns from what "
                 f"guesses by the accuracy of classes; take objective=cross_entropy"
@@ -110,13 +94,9 @@ class Search(Trainings):
 
     def _rows(self, kind: str) -> Iterator[Words]:
         """The changes of a kind, each once: those that lead to other runs, and of eps the lower."""
-        beside = [
-            tuple(word for words in row for word in words)
-            for row in product(*(together(*item) for item in self.node["stages"][kind].items()))
-        ]
-        known, eps = {self.default.directory}, self.default.values["optimizer"].get("eps") or 0.0
-        for row in self.rows(self.words, beside):
-            if kind == EPS and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
+        known, eps = {self.asked.directory}, self.asked.values["optimizer"].get("eps") or 0.0
+        for row in self.rows(self.words, self.node["stages"][kind]):
+            if kind == FLOOR and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
                 continue
             try:
                 place = compose_cell(self.source, (*changed(self.words, row), "seed=0")).directory
@@ -129,48 +109,34 @@ class Search(Trainings):
     @cached_property
     def folder(self) -> Path:
         """Where the recipe is kept, the same whatever seeds it is proven with."""
-        results = Path(self.default.values["paths"]["results"])
-        names = [folder_name(str(self.default.values["name"][label])) for label in LABELS]
-        return results / RECIPES / "-".join([*names, digest(str(self.default.directory))[:8]])
+        names = [folder_name(str(self.asked.values["name"][label])) for label in LABELS]
+        name = "-".join([*names, digest(str(self.asked.directory))[:8]])
+        return self.results / RECIPES / name
 
-    def find(self) -> Finding | None:
-        """Ask the rule, and train what it asks for; None where that is interrupted."""
+    def find(self) -> Finding:
+        """Ask the rule, and train what it asks for."""
         asking = self.rule.decide()
         stage = next(asking)
         while True:
-            cells = {question: self._trial(*question) for question in stage.asked}
+            cells = {(of, n): self.trial(self.words, _of_change(of), n) for of, n in stage.asked}
             every = [cell for of in cells.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in every):
                 self.announce(stage)
-            if self.train(f"{stage.title} ({stage.asked[0][1]} epochs)", every) == INTERRUPTED:
-                return None
+            self.train(f"{stage.title} ({stage.asked[0][1]} epochs)", every)
             answers = {question: self.means(of, 0.0) for question, of in cells.items()}
-            self.spent += stage.epochs * len(self.tuning)
-            self.trials += len(every)
             known = {question: answer for question, answer in answers.items() if answer}
             if known.get((AS_IT_IS, self.plan.short)) == REFUSED:
                 raise ValueError(look(every[0].directory).reason or "the network cannot be drawn")
             if missing := len(answers) - len(known):
-                return self._unknown(f"{missing} of {len(answers)} candidates of '{stage.title}'")
+                why = (
+                    f"{missing} of {len(answers)} candidates of '{stage.title}' have a training "
+                    f"that did not end, so nothing can be chosen; the same command goes on"
+                )
+                return Finding("unknown", AS_IT_IS, why, [])
             try:
                 stage = asking.send(known)
             except StopIteration as end:
                 return end.value
-
-    def _unknown(self, which: str) -> Finding:
-        why = f"{which} have a training that did not end, so nothing can be chosen"
-        return Finding("unknown", AS_IT_IS, f"{why}; the same command goes on", [])
-
-    def _trial(self, candidate: Candidate, epochs: int) -> list[Cell]:
-        kept = [word for word in self.words if not word.startswith(OWN)]
-        own = (f"trainer.epochs={epochs}", f"{TEST}false")
-        return [
-            compose_cell(self.source, (*self.changes(candidate, kept), *own, seed))
-            for seed in self.tuning
-        ]
-
-    def changes(self, candidate: Candidate, words: Sequence[str]) -> Words:
-        return changed(words, [word for change in candidate for word in change.words])
 
     def announce(self, stage: Stage) -> None:
         """Say what a stage costs."""
@@ -178,79 +144,74 @@ class Search(Trainings):
         print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one", flush=True)
 
     def tell(self, finding: Finding) -> int:
+        """Prove what was found, write it down, and say it; returns the exit code."""
         proof: dict[str, list[Cell]] = {}
         if finding.candidate and finding.state in ("found", "past guessing"):
-            proof = {
-                name: [
-                    compose_cell(self.source, (*self.changes(of, self.words), seed))
-                    for seed in self.seeds
-                ]
-                for name, of in ((BEFORE, AS_IT_IS), (AFTER, finding.candidate))
-            }
+            proof["before"] = self.whole(self.words)
+            proof["after"] = self.whole(self.words, _of_change(finding.candidate))
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
                 print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
-            if run_sweep(self.arguments, cells, table=False) == INTERRUPTED:
-                return INTERRUPTED
+            run_sweep(self.arguments, cells, table=False)
         self._write(finding, proof)
         self._say(finding, proof)
         if finding.state == "unknown":
             return complain(finding.why, FAILED)
-        return FAILED if None in map(_accuracy, proof.get(AFTER, ())) else 0
+        return FAILED if None in map(_accuracy, proof.get("after", ())) else 0
 
-    def _say(self, finding: Finding, proof: dict[str, list[Cell]]) -> None:
+    def _say(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
+        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+        from fdi.figures.sheet import save
+
         out = console()
         print_note(out, f"cause: {finding.why}")
         if proof:
             first, other = self._lines(finding)
             out.print(f"recipe: {first}\n    or: {other}")
             found = {name: _curve(of[0]) for name, of in proof.items()}
-            print_table(out, shown(found), ["epoch"])
-            print_note(out, f"proof: {self._proven(proof)}; {self._draw(found)}")
+            print_table(out, _side_by_side(found), ["epoch"])
+            page = draw(found, self.rule.steps, self.plan.short)
+            file = save(page, self.folder / "proof")[-1]
+            print_note(out, f"proof: {self._proven(proof)}; {file}")
         elif finding.state == "not found":
             out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
         for line in finding.open:
             print_note(out, f"open: {line}")
-        cost = self.spent / self.plan.epochs
+        short = plural(len(self.tuning) * sum(map(len, self.rule.known.values())), "short training")
         whole = plural(sum(map(len, proof.values())), "whole one")
-        short = plural(self.trials, "short training")
-        out.print(f"cost: {short}, as much as {cost:.2g} whole ones; for the proof {whole}")
+        out.print(f"cost: {short}, as much as {self.cost:.2g} whole ones; for the proof {whole}")
+
+    @property
+    def cost(self) -> float:
+        """Of the trials, in whole trainings."""
+        return len(self.tuning) * sum(map(max, self.rule.known.values())) / self.plan.epochs
 
     def _lines(self, finding: Finding) -> tuple[str, str]:
         """The recipe as a command, and the same with the experiment that holds the change."""
         kept = [word for word in self.words if not word.startswith("experiment=")]
-        words = self.changes(finding.candidate, kept)
-        rest = [word for word in words if word not in said(finding.candidate).split()]
+        words = changed(kept, _of_change(finding.candidate))
+        rest = [word for word in words if word not in _of_change(finding.candidate)]
         named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
         return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
 
-    def _proven(self, proof: dict[str, list[Cell]]) -> str:
-        means = []
-        for of in proof.values():
-            told = [accuracy for accuracy in map(_accuracy, of) if accuracy is not None]
-            means.append(mean(told) if len(told) == len(of) else math.nan)
-        before, after = means
-        shown = (
-            ACCURACY.text(one) if one == one else "no accuracy, since it failed" for one in means
+    def _proven(self, proof: Mapping[str, list[Cell]]) -> str:
+        before, after = map(_mean, proof.values())
+        texts = (
+            ACCURACY.text(one) if one is not None else "no accuracy, since it failed"
+            for one in (before, after)
         )
-        line = "{} before, {} after, on the test set".format(*shown)
+        line = "{} before, {} after, on the test set".format(*texts)
         line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
-        return line if after > before or before != before else f"{line}: not borne out"
+        worse = before is not None and (after is None or after <= before)
+        return f"{line}: not borne out" if worse else line
 
-    def _draw(self, found: Mapping[str, Curve]) -> str:
-        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
-        from fdi.figures.sheet import save
-
-        page = draw(found, self.rule.steps, self.plan.short)
-        return str(save(page, self.folder / "proof")[-1])
-
-    def _write(self, finding: Finding, proof: dict[str, list[Cell]]) -> None:
+    def _write(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
         content = {
             "command": shlex.join(["fdi-run", *self.arguments.overrides]),
             **finding._asdict(),
             "candidate": said(finding.candidate) if finding.candidate else None,
             "lines": [*self._lines(finding)] if proof else [],
-            "cost": self.spent / self.plan.epochs,
+            "cost": self.cost,
             "trials": [
                 {
                     "change": said(each),
@@ -261,6 +222,7 @@ class Search(Trainings):
                 for each, known in self.rule.known.items()
                 for epochs, told in known.items()
             ],
+            **{name: _mean(of) for name, of in proof.items()},
             "proof": {
                 name: [{"run": str(cell.directory), "accuracy": _accuracy(cell)} for cell in of]
                 for name, of in proof.items()
@@ -270,20 +232,16 @@ class Search(Trainings):
         if proof:
             path = self.folder / "experiment" / f"{FOUND}.yaml"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(experiment(finding))
+            path.write_text(_experiment(finding))
 
 
-def changed(words: Sequence[str], change: Sequence[str]) -> Words:
-    """The words with those of a change in place of the same keys, and of the keys below."""
-    keys = {key_of(word) for word in change}
-    kept = (w for w in words if not {key_of(w), key_of(w).partition(".")[0]} & keys)
-    return (*kept, *change)
+def _of_change(candidate: Candidate) -> Words:
+    return tuple(word for change in candidate for word in change.words)
 
 
-def experiment(finding: Finding) -> str:
+def _experiment(finding: Finding) -> str:
     """The recipe as a file of the group `experiment`."""
-    words = [word for change in finding.candidate for word in change.words]
-    pairs = [word.partition("=")[::2] for word in words]
+    pairs = [word.partition("=")[::2] for word in _of_change(finding.candidate)]
     content: dict[str, Any] = {
         "defaults": [{f"override /{key}": value} for key, value in pairs if "." not in key]
     }
@@ -299,6 +257,12 @@ def _accuracy(cell: Cell) -> float | None:
     return (look(cell.directory).result or {}).get("test_accuracy_last")
 
 
+def _mean(cells: Sequence[Cell]) -> float | None:
+    """Of the accuracies; None where a run has none."""
+    told = [accuracy for accuracy in map(_accuracy, cells) if accuracy is not None]
+    return mean(told) if len(told) == len(cells) else None
+
+
 def _curve(cell: Cell) -> Curve:
     from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
 
@@ -307,11 +271,11 @@ def _curve(cell: Cell) -> Curve:
     return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
 
 
-def shown(found: Mapping[str, Curve]) -> dict[str, list[str]]:
-    """Learning curves as columns of a table, of SHOWN epochs."""
+def _side_by_side(found: Mapping[str, Curve]) -> dict[str, list[str]]:
+    """Learning curves as columns of a table, of EPOCHS epochs."""
     by_epoch = {name: dict(zip(*curve)) for name, curve in found.items()}
     epochs = sorted({epoch for of in by_epoch.values() for epoch in of})
-    every = max(1, math.ceil(len(epochs) / SHOWN))
+    every = max(1, math.ceil(len(epochs) / EPOCHS))
     chosen = epochs[every - 1 :: every]
     rows = {"epoch": [str(int(epoch)) for epoch in chosen]}
     return rows | {

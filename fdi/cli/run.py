@@ -22,32 +22,20 @@ if TYPE_CHECKING:
     from fdi.cli.cells import Cell
 
 
-def main() -> None:
-    """The console command."""
-    sys.exit(_main())
-
-
-@command_line("fdi-run", REFUSED)
-def _main() -> int:
-    if {"-h", "--help"} & set(sys.argv):
-        print(help_text(sys.argv[1:]))
+@command_line("fdi-run", REFUSED, "interrupted; the same command resumes where it stopped")
+def main() -> int:
+    """The console command; its exit code."""
+    words = sys.argv[1:]
+    if {"-h", "--help"} & {*words}:
+        print(help_text(words))
         return 0
-    if "--version" in sys.argv:
+    if "--version" in words:
         from importlib.metadata import version
 
         print(f"fdi {version('fdi-snn')}")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     gc.set_threshold(100_000)  # imports make many objects and no garbage
-    try:
-        return _command()
-    except KeyboardInterrupt:
-        from fdi.cli.task import interrupted
-
-        return interrupted()
-
-
-def _command() -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -57,51 +45,48 @@ def _command() -> int:
     # our file has the name of its plugin's
     warnings.filterwarnings("ignore", "\n'hydra/launcher/ray' is validated")
     try:
-        return _dispatch(parse(sys.argv[1:]))
+        return _dispatch(parse(words))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error)) from None
 
 
 def _dispatch(arguments: Namespace) -> int:
     if arguments.cfg:
-        return _show(arguments)
-    from fdi.cli.cells import compose_cells, is_recipe, is_tuned
+        return _show_config(arguments)
+    from fdi.cli.cells import compose_cells, compose_sweep
 
-    if is_recipe(arguments):
-        from fdi.cli.recipe import run_recipe
+    common = compose_sweep(arguments)
+    if common.recipe:
+        from fdi.cli.recipe import run_recipe  # pandas: only where it is needed
 
         return run_recipe(arguments)[0]
-    if arguments.multirun:
-        from fdi.cli.search import is_search, search
-        from fdi.cli.sweep import run_sweep
+    if common.tune and arguments.multirun:
+        from fdi.cli.tune import run_tuned
 
-        if is_tuned(arguments):
-            from fdi.cli.tune import run_tuned  # pandas: only where it is needed
-
-            return run_tuned(arguments)[0]
-        if is_search(arguments):
-            search(arguments)
-            return 0
+        return run_tuned(arguments)[0]
     cells = compose_cells(arguments)
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
 
         dry_run(cells)
         return 0
-    return run_sweep(arguments, cells) if arguments.multirun else _run_one(arguments, cells[0])
+    if not arguments.multirun:
+        return _run_one(arguments, cells[0])
+    from fdi.cli.sweep import run_sweep
+
+    return run_sweep(arguments, cells)
 
 
-def _show(arguments: Namespace) -> int:
+def _show_config(arguments: Namespace) -> int:
     from omegaconf import OmegaConf, open_dict
 
-    from fdi.cli.cells import common_words, compose_cells, is_tuned
+    from fdi.cli.cells import common_words, compose_cells
     from fdi.cli.compose import composed, source, told
-    from fdi.cli.search import is_search
 
-    if not (arguments.multirun and (is_tuned(arguments) or is_search(arguments))):
-        compose_cells(arguments)  # refuses what does not fit
     given = common_words(arguments) if arguments.multirun else arguments.overrides
     config: Any = composed(source(arguments), given)
+    if not (arguments.multirun and config.tune):
+        compose_cells(arguments)  # refuses what does not fit
     with told(deepcopy(config)):
         if arguments.cfg == "hydra":
             print(OmegaConf.to_yaml(config.hydra), end="")
@@ -109,13 +94,12 @@ def _show(arguments: Namespace) -> int:
         with open_dict(config):
             del config["hydra"]
         print(OmegaConf.to_yaml(config, resolve=True), end="")
-    return 0
+        return 0
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
     from fdi.cli.cells import is_hydras, leave_nothing
-    from fdi.cli.task import interrupted, print_result, run_cell
-    from fdi.track.process import INTERRUPTED
+    from fdi.cli.task import print_result, run_cell
 
     for word in filter(is_hydras, arguments.overrides):
         if not word.startswith("hydra.searchpath="):
@@ -124,8 +108,9 @@ def _run_one(arguments: Namespace, cell: Cell) -> int:
     try:
         code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:
-        code = interrupted()
-    if code in (0, INTERRUPTED):
+        print_result(cell)
+        raise
+    if code == 0:
         print_result(cell)
     elif code == REFUSED and new:
         leave_nothing(cell)

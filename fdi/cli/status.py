@@ -22,7 +22,7 @@ from fdi.track.record import SAID, STATES, STOPPED, Run, look
 ALONE = "single runs"
 
 
-def groups(results: Path, known: list[Plan]) -> list[Plan]:
+def _with_single_runs(results: Path, known: list[Plan]) -> list[Plan]:
     """The sweeps and, as a last plan without a command, the runs that belong to none."""
     there = [os.path.relpath(path, results) for path, *_ in directories(results)]
     planned = {place for plan in known for place in plan.cells}
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     known, broken = plans.read(results)
     wanted = [
         plan
-        for plan in groups(results, known)
+        for plan in _with_single_runs(results, known)
         if not arguments.experiments or plan.title in arguments.experiments
     ]
     decisions(results)  # a line for what is none
@@ -61,18 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ValueError(f"no {what} in {results}; fdi-run -m experiment=quickstart makes some")
     places = dict.fromkeys(place for plan in wanted for place in plan.cells)
     runs = {place: look(results / place) for place in places}
-    _show(wanted, runs, results)
+    _print_all(wanted, runs, results)
     return 0
 
 
-def _show(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
+def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
     out = console()
     for plan in wanted:
-        out.print(printable(f"{plan.title}: {plan.command}" if plan.command else plan.title))
+        out.print(f"{plan.title}: {plan.command}" if plan.command else plan.title)
         _print_table(out, plan, runs)
     stopped = {results / at: run for at, run in runs.items() if run.state in (*STOPPED, "broken")}
     for path, run in stopped.items():
-        out.print(printable(f"{run.state}  {path}  {run.reason}"))
+        out.print(f"{run.state}  {path}  {run.reason}")
     if any(run.state in STOPPED for run in stopped.values()):
         out.print("the same command goes on with them; to give one up, delete its folder")
 
@@ -88,7 +88,7 @@ def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
     rows = list(counts.items())
     if len(rows) > 1:
         rows.append((("all", "", ""), total))
-    columns = {name: [printable(labels[i]) for labels, _ in rows] for i, name in enumerate(LABELS)}
+    columns = {name: [labels[i] for labels, _ in rows] for i, name in enumerate(LABELS)}
     columns["cells"] = [str(row.total()) for _, row in rows]
     for state in STATES:
         if total[state]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fdi.analysis.results import Results
 
 
-def layers(results: Results) -> list[Row]:
+def state_rows(results: Results) -> list[Row]:
     """A row for each initial state and each of its hidden layers: what tells the state apart, and
     means over its `n` seeds, of gradients medians. `below_floor`: no element of the gradient
     reaches the floor of the optimizer; `agree`: how many seeds have this verdict; `bounded`: the
@@ -65,7 +65,7 @@ def _layer(seeds: Sequence[Row]) -> Row:
 
 
 def print_states(out: Console, rows: Sequence[Row]) -> None:
-    """A table of `layers` for each data set and model; then what the columns mean."""
+    """A table of `state_rows` for each data set and model; then what the columns mean."""
     from fdi.analysis import initial
 
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -111,7 +111,7 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
     folder = Path(cells[0].values["paths"]["results"])
     table = collect.table(folder, [str(cell.directory) for cell in cells])
     if any(cell.values["probe"] == "only" for cell in cells):
-        print_states(out, layers(results.of_runs(table, folder)))
+        print_states(out, state_rows(results.of_runs(table, folder)))
     elif (table["state"] == "done").any():
         print_comparison(summary.summarize(table))
 

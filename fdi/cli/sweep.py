@@ -1,5 +1,5 @@
-"""A sweep: runs what is left of its cells, shows how they go on whatever launcher runs them, and
-says what became of all of them.
+"""A sweep: hands what is left of its cells to the launcher that `hydra/launcher` chooses, shows how
+they go on, and says what became of all of them.
 """
 
 from __future__ import annotations
@@ -8,26 +8,161 @@ import os
 import shlex
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict, read_write
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import Cell, label, leave_nothing, varied
-from fdi.cli.launch import launch
+from fdi.cli.cells import Cell, compose_sweep, is_hydras, label, leave_nothing, varied
+from fdi.cli.compose import composed, extra_of, source, told
+from fdi.cli.cost import cores
 from fdi.cli.summary import print_summary
-from fdi.cli.task import FAILED, check_done, complain, interrupted, run_cell
+from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
+from fdi.config.cache import stamp
 from fdi.config.metric import of_result
+from fdi.config.settings import prepare
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
-from fdi.track.process import repeated
+from fdi.track.process import end_with, repeated
 from fdi.track.record import SETTLED, Run, finished, look
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
+
+
+def check_gpus(used: Collection[str], launcher: DictConfig) -> None:
+    """Cells on the devices `used` need a GPU: a `launcher` of this machine runs them on the same
+    one, one at a time unless n_jobs says more. Raises ValueError for one that would give them none.
+    """
+    if not any(device.startswith("cuda") for device in used):
+        return
+    if "n_jobs" in launcher:
+        launcher.n_jobs = max(1, launcher.n_jobs)
+    if launcher._target_.endswith(".LocalLauncher"):
+        raise ValueError(
+            "hydra/launcher=isolated hides the GPUs from its cells; take hydra/launcher=local"
+        )
+    if "ray" in launcher and not launcher.ray.remote.get("num_gpus"):
+        raise ValueError(
+            "hydra.launcher.ray.remote.num_gpus = 0: Ray would hide the GPUs from cells with "
+            "device=cuda; give 1, or 0.25 for four cells on one"
+        )
+    asked = ("gpus_per_node", "gpus_per_task", "gres", "additional_parameters")
+    if launcher._target_.endswith(".SlurmLauncher") and not any(map(launcher.get, asked)):
+        raise ValueError(
+            "hydra.launcher.gpus_per_node = null: the jobs of cells with device=cuda would have no "
+            "GPU; give hydra.launcher.gpus_per_node=1"
+        )
+
+
+def launch(
+    arguments: Namespace,
+    cells: list[Cell],
+    ready: Callable[[], Any] = lambda: None,
+) -> None:
+    """Run the cells, hydra.sweeper.max_batch_size at a time, once the launcher is found and `ready`
+    called; returns when all are through. hydra/launcher=basic, one after another here, needs no job
+    of Hydra's, which costs as much as a short run.
+
+    Raises what the launcher raises when it loses a worker, what a cell raises, and ValueError for a
+    launcher that cannot start.
+    """
+    config = compose_sweep(arguments)
+    node = config.hydra.launcher
+    with read_write(config), open_dict(config):
+        check_gpus({cell.values["device"] for cell in cells}, node)
+    if node._target_.endswith(".BasicLauncher"):
+        ready()
+        for cell in cells:
+            run_cell(cell.config, cell.overrides, sweep=True)
+        return
+    here = node._target_.endswith(".LocalLauncher")
+    job: Any = partial(_job, os.getcwd(), os.getpid() if here else None)
+    loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
+    callbacks: Any = _Brief()
+    with told(config):
+        try:
+            context = HydraContext(loader, callbacks)
+            launcher: Any = Plugins.instance().instantiate_launcher(context, job, config)
+            if "n_jobs" in node:
+                import_module("joblib")  # the plugin imports it late
+                launcher.joblib |= {"initializer": end_with, "initargs": (os.getpid(),)}
+        except (RuntimeError, ModuleNotFoundError):  # its file is here, the plugin or joblib is not
+            extra = extra_of(node._target_)
+            raise ValueError(f"{node._target_} is not installed{extra}") from None
+        ready()
+        threads, together = _room(node)
+        given = [_with_room(cell, threads) for cell in cells]
+        size = config.hydra.sweeper.get("max_batch_size") or together or len(cells)
+        for start in range(0, len(cells), size):
+            for done in launcher.launch(given[start : start + size], start):
+                _ = done.return_value  # raises what went wrong
+
+
+class _Brief(Callback):
+    """Leaves the configurations out of what a launcher returns, 0.15 MB a cell."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        job_return.cfg = job_return.hydra_cfg = job_return.overrides = None
+
+
+class _Compose(NamedTuple):
+    """What launchers take of Hydra's ConfigLoader: the configuration of a cell, with the words of
+    the command that are Hydra's own.
+    """
+
+    source: str
+    hydras: tuple[str, ...]
+
+    def load_sweep_config(self, master: DictConfig, words: list[str]) -> DictConfig:
+        config = composed(self.source, (*self.hydras, *words))
+        config.hydra.overrides.task = words
+        return config
+
+
+def _job(folder: str, parent: int | None, config: DictConfig) -> int:
+    """A cell in a process of the launcher's: in the folder of the command, to which its paths are
+    relative, and no longer than `parent` lives.
+    """
+    os.chdir(folder)
+    if parent:
+        end_with(parent)
+    return run_cell(prepare(config), HydraConfig.get().overrides.task, sweep=True)
+
+
+def _room(launcher: DictConfig) -> tuple[int | None, int | None]:
+    """CPU threads of one cell, None where one cell runs at a time; and how many may start together,
+    None where the launcher knows: the local executor of submitit starts all that it gets.
+    """
+    if "n_jobs" in launcher:
+        return 1 if launcher.n_jobs < 0 else max(1, cores() // launcher.n_jobs), None
+    if "ray" in launcher:
+        return max(1, int(launcher.ray.remote.get("num_cpus", 1))), None
+    threads = launcher.get("cpus_per_task")
+    here = launcher._target_.endswith(".LocalLauncher")
+    return threads, max(1, cores() // (threads or 1)) if here else None
+
+
+def _with_room(cell: Cell, threads: int | None) -> list[str]:
+    """Those of a cell, with its `threads` unless they are given, and the device that auto became
+    here.
+    """
+    words = [*cell.overrides]
+    if threads is not None and cell.values["threads"] is None:
+        words.append(f"threads={threads}")
+    if "device=auto" in words:
+        words.append(f"device={cell.values['device']}")
+    return words
 
 
 class Watch:
@@ -37,7 +172,7 @@ class Watch:
         self.total, self.left, self.out = len(cells), list(left), out
         self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
-        self.before = {cell.directory: _written(cell.directory) for cell in left}
+        self.before = {cell.directory: stamp(str(cell.directory / RUN)) for cell in left}
 
     def look(self) -> str:
         """A line for each cell that has ended since the last look; returns what runs now."""
@@ -47,7 +182,8 @@ class Watch:
             if run.state == "running":
                 running.append(f"{run.epoch}/{run.epochs or '?'}")
                 begun += run.epoch / (run.epochs or 1)
-            if self._ended(cell, run):
+            new = stamp(str(cell.directory / RUN)) != self.before[cell.directory]
+            if new and run.state in SETTLED:
                 self.ended += 1
                 self.out.print(self._line(cell, run))
             else:
@@ -55,22 +191,13 @@ class Watch:
         self.left = left
         return f"epoch {', '.join(running)}{self._time_left(begun)}" if running else ""
 
-    def _ended(self, cell: Cell, run: Run) -> bool:
-        """In this sweep."""
-        return run.state in SETTLED and _written(cell.directory) != self.before[cell.directory]
-
     def _line(self, cell: Cell, run: Run) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
-        if run.refused:
-            return f"{words}  refused: {run.reason}"
-        if run.state == "failed":
-            return f"{words}  failed: {run.reason}"
-        if run.state == "probed":
-            return f"{words}  probed{self._time_left()}"
-        result = run.result or {}
-        seconds = result.get("seconds")
-        parts = [_reached(result), duration(seconds) if seconds is not None else ""]
-        return f"{words}  {' '.join(filter(None, parts))}{self._time_left()}"
+        if run.refused or run.state == "failed":
+            return f"{words}  {'refused' if run.refused else 'failed'}: {run.reason}"
+        what = "probed" if run.state == "probed" else _accuracy(run.result or {})
+        took = f" {duration(run.result['seconds'])}" if run.result else ""
+        return f"{words}  {what}{took}{self._time_left()}"
 
     def _time_left(self, begun: float = 0.0) -> str:
         """By the cells that ended so far and how many, in shares of one, have `begun`."""
@@ -81,20 +208,12 @@ class Watch:
         return f", {duration((time.monotonic() - self.started) / done * waiting)} left"
 
 
-def _reached(result: dict[str, Any]) -> str:
+def _accuracy(result: dict[str, Any]) -> str:
     metric = of_result(result)
     test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
     if test is not None:
         return metric.text(test)
     return "done" if valid is None else f"{metric.text(valid)} on validation"
-
-
-def _written(directory: Path) -> int | None:
-    """When the state of a cell was written, for comparison only: its clock may be another's."""
-    try:
-        return (directory / RUN).stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 @contextmanager
@@ -123,21 +242,19 @@ def run_sweep(
     table: bool = True,
     refused: set[Path] | None = None,
 ) -> int:
-    """Run the cells that are not finished, and say what became of all of them; returns the exit
-    code. `table`: show them in one. `refused` gets those that are.
+    """Run the cells that are not finished, and say what became of all of them, also where that is
+    interrupted; returns the exit code. `table`: show them in one. `refused` gets those that are.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
-    exit_code, rest = 0, [cell for cell in cells if cell not in done]
-    results, plan = Path(cells[0].values["paths"]["results"]), plan_of(arguments, cells)
+    stopped, results = None, Path(cells[0].values["paths"]["results"])
+    write = partial(plans.write, results, plan_of(arguments, cells))
     try:
-        if rest:
-            _launch(arguments, cells, partial(plans.write, results, plan))
-        else:
-            plans.write(results, plan)
-    except KeyboardInterrupt:
-        exit_code = interrupted()
+        _launch_again(arguments, cells, write)
+        write()  # where nothing was left
+    except KeyboardInterrupt as error:
+        stopped = error
     except ValueError:  # of Hydra, which has made folders
         for cell in new:
             leave_nothing(cell)
@@ -146,9 +263,11 @@ def run_sweep(
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
-        if is_refused or exit_code:
+        if is_refused or stopped:
             leave_nothing(cell)
-    return exit_code or (FAILED if unfinished else 0)
+    if stopped:
+        raise stopped
+    return FAILED if unfinished else 0
 
 
 def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
@@ -167,9 +286,13 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
 
 def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
     """Say which cells are done already. Raises ValueError if their data or code are others now."""
-    fingerprints = cache(lambda texts: evidence.fingerprint(dict(texts)))
+    known = cache(lambda texts: evidence.fingerprint(dict(texts)))
+
+    def fingerprint(dataset: Mapping[str, Any]) -> str | None:
+        return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
+
     for cell in done:
-        check_done(cell.config, cell.directory, lambda dataset: fingerprints(_texts(dataset)))
+        check_done(cell.config, cell.directory, fingerprint)
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for cell in done:
@@ -177,11 +300,7 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
             print(line)
 
 
-def _texts(values: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    return frozenset((key, value) for key, value in values.items() if isinstance(value, str))
-
-
-def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
+def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
     """Launch what is left, once the launcher is `ready`, and again where it gives up because it
     lost a worker: as long as that brings some cell further, and once where it does not.
     """
@@ -197,7 +316,7 @@ def _launch(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) 
         before = now
         try:
             with watching(cells, left):
-                launch(arguments, left, run_cell, ready)
+                launch(arguments, left, ready)
                 return
         except ValueError:
             raise

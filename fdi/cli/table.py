@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fdi.cli.command import Parser, add_results, command_line
 from fdi.track.files import printable
@@ -21,28 +22,30 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
+    from fdi.analysis import render
     from fdi.analysis.conditions import select
     from fdi.analysis.metrics import curves
-    from fdi.analysis.render import EXAMPLE, write
     from fdi.analysis.studies import of_folder
 
     results = of_folder(arguments.results)
     if results.runs.empty:
-        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
+        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {render.EXAMPLE}")
     results = replace(results, runs=select(results.runs, arguments.filters))
     if arguments.runs or arguments.curves:
         table = results.runs if arguments.runs else curves(results.runs)
         if results.curves is not None and arguments.curves:
             table = results.curves_of(results.runs)
-        write(table, arguments.runs or arguments.curves)
-    elif arguments.probe:
-        _states(results, arguments)
-    elif arguments.best:
-        _best(results, arguments)
-    elif arguments.zoo:
-        _zoo(results, arguments)
+        render.write(table, arguments.runs or arguments.curves)
+        return 0
+    found: Found = arguments.ask(results, arguments)
+    if arguments.csv:
+        table = render.without_formulas(render.chosen(found.numbers, arguments.columns))
+        print(printable(table.to_csv(index=False), "\n"), end="")
+    elif arguments.latex:
+        table = render.chosen(found.paper, arguments.columns)
+        print(printable(render.latex(table, found.caption, found.label), "\n"))
     else:
-        _summary(results, arguments)
+        found.show()
     return 0
 
 
@@ -60,33 +63,31 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_results(parser)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--probe",
-        action="store_true",
-        help="show the initial states instead: one line per initialization and layer",
-    )
+    instead = {
+        "--probe": (_states, "the initial states: one line per initialization and layer"),
+        "--best": (
+            _best,
+            "what experiment=best found: each initialization at a common step size, and at its own",
+        ),
+        "--zoo": (
+            _zoo,
+            "what experiment=zoo found: how many random networks learn from each initialization",
+        ),
+    }
+    for name, (ask, text) in instead.items():
+        what.add_argument(
+            name, action="store_const", dest="ask", const=ask, help=f"show instead {text}"
+        )
     what.add_argument(
         "--full",
         action="store_true",
         help="add the share of runs at chance and synaptic operations",
     )
     what.add_argument(
-        "--best",
-        action="store_true",
-        help="show what experiment=best found instead: each initialization at a common step size, "
-        "and at its best one",
-    )
-    what.add_argument(
-        "--zoo",
-        action="store_true",
-        help="show what experiment=zoo found instead: how many random networks learn from each "
-        "initialization",
-    )
-    what.add_argument(
         "--runs",
         type=Path,
         metavar="FILE",
-        help="write one row per run, with its configuration, to FILE (.csv or .parquet)",
+        help="write one row per run, with its configuration, to FILE, as CSV",
     )
     what.add_argument(
         "--curves",
@@ -110,33 +111,46 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME,NAME",
         help="only these columns, in this order; names as in the header of --csv or --latex",
     )
+    parser.set_defaults(ask=_summary)
     arguments = parser.parse_args(argv)
     given = arguments.csv or arguments.latex
     if arguments.columns is not None and not given:
         parser.error("--columns goes with --csv or --latex")
     if given and (arguments.runs or arguments.curves):
         parser.error("--runs and --curves write whole tables of their own")
-    if arguments.zoo and arguments.latex:
+    if arguments.ask is _zoo and arguments.latex:
         parser.error("--zoo shows several tables; give --csv for all numbers")
     return arguments
 
 
-def _summary(results: Results, arguments: argparse.Namespace) -> None:
+class Found(NamedTuple):
+    """All `numbers` of a table, the one for a `paper`, and how to `show` it."""
+
+    numbers: pd.DataFrame | Sequence[Mapping[str, Any]]
+    paper: pd.DataFrame
+    caption: str
+    label: str
+    show: Callable[[], None]
+
+
+def _summary(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis import render
     from fdi.analysis.summary import summarize
     from fdi.cli.summary import print_comparison, print_counts
+
+    def show() -> None:
+        print_comparison(summary)
+        print_counts(results.runs)
 
     summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")
-    table = render.readable(finished)
-    if not _written(arguments, summary, table, render.caption(summary), "tab:accuracy"):
-        print_comparison(summary)
-        print_counts(results.runs)
+    caption = render.caption(summary)
+    return Found(summary, render.readable(finished), caption, "tab:accuracy", show)
 
 
-def _best(results: Results, arguments: argparse.Namespace) -> None:
+def _best(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis.best import CAPTION, each_at_its_best, readable
     from fdi.cli.summary import print_best
 
@@ -145,51 +159,27 @@ def _best(results: Results, arguments: argparse.Namespace) -> None:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    if not _written(arguments, table, readable(table), CAPTION, "tab:best"):
-        print_best(table)
+    return Found(table, readable(table), CAPTION, "tab:best", partial(print_best, table))
 
 
-def _zoo(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis.zoo import members
+def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
+    from fdi.analysis.zoo import learning, members
     from fdi.cli.summary import print_zoo
 
     table = members(results)
     if table.empty:
         raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
-    if not _written(arguments, table.assign(words=table["words"].map(" ".join))):
-        print_zoo(table)
+    numbers = table.assign(words=table["words"].map(" ".join))
+    return Found(numbers, learning(table), "", "", partial(print_zoo, table))
 
 
-def _states(results: Results, arguments: argparse.Namespace) -> None:
+def _states(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis import initial
-    from fdi.cli.summary import layers, print_states
+    from fdi.cli.summary import print_states, state_rows
     from fdi.cli.terminal import console
 
-    rows = layers(results)
+    rows = state_rows(results)
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    if not _written(arguments, rows, initial.readable(rows), initial.CAPTION, "tab:states"):
-        print_states(console(), rows)
-
-
-def _written(
-    arguments: argparse.Namespace,
-    numbers: pd.DataFrame | Sequence[Mapping[str, Any]],
-    paper: pd.DataFrame | None = None,
-    caption: str = "",
-    label: str = "",
-) -> bool:
-    """Print all `numbers` as CSV, or the table for a `paper`, if that is asked for; whether it
-    was.
-    """
-    from fdi.analysis import render
-
-    if arguments.csv:
-        table = render.without_formulas(render.chosen(numbers, arguments.columns))
-        print(printable(table.to_csv(index=False), "\n"), end="")
-    elif paper is not None and arguments.latex:
-        table = render.chosen(paper, arguments.columns)
-        print(printable(render.latex(table, caption, label), "\n"))
-    else:
-        return False
-    return True
+    show = partial(print_states, console(), rows)
+    return Found(rows, initial.readable(rows), initial.CAPTION, "tab:states", show)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -18,11 +18,8 @@ from fdi.config.metric import of_result
 from fdi.track import evidence, record
 from fdi.track.evidence import fingerprint
 from fdi.track.files import LOG, OUTPUT, PROBE, printable
-from fdi.track.process import INTERRUPTED, Busy
+from fdi.track.process import Busy
 from fdi.track.record import finished, initial_state
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 Fingerprint = Callable[[Mapping[str, Any]], str | None]
 complain = partial(command.complain, "fdi-run")
@@ -38,17 +35,13 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     directory = record.place(config)
     if finished(directory, config.probe):
         return 0 if sweep else _again(config, directory)
-    from fdi.cli.terminal import Plain
-
-    told = False
-    if sweep:
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-            out = Plain(force_jupyter=False, force_terminal=False)  # whatever a notebook asks for
-            line, code = _run(config, directory, words, out)
-        told = record.look(directory).state in ("failed", "broken")  # by the sweep
-    else:
-        line, code = _run(config, directory, words, Plain())
+    if not sweep:
+        line, code = _attempt(config, directory, words)
+        return complain(line, code) if code else code
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
+        line, code = _attempt(config, directory, words)
+    told = record.look(directory).state in ("failed", "broken")  # by the sweep
     return complain(line, code) if code and not told else code
 
 
@@ -59,11 +52,11 @@ def _again(config: DictConfig, directory: Path) -> int:
     if config.probe != "only":
         print(f"{printable(str(directory))}: already done, skipped")
         return 0
-    from fdi.cli.terminal import Plain, Terminal
+    from fdi.cli.terminal import Terminal
     from fdi.runner.training import configured
 
     name = config.name
-    Terminal(Plain()).probe(measured(directory), name.model, name.init, configured(config))
+    Terminal().probe(measured(directory), name.model, name.init, configured(config))
     return 0
 
 
@@ -92,15 +85,13 @@ def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerp
     evidence.check_done(directory, record.whole(directory), config, split, files)
 
 
-def _run(
-    config: DictConfig, directory: Path, words: Sequence[str], out: Console
-) -> tuple[str, int]:
+def _attempt(config: DictConfig, directory: Path, words: Sequence[str]) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""
     from fdi.cli.terminal import Terminal
     from fdi.runner.story import run
 
     try:
-        run(config, directory, Terminal(out), words)
+        run(config, directory, Terminal(), words)
     except ValueError as error:
         return str(error), REFUSED
     except Busy as error:
@@ -126,8 +117,3 @@ def print_result(cell: Cell) -> None:
         of = "validation" if told == "not tested" else "test"
         out.print(f"{of} {metric.name} {metric.text(result[last])} ({told}); rates (Hz): {rates}")
     out.print(cell.directory)
-
-
-def interrupted() -> int:
-    """Say so; returns the exit code of an interrupted command."""
-    return complain("interrupted; the same command resumes where it stopped", INTERRUPTED)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,12 @@ def bar(out: Console, *columns: ProgressColumn, **options: Any) -> Progress:
 
 
 WIDTH = 160  # characters, where there is no terminal to fit
+WIDE = 100  # characters of a terminal that has room for more columns
 
 Columns = Mapping[str, Sequence[str]]
 
 
-class Plain(Console):
+class _Plain(Console):
     """Prints text as it is, but for what a terminal would obey."""
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -53,9 +55,9 @@ class Plain(Console):
         super().print(*shown, **options)
 
 
-def console() -> Plain:
+def console() -> Console:
     """On the stdout of this moment: as wide as the terminal, or WIDTH."""
-    made = Plain(
+    made = _Plain(
         file=sys.stdout,
         force_jupyter=False,
         force_terminal=sys.stdout.isatty(),  # whatever a notebook asks for
@@ -92,25 +94,21 @@ def print_note(out: Console, text: str) -> None:
     )
 
 
-WIDE = 100  # characters of a terminal that has room for more columns
-
-
+@dataclass
 class Epochs:
-    """Shows the epochs of one training."""
+    """Shows the epochs of one training, of which `epoch` are done."""
 
-    def __init__(
-        self,
-        console: Console,
-        epochs: int,
-        samples: int,
-        bar: Progress,
-        done: int,
-        loss: Loss,
-    ) -> None:
-        self.console, self.epochs, self.samples, self.bar = console, epochs, samples, bar
-        self.loss = loss
-        self.epoch, self.valid, self.rates = done, "", ""
-        self.task = bar.add_task("", total=epochs, completed=done, what="")
+    console: Console
+    epochs: int
+    samples: int
+    bar: Progress
+    epoch: int
+    loss: Loss
+    valid: str = ""
+    rates: str = ""
+
+    def __post_init__(self) -> None:
+        self.task = self.bar.add_task("", total=self.epochs, completed=self.epoch, what="")
 
     def batch(self, done: int, outcome: Outcome) -> None:
         if not self.bar.disable:
@@ -132,9 +130,7 @@ class Epochs:
         self.console.print(
             f"epoch {self.epoch:>{len(str(self.epochs))}}/{self.epochs}  {phase}"
             f"{self._learned(row['train/loss'], train)}  {self.valid}{self.rates}  "
-            f"{row['seconds']:.2f} s",
-            soft_wrap=True,
-            highlight=False,
+            f"{row['seconds']:.2f} s"
         )
 
     def _update(self, epochs: float, loss: float, reached: float | None) -> None:
@@ -150,11 +146,11 @@ class Epochs:
 class Terminal:
     """Shows one run on a terminal or in a log."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, out: Console | None = None) -> None:
+        self.console = out or console()
 
     def say(self, line: str) -> None:
-        self.console.print(line, soft_wrap=True, highlight=False)
+        self.console.print(line)
 
     def probe(
         self, rows: list[dict[str, Any]], model: str, init: str, training: Training | None
@@ -166,16 +162,16 @@ class Terminal:
         columns = {
             "layer": [row["population"] for row in rows],
             "neurons": [str(row["neurons"]) for row in rows],
-            "mean U": _cells(rows, "free_mean", ".2f"),
-            "sigma U": _cells(rows, "free_sigma", ".2f"),
-            "target": _cells(rows, "target_sigma_u", ".2f"),
-            **({"theory": _cells(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
-            "Hz": _cells(rows, "rate", ".1f"),
-            "silent": [share.replace("%", " %") for share in _cells(rows, "silent", ".0%")],
-            "gradient": _cells(rows, "grad_task", ".2g"),
+            "mean U": _texts(rows, "free_mean", ".2f"),
+            "sigma U": _texts(rows, "free_sigma", ".2f"),
+            "target": _texts(rows, "target_sigma_u", ".2f"),
+            **({"theory": _texts(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
+            "Hz": _texts(rows, "rate", ".1f"),
+            "silent": [share.replace("%", " %") for share in _texts(rows, "silent", ".0%")],
+            "gradient": _texts(rows, "grad_task", ".2g"),
             "verdict": list(map(verdict, rows)),
         }
-        out.print(f"initial state: {model}, {init}", highlight=False)
+        out.print(f"initial state: {model}, {init}")
         print_table(out, columns, ["layer"])
         for remark in remarks(rows, init, training):
             print_note(out, remark)
@@ -211,5 +207,5 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.2g} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.2g} days"
 
 
-def _cells(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
+def _texts(rows: list[dict[str, Any]], key: str, form: str) -> list[str]:
     return ["-" if row[key] is None else format(row[key], form) for row in rows]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CACHE_VARIABLE = "FDI_CACHE"  # the variable that names another folder for it
-KERNELS, DATA = "kernels", "data"
+KERNELS, TABLES = "kernels", "data"
 
 
 def cache_folder(name: str) -> Path:

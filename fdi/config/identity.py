@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import parts
+from fdi.config.own_code import package_folders
 
 
 def gpus() -> int:
@@ -22,50 +23,14 @@ def gpus() -> int:
     return int(torch.cuda.device_count())
 
 
-OURS = {  # as in conf/config.yaml
-    "run.dir": "${paths.results}/runs/${run_name:}",
-    "sweep.dir": "${paths.results}/runs",
-    "sweep.subdir": "${run_name:}",
-}
-AT_LEAST_ONE = (
-    "launcher.n_jobs",
-    "launcher.cpus_per_task",
-    "launcher.batch_size",
-    "sweeper.max_batch_size",
-    "sweeper.n_trials",
-    "sweeper.n_jobs",
-)
-
-
 def own_folders(config: DictConfig) -> list[str]:
     """The folders that --config-dir and hydra.searchpath name and those they lie in, absolute."""
     sources = OmegaConf.select(config, "hydra.runtime.config_sources") or []
     folders = [Path(source.path).absolute() for source in sources if source.schema == "file"]
-    folders = [folder for folder in folders if folder not in parts.package_folders()]
+    folders = [folder for folder in folders if folder not in package_folders()]
     return list(
         dict.fromkeys(str(place) for folder in folders for place in (folder, folder.parent))
     )
-
-
-def hydra_complaints(config: DictConfig | None) -> Iterator[str]:
-    """Complaints about Hydra's node of `config`: what fdi sets itself, and numbers that a launcher
-    cannot work with.
-    """
-    if not config:
-        return
-    node = config.hydra
-    for key, ours in OURS.items():
-        group, _, name = key.partition(".")
-        if (given := contents(node[group], resolve=False)[name]) != ours:
-            yield (
-                f"hydra.{key} = {given}: this is fdi's own; leave it out (paths.results=FOLDER "
-                f"says where runs are kept)"
-            )
-    for key in AT_LEAST_ONE:
-        value = OmegaConf.select(node, key)
-        every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
-        if value not in every and not (str(value).isdecimal() and int(value) >= 1):
-            yield f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every)
 
 
 def contents(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -79,8 +44,6 @@ NUMERICS = 3
 (tests/test_golden.py) changes, with an entry under "Numbers" in CHANGELOG.md, and runs with another
 one are in no row and no pair with those of this one.
 """
-DIGITS = 16  # of the id of a run
-
 PLACES = {
     "fdi.data.series.ts": ("file", "test_file"),
     "fdi.data.arrays.arrays": ("file",),
@@ -104,7 +67,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     for node in values.values():
         for place in PLACES.get(str(node.get("_target_")), ()) if isinstance(node, dict) else ():
             node.pop(place, None)
-    kept = decisive(values["engine"])
+    kept = values["engine"].get("decides", ())  # in which order an engine adds up
     if "device" in kept:
         values["device"] = kind_of(values["device"])
     for key, neutral in values["identity"].get("neutral", {}).items():
@@ -119,8 +82,8 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
 
 
 def run_id(config: DictConfig | Mapping[str, Any]) -> str:
-    """The first DIGITS of the SHA-256 of what `canonical` gives."""
-    return hashlib.sha256(canonical(config).encode()).hexdigest()[:DIGITS]
+    """The first 16 digits of the SHA-256 of what `canonical` gives."""
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:16]
 
 
 LABELS = ("dataset", "model", "init")
@@ -141,12 +104,15 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
     `folders` of own modules (else `own_folders`) in `paths.modules`, and with what its parts have
     where it does not say it.
     """
-    values = {str(key): _resolved(config, key) for key in config if key != "hydra"}
+    values: dict[str, Any] = {}
+    for key in (str(key) for key in config if key != "hydra"):
+        value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
+        values[key] = contents(value) if OmegaConf.is_config(value) else value
     if values.get("device") == "auto":
         values["device"] = "cuda" if gpus() else "cpu"
     if isinstance(values.get("engine"), dict):
         values["engine"] = _chosen(values["engine"], values)
-        if "threads" in decisive(values["engine"]) and values.get("threads", 1) is None:
+        if "threads" in values["engine"].get("decides", ()) and values.get("threads", 1) is None:
             values["threads"] = 1
     modules = _owner(values, "paths.modules")[0].get("modules")
     if isinstance(modules, list):
@@ -157,13 +123,6 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
         if isinstance(values.get(key), dict):
             values[key] = parts.complete(key, values[key], places)
     return values
-
-
-def decisive(engine: Mapping[str, Any]) -> Sequence[str]:
-    """Keys of identity.exclude that do change the numbers of an engine: in which order it adds
-    up.
-    """
-    return engine.get("decides", ())
 
 
 def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,11 +145,6 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
                     del said[key]
             return copy.deepcopy(node) | said
     return engine
-
-
-def _resolved(config: DictConfig, key: Any) -> Any:
-    value: Any = "???" if OmegaConf.is_missing(config, key) else config[key]
-    return contents(value) if OmegaConf.is_config(value) else value
 
 
 def kind_of(device: Any) -> Any:

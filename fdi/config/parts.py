@@ -1,5 +1,5 @@
-"""What a part takes: the ranges of its values, the types of its options, where it is found, and the
-words for all of these in messages.
+"""What a value may be, the ranges and types of what parts take and the words for them in messages;
+and what the parts are, by the key of the configuration whose `_target_` names one.
 
 Ranges are annotations of keyword arguments, or of the fields of a dataclass. fdi.config.settings
 reads them from what a `_target_` names, of fdi or of the user's own, before it is called: `def
@@ -10,26 +10,21 @@ nan, whatever its annotation.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import math
-import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from fdi.config import Mistake
-
-OURS = ("fdi", "torch")  # packages whose modules are never the user's own
+from fdi.config.own_code import defined, ours, own_part
 
 
 @dataclass(frozen=True)
@@ -82,47 +77,26 @@ TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s; a readout's m
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
-def nonsense(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complaints about time constants given in milliseconds, and rates above one spike a step."""
-    for part in ("neuron", "model"):
-        for key, value in values[part].items():
-            if "tau_" in str(key) and key != "tau_shape" and _number(value) > LONGEST_TAU:
-                yield seconds(f"{part}.{key}", value)
-    dataset, nu = values["dataset"], values["init"].get("nu")
-    if not (dt := _number(dataset.get("dt"))) or dataset.get("binning") == "counts":
-        return
-    for source, rate in nu.items() if isinstance(nu, Mapping) else [("", nu)]:
-        if _number(rate) * dt > 1:
-            key = f"init.nu.{source}" if source else "init.nu"
-            yield (
-                f"{key} = {rate} Hz is more than one spike in a step of dataset.dt = {dt} s; at "
-                f"most {1 / dt:g}"
-            )
-
-
 def seconds(name: str, tau: float) -> str:
     """What is said of a time constant above LONGEST_TAU."""
     meant = f"; did you mean {tau / 1000:g}?" if tau / 1000 <= LONGEST_TAU else ""
     return f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}{meant}"
 
 
-def wrong(name: str, value: Any, kinds: Sequence[Alternative]) -> str:
-    """What is said of a value of `name` that is none of the `kinds`."""
-    expected = " or ".join(kind.words for kind in kinds)
-    *_, last = name.split(".")
-    if "tau_" in last and _number(value) > LONGEST_TAU:
+def wrong(name: str, value: Any, kind: Values) -> str:
+    """What is said of a value of `name` that is not of its kind."""
+    if too_long(name, value):
         return seconds(name, value)
-    hint = ", as in [a,b]" * (isinstance(value, str) and expected.startswith("a list"))
-    return f"{name} = {shown(value)} must be {expected}{hint}"
+    hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
+    return f"{name} = {spelt(value)} must be {kind.words}{hint}"
 
 
-def _number(value: Any) -> float:
-    """0 for what is none."""
-    return value if isinstance(value, int | float) else 0
-
-
-MEANT = {"gpu": "cuda"}
-"""Words of others for a choice that is not spelt alike."""
+def too_long(name: str, tau: Any) -> bool:
+    """Whether the name is that of a time constant of a neuron, which is above LONGEST_TAU."""
+    key = name.rpartition(".")[2]
+    return (
+        "tau_" in key and key != "tau_shape" and isinstance(tau, int | float) and tau > LONGEST_TAU
+    )
 
 
 def choose(word: str, choices: Iterable[str]) -> str:
@@ -130,7 +104,7 @@ def choose(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     if not choices:
         return "there is nothing to choose from"
-    word = MEANT.get(word, word).lower()
+    word = {"gpu": "cuda"}.get(word, word).lower()
     lower = {choice.lower(): choice for choice in reversed(choices)}
     begins = sorted((name for name in lower if word.startswith(name) and len(name) > 3), key=len)
     near = partial(difflib.get_close_matches, word, lower, n=1)
@@ -138,52 +112,64 @@ def choose(word: str, choices: Iterable[str]) -> str:
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 
-def shown(value: Any) -> str:
+def spelt(value: Any) -> str:
     """A value as one would write it on the command line."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(spelt, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
 
 
-class Alternative(NamedTuple):
-    """One of the things that a value may be, in words and as a test."""
+class Values(NamedTuple):
+    """What a value may be, in words and as a test."""
 
     words: str
     admits: Callable[[Any], bool]
 
 
-SIMPLE: dict[Any, Alternative] = {
-    int: Alternative(
-        "an integer", lambda value: isinstance(value, int) and not isinstance(value, bool)
-    ),
-    float: Alternative(
-        "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)
-    ),
-    bool: Alternative("true or false", lambda value: isinstance(value, bool)),
-    str: Alternative("text", lambda value: isinstance(value, str)),
-    types.NoneType: Alternative("null", lambda value: value is None),
+def _plain(words: str, *kinds: type) -> Values:
+    """Of Python's own types, of which true and false are no numbers."""
+    return Values(
+        words,
+        lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)),
+    )
+
+
+def _either(kinds: Sequence[Values]) -> Values:
+    return Values(
+        " or ".join(kind.words for kind in kinds),
+        lambda value: any(kind.admits(value) for kind in kinds),
+    )
+
+
+SIMPLE: dict[Any, Values] = {
+    int: _plain("an integer", int),
+    float: _plain("a number", int, float),
+    bool: _plain("true or false", bool),
+    str: _plain("text", str),
+    types.NoneType: _plain("null", types.NoneType),
 }
-ANYTHING = Alternative("anything", lambda value: True)
+ANYTHING = Values("anything", lambda value: True)
 
 
 @cache
-def parameters(made: Callable[..., Any]) -> dict[str, list[Alternative]]:
+def parameters(made: Callable[..., Any]) -> dict[str, Values]:
     """The arguments of a function or a class, and what they may be: what their annotations say, and
     null where it is the default; nobody changes it.
     """
-    hints, known = _hints(made), {}
+    hints, known = hints_of(made), {}
     for name, argument in inspect.signature(made).parameters.items():
         if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-            kinds = alternatives(hints.get(name))
-            if argument.default is None and not any(kind.admits(None) for kind in kinds):
-                kinds = [*kinds, SIMPLE[types.NoneType]]
-            known[name] = kinds
+            known[name] = values_of(hints.get(name))
+            if argument.default is None and not known[name].admits(None):
+                known[name] = _either([known[name], SIMPLE[types.NoneType]])
     return known
 
 
-def _hints(made: Callable[..., Any]) -> dict[str, Any]:
+@cache
+def hints_of(made: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of its arguments, as far as their names are known; nobody changes them."""
     if is_dataclass(made):
         with suppress(NameError):
             return get_type_hints(made, include_extras=True)
@@ -217,64 +203,59 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | str)
 
 
-def alternatives(hint: Any) -> list[Alternative]:
-    """The alternatives of a type hint: unions, literals, sequences, mappings and annotations
-    with a range; anything else admits all.
+def values_of(hint: Any) -> Values:
+    """What a type hint admits: unions, literals, sequences, mappings and annotations with a range;
+    anything else admits all.
     """
     if isinstance(hint, type) and hint in SIMPLE:
-        return [SIMPLE[hint]]
+        return SIMPLE[hint]
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [limit for limit in arguments[1:] if isinstance(limit, Range | _Name)]
-        return [_within(kind, limits) for kind in alternatives(arguments[0])]
+        return _within(values_of(arguments[0]), limits)
     if origin in (Union, types.UnionType):
-        return [one for argument in arguments for one in alternatives(argument)]
+        return _either([values_of(argument) for argument in arguments])
     if origin is Literal:
-        return [_word(argument) for argument in arguments]
+        return _either([_one(argument) for argument in arguments])
     if origin in (tuple, list, Sequence):
         length = len(arguments) if origin is tuple and arguments[-1] is not Ellipsis else None
-        return [_sequence(alternatives(arguments[0]), length)]
+        return _sequence(values_of(arguments[0]), length)
     if origin in (dict, Mapping):
-        return [_mapping(alternatives(arguments[1]))]
+        return _mapping(values_of(arguments[1]))
     if is_dataclass(hint):
         names = ", ".join(field.name for field in fields(hint))
-        return [Alternative(f"{{{names}}}", lambda value: isinstance(value, Mapping))]
-    return [ANYTHING]
+        return _plain(f"{{{names}}}", Mapping)
+    return ANYTHING
 
 
-def _within(kind: Alternative, limits: Sequence[Range | _Name]) -> Alternative:
-    return Alternative(
+def _within(kind: Values, limits: Sequence[Range | _Name]) -> Values:
+    return Values(
         " ".join([kind.words, *map(str, limits)]),
         lambda value: kind.admits(value) and all(value in limit for limit in limits),
     )
 
 
-def _word(word: Any) -> Alternative:
+def _one(word: Any) -> Values:
     if not isinstance(word, str | int):  # a member of an enumeration
         return ANYTHING
-    return Alternative(str(word), lambda value: value == word and type(value) is type(word))
+    return Values(str(word), lambda value: value == word and type(value) is type(word))
 
 
-def _sequence(element: list[Alternative], length: int | None = None) -> Alternative:
-    words = " or ".join(kind.words for kind in element)
-    return Alternative(
-        f"a list{'' if length is None else f' of {length}'}, each {words}",
+def _sequence(element: Values, length: int | None) -> Values:
+    return Values(
+        f"a list{'' if length is None else f' of {length}'}, each {element.words}",
         lambda value: (
             isinstance(value, list | tuple)
-            and (len(value) == length if length else bool(value) or element == [SIMPLE[str]])
-            and all(any(kind.admits(item) for kind in element) for item in value)
+            and (len(value) == length if length else bool(value) or element == SIMPLE[str])
+            and all(map(element.admits, value))
         ),
     )
 
 
-def _mapping(element: list[Alternative]) -> Alternative:
-    words = " or ".join(kind.words for kind in element)
-    return Alternative(
-        f"key: value pairs, each {words}",
-        lambda value: (
-            isinstance(value, Mapping)
-            and all(any(kind.admits(item) for kind in element) for item in value.values())
-        ),
+def _mapping(element: Values) -> Values:
+    return Values(
+        f"key: value pairs, each {element.words}",
+        lambda value: isinstance(value, Mapping) and all(map(element.admits, value.values())),
     )
 
 
@@ -319,7 +300,7 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 class Options(NamedTuple):
     """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
 
-    known: dict[str, list[Alternative]]
+    known: dict[str, Values]
     closed: bool
 
 
@@ -331,13 +312,13 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     there.
     """
     role = ROLES.get(key, Role("", ""))
-    besides = {name: alternatives(hint) for name, hint in role.besides.items()}
+    besides = {name: values_of(hint) for name, hint in role.besides.items()}
     if target.startswith(f"{TORCH.get(key)}."):
-        known = {name: alternatives(hint) for name, hint in _of_torch(key, target).items()}
+        known = {name: values_of(hint) for name, hint in _of_torch(key, target).items()}
         return Options(known | besides, key == "scheduler")
     made = resolve(key, target, folders)
     given = {*role.given, *list(parameters(made))[: role.first]}
-    known = {name: kinds for name, kinds in parameters(made).items() if name not in given}
+    known = {name: kind for name, kind in parameters(made).items() if name not in given}
     arguments = inspect.signature(made).parameters.values()
     return Options(known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments))
 
@@ -412,7 +393,7 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
         return classes[name]
     try:
         if not ours(target):
-            return _own(module, name, folders)
+            return own_part(module, name, folders)
         if key == SURROGATE:
             raise Mistake("is no function of your own; see fdi/snn/surrogate.py")
         return _of_fdi(key, module, name)
@@ -426,7 +407,7 @@ def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
     if not f"{module}.".startswith(f"{role.package}.") or name.startswith("_"):
         raise Mistake(not_made)
     try:
-        part = _defined(importlib.import_module(module), name)
+        part = defined(importlib.import_module(module), name)
     except ImportError:
         part = None
     if part is None:
@@ -440,116 +421,6 @@ def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
     return part
 
 
-def _own(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
-    where = "the folder of --config-dir or beside it"
-    if not module:
-        raise Mistake(f"is not a module and a name; write module.name, the module in {where}")
-    if package_of(module):
-        return _imported(module, name, f"the installed {module}")
-    path = module.replace(".", "/")
-    places = [folder / f"{path}{end}" for folder in folders for end in (".py", "/__init__.py")]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        raise Mistake(f"is not of fdi, and there is no {path}.py; put it into {where}")
-    inside = [str(folder.resolve()) for folder in folders]
-    sys.path.extend(folder for folder in inside if folder not in sys.path)
-    importlib.invalidate_caches()
-    top = module.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    found = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else [""]
-    if not any(str(Path(place).parent.resolve()) in inside for place in found):
-        raise Mistake(f"is hidden by another module of that name ({found[-1]}); rename {top}")
-    return _imported(module, name, str(file))
-
-
-def _imported(module: str, name: str, where: str) -> Callable[..., Any]:
-    try:
-        loaded = importlib.import_module(module)
-    except SyntaxError as error:
-        raise Mistake(unreadable(error)) from None
-    except (Exception, SystemExit) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise Mistake(f"cannot be imported: {where}: {reason}") from None
-    part = _defined(loaded, name)
-    if part is None:
-        raise Mistake(f"does not exist: {where} defines no function or class {name}")
-    return part
-
-
-def _defined(module: types.ModuleType, name: str) -> Any:
-    """What `module` defines under this name: a function or class of its own, not one that it
-    imports, an object of such a class, or a partial.
-    """
-    part = vars(module).get(name)
-    own = isinstance(part, partial) or getattr(part, "__module__", None) == module.__name__
-    return part if callable(part) and own else None
-
-
-def unreadable(error: SyntaxError | ValueError) -> str:
-    """What is said of a module that is no Python."""
-    if isinstance(error, SyntaxError):
-        return f"cannot be read: {error.filename}, line {error.lineno}: {error.msg}"
-    return f"cannot be read: {error}"
-
-
 def equal(one: Any, other: Any) -> bool:
     """Whether two values of a configuration are one: 1 and 1.0 are, 1 and true are not."""
     return one == other and isinstance(one, bool) is isinstance(other, bool)
-
-
-def ours(target: str) -> bool:
-    """Whether the dotted name is one of fdi or torch."""
-    return target.partition(".")[0] in OURS
-
-
-GROUP = "fdi.parts"
-"""Of entry points, such as `mine = "my_package"`: its modules hold what a `_target_` names, as in
-`my_package.data.load`, and its folder `conf` their YAML files, as fdi's own does.
-"""
-
-
-class Package(NamedTuple):
-    """`name` and `version` of what was installed; `module`: what its targets begin with."""
-
-    name: str
-    version: str
-    module: str
-    folder: Path
-
-    def evidence(self) -> str:
-        """Its name, its version, and a hash over its files."""
-        digest = hashlib.blake2b(digest_size=8)
-        for file in sorted(self.folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
-                content = file.read_bytes()
-                digest.update(f"{file.relative_to(self.folder).as_posix()}\0".encode())
-                digest.update(f"{len(content)}\0".encode() + content)
-        return f"{self.name} {self.version} {digest.hexdigest()}"
-
-
-def packages() -> Mapping[str, Package]:
-    """By their modules."""
-    return _installed(tuple(sys.path))
-
-
-@cache
-def _installed(path: tuple[str, ...]) -> dict[str, Package]:
-    found = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        module = entry.module.partition(".")[0]
-        spec = importlib.util.find_spec(module)
-        if spec and spec.submodule_search_locations and entry.dist:
-            folder = Path(next(iter(spec.submodule_search_locations)))
-            found[module] = Package(entry.dist.name, entry.dist.version, module, folder)
-    return found
-
-
-def package_of(target: str) -> Package | None:
-    """The package that the dotted name `target` is in."""
-    return packages().get(target.partition(".")[0])
-
-
-def package_folders() -> list[Path]:
-    """Their folders with YAML files."""
-    folders = (package.folder / "conf" for package in packages().values())
-    return [folder for folder in folders if folder.is_dir()]

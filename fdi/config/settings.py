@@ -5,18 +5,16 @@ decided.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
-from fdi.config.identity import hydra_complaints, kind_of, own_folders, plain
+from fdi.config.identity import kind_of, own_folders, plain
 from fdi.config.parts import (
     OPTIONAL,
     ROLES,
@@ -26,8 +24,7 @@ from fdi.config.parts import (
     Positive,
     Range,
     choose,
-    nonsense,
-    shown,
+    spelt,
 )
 
 DERIVED = (
@@ -97,8 +94,9 @@ class Tune:
 @dataclass
 class Zoo:
     """Random networks that initial states are compared on: how many, drawn by which seed, and from
-    what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or an
-    interval as in a search; those of a kind come before those of all.
+    what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or
+    interval(low,high), int(interval(...)) for whole numbers, tag(log,interval(...)) evenly in
+    their logarithm; those of a kind come before those of all.
     """
 
     seed: Index = 0
@@ -116,16 +114,6 @@ class Recipe:
     trainings: Annotated[float, Range(least=0.2)] = 1.0
     seeds: list[int] = MISSING
     stages: dict[str, Any] = field(default_factory=dict)
-
-
-def unknown_keys(figure: dict[str, Any], groups: Iterable[str]) -> Iterator[str]:
-    """Complaints about keys of the config that a figure names, by the `groups` of the config."""
-    known = {*groups, *DERIVED}
-    for option in ("x", "shade", "pages", "longest", "panels", "only", "names"):
-        named = figure[option]
-        for key in filter(None, [named] if isinstance(named, str) else named):
-            if (group := key.partition(".")[0]) not in known:
-                yield f"figure.{option}: {key} is no key of the config; {choose(group, known)}"
 
 
 READOUT_INITS = {
@@ -245,88 +233,75 @@ class Config:
     take_over: bool = MISSING
 
 
-ConfigStore.instance().store(name="schema", node=Config)
-
-
-@cache
-def _hints(schema: type) -> dict[str, Any]:
-    return get_type_hints(schema, include_extras=True)
-
-
-def out_of_range(schema: type, values: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Complaints about keys that the dataclass `schema` lacks or that are missing, and about values
-    that its hints, or the `choices` of its fields, do not admit.
+def check_values(schema: type, values: Mapping[str, Any], path: str = "") -> None:
+    """Raises ValueError, one line, for a key that the dataclass `schema` lacks or that is missing,
+    and for a value that its hints, or the `choices` of its fields, do not admit.
     """
-    hints = _hints(schema)
+    hints, known = parts.hints_of(schema), parts.parameters(schema)
     for key in values.keys() - hints.keys():
-        yield f"{path}{key}: no such key; {choose(key, hints)}"
+        raise Mistake(f"{path}{key}: no such key; {choose(key, hints)}")
     for entry in fields(schema):
         key = f"{path}{entry.name}"
         if entry.name not in values:
-            yield f"{key} is missing"
-        else:
-            yield from _wrong(key, values[entry.name], entry, hints[entry.name])
+            raise Mistake(f"{key} is missing")
+        value, hint, kind = values[entry.name], hints[entry.name], known[entry.name]
+        nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
+        choices = entry.metadata.get("choices")
+        if isinstance(nested, type) and isinstance(value, Mapping):
+            check_values(nested, value, f"{key}.")
+        elif choices and value not in choices:
+            raise Mistake(f"{key} = {spelt(value)} is unknown; {choose(spelt(value), choices)}")
+        elif not kind.admits(value):
+            raise Mistake(parts.wrong(key, value, kind))
 
 
-def _wrong(key: str, value: Any, entry: Field[Any], hint: Any) -> Iterator[str]:
-    nested = next(filter(is_dataclass, (hint, *get_args(hint))), None)
-    choices, kinds = entry.metadata.get("choices"), parts.alternatives(hint)
-    if isinstance(nested, type) and isinstance(value, Mapping):
-        yield from out_of_range(nested, value, f"{key}.")
-    elif choices and value not in choices:
-        yield f"{key} = {shown(value)} is unknown; {choose(shown(value), choices)}"
-    elif not any(kind.admits(value) for kind in kinds):
-        yield parts.wrong(key, value, kinds)
-
-
-def impossible(values: Any, path: str = "") -> Iterator[str]:
-    """Complaints about values that no key may have, at any depth: missing, escaped interpolations,
+def _refuse_impossible(values: Any, path: str = "") -> None:
+    """Raises ValueError for what no key may have, at any depth: missing, escaped interpolations,
     infinite and nan, too big for an int64.
     """
     for key, value in values.items() if isinstance(values, Mapping) else enumerate(values):
         here = f"{path}.{key}" if path else str(key)
+        wrong = ""
         if isinstance(value, Mapping | list):
-            yield from impossible(value, here)
+            _refuse_impossible(value, here)
         elif value == "???":
-            yield f"{here} = ??? must be given a value"
+            wrong = "must be given a value"
         elif isinstance(value, str) and "${" in value:
-            yield f"{here} = {value} must not contain ${{, which would be read as another key later"
+            wrong = "must not contain ${, which would be read as another key later"
         elif isinstance(value, float) and not math.isfinite(value):
-            yield f"{here} = {value} must be a finite number"
+            wrong = "must be a finite number"
         elif isinstance(value, int) and abs(value) >= 2**63:
-            yield f"{here} = {value} must be below 2^63"
+            wrong = "must be below 2^63"
+        if wrong:
+            raise Mistake(f"{here} = {value} {wrong}")
 
 
-def complaints(path: str, node: Any, folders: Sequence[Path] = ()) -> Iterator[str]:
-    """Complaints about a `_target_`, and about its keyword arguments: unknown ones and wrong
-    values, by its signature; `folders`: see fdi.config.parts.
+def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
+    """Raises ValueError, one line, for a `_target_` that is none, and for a keyword argument that
+    it does not know, or a value of one, by its signature; `folders`: see fdi.config.parts.
     """
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
-        yield (
-            f"{path} = {shown(node)} must have a _target_: the function or class to call with the "
+        raise Mistake(
+            f"{path} = {spelt(node)} must have a _target_: the function or class to call with the "
             f"other keys"
         )
-        return
-    try:
-        known, closed = parts.options(path, node["_target_"], folders)
-    except ValueError as error:
-        yield str(error)
-        return
+    known, closed = parts.options(path, node["_target_"], folders)
     for key, value in node.items():
         if key == "_target_":
             continue
         if str(key).startswith("_"):
-            yield f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
-        elif key in known and not any(kind.admits(value) for kind in known[key]):
-            yield parts.wrong(f"{path}.{key}", value, known[key])
-        elif key not in known and closed:
+            raise Mistake(
+                f"{path}.{key}: no such key; of the keys with a _ in front there is only _target_"
+            )
+        if key in known and not known[key].admits(value):
+            raise Mistake(parts.wrong(f"{path}.{key}", value, known[key]))
+        if path in ("neuron", "model") and parts.too_long(str(key), value):
+            raise Mistake(parts.seconds(f"{path}.{key}", value))
+        if key not in known and closed:
             takes = choose(str(key), known) if known else f"{node['_target_']} takes none"
-            yield f"{path}.{key}: no such key; {takes}"
-        elif f"{path}.{key}" == parts.SURROGATE and "." in str(value):
-            try:
-                parts.options(parts.SURROGATE, str(value), folders)
-            except ValueError as error:
-                yield str(error)
+            raise Mistake(f"{path}.{key}: no such key; {takes}")
+        if f"{path}.{key}" == parts.SURROGATE and "." in str(value):
+            parts.options(parts.SURROGATE, str(value), folders)
 
 
 LONGEST_NAME = 100  # bytes
@@ -345,61 +320,92 @@ def settings(config: DictConfig) -> dict[str, Any]:
     out of range or of a wrong type.
     """
     hydra: Any = HydraConfig.instance().cfg
-    if problem := next(hydra_complaints(hydra), None):
-        raise Mistake(problem)
+    if hydra:
+        _check_hydra(hydra.hydra)
     values = plain(config, own_folders(hydra))
-    if problem := next(_complaints(values), None):
-        raise Mistake(problem)
-    del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
-    del values["tune"], values["zoo"]  # of a comparison, not of its runs
-    return values
-
-
-def _complaints(values: dict[str, Any]) -> Iterator[str]:
-    yield from impossible(values)
-    yield from out_of_range(Config, values | {"device": kind_of(values["device"])})
+    _refuse_impossible(values)
+    check_values(Config, values | {"device": kind_of(values["device"])})
     if isinstance(values["engine"], Mapping):
-        yield from _of_engine(values["engine"], values["device"])
+        _check_engine(values["engine"], values["device"])
     modules = [Path(folder) for folder in values["paths"]["modules"]]
     for key in ROLES:
         group, _, inner = key.partition(".")
         node = values[group][inner] if inner else values[group]
         if node is not None or not (inner or key in OPTIONAL):
-            yield from complaints(key, node, modules)
-    yield from nonsense(values)
+            check_part(key, node, modules)
+    _check_rates(values)
+    _check_places(values)
     if values["figure"] is not None:
-        yield from unknown_keys(values["figure"], values)
-    yield from _of_places(values)
+        _check_figure(values["figure"], values)
+    del values["figure"]  # fdi.figures reads it where it was written, so that one may change it
+    del values["tune"], values["zoo"]  # of a comparison, not of its runs
+    return values
 
 
-def _of_places(values: Mapping[str, Any]) -> Iterator[str]:
-    """Complaints about names of folders, and files and folders that are not there."""
+def _check_hydra(node: DictConfig) -> None:
+    """Raises ValueError for another sweeper, and numbers that a launcher cannot work with."""
+    if not node.sweeper._target_.endswith(".BasicSweeper"):
+        raise Mistake("hydra/sweeper: fdi runs all combinations itself; leave it out")
+    sizes = ("n_jobs", "cpus_per_task", "batch_size")
+    for key in ("sweeper.max_batch_size", *(f"launcher.{size}" for size in sizes)):
+        value = OmegaConf.select(node, key)
+        every = (None, -1) if key == "launcher.n_jobs" else (None, "auto")
+        if value not in every and not (str(value).isdecimal() and int(value) >= 1):
+            raise Mistake(f"hydra.{key} = {value} must be at least 1" + ", or -1" * (-1 in every))
+
+
+def _check_engine(node: Mapping[str, Any], device: Any) -> None:
+    """Raises ValueError where the choice of an engine is none."""
+    if "among" in node:
+        raise Mistake(
+            f"engine.among: none of {spelt(node['among'])} computes this on device={device}"
+        )
+    ours = parts.option("engine", str(node.get("name"))).get("_target_")
+    if ours and ours != node.get("_target_"):
+        raise Mistake(
+            f"engine.name = {node['name']} is that of {ours}; give yours a name of its own"
+        )
+
+
+def _check_rates(values: Mapping[str, Any]) -> None:
+    """Raises ValueError for a rate above one spike a step."""
+    dataset, nu = values["dataset"], values["init"].get("nu")
+    if not (dt := dataset.get("dt")) or dataset.get("binning") == "counts":
+        return
+    for source, rate in nu.items() if isinstance(nu, Mapping) else [("", nu)]:
+        if isinstance(rate, int | float) and rate * dt > 1:
+            key = f"init.nu.{source}" if source else "init.nu"
+            raise Mistake(
+                f"{key} = {rate} Hz is more than one spike in a step of dataset.dt = {dt} s; at "
+                f"most {1 / dt:g}"
+            )
+
+
+def _check_places(values: Mapping[str, Any]) -> None:
+    """Raises ValueError for names that are none of folders, and files that are not there."""
     for key, name in values["name"].items():
-        if name is not None and not _is_component(name):
-            yield (
+        if name is None:
+            continue
+        inside = not set(name.split("/")) & {"", ".", ".."}  # of the folder that it is in
+        if not inside or not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+            raise Mistake(
                 f"name.{key} = {name!r} must be a name for a folder: not empty, without .. and "
                 f"control characters, at most {LONGEST_NAME} bytes"
             )
     for place in values["paths"]["code"]:
         if not Path(place).exists():
-            yield f"paths.code: there is no {place}"
+            raise Mistake(f"paths.code: there is no {place}")
     if not values["paths"]["results"]:
-        yield "paths.results is empty; give the folder for runs and figures"
+        raise Mistake("paths.results is empty; give the folder for runs and figures")
 
 
-def _of_engine(node: Mapping[str, Any], device: Any) -> Iterator[str]:
-    """Complaints about the choice of an engine."""
-    if "among" in node:
-        yield f"engine.among: none of {shown(node['among'])} computes this on device={device}"
-    ours = parts.option("engine", str(node.get("name"))).get("_target_")
-    if ours and ours != node.get("_target_"):
-        yield f"engine.name = {node['name']} is that of {ours}; give yours a name of its own"
-
-
-def _is_component(name: str) -> bool:
-    """Whether `folder_name(name)` is one component of a path below the folder it is in."""
-    return (
-        name.isprintable()
-        and not set(name.split("/")) & {"", ".", ".."}
-        and len(name.encode()) <= LONGEST_NAME
-    )
+def _check_figure(figure: Mapping[str, Any], groups: Iterable[str]) -> None:
+    """Raises ValueError for a key that a figure names and that none of the `groups` has."""
+    known = {*groups, *DERIVED}
+    for option in ("x", "shade", "pages", "longest", "panels", "only", "names"):
+        named = figure[option]
+        for key in filter(None, [named] if isinstance(named, str) else named):
+            if (group := key.partition(".")[0]) not in known:
+                raise Mistake(
+                    f"figure.{option}: {key} is no key of the config; {choose(group, known)}"
+                )

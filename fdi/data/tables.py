@@ -24,7 +24,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fdi.config.cache import DATA, alone, cache_folder, stamp
+from fdi.config.cache import TABLES, alone, cache_folder, stamp
 from fdi.data.inputs import Events
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
@@ -42,7 +42,7 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         return None
     name = f"{path.stem}-{_key(before, *view)}"
     try:
-        home = cache_folder(DATA)
+        home = cache_folder(TABLES)
         if there := _opened(home / name):
             return there
         with alone(home / f".{name}.lock"):

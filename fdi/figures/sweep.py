@@ -26,8 +26,9 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.parts import choose, package_folders
-from fdi.config.settings import Figure, out_of_range
+from fdi.config.own_code import package_folders
+from fdi.config.parts import choose
+from fdi.config.settings import Figure, check_values
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
 from fdi.track.told import spared
@@ -397,8 +398,7 @@ def of_file(file: Path) -> Figure | None:
             return None
         schema = OmegaConf.structured(Figure)
         values: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.to_container(schema), node))
-        if problem := next(out_of_range(Figure, values, "figure."), None):
-            raise Mistake(problem)
+        check_values(Figure, values, "figure.")
         figure: Any = OmegaConf.to_object(OmegaConf.merge(schema, node))
     except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
         raise Mistake(f"{file}: {' '.join(str(error).split())}") from None

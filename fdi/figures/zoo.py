@@ -50,7 +50,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
             share=lambda shares: PERCENT * shares["k"] / shares["of"],
             finding=_finding(table),
             title=f"{drawn} networks; {', '.join(steps)}",
-            note="marks: share and 95 % interval, one run of each network",
+            note="marks: share and 95 % interval, each network by the mean of its runs",
             source=table["source"].iloc[0] if "source" in table else "own runs",
         )
     }

@@ -41,6 +41,6 @@ def named(name: str, **options: Any) -> Strategy:
     for option, value in options.items():
         if option not in known:
             raise Mistake(f"init = {name} has no {option}; {choose(option, known)}")
-        if not any(kind.admits(value) for kind in known[option]):
+        if not known[option].admits(value):
             raise Mistake(wrong(option, value, known[option]))
     return made(**options)

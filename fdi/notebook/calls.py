@@ -26,27 +26,23 @@ from fdi.analysis import collect, metrics
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.render import EXAMPLE
-from fdi.cli.cells import Cell, compose_cells, is_tuned, leave_nothing
+from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
-from fdi.cli.search import is_search
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured
-from fdi.cli.terminal import Terminal, console
+from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
 from fdi.data.arrays import Data, content, digest
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic, parse_json
-from fdi.track.process import INTERRUPTED
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
 
 
-PLAIN = re.compile(r"[\w./:+-]+")
-RESERVED = ("null", "true", "false", "nan", "inf")
-NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+PLAIN = re.compile(r"(?!(null|true|false|nan|inf)$)[a-z_/][\w./:+-]*", re.IGNORECASE)
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -83,9 +79,7 @@ def text(value: Any) -> str:
     if isinstance(value, Iterable) and not _one(value):
         return "[" + ",".join(map(text, value)) + "]"
     word = str(value)
-    if PLAIN.fullmatch(word) and word.lower() not in RESERVED and not NUMBER.fullmatch(word):
-        return word
-    return quoted(word)
+    return word if PLAIN.fullmatch(word) else quoted(word)
 
 
 def _one(value: Any) -> bool:
@@ -119,7 +113,7 @@ def run(
     cell = _cell([*_stored(data, kind, results), *overrides, *words(values)], results, config_dir)
     if cell.values["probe"] == "only":
         raise Mistake("probe = only trains nothing; use fdi.probe")
-    _run(cell, Terminal(console()))
+    _train(cell, Terminal())
     from fdi.runner.trained import load
 
     return load(cell.directory, modules=cell.values["paths"]["modules"])
@@ -143,7 +137,7 @@ def probe(
     """
     given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
-    _run(cell, _Quiet(console()))
+    _train(cell, _Quiet())
     from fdi.runner.training import configured
 
     rows = measured(cell.directory)
@@ -174,16 +168,12 @@ def sweep(
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(given, results, config_dir, multirun=True)
     with _as_the_command():
-        if is_search(arguments):
-            raise Mistake("fdi.sweep runs all combinations; search with fdi-run -m")
-        if is_tuned(arguments):
-            code, cells = run_tuned(arguments)
+        if compose_sweep(arguments).tune:
+            cells = run_tuned(arguments)[1]
+        elif (cells := compose_cells(arguments))[0].values["dry_run"]:
+            cells = []
         else:
-            cells = compose_cells(arguments)
-            dry = cells[0].values["dry_run"]
-            code, cells = (0, []) if dry else (run_sweep(arguments, cells), cells)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
+            run_sweep(arguments, cells)
         if not cells:
             raise Mistake("dry_run = true is for fdi-run; leave it out")
     table = collect.runs(Path(cells[0].values["paths"]["results"]))
@@ -206,9 +196,7 @@ def of_words(
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(["experiment=recipe", *given], results, config_dir, multirun=True)
     with _as_the_command():
-        code, folder = run_recipe(arguments)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
+        folder = run_recipe(arguments)[1]
         content: Any = parse_json(folder / RECIPE)
         return content, folder
 
@@ -262,7 +250,7 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
         return cell
 
 
-def _run(cell: Cell, view: Terminal) -> None:
+def _train(cell: Cell, view: Terminal) -> None:
     from fdi.runner.story import run
 
     new = not cell.directory.exists()

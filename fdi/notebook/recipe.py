@@ -24,7 +24,7 @@ from fdi.init.probe import floor
 FLOORS = (1e-16, 1e-24, 1e-30)  # of eps; in float32 the square of what lies below 1e-23 is 0
 SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
-SIZE, STATE = "size of the weights", "initial state"
+WEIGHTS, STATE = "size of the weights", "initial state"
 INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
 PICTURE = "proof.png"
 PARTS = 5  # of the samples: one to choose by, one to prove it
@@ -103,18 +103,12 @@ def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
     from fdi.notebook.calls import of_words  # pandas and Hydra: only where there are words
 
     content, folder = of_words(*of, data=data, **values)
-    proof = content["proof"]
-    reached = {
-        name: float(np.mean([run["accuracy"] for run in proof[name]]))
-        for name in proof
-        if all(run["accuracy"] is not None for run in proof[name])
-    }
     return Recipe(
         content["state"],
         content["why"],
         content["lines"],
-        reached.get("before"),
-        reached.get("after"),
+        content.get("before"),
+        content.get("after"),
         content["open"],
         folder=folder,
     )
@@ -147,9 +141,8 @@ def of_network(
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
     the change. Raises fdi.Mistake for data that cannot be split.
     """
-    search = _Search(network, optimizer, simulate, loss, epochs, dt)
     train, valid, held = _split(data, test is None)
-    search.train, search.valid = train, valid
+    search = _Search(network, optimizer, simulate, loss, epochs, dt, train, valid)
     try:
         return search.run(trainings, held if test is None else _batches(test))
     finally:
@@ -189,36 +182,31 @@ def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]
     return (*found,)
 
 
+@dataclass
 class _Search:
     """The trainings of a network, each from the state that it was given in."""
 
+    network: nn.Module | Sequence[Tensor]
+    optimizer: Optimizer
+    trial: Trial
+    loss: Callable[[Tensor, Tensor], Tensor]
+    epochs: int
+    dt: float | None
     train: list[Batch]
     valid: list[Batch]
+    kept: dict[Candidate, tuple[int, Any]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
 
-    def __init__(
-        self,
-        network: nn.Module | Sequence[Tensor],
-        optimizer: Optimizer,
-        simulate: Trial,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        epochs: int,
-        dt: float | None,
-    ) -> None:
-        self.network, self.optimizer, self.trial = network, optimizer, simulate
-        self.loss, self.epochs, self.dt = loss, epochs, dt
-        held = network.state_dict().values() if isinstance(network, nn.Module) else network
-        self.tensors = [*held]
+    def __post_init__(self) -> None:
+        net = self.network
+        self.modules = [*net.modules()] if isinstance(net, nn.Module) else []
+        self.tensors = [*(net.state_dict().values() if isinstance(net, nn.Module) else net)]
         self.begin = self._state()
-        self.unit = 1.0
-        self.kept: dict[Candidate, tuple[int, Any]] = {}
-        self.seen: list[str] = []
+        self.unit = self._unit()
 
     def simulate(self, inputs: Tensor) -> Tensor:
-        return self._observed(inputs)[0]
-
-    def _observed(self, inputs: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         found = self.trial(inputs)
-        return (found, {}) if isinstance(found, Tensor) else found
+        return found if isinstance(found, Tensor) else found[0]
 
     def _state(self) -> Any:
         return [t.detach().clone() for t in self.tensors], deepcopy(self.optimizer.state_dict())
@@ -234,12 +222,11 @@ class _Search:
     def run(self, trainings: float, test: list[Batch]) -> Recipe:
         group = self.optimizer.param_groups[0]
         lower = [Change(EPS, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
-        weights = [Change(SIZE, (f"weight *= {gain:g}",), gain) for gain in GAINS]
+        weights = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
         if self.dt is not None:
             weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
         stages = {EPS: lower, weights[0].kind: weights}
         plan = Plan("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
-        self.unit = self._unit()
         rule = Rule(plan)
         asking = rule.decide()
         stage = next(asking)
@@ -254,14 +241,16 @@ class _Search:
                 break
         before = after = None
         curves: dict[str, list[float]] = {}
+        lines: list[str] = []
         if finding.candidate and finding.state != "not found":
             print("proof: 2 whole trainings")
             before, curves["before"] = self._whole(AS_IT_IS, test)
             after, curves["after"] = self._whole(finding.candidate, test)
+            lines = [*map(_line, finding.candidate)]
         return Recipe(
             finding.state,
             finding.why,
-            [*map(_line, finding.candidate)] if curves else [],
+            lines,
             before,
             after,
             finding.open,
@@ -291,7 +280,7 @@ class _Search:
                     group["lr"] *= value / first
                 elif kind == EPS:
                     group["eps"] = value
-            if kind == SIZE:
+            if kind == WEIGHTS:
                 with torch.no_grad():
                     for tensor in self._weights():
                         tensor.mul_(value)
@@ -302,16 +291,9 @@ class _Search:
         from fdi.interop.foreign import initialize
 
         assert isinstance(self.network, nn.Module)
+        how: dict[str, Any] = {"sigma_u": sigma_u, "dt": self.dt, "batch": self.train[0][0]}
         generator = torch.Generator().manual_seed(SEARCH)
-        batch = self.train[0][0]
-        initialize(
-            self.network,
-            sigma_u=sigma_u,
-            dt=self.dt or 0.0,
-            batch=batch,
-            simulate=self.simulate,
-            generator=generator,
-        )
+        initialize(self.network, **how, simulate=self.simulate, generator=generator)
 
     def _weights(self) -> list[Tensor]:
         """Those with a fan-in that the optimizer moves."""
@@ -321,9 +303,8 @@ class _Search:
     def _reached(self, candidate: Candidate, epochs: int) -> Reached:
         begun, state = self.kept.get(candidate, (0, None))
         self.restore(state)
-        margin = math.nan
+        margin = self._margin() if candidate == AS_IT_IS and not state else math.nan
         if not state:
-            margin = self._margin() if candidate == AS_IT_IS else margin
             self._change(candidate)
         loss = math.nan
         for epoch in range(begun, epochs):
@@ -362,9 +343,8 @@ class _Search:
     def _accuracy(self, batches: Sequence[Batch]) -> tuple[float, int]:
         """And the number of classes; dropout is off, and norms have the averages they learned."""
         right = total = classes = 0
-        modules = [*self.network.modules()] if isinstance(self.network, nn.Module) else []
-        training = [module.training for module in modules]
-        for module in modules[:1]:
+        training = [module.training for module in self.modules]
+        for module in self.modules[:1]:
             module.eval()
         with torch.no_grad():
             for inputs, labels in batches:
@@ -372,7 +352,7 @@ class _Search:
                 classes = scores.shape[-1]
                 right += int((scores.argmax(-1) == labels).sum())
                 total += len(labels)
-        for module, mode in zip(modules, training):
+        for module, mode in zip(self.modules, training):
             module.training = mode
         return right / total, classes
 
@@ -382,7 +362,8 @@ class _Search:
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
-        scores, named = self._observed(inputs)
+        found = self.trial(inputs)
+        scores, named = (found, {}) if isinstance(found, Tensor) else found
         self.loss(scores, labels).backward()
         largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
         self.optimizer.zero_grad()

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_h
 from fdi.config import Mistake
 from fdi.config.parts import (
     AboveMinusOne,
-    Alternative,
     GammaShape,
     NotNegative,
     OwnName,
     Positive,
     TimeConstant,
+    Values,
     parameters,
-    shown,
+    spelt,
 )
 from fdi.snn.surrogate import SURROGATES, steepness
 
@@ -88,13 +88,12 @@ class Neuron:
     learn_tau: bool = False
 
     def __post_init__(self) -> None:
-        for name, kinds in _ranges(type(self)).items():  # type: ignore[arg-type]  # hashable
+        for name, kind in _ranges(type(self)).items():  # type: ignore[arg-type]  # hashable
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise Mistake(f"neuron: {name} = {value} must be a finite number")
-            if not any(kind.admits(value) for kind in kinds):
-                words = " or ".join(kind.words for kind in kinds)
-                raise Mistake(f"neuron: {name} = {shown(value)} must be {words}")
+            if not kind.admits(value):
+                raise Mistake(f"neuron: {name} = {spelt(value)} must be {kind.words}")
         if self.learn_tau and self.tau_shape is not None:
             raise Mistake(
                 "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
@@ -151,7 +150,7 @@ class Neuron:
 
 
 @cache
-def _ranges(kind: Any) -> dict[str, list[Alternative]]:
+def _ranges(kind: Any) -> dict[str, Values]:
     """What each field of a kind of neuron may be, as far as it is defined here: the type hints of
     the user's own kinds may name what only a type checker imports.
     """

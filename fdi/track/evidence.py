@@ -25,7 +25,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.config import parts
+from fdi.config import own_code, parts
 from fdi.config.identity import NUMERICS
 from fdi.data.dataset import stamps
 from fdi.track.files import printable
@@ -159,11 +159,9 @@ def _is_place(value: str, path: Path) -> bool:
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
     """A hash of the user's own code behind each part that makes numbers."""
-    own = {key: name for key, name in _behind(config).items() if not parts.ours(name)}
+    own = {key: name for key, name in _behind(config).items() if not own_code.ours(name)}
     if not own:
         return {}
-    from fdi.config import own_code
-
     paths = config["paths"]
     places = [[Path(place) for place in paths.get(key, ())] for key in ("modules", "code")]
     hashes = {key: own_code.code(name, *places) for key, name in own.items()}
@@ -184,7 +182,7 @@ def refuse_other_code(directory: Path, run: Run, config: Mapping[str, Any]) -> N
         if before.get(key) != now.get(key):
             name = key if key in config["name"] else "model"
             what = "a module that it imports or a file of paths.code has changed since"
-            if parts.package_of(target := _behind(config).get(key, key)):
+            if own_code.package_of(target := _behind(config).get(key, key)):
                 what = f"of {before.get(key)} then, {now.get(key)} now"
             raise ValueError(
                 f"{directory} was run with other code: {target}, {what}; give the new code another "

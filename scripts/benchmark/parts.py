@@ -119,7 +119,7 @@ def _watch(told: Path, words: list[str]) -> None:
                 setattr(owner, function, watched(part, getattr(owner, function)))
     sys.argv = ["fdi-run", *words]
     try:
-        import_module("fdi.cli.run").main()
+        sys.exit(import_module("fdi.cli.run").main())
     finally:
         told.write_text(json.dumps(spent | {"start": begun[0]}))
 

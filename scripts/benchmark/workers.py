@@ -53,7 +53,7 @@ def _peak(folder: Path, workers: int) -> tuple[float, float]:
         "dataset.test_file=test.h5", "dataset.channels=700", "dataset.duration=0.7",
         "dataset.dt=0.002", "trainer.epochs=1", f"paths.results={results}",
     ]  # fmt: skip
-    command = "import sys; sys.argv[0] = 'fdi-run'; from fdi.cli.run import main; main()"
+    command = "import sys; sys.argv[0] = 'fdi-run'; from fdi.cli.run import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", command, *words], cwd=folder, stdout=subprocess.DEVNULL,
         env=os.environ | {"FDI_CACHE": str(folder / "cache")},

@@ -27,7 +27,7 @@ import fdi
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import composed, fitting
-from fdi.cli.tune import drawn
+from fdi.cli.zoo import random_networks
 from fdi.track.evidence import origin
 
 CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}
@@ -43,7 +43,7 @@ def main(seed: int, networks: int, best: int, words: list[str]) -> None:
     trainer = [f"trainer.{key}={config.trainer[key]}" for key in ("batch_size", "epochs")]
     zoo: Any = OmegaConf.to_container(config.zoo)
     rows: list[dict[str, Any]] = []
-    for member in drawn(zoo, words):
+    for member in random_networks(zoo, words):
         given = [*fitting("", member.words), *trainer, *words]
         optimizer = next(w.partition("=")[2] for w in given if w.startswith("optimizer="))
         row: dict[str, Any] = {"network": member.place, "kind": member.kind}

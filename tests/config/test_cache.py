@@ -6,18 +6,18 @@ import os
 
 import pytest
 
-from fdi.config.cache import DATA, KERNELS, cache_folder, make_private
+from fdi.config.cache import KERNELS, TABLES, cache_folder, make_private
 
 
 def test_it_is_where_the_user_says_else_in_the_users_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FDI_CACHE", str(tmp_path / "mine"))
-    assert cache_folder(DATA) == tmp_path / "mine" / "data"
+    assert cache_folder(TABLES) == tmp_path / "mine" / "data"
     monkeypatch.delenv("FDI_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
     assert cache_folder(KERNELS) == tmp_path / "user" / "fdi" / "kernels"
     monkeypatch.setenv("FDI_CACHE", "/dev/null")
     with pytest.raises(OSError, match="set FDI_CACHE to a folder of yours"):
-        cache_folder(DATA)
+        cache_folder(TABLES)
 
 
 def test_it_is_of_its_user_alone(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from composing import cells, refusal
 
-from fdi.config.parts import alternatives
+from fdi.config.parts import values_of
 from fdi.train.optimizers import TORCH_ARGUMENTS
 
 
@@ -94,7 +94,7 @@ class Mode(Enum):
         ("name.dataset=", r"name\.dataset = '' must be a name for a folder: .*"),
         ("name.dataset=a/../../b", r"name\.dataset = 'a/\.\./\.\./b' must be a name for .*"),
         ("init._target_=os.system", r"init\._target_ = os\.system is not of fdi, and there is .*"),
-        ("dataset._target_=fdi.cli.data.build", r".*build is not made for dataset; .*"),
+        ("dataset._target_=fdi.cli.data.main", r".*main is not made for dataset; .*"),
         ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
         ("optimizer._target_=torch.hub.load", r".*torch\.hub\.load is not made for optimizer; .*"),
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
@@ -204,14 +204,10 @@ def test_a_target_of_ones_own_is_in_a_module_beside_the_folder_and_takes_what_it
 
 
 def test_words_of_a_literal_may_be_negative_and_members_admit_all():
-    side, mode = alternatives(Literal[-1, 1]), alternatives(Literal[Mode.A])
-    assert [kind.words for kind in side] == ["-1", "1"]
-    assert [[kind.admits(value) for kind in side] for value in (-1, 1, 2)] == [
-        [True, False],
-        [False, True],
-        [False, False],
-    ]
-    assert all(kind.admits("a") for kind in mode)
+    side = values_of(Literal[-1, 1])
+    assert side.words == "-1 or 1"
+    assert [side.admits(value) for value in (-1, 1, 2, True)] == [True, True, False, False]
+    assert values_of(Literal[Mode.A]).admits("a")
 
 
 def test_torch_takes_what_is_declared_for_its_optimizers():

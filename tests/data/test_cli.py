@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from fdi.cli.data import BY_FILE, build, main
+from fdi.cli.data import BY_FILE, main
 from fdi.data.download import SOURCES
 
 MADE = ("randman", "poisson", "digits", "mackey_glass", "traces")  # nothing to download
@@ -53,7 +53,7 @@ def test_starts_without_torch():
 
 
 def test_every_yaml_fits_its_function_and_is_listed():
-    from fdi.config.settings import complaints
+    from fdi.config.settings import check_part
 
     folder = files("fdi.conf") / "dataset"
     names = {
@@ -62,7 +62,7 @@ def test_every_yaml_fits_its_function_and_is_listed():
     assert names == set(SOURCES)
     for name in names:
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
-        assert list(complaints("dataset", settings)) == [], name
+        check_part("dataset", settings)
         assert isinstance(settings, dict)
         assert ("root" in settings) == (name not in {*MADE, *BY_FILE})
 
@@ -88,8 +88,6 @@ def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):
 
 
 def test_a_set_that_is_known_by_its_file_is_shown_and_not_looked_for(capsys, tmp_path: Path):
-    code, out, _ = _run(capsys, "check", "ts")
-    assert (code, out) == (1, "failed: ts: its file has any place; fdi-data show ts file=FILE\n")
     header = "@classLabel true a b\n@data\n"
     (tmp_path / "Ramp_TRAIN.ts").write_text(header + "0,1,2:a\n2,1,0:b\n" * 4)
     (tmp_path / "Ramp_TEST.ts").write_text(header + "0,1,2:a\n2,1,0:b\n")
@@ -99,22 +97,6 @@ def test_a_set_that_is_known_by_its_file_is_shown_and_not_looked_for(capsys, tmp
         assert (code, err) == (0, "")
         assert out.startswith("Ramp: 6 / 2 / 2 samples, 2 classes, ")
         assert words in out
-
-
-def test_check(capsys, digits_folder: Path, tmp_path: Path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "hdf5").symlink_to(digits_folder)
-    code, out, _ = _run(capsys, "check", "--data", data)
-    assert code == 0
-    assert out.count("ok: ") == 6
-    (digits_folder / "toy_test.h5").write_bytes(b"")
-    code, out, _ = _run(capsys, "check", "hdf5", "--data", data)
-    assert code == 1
-    assert out.startswith("failed: ")
-    assert out.count("\n") == 1
-    code, out, _ = _run(capsys, "check", "shd", "--data", data)
-    assert (code, out) == (1, f"failed: shd: not here ({data / 'shd'}); fdi-data get shd\n")
 
 
 def test_get(capsys, tmp_path: Path, monkeypatch):
@@ -129,7 +111,7 @@ def test_get(capsys, tmp_path: Path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["foo=1"], "dataset.foo: no such key; choose one of"),
+        (["foo=1"], "dataset.foo: no such key of dataset=randman; choose one of"),
         (["dt=fast"], "dataset.dt = fast must be a number"),
         (["binning=sum"], "dataset.binning = sum must be binary or counts"),
         (["samples=0"], "dataset.samples = 0 must be an integer at least 1"),
@@ -144,6 +126,8 @@ def test_wrong_settings_are_one_line(capsys, words: list[str], message: str):
     assert out == ""
 
 
-def test_settings_of_the_yaml_are_used():
-    data = build("randman", ["samples=30", "seed=3"], Path("unused"))
-    assert (data.steps, len(data.train)) == (100, 240)
+def test_settings_of_the_yaml_are_used(capsys, tmp_path: Path):
+    words = ("randman", "samples=30", "seed=3", "--out", tmp_path / "a.png")
+    code, out, _ = _run(capsys, "show", *words)
+    assert code == 0
+    assert out.startswith("randman: 240 / 30 / 30 samples, 10 classes, input 20, 100 steps of 2 ms")

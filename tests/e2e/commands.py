@@ -62,7 +62,8 @@ def records(folder: Path) -> dict[Path, record.Run]:
 def process(*arguments: str, before: str = "", **options) -> subprocess.Popen:
     # a job in the background ignores it
     code = "from signal import *; signal(SIGINT, default_int_handler)\n"
-    code += f"{before}\nimport sys; sys.argv[0] = 'fdi-run'\nfrom fdi.cli.run import main; main()"
+    code += f"{before}\nimport sys; sys.argv[0] = 'fdi-run'\n"
+    code += "from fdi.cli.run import main; sys.exit(main())"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commands import REFERENCE, SMALL, TINY, fail, records
 
+from fdi.cli.task import run_cell
 from fdi.runner import story
 from fdi.track.process import lock
 
@@ -74,11 +75,11 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     """As long as that brings some cell further, and once more."""
     launches = []
 
-    def launch(arguments, cells, task, *_):
+    def launch(arguments, cells, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
             cells[0].directory.mkdir(parents=True)
-            task(cells[0].config, cells[0].overrides, sweep=True)
+            run_cell(cells[0].config, cells[0].overrides, sweep=True)
         raise RuntimeError("a worker was killed. It was worker 7.")
 
     monkeypatch.setattr("fdi.cli.sweep.launch", launch)

@@ -42,7 +42,7 @@ def test_a_dry_run_says_what_the_directory_does_not(fdi_run, untried):
 )
 def test_what_cells_cost_follows_from_an_epoch_of_their_kind(words, number, epochs):
     cells = compose_cells(parse(["-m", *TINY, "trainer.epochs=2", *words]))
-    assert cost.total(cells, {cost.kind_of(cells[0].values): 7.0}) == (number, 7 * epochs)
+    assert cost.total(cells, {cost.same_cost(cells[0].values): 7.0}) == (number, 7 * epochs)
 
 
 def test_an_epoch_is_tried_and_nothing_is_written_or_downloaded(fdi_run, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from fdi.cli.launch import check_gpus, launch
+from fdi.cli.sweep import check_gpus, launch
 from fdi.config.identity import contents
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"

@@ -116,7 +116,7 @@ def test_nothing_is_made_up_for_labels_that_say_nothing(fdi_run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("seed=1000",), "seed=1000 is a seed of the search"),
+        (("seed=1000",), "seed=1000 is a seed of the trials (recipe.seeds)"),
         (("dataset.valid=0",), "dataset.valid = 0"),
         (("-m", "model.hidden=4,8"), "give one value of model.hidden"),
         (("probe=only",), "probe = only trains nothing"),

@@ -12,8 +12,9 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import members, only, paired, share
-from fdi.cli.tune import drawn
+from fdi.analysis.zoo import by_seed, members, only, paired, share
+from fdi.cli.zoo import random_networks
+from fdi.track.record import Run
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 WORDS = ("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct")
@@ -36,9 +37,12 @@ SMALL = (
 def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_validation_prefers(
     fdi_run, tmp_path
 ):
+    assert fdi_run(*WORDS, *SMALL, "zoo.networks=1").code == 0
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
     found = fdi_run(*WORDS, *SMALL)
     assert found.code == 0, found.err
     assert "optimizer.lr for 4 sides: about 8 trainings to choose" in found.out
+    assert {path: path.stat().st_mtime_ns for path in first} == first, "more networks, not others"
     runs = records(tmp_path / "results")
     tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
     assert {run.config["seed"] for run in tried} == {1000}
@@ -63,6 +67,26 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
     measured(table, tmp_path)
+    assert fdi_run(*WORDS, *SMALL, "seed=0,1").code == 0
+    both = members(own(tmp_path / "results"))
+    assert len(both) == len(table), "a network learns in the mean over its seeds"
+    runs = records(tmp_path / "results")
+    for _, row in both.iterrows():
+        ran = [run for run in runs.values() if asked(row, run)]
+        assert sorted(run.config["seed"] for run in ran) == [0, 1]
+        mean = np.mean([(run.result or {})["test_accuracy_last"] for run in ran])
+        assert row["accuracy"] == pytest.approx(mean)
+
+
+def asked(row: pd.Series, run: Run) -> bool:
+    """Whether a run compares the network, initial state and step of a row."""
+    config = run.config
+    return (
+        config["trainer"]["test"]
+        and config["name"]["init"] == row["init"]
+        and config["optimizer"]["lr"] == row["optimizer.lr"]
+        and f"neuron.tau_mem={config['neuron']['tau_mem']:.3g}" in row["words"]
+    )
 
 
 def measured(table: pd.DataFrame, home: Path) -> None:
@@ -103,11 +127,11 @@ def test_validation_chooses_whatever_the_test_set_says(fdi_run, tmp_path):
     assert best["accuracy"].min() < 0.5
 
 
-def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_drawn():
-    few = drawn(ZOO | {"networks": 5})
-    assert few == drawn(ZOO)[:5]
-    assert few != drawn(ZOO | {"networks": 5, "seed": 1})
-    given = drawn(ZOO | {"networks": 5}, ["neuron=lif"])
+def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_random_networks():
+    few = random_networks(ZOO | {"networks": 5})
+    assert few == random_networks(ZOO)[:5]
+    assert few != random_networks(ZOO | {"networks": 5, "seed": 1})
+    given = random_networks(ZOO | {"networks": 5}, ["neuron=lif"])
     for member, other in zip(few, given):
         assert other.words == tuple(w for w in member.words if not w.startswith("neuron="))
 
@@ -117,13 +141,13 @@ def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_dr
     [("dense", {"dense", "normalized"}), ("dale", {"dale"}), ("conv", {"conv"})],
 )
 def test_a_given_model_leaves_the_kinds_that_have_it(model, kinds):
-    members = drawn(ZOO, [f"model={model}"])
+    members = random_networks(ZOO, [f"model={model}"])
     assert {member.kind for member in members} == kinds
     assert not any(word.startswith("model=") for member in members for word in member.words)
 
 
 def test_shares_and_ranges_are_those_that_are_declared():
-    many = drawn(ZOO | {"networks": 500})
+    many = random_networks(ZOO | {"networks": 500})
     kinds = pd.Series([member.kind for member in many]).value_counts(normalize=True)
     for kind, share_of_kind in kinds.items():
         assert share_of_kind == pytest.approx(ZOO["kinds"][kind]["share"], abs=0.04)
@@ -135,6 +159,18 @@ def test_shares_and_ranges_are_those_that_are_declared():
     hidden = values["model.hidden"].dropna().astype(int)
     assert (hidden.min(), hidden.max()) == (16, 128)
     assert set(values["model.depth"].dropna().astype(int)) == {*range(1, 13)}
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_network_learns_in_the_mean_over_its_seeds_and_not_where_one_failed(failed):
+    last = ("failed", None) if failed else ("done", 1.0)
+    rows = [("done", 0.2), ("done", 0.6), last]
+    table = pd.DataFrame(rows, columns=["state", "accuracy"]).assign(
+        zoo=0, network=0, init="kaiming", setting="best"
+    )
+    (row,) = by_seed(table).to_dict("records")
+    assert row["state"] == ("failed" if failed else "done")
+    assert pd.isna(row["accuracy"]) if failed else row["accuracy"] == pytest.approx(0.6)
 
 
 def test_a_share_has_its_interval():

@@ -24,14 +24,13 @@ def figures(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_files_then_table(write_run, tmp_path, figures):
+def test_it_says_its_files(write_run, tmp_path, figures):
     write_run("fluct", 0, [0.1, 0.3, 0.5])
     write_run("kaiming", 0, [0.1, 0.1, 0.1])
     code, out, _ = figures()
     files = [tmp_path / "out" / f"learning_curves_randman_dense.{kind}" for kind in ("pdf", "png")]
     assert code == 0
     assert out.splitlines()[:2] == [str(file) for file in files]
-    assert "+40.0" in out
     assert files[0].read_bytes().startswith(b"%PDF")
     assert files[1].read_bytes().startswith(b"\x89PNG")
 
@@ -58,7 +57,6 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
         "not drawn: learning_curves needs finished runs that do better than guessing: "
         "fdi-run -m init=kaiming,fluct 'seed=range(3)'" in out
     )
-    assert "1 run: 1 interrupted" in out
 
 
 def test_list(figures):

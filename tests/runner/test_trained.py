@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,8 +26,7 @@ from fdi.track.files import METRICS, RUN
 
 def run_command(patch: pytest.MonkeyPatch, *arguments: str) -> None:
     patch.setattr(sys, "argv", ["fdi-run", *arguments])
-    with suppress(SystemExit):
-        main()
+    main()
 
 
 @pytest.fixture(scope="module")

@@ -140,8 +140,7 @@ def composed(words: list[str], monkeypatch, capsys) -> tuple[object, str]:
     """The exit code of a dry run, or what it raised, and what it said on stderr."""
     monkeypatch.setattr(sys, "argv", ["fdi-run", *words, "++dry_run=true"])
     try:
-        main()
-        code: object = 0
+        code: object = main()
     except SystemExit as end:
         code = end.code or 0
     except BaseException as error:

@@ -25,9 +25,10 @@ def test_a_process_ends_with_another():
             assert child.stdout.readline() == "watches\n"
             assert alive(other.pid)
             other.kill()
+            assert child.wait(timeout=20) == 130, "though nobody has waited for the other"
+            assert not alive(other.pid)
             other.wait()
             assert not alive(other.pid)
-            assert child.wait(timeout=20) == 130
 
 
 def test_an_action_is_repeated_meanwhile_and_no_longer():

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from fdi.cli.cells import Cell, compose_cells
-from fdi.cli.cost import kind_of, total
+from fdi.cli.cost import same_cost, total
 from fdi.cli.run import parse
 from fdi.cli.terminal import duration
 from fdi.track.files import METRICS, read
@@ -52,7 +52,7 @@ def _measured(cells: list[Cell]) -> dict[str, float]:
         for directory in islice(folder.glob("*/seed=*"), SHOWN):
             run = look(directory)
             if run.ended and (cost := _epoch(directory, run)):
-                found.setdefault(kind_of(run.config), []).append(cost)
+                found.setdefault(same_cost(run.config), []).append(cost)
     return {kind: median(costs) for kind, costs in found.items()}
 
 
