@@ -289,5 +289,5 @@ def test_what_fdi_does_not_read_is_named():
         from_nir(graph, dt=1e-3)
     graph = cnn()
     graph.nodes["4"].kernel_size = np.array([2, 1])
-    with pytest.raises(ValueError, match="node 4: fdi reads square windows side by side"):
+    with pytest.raises(ValueError, match="node 4: kernel_size must be the same in all directions"):
         from_nir(graph, dt=1.0)
