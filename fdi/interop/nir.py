@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, integrator
+from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, convolved, integrator
 
 if TYPE_CHECKING:
     import nir
@@ -596,9 +596,8 @@ def _convolution(
     stride, padding = node.same("stride"), node.same("padding")
     plain = stride and node.same("dilation") == 1 and node.of.groups == 1
     node.must(plain, "fdi has one stride, one padding, no dilation and no groups")
-    edges = [
-        (n + 2 * padding - kernel) // stride + 1 for n, kernel in zip(shape[1:], values.shape[2:])
-    ]
+    pairs = zip(shape[1:], values.shape[2:])
+    edges = [convolved(n, kernel, stride, padding) for n, kernel in pairs]
     fits = min(edges) > 0
     node.must(fits, f"its kernel of {values.shape[2:]} is larger than {shape[1:]}")
     return edges, {"stride": stride, "padding": padding}

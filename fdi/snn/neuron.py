@@ -308,6 +308,11 @@ def averaged(shape: tuple[int, ...], windows: tuple[int, ...]) -> tuple[int, ...
     return (channels, *(size // n for size, n in zip(edges, windows))) if windows else shape
 
 
+def convolved(edge: int, kernel: int, stride: int, padding: int) -> int:
+    """The edge of the map of a convolution over one of this `edge`."""
+    return (edge + 2 * padding - kernel) // stride + 1
+
+
 INPUT = "input"
 """What projections call the data, as if they were a population."""
 

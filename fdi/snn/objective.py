@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -188,6 +188,8 @@ class Bound:
     regularizers.py).
     """
 
+    side: ClassVar[int]
+
     strength: float
     threshold: float
     axes: int | None = None
@@ -197,13 +199,10 @@ class Bound:
     def per_sample(self, counts: Tensor) -> Tensor:
         """[B, *shape] -> [B]."""
         axes = max(1, counts.ndim - 2) if self.axes is None else self.axes
-        excess = self.excess(counts.flatten(-axes).mean(-1) if axes else counts).relu()
+        n = counts.flatten(-axes).mean(-1) if axes else counts
+        excess = (self.side * (n - self.threshold)).relu()
         penalty = excess.square() if self.norm == 2 else excess
         return self.strength * penalty.reshape(len(counts), -1).mean(1)
-
-    def excess(self, n: Tensor) -> Tensor:
-        """By how much counts are out of bounds, where this is above 0."""
-        raise NotImplementedError
 
     def holds_for(self, population: str) -> bool:
         return not self.layers or population in self.layers
@@ -212,18 +211,15 @@ class Bound:
 class UpperBound(Bound):
     """On n - threshold."""
 
-    def excess(self, n: Tensor) -> Tensor:
-        return n - self.threshold
+    side = 1
 
 
 @dataclass(frozen=True)
 class LowerBound(Bound):
     """On threshold - n, of each neuron unless `axes` says more."""
 
+    side = -1
     axes: int | None = 0
-
-    def excess(self, n: Tensor) -> Tensor:
-        return self.threshold - n
 
 
 @dataclass(frozen=True)
