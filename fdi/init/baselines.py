@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config import Mistake
 from fdi.config.parts import Positive
-from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, column, refuse_dale
 from fdi.init.theory import scaling
 from fdi.snn.surrogate import derivative
 
@@ -26,12 +26,8 @@ class Baseline(Strategy):
     baseline: ClassVar[bool] = True
 
     def draw(self, drawing: Drawing) -> None:
-        if obeys_dale(drawing.afferents):
-            name = type(self).__name__.lower()
-            instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
-            raise Mistake(
-                f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
-            )
+        instead = "init=fluct, fluct_lognormal or fluct_calibrated"
+        refuse_dale(f"init={type(self).__name__.lower()}", instead, drawing.afferents)
         for projection in drawing.afferents:
             self.fill(projection.weight.data, drawing.population, drawing.dt, drawing.generator)
 
@@ -101,10 +97,8 @@ class SpyTorch(Baseline):
                 f"init=spytorch needs the time constant of the membrane, and that of "
                 f"{population.name} is not known; use init=fluct"
             )
-        leaks = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
-        weight *= _column(
-            [leak / scaling(n, dt) for leak, n in zip(leaks, population.neurons)], weight
-        )
+        leaks = [-math.expm1(-dt / n.tau_mem) / scaling(n, dt) for n in population.neurons]
+        weight *= column(leaks, weight)
 
 
 @dataclass(frozen=True)
@@ -178,12 +172,7 @@ class Lsuv(Baseline):
 
 def _unscale(weight: Tensor, population: Population, dt: float) -> None:
     """Over 1 - beta_m of each neuron, by which the membrane scales its input."""
-    weight /= _column([scaling(neuron, dt) for neuron in population.neurons], weight)
-
-
-def _column(values: list[float], weight: Tensor) -> Tensor:
-    """One for each row."""
-    return weight.new_tensor(values).view(-1, *[1] * (weight.dim() - 1))
+    weight /= column([scaling(neuron, dt) for neuron in population.neurons], weight)
 
 
 def _normal(weight: Tensor, gain: float, generator: Generator) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Input
-from fdi.init.theory import Trial, equal_rate, response, shown, spread, trial
+from fdi.init.theory import Trial, equal_rate, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
     from fdi.snn.network import Activity, Network, Projection
     from fdi.snn.neuron import Neuron, Population
@@ -47,6 +47,19 @@ class Drawing:
 def obeys_dale(afferents: Afferents) -> bool:
     """Whether Dale's law forbids weights of both signs in any of these projections."""
     return any(projection.nonnegative for projection in afferents)
+
+
+def refuse_dale(what: str, instead: str, afferents: Afferents) -> None:
+    """Raises fdi.Mistake if Dale's law forbids what draws weights of both signs."""
+    if obeys_dale(afferents):
+        raise Mistake(
+            f"{what} draws weights of both signs, and Dale's law forbids them; use {instead}"
+        )
+
+
+def column(values: Sequence[float], weight: Tensor) -> Tensor:
+    """One number for each row of weights."""
+    return weight.new_tensor(values).view(-1, *[1] * (weight.dim() - 1))
 
 
 class Strategy(ABC):
@@ -89,7 +102,8 @@ class Strategy(ABC):
 
 
 TOLERANCE = 0.02
-ROUNDS = 12
+ROUNDS = 24  # forward passes, at most, until a spread is reached
+HALVED = 6  # of them, behind which a spread is not taken to be linear in the weights
 
 
 class Unreachable(Mistake):
@@ -102,7 +116,7 @@ class Approach:
         factor = (target / spread)^p
 
     p = 1 where the spread is linear in the weights. Recurrence makes it depend on the rate it
-    causes: from half of the rounds on p = 1/2 and, once the spread jumped over the target, the
+    causes: behind six of the rounds p = 1/2 and, once the spread jumped over the target, the
     power that would have met it (regula falsi in logarithms).
     """
 
@@ -114,9 +128,9 @@ class Approach:
     def factor(self, ratio: float) -> float:
         """`ratio`: target / spread of this round."""
         miss = math.log(ratio)
-        if self.round == ROUNDS // 2:
+        if self.round == HALVED:
             self.power = 0.5
-        elif self.round > ROUNDS // 2 and miss * self.missed < 0:
+        elif self.round > HALVED and miss * self.missed < 0:
             self.power *= self.missed / (self.missed - miss)
         self.round += 1
         self.missed = miss
@@ -128,7 +142,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     normalization, until its spread, see `measured_spread`, is sigma_u within 2 %.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
-    law). Raises Unreachable if a population gets no input or does not settle within 12 forward
+    law). Raises Unreachable if a population gets no input or does not settle within 24 forward
     passes.
     """
     layer = network.layers[-1]
@@ -188,8 +202,9 @@ def _ratio(sigma_u: float, reached: float, fixed: float) -> float:
     return math.sqrt((sigma_u**2 - fixed**2) / own)
 
 
-MOST = math.log(4)  # times the rate, at most, in a round: how silent a layer is is not known
-ENOUGH = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
+PASSES = 12  # forward passes, at most, until a rate is reached
+FARTHEST = math.log(4)  # times the rate, at most, in one: how silent a layer is is not known
+RATE_TOLERANCE = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
 NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
 
 
@@ -231,31 +246,24 @@ def equalize(network: Network, measure: Measure) -> None:
 
         mean_j,b N_jb = mean_i,b N^(1)_ib
 
-    N: spikes of a neuron in a trial. Raises Unreachable if the first layer or the input of the last
-    one is silent, or the rate does not come as close: every layer answers some steps later than the
-    one below, so the last ones of a deep network have no time left in a short trial.
+    N: spikes of a neuron in a trial. Raises Unreachable if the first layer is silent, or the rate
+    does not come as close: every layer answers some steps later than the one below, so the last
+    ones of a deep network have no time left in a short trial.
     """
     first, layer = network.layers[0], network.layers[-1]
     wanted = {p.name: first[min(i, len(first) - 1)].name for i, p in enumerate(layer)}
     searches = {name: Search() for name in wanted}
     closest, kept = math.inf, {}
-    for _ in range(ROUNDS):
+    for _ in range(PASSES):
         activity = measure(network)
         spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
-        for name, of in wanted.items():
-            if not spikes[of] > 0:
-                raise Unreachable(
-                    f"{of} fires no spike in the measured batch, and further layers are to fire as "
-                    f"often; raise init.sigma_u"
-                )
-            if not activity.moments[name].free_temporal.max() > 0:
-                raise Unreachable(
-                    f"{name} gets no input in the measured batch, so no scale of its weights makes "
-                    f"it fire as often as {of}; lengthen the trial (dataset.steps), so that the "
-                    f"layer below answers within it"
-                )
+        if silent := [of for of in wanted.values() if not spikes[of] > 0]:
+            raise Unreachable(
+                f"{silent[0]} fires no spike in the measured batch, and further layers are to fire "
+                f"as often; raise init.sigma_u"
+            )
         misses = {
-            name: min(MOST, math.log(spikes[of] / spikes[name])) if spikes[name] else MOST
+            name: min(FARTHEST, math.log(spikes[of] / spikes[name])) if spikes[name] else FARTHEST
             for name, of in wanted.items()
         }
         worst = max(map(abs, misses.values()))
@@ -267,14 +275,14 @@ def equalize(network: Network, measure: Measure) -> None:
             network.scale(name, searches[name].factor(miss))
     for name, search in searches.items():
         network.scale(name, math.exp(kept[name] - search.scale))
-    if closest >= ENOUGH:
+    if closest >= RATE_TOLERANCE:
         trial = len(activity.readout) * network.dt
         rates = ", ".join(
             f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
         )
         raise Unreachable(
-            f"no scale gives {rates} within {ENOUGH:.0%}; lengthen the trial (dataset.steps), "
-            f"since each layer answers later than the one below, or use fewer layers"
+            f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
+            f"steps), since each layer answers later than the one below, or use fewer layers"
         )
 
 
@@ -299,7 +307,7 @@ def measured_spread(
 
     def of(channel: int) -> Trial:
         columns = zip(
-            *(shown(n, channel, network.dt, steps, network.delay) for n in population.neurons)
+            *(trial_of(n, channel, network.dt, steps, network.delay) for n in population.neurons)
         )
         values = (mean.new_tensor(np.array(column)) for column in columns)
         return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))

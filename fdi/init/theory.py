@@ -20,6 +20,17 @@ import numpy as np
 from fdi.config import Mistake
 
 
+def time_in_seconds(symbol: str, value: Any) -> float:
+    """Raises fdi.Mistake for what is none, or not positive and finite."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Mistake(f"{symbol} = {value!a:.40} must be a positive, finite time in seconds")
+    return seconds
+
+
 def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     """Response of the membrane to one spike through a weight of 1, as the simulator computes it.
 
@@ -33,8 +44,7 @@ def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     Source: Rossbroich et al. 2022 and the authors' code.
     """
     for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn), ("dt", dt)):
-        if not (0 < value < math.inf):
-            raise Mistake(f"{symbol} = {value} must be a positive, finite time in seconds")
+        time_in_seconds(symbol, value)
     slow = max(tau_mem, tau_syn)
     steps = int(10 * slow / dt)
     if steps < 2:
@@ -97,12 +107,6 @@ def trial(kernel: np.ndarray, steps: int) -> Trial:
     return Trial(rising / mean, mean, square / mean**2 - 1, level, share)
 
 
-@lru_cache(maxsize=1024)
-def trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int, delay: int) -> Trial:
-    """That of a neuron of these time constants."""
-    return trial(response(tau_mem, tau_syn, dt, delay), steps)
-
-
 def response(tau_mem: float, tau_syn: float, dt: float, delay: int = 2) -> np.ndarray:
     """`psp_kernel` from the step on in which a source spikes: with `delay=2` the spike arrives at
     the synapses in the next one, and at the membrane another step later.
@@ -137,11 +141,16 @@ def integrals(neuron: Any, channel: int, dt: float) -> tuple[float, float]:
     return psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[channel], dt)
 
 
-def shown(neuron: Any, channel: int, dt: float, steps: int, delay: int) -> Trial:
+def trial_of(neuron: Any, channel: int, dt: float, steps: int, delay: int) -> Trial:
     """What a trial shows of a neuron; `delay` of its network."""
     if isinstance(neuron, Response):
         return trial(neuron.kernel, steps)
-    return trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps, delay)
+    return _trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps, delay)
+
+
+@lru_cache(maxsize=1024)
+def _trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int, delay: int) -> Trial:
+    return trial(response(tau_mem, tau_syn, dt, delay), steps)
 
 
 def scaling(neuron: Any, dt: float) -> float:
@@ -282,48 +291,19 @@ def normal_weights(
     ]
 
 
-def dale_exponential(
-    ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
-) -> tuple[float, float, float | None]:
-    """Rates (lambda_ff, lambda_inh, lambda_rec) of the exponential weights of a population that
-    obeys Dale's law.
-
-        W_i ~ Exp(lambda_i),   lambda_i = 1 / s_i
-
-    with the scales s_i of `_dale_scales` for E[Z^2] = 2. lambda_rec is None without recurrent
-    excitation. Source: Rossbroich et al. 2022.
-    """
-    ff_scale, inh_scale, rec_scale = _dale_scales(ff, inh, rec, sigma_u, alpha, second_moment=2.0)
-    return 1 / ff_scale, 1 / inh_scale, None if rec is None else 1 / rec_scale
-
-
-def dale_lognormal(
-    ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
-) -> tuple[float, float, float | None]:
-    """Locations (m_ff, m_inh, m_rec) of the log-normal weights of a population that obeys Dale's
-    law.
-
-        W_i ~ LogNormal(m_i, 1),   m_i = log s_i
-
-    with the scales s_i of `_dale_scales` for E[Z^2] = e^2. m_rec is None without recurrent
-    excitation. Source: derived here from the three conditions in Rossbroich et al. 2022.
-    """
-    ff_scale, inh_scale, rec_scale = _dale_scales(
-        ff, inh, rec, sigma_u, alpha, second_moment=math.e**2
-    )
-    return math.log(ff_scale), math.log(inh_scale), None if rec is None else math.log(rec_scale)
-
-
-def _dale_scales(
+def dale_scales(
     ff: Afferent,
     inh: Afferent,
-    rec: Afferent | None,
-    sigma_u: float,
-    alpha: float,
+    rec: Afferent | None = None,
+    *,
     second_moment: float,
+    sigma_u: float,
+    alpha: float = 0.9,
 ) -> tuple[float, float, float]:
-    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 whose shape Z is the same for the
-    three projections.
+    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 of a population that obeys Dale's
+    law, whose shape Z, with E[Z^2] = `second_moment`, is the same for the three projections:
+
+        exponential: W_i ~ Exp(1 / s_i), 2;   log-normal: W_i ~ LogNormal(log s_i, 1), e^2
 
     With m_i = n_i nu_i eps_bar_i and v_i = n_i nu_i eps_hat_i, excitation and inhibition cancel,
     whatever E[Z] is (a); the spread is sigma_u (b); and feed-forward and recurrent excitation have
@@ -334,7 +314,7 @@ def _dale_scales(
         (c) v_ff s_ff^2 / (v_rec s_rec^2) = alpha / (1 - alpha)
 
     (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff; without recurrent excitation
-    s_rec = 0.
+    s_rec = 0. Source: Rossbroich et al. 2022; the log-normal one derived here from its conditions.
     """
     _check_sigma_u(sigma_u)
     if rec is None:

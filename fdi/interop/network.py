@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
 from fdi.init.strategy import measured_spread
-from fdi.init.theory import Response, response, spread, trial
+from fdi.init.theory import Response, response, spread, time_in_seconds, trial
 from fdi.interop.currents import Recording, moments
 from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
 from fdi.interop.wiring import (
@@ -156,12 +156,12 @@ def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
 
 
 def foreign(
-    module: nn.Module, batch: Tensor, simulate: Simulate | None, dt: float, kind: Kind | None
+    module: nn.Module, batch: Tensor, simulate: Simulate | None, dt: Any, kind: Kind | None
 ) -> Seen:
     """A network of snnTorch, Norse, SpikingJelly or Sinabs, as a trial shows it."""
     run, analogue = running(module, batch, simulate), is_analogue(batch, kind)
     network = followed(module, batch, run, dt)
-    x = batch.detach().double()
+    x, dt = batch.detach().double(), network.dt
     power = float(x.square().mean())
     for population in network.wiring.populations:
         _plan(network, population, None if analogue else power)
@@ -183,12 +183,14 @@ def foreign(
     return Seen(network, measured, (power if analogue else float(x.mean())) / dt, analogue)
 
 
-def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float) -> Foreign:
+def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) -> Foreign:
     """What reaches what, and the responses of its neurons; no layers yet."""
+    dt = time_in_seconds("dt", dt)
     with torch.no_grad():
         network = Foreign(dt, follow(module, batch, run))
     for population in network.wiring.populations:
-        _measure(population, network)
+        if not population.reason:
+            _measure(population, dt)
     return network
 
 
@@ -277,11 +279,9 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
         ) from error
 
 
-def _measure(population: Population, network: Foreign) -> None:
-    if population.reason:
-        return
+def _measure(population: Population, dt: float) -> None:
     try:
-        population.neuron = measure(population.module, network.dt)
+        population.neuron = measure(population.module, dt)
     except Unmeasurable as error:
         population.reason = f"{population.label}: {error}"
         population.spiking = not isinstance(error, NotSpiking)

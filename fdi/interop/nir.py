@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.init.theory import time_in_seconds
 from fdi.snn.network import INPUT, Network, Projection
 from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, convolved, integrator
 
@@ -279,7 +280,7 @@ def from_nir(
     dt = metadata.get("dt") if dt is None else dt
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
-    dt = _seconds("dt", dt)
+    dt = time_in_seconds("dt", dt)
     delay = _one_of("delay", (0, 2), metadata.get("delay", 0) if delay is None else delay)
     given = metadata.get("reset", "at_once") if reset is None else reset
     chain, own = _chain(nir, graph)
@@ -296,16 +297,6 @@ def from_nir(
     network.biases.update({name: nn.Parameter(bias) for name, bias in reader.biases.items()})
     wide = any(values.dtype == torch.float64 for values in network.parameters())
     return (network.double() if wide else network).eval()
-
-
-def _seconds(symbol: str, value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise Mistake(f"{symbol} = {ascii(value)[:40]} must be a time in seconds above 0")
-    return seconds
 
 
 def _one_of(symbol: str, known: tuple[Any, ...], value: Any) -> Any:
@@ -469,7 +460,9 @@ class _Reader:
         if self.weights is not None:
             taus = (("tau_mem", 20e-3), ("tau_syn", 10e-3))
             keys = [(f"{READOUT}_{tau}", default) for tau, default in taus]
-            tau_mem, tau_syn = (_seconds(key, metadata.get(key, usual)) for key, usual in keys)
+            tau_mem, tau_syn = (
+                time_in_seconds(key, metadata.get(key, usual)) for key, usual in keys
+            )
             neuron, self.gain = integrator(tau_mem, tau_syn, 0.0), np.ones(self.weights.shape)
         elif self.layers and not self.pool:
             units = self.layers[-1][0].units

@@ -14,9 +14,8 @@ from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
 from fdi.interop.currents import Recording
-from fdi.interop.foreign import checked, unchanged
 from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
-from fdi.interop.wiring import Norm, Other, Weights, Wiring
+from fdi.interop.wiring import Norm, Other, Weights, Wiring, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -101,7 +100,7 @@ def probe(
         else:
             data = torch.as_tensor(batch)
             run = running(module, data, simulate)
-            rows = _of_others(module, data, run, checked(dt), is_analogue(data, kind))
+            rows = _of_others(module, data, run, dt, is_analogue(data, kind))
         gradients = {} if loss is None else _gradients(module, loss(run()))
         for row in rows:
             row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
@@ -140,7 +139,7 @@ def _of_fdi(network: Network, batch: Any, kind: Kind | None) -> list[dict[str, A
 
 @torch.no_grad()
 def _of_others(
-    module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float, analogue: bool
+    module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any, analogue: bool
 ) -> list[dict[str, Any]]:
     network = followed(module, batch, run, dt)
     wiring = network.wiring

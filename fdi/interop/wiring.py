@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -188,46 +189,53 @@ class Wiring:
         return [part for part in self.layers if part in population.sources]
 
 
-class Snapshot:
-    """All that modules keep: weights, gradients, buffers, hooks, modes and the state of neurons;
-    and where random numbers come from.
+@contextmanager
+def unchanged(
+    network: nn.Module, generator: Generator | None = None, weights: bool = True
+) -> Iterator[None]:
+    """Afterwards all that modules keep is as before: weights, gradients, buffers, hooks, modes and
+    the state of neurons; without `weights` all but them, and after an error also where random
+    numbers come from.
     """
-
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self.modules = [part for module in modules for part in module.modules()]
-        self.kept: list[tuple[Any, Any]] = []
-        for part in self.modules:
-            if not isinstance(part, torch.jit.ScriptModule):
-                self.kept.append((vars(part), dict(vars(part))))
-        self.kept += [
-            (value, copy.copy(value))
-            for own, _ in list(self.kept)
-            for value in own.values()
-            if isinstance(value, dict | list | set)
-        ]
-        parameters = [p for part in self.modules for p in part.parameters(recurse=False)]
-        buffers = [b for part in self.modules for b in part.buffers(recurse=False)]
-        held = [*parameters, *buffers, *_tensors([before for _, before in self.kept])]
-        self.gradients = [(p, p.grad) for p in parameters]
-        held += [gradient for _, gradient in self.gradients if gradient is not None]
-        self.learned = {id(p) for p in parameters}
-        self.tensors = [(x, x.detach().clone()) for x in {id(x): x for x in held}.values()]
-
-    @torch.no_grad()
-    def restore(self, parameters: bool = True) -> None:
-        """Without `parameters` all but the weights."""
-        for container, before in self.kept:
+    parameters, buffers = list(network.parameters()), list(network.buffers())
+    if any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *buffers)):
+        raise Mistake(
+            f"{type(network).__name__} has lazy layers, whose sizes are not known yet; call it once"
+        )
+    own = [vars(m) for m in network.modules() if not isinstance(m, torch.jit.ScriptModule)]
+    inside = [v for kept in own for v in kept.values() if isinstance(v, dict | list | set)]
+    kept: list[tuple[Any, Any]] = [(each, copy.copy(each)) for each in (*own, *inside)]
+    gradients = [(p, p.grad) for p in parameters]
+    held = [*parameters, *buffers, *_tensors([before for _, before in kept])]
+    held += [gradient for _, gradient in gradients if gradient is not None]
+    tensors = [(x, x.detach().clone()) for x in {id(x): x for x in held}.values()]
+    learned = {id(p) for p in parameters}
+    randoms = [g for g in (torch.default_generator, generator) if g is not None]
+    states = [(g, g.get_state()) for g in randoms]
+    try:
+        yield
+    except BaseException:
+        weights = True
+        for random, state in states:
+            random.set_state(state)
+        raise
+    finally:
+        for container, before in kept:
             container.clear()
             container.extend(before) if isinstance(container, list) else container.update(before)
-        for tensor, before in self.tensors:
-            if not parameters and id(tensor) in self.learned:
-                continue
-            if tensor.shape != before.shape:
-                tensor.data = before.clone()
-            elif not torch.equal(tensor, before):
-                tensor.copy_(before)
-        for parameter, gradient in self.gradients:
+        for tensor, value in tensors:
+            if weights or id(tensor) not in learned:
+                _put_back(tensor, value)
+        for parameter, gradient in gradients:
             parameter.grad = gradient
+
+
+@torch.no_grad()
+def _put_back(tensor: Tensor, value: Tensor) -> None:
+    if tensor.shape != value.shape:
+        tensor.data = value.clone()
+    elif not torch.equal(tensor, value):
+        tensor.copy_(value)
 
 
 def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> Wiring:
@@ -282,7 +290,8 @@ class _Trace(TorchFunctionMode):
             for tensor in tensors:
                 if id(tensor) in self.parameters:
                     name = self.parameters[id(tensor)]
-                    origin |= {self._unknown(name, "is not the weight of a layer that is called")}
+                    why = "is not the weight of a layer that is called"
+                    origin |= {self.layers.setdefault(name, Other(name, "parameter", why))}
         if origin and not isinstance(out, torch.Size | int | bool | float):
             into = args[:1] if func is Tensor.__setitem__ else ()
             for tensor in _tensors((out, into)):
@@ -318,9 +327,6 @@ class _Trace(TorchFunctionMode):
 
     def _origin(self, tensors: Iterable[Tensor]) -> frozenset[Source]:
         return frozenset().union(*(self.origins.get(tensor, ()) for tensor in tensors))
-
-    def _unknown(self, name: str, reason: str) -> Source:
-        return self.layers.setdefault(name, Other(name, "parameter", reason))
 
     def _watch(self, name: str, part: nn.Module) -> None:
         leaf = name in self.layers or library(part) or spikes_unknown(part)
@@ -412,21 +418,13 @@ def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]
     """Layers, neurons and other modules that are not just containers of such, in the order of
     registration.
     """
-    if _is_leaf(module):
+    known = isinstance(module, (*_LAYERS, *_NORMS, nn.MultiheadAttention))
+    neuron = library(module) or spikes_unknown(module)
+    if known or neuron or next(module.children(), None) is None:
         yield name, module
         return
     for child_name, child in module.named_children():
         yield from _leaves(child, f"{name}.{child_name}" if name else child_name)
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    known = isinstance(module, (*_LAYERS, *_NORMS, nn.MultiheadAttention))
-    return (
-        known
-        or bool(library(module))
-        or spikes_unknown(module)
-        or next(module.children(), None) is None
-    )
 
 
 def _tensors(tree: object) -> Iterator[Tensor]:
