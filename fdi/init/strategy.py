@@ -335,6 +335,12 @@ def _arriving(projection: Projection, activity: Activity) -> Any:
         return projection(counts.to(weight).mean(0, keepdim=True))[0].cpu().double()
 
 
+NO_CHANGE = (
+    "the input is the same in all samples and steps, so no weights make a potential fluctuate; "
+    "check the data"
+)
+
+
 def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> float:
     """The rate in Hz of spikes that spread the potential as much as these analogue `inputs` do, in
     blocks of samples, through weights of mean 0: each unit's response through a weight of 1 is
@@ -358,10 +364,7 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
     of = None if isinstance(block, Constant) else trial(kernel, steps)
     found = spread(mean, temporal, square - mean**2, of, analogue=True)
     if not found > 0:
-        raise Mistake(
-            "the input is the same in all samples and steps, so no weights make a potential "
-            "fluctuate; check the data"
-        )
+        raise Mistake(NO_CHANGE)
     return equal_rate(found**2, neuron.tau_mem, neuron.tau_syn[0], dt)
 
 
@@ -458,19 +461,15 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
     """The rates in Hz that weights are drawn for, by the name of the projection."""
     sources = [INPUT, *(population.name for population in network.hidden)]
     if isinstance(nu, Mapping):
-        unknown = set(nu) - set(sources)
-        if unknown:
+        if unknown := set(nu) - set(sources):
             raise Mistake(
                 f"init.nu names {', '.join(sorted(unknown))}; the sources of this network are "
                 f"{', '.join(sources)}"
             )
-        given = {name: float(rate) for name, rate in nu.items()}
-        return {p.name: given.get(p.source, nu_input) for p in network.projections}
-    names = [projection.name for projection in network.projections]
-    if nu in (None, "auto", "propagate"):
-        return dict.fromkeys(names, nu_input)
+        return {p.name: float(nu.get(p.source, nu_input)) for p in network.projections}
+    rate = nu_input if nu in (None, "auto", "propagate") else nu
     try:
-        return dict.fromkeys(names, float(nu))
+        return dict.fromkeys([projection.name for projection in network.projections], float(rate))
     except (TypeError, ValueError):
         raise Mistake(
             f"init.nu = {nu!r}: give a rate in Hz, auto, propagate, or a rate for each source"

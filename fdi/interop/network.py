@@ -15,20 +15,11 @@ from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import measured_spread
+from fdi.init.strategy import NO_CHANGE, measured_spread
 from fdi.init.theory import Response, response, spread, time_in_seconds, trial
 from fdi.interop.currents import Recording, moments
 from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
-from fdi.interop.wiring import (
-    DATA,
-    Norm,
-    Other,
-    Population,
-    Weights,
-    Wiring,
-    follow,
-    origins,
-)
+from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
 from fdi.snn.network import INPUT, Activity, Network
 
 Simulate = Callable[[Any], Any]
@@ -126,7 +117,7 @@ class Seen(NamedTuple):
 
     def hears_input(self, population: Any) -> bool:
         if isinstance(population, Population):
-            return DATA in origins(population.sources)
+            return DATA in origins(population.upstream)
         return any(p.source == INPUT for p in self.network.afferents(population.name))
 
 
@@ -148,10 +139,7 @@ def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
         kernel = response(first.tau_mem, first.tau_syn[0], dt)
         nu = equal_rate(torch.from_numpy(np.array(x)), kernel, dt, analogue)
         if not nu > 0:
-            raise Mistake(
-                "the input is the same in all samples and steps, so no weights make a potential "
-                "fluctuate; check the data"
-            )
+            raise Mistake(NO_CHANGE)
     return Seen(network, lambda below: below.activity(batch, ("moments",)), nu, analogue)
 
 
@@ -317,7 +305,7 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
         _locate(w, network, population, power)
     network.projections += drawn
     network.norms |= {population.name: norms} if norms else {}
-    others = () if inside else population.sources.difference(scaled)
+    others = () if inside else population.upstream.difference(scaled)
     network.fixed[population.name] = sorted(source.name for source in others)
     network.layers.append((population,))
 

@@ -22,24 +22,15 @@ from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, convo
 if TYPE_CHECKING:
     import nir
 
-NEEDED = "NIR needs the package nir, 1.0.6 or later: pip install 'fdi-snn[nir]'"
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
+WEIGHTS = ("Linear", "Affine", "Conv1d", "Conv2d")
 ORDER = (
     "a layer is SumPool2d or AvgPool2d, Flatten, weights, and LIF, CubaLIF or IF, in this order, "
     "with LI or CubaLI at the end"
 )
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
-
-
-def package() -> Any:
-    """nir. Raises fdi.Mistake where it is not installed."""
-    try:
-        import nir
-    except ImportError:
-        raise Mistake(NEEDED) from None
-    return nir
 
 
 def to_nir(
@@ -70,7 +61,11 @@ def to_nir(
     `reset_at_once` lets it rise there, and one that does not start at 0, unless `start_at_rest`
     lets it start there.
     """
-    nir = package()
+    try:
+        import nir
+    except ImportError:
+        needed = "NIR needs the package nir, 1.0.6 or later: pip install 'fdi-snn[nir]'"
+        raise Mistake(needed) from None
     learned = network.learned()
     hidden = [
         replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
@@ -84,7 +79,8 @@ def to_nir(
     below, shape = INPUT, network.input_shape
     for population in populations:
         written = readout or population is not network.readout
-        gain = _gain(population, network.dt) if written else np.ones(1)
+        tau_mem = np.array([neuron.tau_mem for neuron in population.neurons])
+        gain = -np.expm1(-network.dt / tau_mem) if written else np.ones(1)
         projection, own = _onto(network, population, below)
         chain, shape = _between(nir, projection, shape)
         bias = network.biases.get(population.name)
@@ -177,11 +173,6 @@ def _onto(
     return below, own
 
 
-def _gain(population: Population, dt: float) -> np.ndarray:
-    """dt / tau_mem' of each neuron, or of all."""
-    return -np.expm1(-dt / np.array([neuron.tau_mem for neuron in population.neurons]))
-
-
 def _written_weights(
     nir: Any,
     projection: Projection,
@@ -271,11 +262,10 @@ def from_nir(
     in spikes gets a readout that counts them, one unit for each neuron.
 
     Values may be arrays or tensors. Raises fdi.Mistake, which names the node, for what fdi does not
-    compute: other nodes, graphs within graphs, branches, cycles of several populations,
+    compute: other nodes, such as graphs within graphs, branches, cycles of several populations,
     thresholds, v_leak or v_reset that differ within a layer, and what is no finite number or does
     not fit together.
     """
-    nir = package()
     metadata = graph.metadata or {}
     dt = metadata.get("dt") if dt is None else dt
     if dt is None:
@@ -283,11 +273,11 @@ def from_nir(
     dt = time_in_seconds("dt", dt)
     delay = _one_of("delay", (0, 2), metadata.get("delay", 0) if delay is None else delay)
     given = metadata.get("reset", "at_once") if reset is None else reset
-    chain, own = _chain(nir, graph)
+    chain, own = _chain(graph)
     first = chain[0]
     shape = tuple(first.whole("its shape", (first.of.input_type or {}).get("input")))
     first.must(shape and min(shape) > 0, f"its shape {shape} has no values")
-    reader = _Reader(nir, dt, _one_of("reset", get_args(Reset), given), shape)
+    reader = _Reader(dt, _one_of("reset", get_args(Reset), given), shape)
     for before, node in pairwise(chain):
         reader.read(node, before.name)
         if node.name in own:
@@ -313,6 +303,10 @@ class _Node(NamedTuple):
 
     name: str
     of: Any
+
+    @property
+    def kind(self) -> str:
+        return type(self.of).__name__
 
     def must(self, fits: object, what: str) -> None:
         """The one rule: raises fdi.Mistake, which names the node, where something does not fit."""
@@ -354,11 +348,11 @@ class _Node(NamedTuple):
         return values
 
 
-def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]]:
+def _chain(graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]]:
     """The nodes from the input to the last before the output; and by the name of a population the
     weights from it to itself.
     """
-    edges, nodes = _edges(nir, graph)
+    edges, nodes = _edges(graph)
     own: dict[str, _Node] = {}
     for name, node in nodes.items():
         before, after = ({a for a, b in edges if b == name}, {b for a, b in edges if a == name})
@@ -369,10 +363,10 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]
     within = {node.name for node in own.values()}
     edges = {edge for edge in edges if within.isdisjoint(edge)}
     following = dict(edges)
-    chain = [node for node in nodes.values() if isinstance(node.of, nir.Input)]
+    chain = [node for node in nodes.values() if node.kind == "Input"]
     if len(chain) != 1 or len(following) != len(edges):
         raise Mistake("the graph is not one chain from an input to an output")
-    while not isinstance(chain[-1].of, nir.Output):
+    while chain[-1].kind != "Output":
         name = chain[-1].name
         if name not in following:
             raise Mistake(f"the graph ends at {name} without an output")
@@ -380,7 +374,7 @@ def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]
     return chain[:-1], own
 
 
-def _edges(nir: Any, graph: nir.NIRGraph) -> tuple[set[tuple[str, str]], dict[str, _Node]]:
+def _edges(graph: nir.NIRGraph) -> tuple[set[tuple[str, str]], dict[str, _Node]]:
     """And the nodes by name."""
     try:
         edges = {(before, after) for before, after in graph.edges}
@@ -389,11 +383,8 @@ def _edges(nir: Any, graph: nir.NIRGraph) -> tuple[set[tuple[str, str]], dict[st
         raise Mistake("the edges of the graph are not pairs of names") from None
     if unknown:
         raise Mistake(f"the graph has an edge of {min(map(ascii, unknown))}, and no such node")
-    for name, node in graph.nodes.items():
-        if not (isinstance(name, str) and name.isprintable()):
-            raise Mistake(f"the name of node {name!a} does not fit a line")
-        if isinstance(node, nir.NIRGraph):
-            raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
+    if strange := [n for n in graph.nodes if not (isinstance(n, str) and n.isprintable())]:
+        raise Mistake(f"the name of node {strange[0]!a} does not fit a line")
     return edges, {name: _Node(name, node) for name, node in graph.nodes.items()}
 
 
@@ -417,7 +408,6 @@ class _Reader:
     them.
     """
 
-    nir: Any
     dt: float
     reset: Reset
     shape: tuple[int, ...]
@@ -431,25 +421,20 @@ class _Reader:
     biases: dict[str, Tensor] = field(default_factory=dict)
 
     def read(self, node: _Node, before: str) -> None:
-        nir, kind = self.nir, type(node.of).__name__
-        places: tuple[tuple[Any, object, Any], ...] = (
-            (nir.SumPool2d | nir.AvgPool2d, not (self.weights or self.pool), self._pools),
-            (nir.Flatten, not self.weights, lambda _: None),
-            (
-                nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d,
-                not (self.weights or self.readout),
-                self._weighs,
-            ),
-            (nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI, self.weights, self._fires),
+        places: tuple[tuple[tuple[str, ...], object, Any], ...] = (
+            (("SumPool2d", "AvgPool2d"), not (self.weights or self.pool), self._pools),
+            (("Flatten",), not self.weights, lambda _: None),
+            (WEIGHTS, not (self.weights or self.readout), self._weighs),
+            (("LIF", "CubaLIF", "IF", "LI", "CubaLI"), self.weights, self._fires),
         )
-        taken = [take for of, fits, take in places if fits and isinstance(node.of, of)]
-        node.must(taken, f"fdi reads no {kind} behind {before}; {ORDER}")
+        taken = [take for kinds, fits, take in places if fits and node.kind in kinds]
+        node.must(taken, f"fdi reads no {node.kind} behind {before}; {ORDER}")
         taken[0](node)
 
     def feed_back(self, node: _Node) -> None:
         """Weights from the last population to itself."""
         row = self.layers and self.source == self.layers[-1][0].name and len(self.shape) == 1
-        fits = row and not self.weights and isinstance(node.of, self.nir.Linear | self.nir.Affine)
+        fits = row and not self.weights and node.kind in WEIGHTS[:2]
         node.must(fits, "fdi feeds the spikes of a row of neurons back, by Linear or Affine")
         self._project(self.source, self._weights(node, self.shape, 1, 1), recurrent=True)
 
@@ -458,11 +443,8 @@ class _Reader:
         if self.readout is not None:
             return
         if self.weights is not None:
-            taus = (("tau_mem", 20e-3), ("tau_syn", 10e-3))
-            keys = [(f"{READOUT}_{tau}", default) for tau, default in taus]
-            tau_mem, tau_syn = (
-                time_in_seconds(key, metadata.get(key, usual)) for key, usual in keys
-            )
+            times = ((f"{READOUT}_tau_mem", 20e-3), (f"{READOUT}_tau_syn", 10e-3))
+            tau_mem, tau_syn = (time_in_seconds(k, metadata.get(k, usual)) for k, usual in times)
             neuron, self.gain = integrator(tau_mem, tau_syn, 0.0), np.ones(self.weights.shape)
         elif self.layers and not self.pool:
             units = self.layers[-1][0].units
@@ -482,7 +464,7 @@ class _Reader:
         node.must(plain, "fdi reads square windows side by side, without padding")
         divides = len(self.shape) == 3 and not any(n % edge for n in self.shape[1:])
         node.must(divides, f"windows of {edge} do not divide {self.shape}")
-        self.pool = edge, edge**2 if isinstance(node.of, self.nir.SumPool2d) else 1
+        self.pool = edge, edge**2 if node.kind == "SumPool2d" else 1
 
     def _weighs(self, node: _Node) -> None:
         self.weights = self._weights(node, self.shape, *(self.pool or (1, 1)))
@@ -493,8 +475,7 @@ class _Reader:
         values = node.numbers("weight")
         wide = values.dtype in (np.float64, np.longdouble)
         values = values.astype(np.float64 if wide else np.float32)
-        kinds = {self.nir.Conv1d: 3, self.nir.Conv2d: 4}
-        wanted = next((n for kind, n in kinds.items() if isinstance(node.of, kind)), 2)
+        wanted = {"Conv1d": 3, "Conv2d": 4}.get(node.kind, 2)
         fits = values.ndim == wanted and values.size
         node.must(fits, f"weights of shape {values.shape}, {wanted} dimensions expected")
         bias, n = node.numbers("bias", 0.0), len(values)
@@ -514,7 +495,7 @@ class _Reader:
         """Neurons behind weights."""
         name = node.name.replace(".", "_")  # which torch allows in no name of a parameter
         taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
-        ends = isinstance(node.of, self.nir.LI | self.nir.CubaLI)
+        ends = node.kind in ("LI", "CubaLI")
         free = name not in taken and (ends or name != READOUT)
         node.must(free, "fdi has another of that name; rename it")
         population, self.gain = self._population(name, node, self.weights.shape, not ends)
@@ -531,11 +512,11 @@ class _Reader:
         """The neurons, and by what the weights in front of each are multiplied."""
         dt, gain = self.dt, node.each("r", shape)
         extra: dict[str, Any] = {}
-        if isinstance(node.of, self.nir.IF):
+        if node.kind == "IF":
             extra["leak"], taus = False, [np.full(shape, NO_LEAK * dt)]
             gain = gain * dt / -np.expm1(-1 / NO_LEAK)
         else:
-            cuba = isinstance(node.of, self.nir.CubaLIF | self.nir.CubaLI)
+            cuba = node.kind in ("CubaLIF", "CubaLI")
             own = len(shape) == 1 and spiking  # time constants of each neuron
             symbols = ("tau_mem", "tau_syn") if cuba else ("tau",)
             steps = [node.each(symbol, shape, own) for symbol in symbols]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
-from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
+from fdi.init.verdict import Training, remarks, verdict
 from fdi.interop.currents import Recording
 from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
-from fdi.interop.wiring import Norm, Other, Weights, Wiring, unchanged
+from fdi.interop.wiring import Norm, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -105,13 +105,14 @@ def probe(
         for row in rows:
             row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
             row |= _pull(row["parts"], gradients)
-    training = None if optimizer is None else _training(optimizer)
+    training = None
     if optimizer is not None:
+        training = _training(optimizer)
         follow_gradients(rows, optimizer)
     if all(row["rate"] is None for row in rows):
         raise Mistake(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
-    told = [s for s in remarks(rows, NAME, training) if s != NORMALIZED]
-    return Probe([_layer(row, loss is not None) for row in rows], [_in_python(s) for s in told])
+    told = [_in_python(s) for s in remarks(rows, NAME, training)]
+    return Probe([_layer(row, loss is not None) for row in rows], told)
 
 
 NAME = "this network"  # in place of that of an initialization
@@ -158,11 +159,11 @@ def _of_others(
         if p in spiking:
             activity.counts[p.name] = recording.spikes(p).sum(0)
             state = _state(seen, p, activity, parts[p])
-            rows.append(state | {"readout": not _heard(p, wiring)})
+            rows.append(state | {"readout": not wiring.heard(p)})
         else:
             rows.append(_readout(p.name, parts[p]))
     called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
-    return rows + [_readout(w.name, [w]) for w in called if not _heard(w, wiring)]
+    return rows + [_readout(w.name, [w]) for w in called if not wiring.heard(w)]
 
 
 def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]) -> dict[str, Any]:
@@ -179,17 +180,11 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
         "free_mean": mu_u,
         "free_sigma": sigma_u,
         "free_sigma_neurons": apart if seen.hears_input(population) else None,
-        # 0 where there would be a closed form, None behind a normalization
-        "theory_sigma_u": None if name in seen.network.norms else 0.0,
+        "theory_sigma_u": 0.0,  # of which nothing is said
         "upper": 0.0,
         "lower": 0.0,
         "readout": False,
     }
-
-
-def _heard(one: Any, wiring: Wiring) -> bool:
-    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
-    return any(one in sources for sources in reached)
 
 
 def _are_spikes(values: Tensor) -> bool:
@@ -241,13 +236,7 @@ def _in_python(sentence: str) -> str:
 
 
 def _cells(layer: LayerState) -> tuple[str, ...]:
-    numbers = (
-        (layer.rate, ".3g"),
-        (layer.mu_u, ".2f"),
-        (layer.sigma_u, ".2f"),
-        (layer.silent, ".0%"),
-        (layer.gradient, ".1e"),
-        (layer.gradient_max, ".1e"),
-    )
-    shown = ("" if value is None else format(value, how) for value, how in numbers)
-    return (layer.neuron, ", ".join(layer.layers), *shown, layer.verdict)
+    formats = (".3g", ".2f", ".2f", ".0%", ".1e", ".1e")
+    name, layers, *numbers, told = (getattr(layer, each.name) for each in fields(layer))
+    shown = ("" if n is None else format(n, how) for n, how in zip(numbers, formats))
+    return (name, ", ".join(layers), *shown, told)

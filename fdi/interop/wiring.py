@@ -32,8 +32,8 @@ class Weights:
     strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
     `autapses`: False if a neuron's weight onto itself is to stay 0. `inside`: a neuron holds it for
-    its own recurrence. `upstream`: where its input comes from. `power`: mean square of its input in
-    the run that was followed.
+    its own recurrence. `upstream`: where its input comes from. `squares`: sum over the
+    `numbers` of its input in the run that was followed.
     """
 
     name: str
@@ -42,7 +42,8 @@ class Weights:
     inside: bool = False
     autapses: bool = True
     upstream: set[Source] = field(default_factory=set)
-    power: float = 0.0
+    numbers: int = 0
+    squares: float = 0.0
     source: str = ""
     target: str = ""
     recurrent: bool = False
@@ -55,6 +56,11 @@ class Weights:
     def weight(self) -> nn.Parameter:
         """What strategies fill, and `write` puts where the library keeps it."""
         return nn.Parameter(self.read().float().cpu().clone(), requires_grad=False)
+
+    @property
+    def power(self) -> float:
+        """Mean square of its input."""
+        return self.squares / max(1, self.numbers)
 
     @property
     def fan_in(self) -> int:
@@ -148,7 +154,7 @@ class Population:
 
     name: str
     module: nn.Module
-    sources: set[Source] = field(default_factory=set)
+    upstream: set[Source] = field(default_factory=set)
     reason: str = ""
     neuron: Any = None
     neurons: tuple[Any, ...] = ()
@@ -186,7 +192,11 @@ class Wiring:
 
     def afferents(self, population: Population) -> list[Weights | Norm | Other]:
         """What reaches a population, in the order of registration."""
-        return [part for part in self.layers if part in population.sources]
+        return [part for part in self.layers if part in population.upstream]
+
+    def heard(self, one: Source) -> bool:
+        """Whether it reaches anything."""
+        return any(one in part.upstream for part in (*self.populations, *self.layers))
 
 
 @contextmanager
@@ -267,7 +277,6 @@ class _Trace(TorchFunctionMode):
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
         self.called: list[Population] = []  # one for each call with sources of its own
-        self.heard: dict[Weights, tuple[int, float]] = {}
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
         self.parameters = {
@@ -304,23 +313,21 @@ class _Trace(TorchFunctionMode):
         for module, population in neurons.items():
             places: list[set[Source]] = []
             for call in (call for call in self.called if call.module is module):
-                heard = call.sources
+                heard = call.upstream
                 near = [one for one in places if one & heard or not (one and heard)]
                 places = [one for one in places if one not in near] + [heard.union(*near)]
                 population.reason, population.units = call.reason, call.units
-            population.sources = set().union(*places)
+            population.upstream = set().union(*places)
             if len(places) > 1:
                 population.reason = (
                     f"{population.label} is used in {len(places)} places; give each a neuron of "
                     f"its own"
                 )
         same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
-        for part in (*self.layers.values(), *neurons.values()):
-            if isinstance(part, Population):
-                part.sources = {same.get(source, source) for source in part.sources}
-            else:
-                upstream = {same.get(source, source) for source in part.upstream}
-                part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
+        parts: tuple[Source, ...] = (*self.layers.values(), *neurons.values())
+        for part in parts:
+            upstream = {same.get(source, source) for source in part.upstream}
+            part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
         for population in neurons.values():
             population.own = list(own_weights(population))
         return Wiring(list(neurons.values()), list(dict.fromkeys(self.layers.values())))
@@ -344,7 +351,8 @@ class _Trace(TorchFunctionMode):
                 source = self.layers[name]
                 source.upstream |= self._origin(given) or {_NOTHING}
                 if isinstance(source, Weights):
-                    self._hear(source, given[0])
+                    source.numbers += given[0].numel()
+                    source.squares += float(given[0].double().square().sum())
             else:
                 source = self._call(name, part, self._origin(given[:1]))
                 source.units = tuple(given[0].shape[dimensions(part) :])
@@ -354,15 +362,9 @@ class _Trace(TorchFunctionMode):
         self.hooks.append(part.register_forward_pre_hook(enter, with_kwargs=True))
         self.hooks.append(part.register_forward_hook(leave, with_kwargs=True))
 
-    def _hear(self, weights: Weights, x: Tensor) -> None:
-        count, total = self.heard.get(weights, (0, 0.0))
-        count, total = count + x.numel(), total + float(x.double().square().sum())
-        self.heard[weights] = count, total
-        weights.power = total / max(1, count)
-
     def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
         for known in self.called:
-            if known.module is neuron and known.sources == origin:
+            if known.module is neuron and known.upstream == origin:
                 return known
         call = Population(name, neuron, set(origin))
         if not library(neuron):
@@ -407,7 +409,7 @@ def own_weights(population: Population) -> Iterator[Weights]:
     if isinstance(recurrent := getattr(neuron, "recurrent", None), _LAYERS):
         yield Weights(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
     if hasattr(neuron, "recurrent_weights"):
-        heard = population.sources - {population}
+        heard = population.upstream - {population}
         yield Weights(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
         within = Weights(f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True)
         within.upstream, within.autapses = {population}, bool(neuron.autapses)
