@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config import Mistake
@@ -55,9 +56,7 @@ class Xavier(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import xavier_normal_
-
-        xavier_normal_(weight, self.gain, generator=generator)
+        _filled("xavier_normal_", weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,7 @@ class PyTorch(Baseline):
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import kaiming_uniform_
-
-        kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+        _filled("kaiming_uniform_", weight, math.sqrt(5), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -77,9 +74,7 @@ class Orthogonal(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import orthogonal_
-
-        orthogonal_(weight, self.gain, generator=generator)
+        _filled("orthogonal_", weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -162,12 +157,15 @@ class Lsuv(Baseline):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import orthogonal_
-
-        orthogonal_(weight, generator=generator)
+        _filled("orthogonal_", weight, generator=generator)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
+
+
+def _filled(how: str, weight: Tensor, *options: float, generator: Generator) -> None:
+    """By torch.nn.init, which takes time to load."""
+    getattr(import_module("torch.nn.init"), how)(weight, *options, generator=generator)
 
 
 def _unscale(weight: Tensor, population: Population, dt: float) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fdi.engine import Engine
     from fdi.snn.network import Activity, Network
     from fdi.snn.neuron import Population
-    from fdi.snn.objective import LowerBound, Objective, UpperBound
+    from fdi.snn.objective import Objective
 
 
 def probe(
@@ -96,8 +96,7 @@ def probe(
                 **_potentials(network, population, activity, analogue),
                 **firing(counts, duration, population.neuron.highest_rate(dt)),
                 "rate_passed": float(activity.passed[name].double().mean()) / duration,
-                "upper": _penalty(objective.upper, counts),
-                "lower": _penalty(objective.lower, counts),
+                **_penalties(objective, counts),
                 **_pulls(network, population, whole, task, exchanged),
             }
         )
@@ -217,9 +216,10 @@ def norm(tensors: Iterable[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
-def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:
-    """What a bound adds to the loss of a sample on average."""
-    return 0.0 if bound is None else float(bound.per_sample(counts.float()).mean())
+def _penalties(objective: Objective, counts: Tensor) -> dict[str, float]:
+    """What the bounds add to the loss of a sample on average."""
+    bounds = {"upper": objective.upper, "lower": objective.lower}
+    return {k: float(b.per_sample(counts.float()).mean()) if b else 0.0 for k, b in bounds.items()}
 
 
 def predicted(

@@ -14,7 +14,7 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Input
-from fdi.init.theory import Trial, equal_rate, response, spread, trial, trial_of
+from fdi.init.theory import Trial, psp_kernel_integrals, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -342,9 +342,11 @@ NO_CHANGE = (
 
 
 def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> float:
-    """The rate in Hz of spikes that spread the potential as much as these analogue `inputs` do, in
-    blocks of samples, through weights of mean 0: each unit's response through a weight of 1 is
-    measured as a potential is.
+    """The rate nu in Hz of Poisson spikes that spread the potential as much as these analogue
+    `inputs` do, in blocks of samples, through weights of mean 0: each unit's response through a
+    weight of 1 is measured as a potential is, see `spread`.
+
+        Var(U) = n sigma_w^2 spread^2 = n sigma_w^2 nu eps_hat
     """
     from scipy.signal import oaconvolve  # which takes time to load
 
@@ -365,7 +367,7 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
     found = spread(mean, temporal, square - mean**2, of, analogue=True)
     if not found > 0:
         raise Mistake(NO_CHANGE)
-    return equal_rate(found**2, neuron.tau_mem, neuron.tau_syn[0], dt)
+    return found**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
 
 
 SETTLED = 0.02

@@ -185,15 +185,6 @@ def spread(
     return math.sqrt(max(0.0, float(own.mean())))
 
 
-def equal_rate(variance: float, tau_mem: float, tau_syn: float, dt: float) -> float:
-    """Rate in Hz at which Poisson spikes would spread the potential as much as an analogue input
-    does, whose response through a weight of 1 has this `variance`, see `spread`.
-
-        Var(U) = n sigma_w^2 variance = n sigma_w^2 nu eps_hat
-    """
-    return variance / psp_kernel_integrals(tau_mem, tau_syn, dt)[1]
-
-
 @dataclass(frozen=True)
 class Afferent:
     """One projection onto a neuron: fan-in n, presynaptic rate nu (Hz) and the integrals of its PSP
@@ -212,17 +203,14 @@ class Afferent:
     def __post_init__(self) -> None:
         if not self.n >= 1:
             raise Mistake(f"fan-in n = {self.n} must be at least 1")
-        if not 0 < self.nu < math.inf:
-            raise Mistake(
-                f"rate nu = {self.nu} Hz must be positive and finite; estimate it from the "
-                f"training set"
-            )
-        for symbol, value in (("eps_bar", self.eps_bar), ("eps_hat", self.eps_hat)):
+        taken = "take it from psp_kernel_integrals"
+        for symbol, value, unit, advice in (
+            ("rate nu", self.nu, "Hz", "estimate it from the training set"),
+            ("eps_bar", self.eps_bar, "s", taken),
+            ("eps_hat", self.eps_hat, "s", taken),
+        ):
             if not 0 < value < math.inf:
-                raise Mistake(
-                    f"{symbol} = {value} s must be positive and finite; take it from "
-                    f"psp_kernel_integrals"
-                )
+                raise Mistake(f"{symbol} = {value} {unit} must be positive and finite; {advice}")
 
     @property
     def mean_gain(self) -> float:
@@ -285,10 +273,19 @@ def normal_weights(
     _check_sigma_u(sigma_u)
     mu_w = mu_u / sum(afferent.mean_gain for afferent in afferents)
     shares = variance_shares([afferent.recurrent for afferent in afferents], alpha)
-    return [
-        (mu_w, _sigma_w(afferent, share * sigma_u**2, mu_w))
-        for afferent, share in zip(afferents, shares)
-    ]
+    weights = []
+    for afferent, share in zip(afferents, shares):
+        variance = share * sigma_u**2
+        sigma_w_squared = variance / afferent.variance_gain - mu_w**2
+        if not sigma_w_squared > 0:
+            raise Mistake(
+                f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz "
+                f"and mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted "
+                f"variance {variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) "
+                f"or more inputs"
+            )
+        weights.append((mu_w, math.sqrt(sigma_w_squared)))
+    return weights
 
 
 def dale_scales(
@@ -329,18 +326,6 @@ def dale_scales(
     )
     ff_scale = sigma_u / math.sqrt(variance)
     return ff_scale, inh_ratio * ff_scale, rec_ratio * ff_scale
-
-
-def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
-    """Spread of weights of mean mu_w that add `variance` to the potential."""
-    sigma_w_squared = variance / afferent.variance_gain - mu_w**2
-    if not sigma_w_squared > 0:
-        raise Mistake(
-            f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and "
-            f"mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted variance "
-            f"{variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) or more inputs"
-        )
-    return math.sqrt(sigma_w_squared)
 
 
 def _check_sigma_u(sigma_u: float) -> None:

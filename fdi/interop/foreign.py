@@ -17,12 +17,13 @@ from fdi.init.baselines import Kaiming
 from fdi.init.named import named
 from fdi.init.strategy import Strategy, draw
 from fdi.interop.network import Foreign, Seen, foreign, own
+from fdi.interop.neurons import LIBRARIES
 from fdi.interop.wiring import Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 SWEEPS = 3  # through all layers: what upper ones send back changes what lower ones hear
 MOVED = 0.05  # from its target is a spread that wants another sweep
-REASONS = 3  # reasons why nothing can be initialized
+REASONS = 3  # why nothing can be initialized, shown
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,9 @@ def initialize(
     with unchanged(network, generator, weights=False):
         random = generator or Generator().manual_seed(int(torch.randint(2**62, ())))
         if isinstance(network, Network):
-            drawn = deepcopy(network).cpu()
-            seen = own(drawn, batch, kind)
-            report = _report(seen, _calibrated(seen, strategy, random), drawn)
-            for parameter, values in zip(network.parameters(), drawn.parameters()):
+            seen = own(deepcopy(network).cpu(), batch, kind)
+            report = _report(seen, _calibrated(seen, strategy, random), network)
+            for parameter, values in zip(network.parameters(), seen.network.parameters()):
                 parameter.copy_(values)
             return report
         seen = foreign(network, torch.as_tensor(batch), simulate, dt, kind)
@@ -152,7 +152,7 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
     for name, norms in network.norms.items():
         of, spread = populations[name], spreads.get(name)
         for norm in norms:
-            gain = float(norm.gain.mean())
+            gain = float(norm.layer.weight.mean())
             rows.append(
                 LayerReport(norm.name, of.label, 0, of.neuron.tau_mem, sigma_u=spread, gain=gain)
             )
@@ -170,10 +170,8 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
 
 
 def _nothing(module: nn.Module, rows: list[LayerReport]) -> Mistake:
-    told = [f"{row.layer} {row.note}" for row in rows]
-    more = [f"and {len(told) - REASONS} more"] if len(told) > REASONS else []
-    reasons = "; ".join(told[:REASONS] + more) or "no Linear or Conv layer"
+    reasons = "; ".join(f"{row.layer} {row.note}" for row in rows[:REASONS])
     return Mistake(
-        f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
-        f"Norse, SpikingJelly or Sinabs in it"
+        f"{type(module).__name__}: nothing to initialize ({reasons or 'no Linear or Conv layer'}); "
+        f"put neurons of {LIBRARIES} in it"
     )

@@ -18,7 +18,15 @@ from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
 from fdi.init.strategy import NO_CHANGE, measured_spread
 from fdi.init.theory import Response, response, spread, time_in_seconds, trial
 from fdi.interop.currents import Recording, moments
-from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
+from fdi.interop.neurons import (
+    LIBRARIES,
+    NotSpiking,
+    Unmeasurable,
+    library,
+    measure,
+    over_time,
+    reset,
+)
 from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
 from fdi.snn.network import INPUT, Activity, Network
 
@@ -62,7 +70,7 @@ class Foreign:
         """The gains of its normalizations, and weights without one."""
         norms = self.norms.get(population, [])
         for norm in norms:
-            norm.gain.mul_(factor)
+            norm.layer.weight.mul_(factor)
         for weights in self.afferents(population):
             if not any(weights in norm.weights for norm in norms):
                 weights.weight.mul_(factor)
@@ -87,9 +95,9 @@ class Foreign:
     @torch.no_grad()
     def rest(self) -> None:
         """Gains of 1 and biases of 0 of its normalizations."""
-        for norm in (norm for norms in self.norms.values() for norm in norms):
-            norm.gain.fill_(1.0)
-            if isinstance(bias := getattr(norm.layer, "bias", None), Tensor):
+        for layer in (norm.layer for norms in self.norms.values() for norm in norms):
+            layer.weight.fill_(1.0)
+            if isinstance(bias := getattr(layer, "bias", None), Tensor):
                 bias.zero_()
 
     def write(self) -> None:
@@ -224,9 +232,7 @@ def is_analogue(data: Tensor, kind: Kind | None) -> bool:
 
 
 def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Callable[[], Any]:
-    """A trial that leaves the random numbers of others alone, uncompiled: compiled code calls no
-    hooks.
-    """
+    """A trial that leaves random numbers alone, uncompiled: compiled code calls no hooks."""
     given = partial(trial_of, module) if simulate is None else simulate
 
     def run() -> Any:
@@ -242,8 +248,8 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
     neurons = [part for part in module.modules() if library(part)]
     if not isinstance(module, nn.Sequential) or not neurons:
         raise Mistake(
-            f"{type(module).__name__} is not an nn.Sequential with neurons of snnTorch, Norse, "
-            f"SpikingJelly or Sinabs, so how a trial of it runs is not known; give simulate(batch)"
+            f"{type(module).__name__} is not an nn.Sequential with neurons of {LIBRARIES}, so how "
+            f"a trial of it runs is not known; give simulate(batch)"
         )
     for neuron in neurons:
         reset(neuron)
@@ -252,19 +258,17 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
         if axis is not None:
             x = batch.swapaxes(0, axis)
             return module(x.flatten(0, 1) if hasattr(neurons[0], "num_timesteps") else x)
+        if library(neurons[0]) != "norse":
+            return [module(x) for x in batch]
         outputs, state = [], None
         for x in batch:
-            if library(neurons[0]) == "norse":
-                x, state = module(x, state)
-            else:
-                x = module(x)
-            outputs.append(x)
+            out, state = module(x, state)
+            outputs.append(out)
         return outputs
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         line = str(error).strip().partition("\n")[0]
-        raise Mistake(
-            f"a trial of the nn.Sequential failed ({line}); give simulate(batch)"
-        ) from error
+        what = f"a trial of the nn.Sequential failed ({line})"
+        raise Mistake(f"{what}; give simulate(batch)") from error
 
 
 def _measure(population: Population, dt: float) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.init.theory import Response
 
+LIBRARIES = "snnTorch, Norse, SpikingJelly or Sinabs"
 _IMPULSE = 1e-6
 _TAIL = 1e-5
 _BLOCK = 100
@@ -74,11 +75,9 @@ def library(module: nn.Module) -> str | None:
     return None
 
 
-def spikes_unknown(module: nn.Module) -> bool:
-    """Whether it is a neuron of these libraries that is not measured."""
-    if library(module):
-        return False
-    return any(
+def is_neuron(module: nn.Module) -> bool:
+    """Whether it is a neuron of these libraries, also one that is not measured."""
+    return bool(library(module)) or any(
         f"{base.__module__}.".startswith(f"{package}.")
         for base in type(module).__mro__
         for package in _OTHER_NEURONS
@@ -233,11 +232,8 @@ def _impulse_response(twin: Twin) -> tuple[Tensor, float]:
     """The kernel [T, neurons] and the potential at rest; the batch is one neuron without and one
     with the impulse.
     """
-    pair = (
-        torch.tensor([0.0, _IMPULSE], dtype=torch.float64)
-        .reshape(2, *(1,) * len(twin.shape))
-        .expand(2, *twin.shape)
-    )
+    pair = torch.zeros(2, *twin.shape, dtype=torch.float64)
+    pair[1] = _IMPULSE
     kernel: list[Tensor] = []
     for t in range(_MAX_STEPS):
         quiet, driven = twin.step(pair if t == 0 else torch.zeros_like(pair))

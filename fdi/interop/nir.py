@@ -294,8 +294,7 @@ def _one_of(symbol: str, known: tuple[Any, ...], value: Any) -> Any:
     for each in known:
         if np.array_equal(each, word):
             return each
-    words = ", ".join(map(str, known))
-    raise Mistake(f"{symbol} = {ascii(word)[:40]} must be one of {words}")
+    raise Mistake(f"{symbol} = {ascii(word)[:40]} must be one of {', '.join(map(str, known))}")
 
 
 class _Node(NamedTuple):
@@ -436,7 +435,7 @@ class _Reader:
         row = self.layers and self.source == self.layers[-1][0].name and len(self.shape) == 1
         fits = row and not self.weights and node.kind in WEIGHTS[:2]
         node.must(fits, "fdi feeds the spikes of a row of neurons back, by Linear or Affine")
-        self._project(self.source, self._weights(node, self.shape, 1, 1), recurrent=True)
+        self._project(self.source, self._weights(node), recurrent=True)
 
     def end(self, metadata: dict[str, Any]) -> None:
         """A readout for a graph without one."""
@@ -467,11 +466,11 @@ class _Reader:
         self.pool = edge, edge**2 if node.kind == "SumPool2d" else 1
 
     def _weighs(self, node: _Node) -> None:
-        self.weights = self._weights(node, self.shape, *(self.pool or (1, 1)))
-        self.pool = None
+        self.weights, self.pool = self._weights(node), None
 
-    def _weights(self, node: _Node, shape: tuple[int, ...], edge: int, factor: int) -> _Weights:
+    def _weights(self, node: _Node) -> _Weights:
         """With the pooling in front of them."""
+        edge, factor = self.pool or (1, 1)
         values = node.numbers("weight")
         wide = values.dtype in (np.float64, np.longdouble)
         values = values.astype(np.float64 if wide else np.float32)
@@ -482,10 +481,9 @@ class _Reader:
         fits = bias.shape in ((), (1,), (n,))
         node.must(fits, f"bias of shape {bias.shape} for {n} neurons or maps")
         average = (edge, edge) if edge > 1 else ()
-        pooled, values = averaged(shape, average), values * factor
-        takes = math.prod(pooled) if wanted == 2 else pooled[0]
-        fits = values.shape[1] == takes and (wanted == 2 or wanted == len(shape) + 1)
-        what = "values" if wanted == 2 else "maps"
+        pooled, values = averaged(self.shape, average), values * factor
+        what, takes = ("values", math.prod(pooled)) if wanted == 2 else ("maps", pooled[0])
+        fits = values.shape[1] == takes and wanted in (2, len(pooled) + 1)
         node.must(fits, f"takes {values.shape[1]} {what}, and gets {pooled}")
         edges, geometry = ((), {}) if wanted == 2 else _convolution(node, pooled, values)
         geometry["average"] = average
@@ -500,10 +498,8 @@ class _Reader:
         node.must(free, "fdi has another of that name; rename it")
         population, self.gain = self._population(name, node, self.weights.shape, not ends)
         self._project(name, self.weights)
-        if ends:
-            self.readout = population
-        else:
-            self.layers.append((population,))
+        self.readout = population if ends else None
+        self.layers += [] if ends else [(population,)]
         self.source, self.shape, self.weights = name, population.shape, None
 
     def _population(
@@ -570,8 +566,6 @@ def _convolution(
     stride, padding = node.same("stride"), node.same("padding")
     plain = stride and node.same("dilation") == 1 and node.of.groups == 1
     node.must(plain, "fdi has one stride, one padding, no dilation and no groups")
-    pairs = zip(shape[1:], values.shape[2:])
-    edges = [convolved(n, kernel, stride, padding) for n, kernel in pairs]
-    fits = min(edges) > 0
-    node.must(fits, f"its kernel of {values.shape[2:]} is larger than {shape[1:]}")
+    edges = [convolved(n, k, stride, padding) for n, k in zip(shape[1:], values.shape[2:])]
+    node.must(min(edges) > 0, f"its kernel of {values.shape[2:]} is larger than {shape[1:]}")
     return edges, {"stride": stride, "padding": padding}

@@ -147,7 +147,10 @@ def _of_others(
     parts = {p: [*wiring.afferents(p), *p.own] for p in wiring.populations}
     with Recording(wiring.populations) as recording:
         run()
-    spiking = [p for p in wiring.populations if p.spiking and _are_spikes(recording.spikes(p))]
+    emitted = {p: recording.spikes(p) for p in wiring.populations if p.spiking}
+    spiking = [
+        p for p, s in emitted.items() if torch.equal(s.clamp(min=0).round(), s.round(decimals=3))
+    ]
     network.layers = [(p,) for p in spiking if p.neuron]
     network.norms = {
         p.name: norms for p in spiking if (norms := [n for n in parts[p] if isinstance(n, Norm)])
@@ -157,7 +160,7 @@ def _of_others(
     rows = []
     for p in wiring.populations:
         if p in spiking:
-            activity.counts[p.name] = recording.spikes(p).sum(0)
+            activity.counts[p.name] = emitted[p].sum(0)
             state = _state(seen, p, activity, parts[p])
             rows.append(state | {"readout": not wiring.heard(p)})
         else:
@@ -185,10 +188,6 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
         "lower": 0.0,
         "readout": False,
     }
-
-
-def _are_spikes(values: Tensor) -> bool:
-    return torch.equal(values.clamp(min=0).round(), values.round(decimals=3))
 
 
 def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fdi.config import Mistake
-from fdi.interop.neurons import dimensions, library, spikes_unknown
+from fdi.interop.neurons import LIBRARIES, dimensions, is_neuron, library
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
@@ -90,10 +90,8 @@ class Weights:
         for layer in self.layers:
             held = [getattr(layer, name, None) for name in (self.attribute, "bias")]
             if any(isinstance(x, Tensor) and not isinstance(x, nn.Parameter) for x in held):
-                return (
-                    "its weights or biases are computed in each call (a parametrization, pruning); "
-                    "remove that while fdi draws them"
-                )
+                how = "computed in each call (a parametrization, pruning)"
+                return f"its weights or biases are {how}; remove that while fdi draws them"
         return ""
 
 
@@ -102,13 +100,9 @@ class Norm:
     """A normalization between weights and neuron."""
 
     name: str
-    layer: nn.Module
+    layer: Any
     upstream: set[Source] = field(default_factory=set)
     target: str = ""
-
-    @property
-    def gain(self) -> Any:
-        return getattr(self.layer, "weight", None)
 
     @property
     def weights(self) -> list[Weights]:
@@ -121,11 +115,9 @@ class Norm:
                 f"{kind} is in evaluation mode, and normalizes otherwise than in training; call "
                 f"train() of the network first"
             )
-        if self.gain is None:
-            return (
-                f"{kind} follows, which sets the spread of the potential by itself; it has no gain "
-                f"(affine=False)"
-            )
+        if getattr(self.layer, "weight", None) is None:
+            why = "sets the spread of the potential by itself; it has no gain (affine=False)"
+            return f"{kind} follows, which {why}"
         return ""
 
 
@@ -265,8 +257,8 @@ def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> 
     wiring = trace.wiring()
     if not wiring.populations:
         raise Mistake(
-            f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
-            f"called when the batch is simulated; check `simulate`"
+            f"{type(module).__name__}: no neuron of {LIBRARIES} is called when the batch is "
+            f"simulated; check `simulate`"
         )
     return wiring
 
@@ -319,10 +311,8 @@ class _Trace(TorchFunctionMode):
                 population.reason, population.units = call.reason, call.units
             population.upstream = set().union(*places)
             if len(places) > 1:
-                population.reason = (
-                    f"{population.label} is used in {len(places)} places; give each a neuron of "
-                    f"its own"
-                )
+                advice = "give each a neuron of its own"
+                population.reason = f"{population.label} is used in {len(places)} places; {advice}"
         same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
         parts: tuple[Source, ...] = (*self.layers.values(), *neurons.values())
         for part in parts:
@@ -336,7 +326,7 @@ class _Trace(TorchFunctionMode):
         return frozenset().union(*(self.origins.get(tensor, ()) for tensor in tensors))
 
     def _watch(self, name: str, part: nn.Module) -> None:
-        leaf = name in self.layers or library(part) or spikes_unknown(part)
+        leaf = name in self.layers or is_neuron(part)
         if not leaf or isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
             return
 
@@ -381,7 +371,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
     shared: dict[int, Weights] = {}
     for name, part in _leaves(module):
         kind = type(part).__name__
-        if library(part) or spikes_unknown(part):
+        if is_neuron(part):
             continue
         if isinstance(part, _LAYERS):
             tensor = next(p for key, p in part.named_parameters() if not key.startswith("bias"))
@@ -421,8 +411,7 @@ def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]
     registration.
     """
     known = isinstance(module, (*_LAYERS, *_NORMS, nn.MultiheadAttention))
-    neuron = library(module) or spikes_unknown(module)
-    if known or neuron or next(module.children(), None) is None:
+    if known or is_neuron(module) or next(module.children(), None) is None:
         yield name, module
         return
     for child_name, child in module.named_children():
