@@ -120,13 +120,18 @@ class Approach:
     power that would have met it (regula falsi in logarithms).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: float) -> None:
+        self.fixed = fixed
         self.round = 0
         self.power = 1.0
         self.missed = 0.0
 
-    def factor(self, ratio: float) -> float:
-        """`ratio`: target / spread of this round."""
+    def factor(self, wanted: float, reached: float) -> float:
+        """Of a round that reached this spread."""
+        ratio = wanted / reached
+        if self.fixed:
+            own = max(reached**2 - self.fixed**2, 1e-4 * reached**2)
+            ratio = math.sqrt((wanted**2 - self.fixed**2) / own)
         miss = math.log(ratio)
         if self.round == HALVED:
             self.power = 0.5
@@ -146,14 +151,10 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     passes.
     """
     layer = network.layers[-1]
-    approaches = {population.name: Approach() for population in layer}
-    fixed = {p.name: _fixed(network, p, measure, sigma_u, analogue) for p in layer}
+    approaches = {p.name: Approach(_fixed(network, p, measure, sigma_u, analogue)) for p in layer}
     for _ in range(ROUNDS):
         activity = measure(network)
-        spreads = {
-            population.name: measured_spread(network, population, activity, analogue)
-            for population in layer
-        }
+        spreads = {p.name: measured_spread(network, p, activity, analogue) for p in layer}
         for name, reached in spreads.items():
             if not reached > 0:
                 raise Unreachable(
@@ -164,7 +165,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         if all(abs(reached / sigma_u - 1) < TOLERANCE for reached in spreads.values()):
             return
         for name, reached in spreads.items():
-            network.scale(name, approaches[name].factor(_ratio(sigma_u, reached, fixed[name])))
+            network.scale(name, approaches[name].factor(sigma_u, reached))
     found = ", ".join(f"{name} at {reached:.3g}" for name, reached in spreads.items())
     raise Unreachable(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found}); raise init.alpha "
@@ -192,14 +193,6 @@ def _fixed(
             f"{fixed:.3g} by itself; raise sigma_u = {sigma_u:.3g}, or scale that connection"
         )
     return fixed
-
-
-def _ratio(sigma_u: float, reached: float, fixed: float) -> float:
-    """Target over spread of what is scaled."""
-    if not fixed:
-        return sigma_u / reached
-    own = max(reached**2 - fixed**2, 1e-4 * reached**2)
-    return math.sqrt((sigma_u**2 - fixed**2) / own)
 
 
 PASSES = 12  # forward passes, at most, until a rate is reached

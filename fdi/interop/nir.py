@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.init.theory import time_in_seconds
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, convolved, integrator
+from fdi.snn.neuron import Neuron, Population, Reset, averaged, convolved, integrator
 
 if TYPE_CHECKING:
     import nir
+
+    from fdi.snn.neuron import Constants, Shape, State, Step
 
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
@@ -107,9 +109,7 @@ def _cannot(name: str, what: str, instead: str = "export a network without") -> 
     return Mistake(f"{name}: NIR cannot say {what}; {instead}")
 
 
-def _between(
-    nir: Any, projection: Projection, shape: tuple[int, ...]
-) -> tuple[dict[str, Any], tuple[int, ...]]:
+def _between(nir: Any, projection: Projection, shape: Shape) -> tuple[dict[str, Any], Shape]:
     """The nodes in front of the weights of a projection, and the shape that these take."""
     chain, source = {}, projection.source
     if len(projection.average) == 1:
@@ -177,7 +177,7 @@ def _written_weights(
     nir: Any,
     projection: Projection,
     bias: Tensor | None,
-    shape: tuple[int, ...],
+    shape: Shape,
     gain: np.ndarray,
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
@@ -224,9 +224,7 @@ class Driven(Neuron):
             if not 0 < value < math.inf:
                 raise Mistake(f"neuron: {name} = {value} must be positive and finite")
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         c = c if self.leak else c._replace(beta_m=1.0)
         after = self.after(u, s, c.gain * (current + self.v_leak), c)
         left = {"zero": 1.0, "at_once": c.beta_m, "subtract": 0.0}[self.reset]
@@ -335,7 +333,7 @@ class _Node(NamedTuple):
         self.must(len(found) == 1, f"{symbol} must be the same in all directions")
         return found.pop()
 
-    def each(self, symbol: str, shape: tuple[int, ...], may_differ: bool = True) -> np.ndarray:
+    def each(self, symbol: str, shape: Shape, may_differ: bool = True) -> np.ndarray:
         """A constant of each neuron."""
         values = self.numbers(symbol).astype(np.float64)
         try:
@@ -395,7 +393,7 @@ class _Weights(NamedTuple):
     node: _Node
     values: np.ndarray
     bias: np.ndarray
-    shape: tuple[int, ...]
+    shape: Shape
     geometry: dict[str, Any]
 
 
@@ -409,7 +407,7 @@ class _Reader:
 
     dt: float
     reset: Reset
-    shape: tuple[int, ...]
+    shape: Shape
     source: str = INPUT
     pool: tuple[int, int] | None = None
     weights: Any = None
@@ -503,7 +501,7 @@ class _Reader:
         self.source, self.shape, self.weights = name, population.shape, None
 
     def _population(
-        self, name: str, node: _Node, shape: tuple[int, ...], spiking: bool
+        self, name: str, node: _Node, shape: Shape, spiking: bool
     ) -> tuple[Population, np.ndarray]:
         """The neurons, and by what the weights in front of each are multiplied."""
         dt, gain = self.dt, node.each("r", shape)
@@ -559,9 +557,7 @@ def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
     return (Neuron if plain else Driven)(tau_mem, (tau_syn,), **constants)
 
 
-def _convolution(
-    node: _Node, shape: tuple[int, ...], values: np.ndarray
-) -> tuple[list[int], dict[str, Any]]:
+def _convolution(node: _Node, shape: Shape, values: np.ndarray) -> tuple[list[int], dict[str, Any]]:
     """The edges of its maps, and how it moves."""
     stride, padding = node.same("stride"), node.same("padding")
     plain = stride and node.same("dilation") == 1 and node.of.groups == 1

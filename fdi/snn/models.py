@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fdi.config import Mistake
 from fdi.config.parts import Count, Index, Layers, Share, TimeConstant
-from fdi.snn.neuron import INPUT, LIF, Neuron, Population, averaged, convolved, integrator
+from fdi.snn.neuron import INPUT, LIF, Neuron, Population, Shape, averaged, convolved, integrator
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
@@ -173,7 +173,6 @@ def dale_conv(
     return _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
 
 
-Shape = tuple[int, ...]
 Connect = Callable[[Shape, Population], tuple[Shape, dict[str, int]]]
 LETTERS = {"hidden": "h", "filters": "h", "dense": "h", "excitatory": "e", "inhibitory": "i"}
 
@@ -189,7 +188,7 @@ class Layer(NamedTuple):
     below: Connect
     within: Connect
     recurrent: Sequence[int]
-    average: tuple[int, ...] = ()
+    average: Shape = ()
 
 
 def _flat(
@@ -205,7 +204,7 @@ def _flat(
 
 
 def _maps(
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     neuron: Neuron,
     depth: int | None,
     within: tuple[int, Sequence[int]],
@@ -234,9 +233,7 @@ def _maps(
     return layers
 
 
-def _windows(
-    pooling: Pooling, edge: int, name: str, edges: Sequence[int]
-) -> tuple[int, tuple[int, ...]]:
+def _windows(pooling: Pooling, edge: int, name: str, edges: Sequence[int]) -> tuple[int, Shape]:
     """(edge of the max pooling, windows of the average pooling) behind the population `name`."""
     if pooling == "max" or edge == 1:
         return edge, ()
@@ -256,7 +253,7 @@ def _readout(
     return Population("readout", (classes,), integrator(tau_mem, tau_syn, u_init))
 
 
-def _image(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _image(shape: Shape) -> Shape:
     """The shape with channels: (units,) is one channel of that length."""
     return (1, *shape) if len(shape) == 1 else tuple(shape)
 
@@ -276,7 +273,7 @@ def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
 
 
 def _assemble(
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     layers: Sequence[Layer],
     readout: Population,
     dt: float,
