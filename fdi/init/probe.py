@@ -110,7 +110,6 @@ def probe(
 def _potentials(
     network: Network, population: Population, activity: Activity, analogue: bool
 ) -> dict[str, float]:
-    """Means and spreads without reset and with it."""
     moments = activity.moments[population.name]
     return {
         "free_mean": float(moments.free_mean.mean()),
@@ -172,7 +171,6 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """The gradients of each population's afferent weights, by projection."""
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {

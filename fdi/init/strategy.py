@@ -127,7 +127,6 @@ class Approach:
         self.missed = 0.0
 
     def factor(self, wanted: float, reached: float) -> float:
-        """Of a round that reached this spread."""
         ratio = wanted / reached
         if self.fixed:
             own = max(reached**2 - self.fixed**2, 1e-4 * reached**2)

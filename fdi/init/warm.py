@@ -59,7 +59,6 @@ class FromRun(Strategy):
 
     @property
     def nu(self) -> Any:
-        """That of the others."""
         return self._other.nu
 
     @property

@@ -94,7 +94,6 @@ class Foreign:
 
     @torch.no_grad()
     def rest(self) -> None:
-        """Gains of 1 and biases of 0 of its normalizations."""
         for layer in (norm.layer for norms in self.norms.values() for norm in norms):
             layer.weight.fill_(1.0)
             if isinstance(bias := getattr(layer, "bias", None), Tensor):

@@ -372,7 +372,6 @@ def _chain(graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]]:
 
 
 def _edges(graph: nir.NIRGraph) -> tuple[set[tuple[str, str]], dict[str, _Node]]:
-    """And the nodes by name."""
     try:
         edges = {(before, after) for before, after in graph.edges}
         unknown = {name for edge in edges for name in edge} - set(graph.nodes)
@@ -488,7 +487,6 @@ class _Reader:
         return _Weights(node, values, np.broadcast_to(bias, n), (n, *edges), geometry)
 
     def _fires(self, node: _Node) -> None:
-        """Neurons behind weights."""
         name = node.name.replace(".", "_")  # which torch allows in no name of a parameter
         taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
         ends = node.kind in ("LI", "CubaLI")

@@ -59,7 +59,6 @@ class Weights:
 
     @property
     def power(self) -> float:
-        """Mean square of its input."""
         return self.squares / max(1, self.numbers)
 
     @property
@@ -187,7 +186,6 @@ class Wiring:
         return [part for part in self.layers if part in population.upstream]
 
     def heard(self, one: Source) -> bool:
-        """Whether it reaches anything."""
         return any(one in part.upstream for part in (*self.populations, *self.layers))
 
 

@@ -90,7 +90,6 @@ class CrossEntropy(Loss):
             raise Mistake(f"trainer.label_smoothing = {self.label_smoothing} must be below 1")
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """[..., K] and classes [...] -> [...]."""
         import torch.nn.functional as F
 
         logits, labels = prediction.flatten(0, -2), target.flatten()
@@ -99,7 +98,6 @@ class CrossEntropy(Loss):
         return each.view(target.shape)
 
     def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
-        """How many are right, and how many there are."""
         right = (prediction.argmax(-1) == target).to(prediction.dtype)
         return [right, right.new_ones(right.shape)]
 
@@ -122,11 +120,9 @@ class MeanSquare(Loss):
 
     @property
     def judged_by(self) -> Metric:  # type: ignore[override] # of each object
-        """That of the `metric`."""
         return METRICS[self.metric]
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """[..., K] twice -> [...]."""
         return (prediction - target).square().mean(-1)
 
     def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
@@ -142,7 +138,6 @@ class MeanSquare(Loss):
         return [*squares, ones, *target.unbind(-1)]
 
     def score(self, sums: np.ndarray) -> float:
-        """The metric, of what such sums add up to."""
         if self.metric != "R2":
             return super().score(sums)
         error, squares, n, *totals = sums
@@ -245,7 +240,6 @@ class Objective:
 
     @property
     def label_smoothing(self) -> float:
-        """Of a cross-entropy."""
         return self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
 
     def by_hand(self, targets: np.ndarray) -> bool:
