@@ -197,6 +197,7 @@ def _fixed(
 PASSES = 12  # forward passes, at most, until a rate is reached
 FARTHEST = math.log(4)  # times the rate, at most, in one: how silent a layer is is not known
 RATE_TOLERANCE = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
+UNKNOWN = (-math.inf, 0.0), (math.inf, 0.0)  # scales that are too small, too large
 NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
 
 
@@ -207,11 +208,7 @@ class Search:
     """
 
     def __init__(self) -> None:
-        self.scale = 0.0
-        self.forget()
-
-    def forget(self) -> None:
-        self.short, self.over = (-math.inf, 0.0), (math.inf, 0.0)
+        self.scale, (self.short, self.over) = 0.0, UNKNOWN
 
     def factor(self, miss: float) -> float:
         """Of this round; `miss`: log of wanted / measured."""
@@ -222,7 +219,7 @@ class Search:
             self.over = here, miss
         (low, below), (high, above) = self.short, self.over
         if high - low < NARROW:
-            self.forget()
+            self.short, self.over = UNKNOWN
         if NARROW <= high - low < math.inf:
             part = below / (below - above)
             self.scale = low + min(0.9, max(0.1, part)) * (high - low)

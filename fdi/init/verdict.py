@@ -90,8 +90,8 @@ def _learning(rows: Sequence[Row]) -> list[Row]:
 
 def floors(row: Row) -> tuple[float, float]:
     """Below the first an optimizer hardly follows a gradient, above the second it does."""
-    both = (row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
-    return min(both), max(both)
+    low, high = sorted(row.get(f"floor_{kind}") or 0.0 for kind in ("steady", "noisy"))
+    return low, high
 
 
 def is_lost(row: Row) -> bool:

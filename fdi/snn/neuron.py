@@ -353,8 +353,6 @@ class Population:
     @property
     def pooled_shape(self) -> Shape:
         """The shape that feed-forward targets see."""
-        if self.pool == 1:
-            return self.shape
         return (self.shape[0], *(edge // self.pool for edge in self.shape[1:]))
 
     @cached_property
