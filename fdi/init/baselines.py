@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config import Mistake
 from fdi.config.parts import Positive
-from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, column, refuse_dale
 from fdi.init.theory import scaling
 from fdi.snn.surrogate import derivative
 
@@ -26,12 +27,8 @@ class Baseline(Strategy):
     baseline: ClassVar[bool] = True
 
     def draw(self, drawing: Drawing) -> None:
-        if obeys_dale(drawing.afferents):
-            name = type(self).__name__.lower()
-            instead = "use init=fluct, fluct_lognormal or fluct_calibrated"
-            raise Mistake(
-                f"init={name} draws weights of both signs, and Dale's law forbids them; {instead}"
-            )
+        instead = "init=fluct, fluct_lognormal or fluct_calibrated"
+        refuse_dale(f"init={type(self).__name__.lower()}", instead, drawing.afferents)
         for projection in drawing.afferents:
             self.fill(projection.weight.data, drawing.population, drawing.dt, drawing.generator)
 
@@ -59,9 +56,7 @@ class Xavier(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import xavier_normal_
-
-        xavier_normal_(weight, self.gain, generator=generator)
+        _filled("xavier_normal_", weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -69,9 +64,7 @@ class PyTorch(Baseline):
     """W ~ U(-1, 1) / sqrt(fan_in), what torch.nn.Linear and Conv do."""
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import kaiming_uniform_
-
-        kaiming_uniform_(weight, math.sqrt(5), generator=generator)
+        _filled("kaiming_uniform_", weight, math.sqrt(5), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -81,9 +74,7 @@ class Orthogonal(Baseline):
     gain: Positive = 1.0
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import orthogonal_
-
-        orthogonal_(weight, self.gain, generator=generator)
+        _filled("orthogonal_", weight, self.gain, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -101,10 +92,8 @@ class SpyTorch(Baseline):
                 f"init=spytorch needs the time constant of the membrane, and that of "
                 f"{population.name} is not known; use init=fluct"
             )
-        leaks = [-math.expm1(-dt / neuron.tau_mem) for neuron in population.neurons]
-        weight *= _column(
-            [leak / scaling(n, dt) for leak, n in zip(leaks, population.neurons)], weight
-        )
+        leaks = [-math.expm1(-dt / n.tau_mem) / scaling(n, dt) for n in population.neurons]
+        weight *= column(leaks, weight)
 
 
 @dataclass(frozen=True)
@@ -168,22 +157,20 @@ class Lsuv(Baseline):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
-        from torch.nn.init import orthogonal_
-
-        orthogonal_(weight, generator=generator)
+        _filled("orthogonal_", weight, generator=generator)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:
         calibrate(network, measure, self.target(network.layers[-1][0])[1], analogue)
 
 
+def _filled(how: str, weight: Tensor, *options: float, generator: Generator) -> None:
+    """By torch.nn.init, which takes time to load."""
+    getattr(import_module("torch.nn.init"), how)(weight, *options, generator=generator)
+
+
 def _unscale(weight: Tensor, population: Population, dt: float) -> None:
     """Over 1 - beta_m of each neuron, by which the membrane scales its input."""
-    weight /= _column([scaling(neuron, dt) for neuron in population.neurons], weight)
-
-
-def _column(values: list[float], weight: Tensor) -> Tensor:
-    """One for each row."""
-    return weight.new_tensor(values).view(-1, *[1] * (weight.dim() - 1))
+    weight /= column([scaling(neuron, dt) for neuron in population.neurons], weight)
 
 
 def _normal(weight: Tensor, gain: float, generator: Generator) -> None:

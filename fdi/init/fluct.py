@@ -17,22 +17,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fdi.config import Mistake
 from fdi.config.parts import Fraction, NotNegative, Positive, UpToOne
 from fdi.init.strategy import (
-    Afferents,
     Drawing,
     Measure,
     Strategy,
     calibrate,
+    column,
     equalize,
     obeys_dale,
+    refuse_dale,
 )
-from fdi.init.theory import (
-    Afferent,
-    dale_exponential,
-    dale_lognormal,
-    integrals,
-    normal_weights,
-    sigma_u_from_xi,
-)
+from fdi.init.theory import Afferent, dale_scales, integrals, normal_weights, sigma_u_from_xi
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
@@ -55,20 +49,25 @@ def normal(drawing: Drawing, target: tuple[float, float], alpha: float) -> None:
 
 
 def _dale(
-    theory: Callable[..., tuple[Any, ...]],
+    second_moment: float,
     fill: Callable[[Tensor, Sequence[float], Generator], object],
     drawing: Drawing,
     target: tuple[float, float],
     alpha: float,
 ) -> None:
-    kinds = _kinds(drawing.afferents)
+    kinds = (
+        [p for p in drawing.afferents if not p.recurrent],
+        [p for p in drawing.afferents if p.channel == 1],
+        [p for p in drawing.afferents if p.recurrent and p.channel == 0],
+    )
     drawn = []
     for neuron in drawing.population.neurons:
-        inputs = [
+        inputs: list[Any] = [
             _pooled([_afferent(neuron, projection, drawing) for projection in kind])
             for kind in kinds
         ]
-        drawn.append(theory(*inputs, sigma_u=target[1], alpha=alpha))
+        scales = dale_scales(*inputs, second_moment=second_moment, sigma_u=target[1], alpha=alpha)
+        drawn.append(scales)
     for kind, of_neurons in zip(kinds, zip(*drawn)):
         for projection in kind:
             fill(projection.weight.data, of_neurons, drawing.generator)
@@ -79,18 +78,6 @@ def _afferent(neuron: Neuron, projection: Projection, drawing: Drawing) -> Affer
     rate = drawing.rates[projection.name]
     eps_hat /= math.prod(projection.average)  # of independent spikes
     return Afferent(projection.fan_in, rate, eps_bar, eps_hat, recurrent=projection.recurrent)
-
-
-def _kinds(afferents: Afferents) -> tuple[Afferents, Afferents, Afferents]:
-    """Feed-forward, inhibitory and recurrent excitatory projections of a population under Dale's
-    law.
-    """
-    feedforward = [projection for projection in afferents if not projection.recurrent]
-    inhibitory = [projection for projection in afferents if projection.channel == 1]
-    recurrent = [
-        projection for projection in afferents if projection.recurrent and projection.channel == 0
-    ]
-    return feedforward, inhibitory, recurrent
 
 
 def _pooled(inputs: list[Afferent]) -> Afferent | None:
@@ -114,29 +101,27 @@ def _normal(
     if len(mu) == 1:
         weight.normal_(mu[0], sigma[0], generator=generator)
     else:
-        weight.normal_(generator=generator).mul_(_column(sigma, weight)).add_(_column(mu, weight))
+        weight.normal_(generator=generator).mul_(column(sigma, weight)).add_(column(mu, weight))
 
 
-def _exponential(weight: Tensor, rate: Sequence[float], generator: Generator) -> None:
+def _exponential(weight: Tensor, scale: Sequence[float], generator: Generator) -> None:
+    rate = [1 / s for s in scale]
     if len(rate) == 1:
         weight.exponential_(rate[0], generator=generator)
     else:
-        weight.exponential_(generator=generator).div_(_column(rate, weight))
+        weight.exponential_(generator=generator).div_(column(rate, weight))
 
 
-def _log_normal(weight: Tensor, location: Sequence[float], generator: Generator) -> None:
+def _log_normal(weight: Tensor, scale: Sequence[float], generator: Generator) -> None:
+    location = [math.log(s) for s in scale]
     if len(location) == 1:
         weight.log_normal_(location[0], 1.0, generator=generator)
     else:
-        weight.log_normal_(0.0, 1.0, generator=generator).mul_(_column(location, weight).exp())
+        weight.log_normal_(0.0, 1.0, generator=generator).mul_(column(location, weight).exp())
 
 
-def _column(values: Sequence[float], like: Tensor) -> Tensor:
-    return like.new_tensor(values)[:, None]
-
-
-exponential = partial(_dale, dale_exponential, _exponential)
-log_normal = partial(_dale, dale_lognormal, _log_normal)
+exponential = partial(_dale, 2.0, _exponential)
+log_normal = partial(_dale, math.e**2, _log_normal)
 """Weights under Dale's law, balanced, so that the mean of the potential is 0: as `normal`."""
 
 
@@ -149,6 +134,7 @@ class Fluct(Strategy):
     al. 2022).
     """
 
+    under_dale: ClassVar[Callable[..., None]] = staticmethod(exponential)
     sigma_u: Positive = 1.0
     nu: Nu = "auto"
     alpha: Fraction = 0.9
@@ -157,7 +143,7 @@ class Fluct(Strategy):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(self, drawing: Drawing) -> None:
-        draw = exponential if obeys_dale(drawing.afferents) else normal
+        draw = self.under_dale if obeys_dale(drawing.afferents) else normal
         draw(drawing, self.target(drawing.population), self.alpha)
 
 
@@ -167,15 +153,15 @@ class FluctLognormal(Fluct):
     obey it and gets normal weights.
     """
 
+    under_dale = staticmethod(log_normal)
+
     def draw(self, drawing: Drawing) -> None:
-        dale = obeys_dale(drawing.afferents)
-        if not dale and drawing.population.neuron.spiking:
+        if drawing.population.neuron.spiking and not obeys_dale(drawing.afferents):
             raise Mistake(
                 "init=fluct_lognormal draws non-negative weights, for model=dale or dale_conv; use "
                 "init=fluct for this model"
             )
-        draw = log_normal if dale else normal
-        draw(drawing, self.target(drawing.population), self.alpha)
+        super().draw(drawing)
 
 
 @dataclass(frozen=True)
@@ -190,16 +176,12 @@ class FluctMu(Strategy):
     alpha: Fraction = 0.9
 
     def target(self, population: Population) -> tuple[float, float]:
-        return self.mu_u * population.neuron.theta, sigma_u_from_xi(
-            self.mu_u, self.xi
-        ) * population.neuron.theta
+        theta, sigma_u = population.neuron.theta, sigma_u_from_xi(self.mu_u, self.xi)
+        return self.mu_u * theta, sigma_u * theta
 
     def draw(self, drawing: Drawing) -> None:
-        if obeys_dale(drawing.afferents):
-            instead = f"use init=fluct init.sigma_u={1 / self.xi:g}"
-            raise Mistake(
-                f"init=fluct_mu draws weights of both signs, and Dale's law forbids them; {instead}"
-            )
+        instead = f"init=fluct init.sigma_u={1 / self.xi:g}"
+        refuse_dale("init=fluct_mu", instead, drawing.afferents)
         normal(drawing, self.target(drawing.population), self.alpha)
 
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from fdi.config import Mistake
 from fdi.config.parts import Count, NotNegative, Positive, StepSize
 from fdi.init.named import named
-from fdi.init.strategy import TOLERANCE, Drawing, Measure, Strategy, calibrate, obeys_dale
+from fdi.init.strategy import (
+    TOLERANCE,
+    Drawing,
+    Measure,
+    Strategy,
+    calibrate,
+    obeys_dale,
+    refuse_dale,
+)
 
 if TYPE_CHECKING:
     from fdi.snn.network import Network
@@ -63,17 +71,13 @@ class Homeostatic(Strategy):
         return 0.0, self.sigma_u * population.neuron.theta
 
     def draw(self, drawing: Drawing) -> None:
-        if obeys_dale(drawing.afferents):
-            if self.of.baseline:
-                raise Mistake(
-                    f"init.base = {self.base} draws weights of both signs, and Dale's law forbids "
-                    f"them; use init.base=fluct"
-                )
-            if self.rule == "fluctuations":
-                raise Mistake(
-                    "init.rule = fluctuations centres the weights of a neuron, and Dale's law "
-                    "forbids those below 0; use init.rule=bounds"
-                )
+        if self.of.baseline:
+            refuse_dale(f"init.base = {self.base}", "init.base=fluct", drawing.afferents)
+        if self.rule == "fluctuations" and obeys_dale(drawing.afferents):
+            raise Mistake(
+                "init.rule = fluctuations centres the weights of a neuron, and Dale's law forbids "
+                "those below 0; use init.rule=bounds"
+            )
         self.of.draw(drawing)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:

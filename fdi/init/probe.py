@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Input
-from fdi.init.strategy import Afferents, Measure, Strategy, measured_spread, seen
+from fdi.init.strategy import Measure, Strategy, measured_spread, seen
 from fdi.init.theory import integrals
 from fdi.snn.neuron import INPUT
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fdi.engine import Engine
     from fdi.snn.network import Activity, Network
     from fdi.snn.neuron import Population
-    from fdi.snn.objective import LowerBound, Objective, UpperBound
+    from fdi.snn.objective import Objective
 
 
 def probe(
@@ -68,66 +68,48 @@ def probe(
     copy = deepcopy(network)
     copy.dropout = 0.0
     whole = _gradients(copy, engine, inputs, labels, objective)
-    task = whole
-    if objective.upper or objective.lower or objective.task_weight != 1:
-        alone = replace(objective, upper=None, lower=None, task_weight=1.0)
-        task = _gradients(copy, engine, inputs, labels, alone)
-    else:
-        alone = objective
+    alone = replace(objective, upper=None, lower=None, task_weight=1.0)
+    task = whole if alone == objective else _gradients(copy, engine, inputs, labels, alone)
     exchanged = _gradients(copy, engine, inputs, np.roll(labels, 1, axis=0), alone)
-    rates = {
-        projection.name: seen(activity, projection, network.dt)
-        for projection in network.projections
-        if projection.source != INPUT
-    }
-    heard = [projection.name for projection in network.projections if projection.source == INPUT]
-    drive = rates | dict.fromkeys(heard, inputs.mean() / network.dt)
+    dt, duration = network.dt, inputs.steps * network.dt
+    heard = [p.name for p in network.projections if p.source == INPUT]
+    rates = {p.name: seen(activity, p, dt) for p in network.projections if p.source != INPUT}
+    drive = rates | dict.fromkeys(heard, inputs.mean() / dt)
     noise = rates | dict.fromkeys(heard, nu_input)
     rows = []
     for population in network.hidden:
-        afferents = network.afferents(population.name)
-        hears_input = any(projection.name in heard for projection in afferents)
+        name, counts = population.name, activity.counts[population.name]
+        analogue = inputs.analogue and any(p.name in heard for p in network.afferents(name))
         aims = population in network.layers[0] or not strategy.target_in_first_layer_only
         target_mu, target_sigma = strategy.target(population) if aims else (None, None)
-        theory_mu, theory_sigma = (
-            (None, None)
-            if population.name in network.norms
-            else predicted(
-                population, afferents, drive, noise, network.dt, network.biases.get(population.name)
-            )
-        )
+        theory: tuple[Any, Any] = (None, None)
+        if name not in network.norms:
+            theory = predicted(network, population, drive, noise)
         rows.append(
             {
-                "population": population.name,
+                "population": name,
                 "neurons": population.units,
                 "target_mu_u": target_mu,
                 "target_sigma_u": target_sigma,
-                "theory_mu_u": theory_mu,
-                "theory_sigma_u": theory_sigma,
-                **_potentials(network, population, activity, inputs.analogue and hears_input),
-                **_firing(population, activity, objective, inputs.steps, network.dt),
-                **_pulls(population, afferents, whole, task, exchanged),
+                "theory_mu_u": theory[0],
+                "theory_sigma_u": theory[1],
+                **_potentials(network, population, activity, analogue),
+                **firing(counts, duration, population.neuron.highest_rate(dt)),
+                "rate_passed": float(activity.passed[name].double().mean()) / duration,
+                **_penalties(objective, counts),
+                **_pulls(network, population, whole, task, exchanged),
             }
         )
         if selective:
-            rows[-1] |= selectivity(activity.counts[population.name], labels)
-    nothing = dict.fromkeys(rows[0])
-    readout = network.readout
-    rows.append(
-        nothing
-        | {
-            "population": readout.name,
-            "neurons": readout.units,
-            **_pulls(readout, network.afferents(readout.name), whole, task, exchanged),
-        }
-    )
-    return rows
+            rows[-1] |= selectivity(counts, labels)
+    readout = {"population": network.readout.name, "neurons": network.readout.units}
+    readout |= _pulls(network, network.readout, whole, task, exchanged)
+    return [*rows, dict.fromkeys(rows[0]) | readout]
 
 
 def _potentials(
     network: Network, population: Population, activity: Activity, analogue: bool
 ) -> dict[str, float]:
-    """Means and spreads without reset and with it."""
     moments = activity.moments[population.name]
     return {
         "free_mean": float(moments.free_mean.mean()),
@@ -149,19 +131,6 @@ def firing(counts: Tensor, duration: float, highest: float) -> dict[str, float]:
         "rate": float(per_neuron.mean()),
         "silent": float((per_neuron == 0).double().mean()),
         "saturated": float((per_neuron > 0.5 * highest).double().mean()),
-    }
-
-
-def _firing(
-    population: Population, activity: Activity, objective: Objective, steps: int, dt: float
-) -> dict[str, float]:
-    """Rates, and what the bounds on them add to the loss."""
-    counts, duration = activity.counts[population.name], steps * dt
-    return {
-        **firing(counts, duration, population.neuron.highest_rate(dt)),
-        "rate_passed": float(activity.passed[population.name].double().mean()) / duration,
-        "upper": _penalty(objective.upper, counts),
-        "lower": _penalty(objective.lower, counts),
     }
 
 
@@ -202,7 +171,6 @@ Gradients = dict[str, Tensor]
 def _gradients(
     network: Network, engine: Engine, inputs: Input, labels: np.ndarray, objective: Objective
 ) -> dict[str, Gradients]:
-    """The gradients of each population's afferent weights, by projection."""
     engine.step(network, inputs, labels, objective)
     return {
         population.name: {
@@ -215,14 +183,11 @@ def _gradients(
 
 
 def _pulls(
-    population: Population,
-    afferents: Afferents,
-    whole: dict[str, Gradients],
-    task: dict[str, Gradients],
-    exchanged: dict[str, Gradients],
+    network: Network, population: Population, *gradients: dict[str, Gradients]
 ) -> dict[str, float]:
-    both, alone = whole[population.name], task[population.name]
-    other = exchanged[population.name]
+    """`gradients`: of the objective, of the task alone, and where samples exchange their labels."""
+    both, alone, other = (of[population.name] for of in gradients)
+    afferents = network.afferents(population.name)
     found = pull([projection.weight.detach() for projection in afferents], alone.values())
     size = found["grad_task"]
     return {
@@ -249,18 +214,14 @@ def norm(tensors: Iterable[Tensor]) -> float:
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 
 
-def _penalty(bound: UpperBound | LowerBound | None, counts: Tensor) -> float:
-    """What a bound adds to the loss of a sample on average."""
-    return 0.0 if bound is None else float(bound.per_sample(counts.float()).mean())
+def _penalties(objective: Objective, counts: Tensor) -> dict[str, float]:
+    """What the bounds add to the loss of a sample on average."""
+    bounds = {"upper": objective.upper, "lower": objective.lower}
+    return {k: float(b.per_sample(counts.float()).mean()) if b else 0.0 for k, b in bounds.items()}
 
 
 def predicted(
-    population: Population,
-    afferents: Afferents,
-    drive: dict[str, float],
-    noise: dict[str, float],
-    dt: float,
-    bias: Tensor | None = None,
+    network: Network, population: Population, drive: dict[str, float], noise: dict[str, float]
 ) -> tuple[float, float]:
     """(mu_u, sigma_u) of the free potential from weights and rates in Hz, sums over afferent
     projections of n synapses, means over neurons; a bias b arrives in every step.
@@ -271,23 +232,19 @@ def predicted(
     `drive` and `noise` by the name of the projection. For spikes both are the rate of the source;
     for an analogue input `drive` is its mean per time step, and `noise` the rate of equal spread.
     """
-    mu_u, variance = 0.0, 0.0
-    for projection in afferents:
+    mu_u, variance, dt = 0.0, 0.0, network.dt
+    for projection in network.afferents(population.name):
         channel, n = projection.channel, projection.fan_in
         rows = projection.weight.detach().cpu().double().flatten(1)
         eps_bar, eps_hat = rows.new_tensor(
             [integrals(neuron, channel, dt) for neuron in population.neurons]
         ).T
-        mu_u += (
-            population.neuron.signs[channel]
-            * n
-            * float((rows.mean(1) * eps_bar).mean())
-            * drive[projection.name]
-        )
+        sign, mean = population.neuron.signs[channel], float((rows.mean(1) * eps_bar).mean())
+        mu_u += sign * n * mean * drive[projection.name]
         noisy = n * noise[projection.name] / math.prod(projection.average)
         variance += noisy * float((rows.square().mean(1) * eps_hat).mean())
-    if bias is not None:
-        arrives = bias.detach().cpu().double()
+    if population.name in network.biases:
+        arrives = network.biases[population.name].detach().cpu().double()
         means = arrives.new_tensor([integrals(neuron, 0, dt)[0] for neuron in population.neurons])
         mu_u += float((arrives * means).mean()) / dt
     return mu_u, math.sqrt(variance)
@@ -359,16 +316,16 @@ def floor(optimizer: Optimizer) -> Floor:
     try:
         key = type(optimizer), pickle.dumps(settings)
     except Exception:  # a user's own optimizer may hold what cannot be pickled
-        return _measured(optimizer)
+        return _floor_of(optimizer)
     if key not in _floors:
-        _floors[key] = _measured(optimizer)
+        _floors[key] = _floor_of(optimizer)
     return _floors[key]
 
 
 _floors: dict[tuple[type, bytes], Floor] = {}
 
 
-def _measured(optimizer: Optimizer) -> Floor:
+def _floor_of(optimizer: Optimizer) -> Floor:
     steady, noisy = _steps(optimizer, SIZES)
     if steady[0] > 2 * steady[1]:
         return Floor(0.0, 0.0, steady)

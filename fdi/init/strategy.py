@@ -14,11 +14,11 @@ import numpy as np
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Input
-from fdi.init.theory import Trial, equal_rate, response, shown, spread, trial
+from fdi.init.theory import Trial, psp_kernel_integrals, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
     from fdi.snn.network import Activity, Network, Projection
     from fdi.snn.neuron import Neuron, Population
@@ -47,6 +47,19 @@ class Drawing:
 def obeys_dale(afferents: Afferents) -> bool:
     """Whether Dale's law forbids weights of both signs in any of these projections."""
     return any(projection.nonnegative for projection in afferents)
+
+
+def refuse_dale(what: str, instead: str, afferents: Afferents) -> None:
+    """Raises fdi.Mistake if Dale's law forbids what draws weights of both signs."""
+    if obeys_dale(afferents):
+        raise Mistake(
+            f"{what} draws weights of both signs, and Dale's law forbids them; use {instead}"
+        )
+
+
+def column(values: Sequence[float], weight: Tensor) -> Tensor:
+    """One number for each row of weights."""
+    return weight.new_tensor(values).view(-1, *[1] * (weight.dim() - 1))
 
 
 class Strategy(ABC):
@@ -89,7 +102,8 @@ class Strategy(ABC):
 
 
 TOLERANCE = 0.02
-ROUNDS = 12
+ROUNDS = 24  # forward passes, at most, until a spread is reached
+HALVED = 6  # of them, behind which a spread is not taken to be linear in the weights
 
 
 class Unreachable(Mistake):
@@ -102,21 +116,25 @@ class Approach:
         factor = (target / spread)^p
 
     p = 1 where the spread is linear in the weights. Recurrence makes it depend on the rate it
-    causes: from half of the rounds on p = 1/2 and, once the spread jumped over the target, the
+    causes: behind six of the rounds p = 1/2 and, once the spread jumped over the target, the
     power that would have met it (regula falsi in logarithms).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: float) -> None:
+        self.fixed = fixed
         self.round = 0
         self.power = 1.0
         self.missed = 0.0
 
-    def factor(self, ratio: float) -> float:
-        """`ratio`: target / spread of this round."""
+    def factor(self, wanted: float, reached: float) -> float:
+        ratio = wanted / reached
+        if self.fixed:
+            own = max(reached**2 - self.fixed**2, 1e-4 * reached**2)
+            ratio = math.sqrt((wanted**2 - self.fixed**2) / own)
         miss = math.log(ratio)
-        if self.round == ROUNDS // 2:
+        if self.round == HALVED:
             self.power = 0.5
-        elif self.round > ROUNDS // 2 and miss * self.missed < 0:
+        elif self.round > HALVED and miss * self.missed < 0:
             self.power *= self.missed / (self.missed - miss)
         self.round += 1
         self.missed = miss
@@ -128,18 +146,14 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     normalization, until its spread, see `measured_spread`, is sigma_u within 2 %.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
-    law). Raises Unreachable if a population gets no input or does not settle within 12 forward
+    law). Raises Unreachable if a population gets no input or does not settle within 24 forward
     passes.
     """
     layer = network.layers[-1]
-    approaches = {population.name: Approach() for population in layer}
-    fixed = {p.name: _fixed(network, p, measure, sigma_u, analogue) for p in layer}
+    approaches = {p.name: Approach(_fixed(network, p, measure, sigma_u, analogue)) for p in layer}
     for _ in range(ROUNDS):
         activity = measure(network)
-        spreads = {
-            population.name: measured_spread(network, population, activity, analogue)
-            for population in layer
-        }
+        spreads = {p.name: measured_spread(network, p, activity, analogue) for p in layer}
         for name, reached in spreads.items():
             if not reached > 0:
                 raise Unreachable(
@@ -150,7 +164,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         if all(abs(reached / sigma_u - 1) < TOLERANCE for reached in spreads.values()):
             return
         for name, reached in spreads.items():
-            network.scale(name, approaches[name].factor(_ratio(sigma_u, reached, fixed[name])))
+            network.scale(name, approaches[name].factor(sigma_u, reached))
     found = ", ".join(f"{name} at {reached:.3g}" for name, reached in spreads.items())
     raise Unreachable(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found}); raise init.alpha "
@@ -180,16 +194,10 @@ def _fixed(
     return fixed
 
 
-def _ratio(sigma_u: float, reached: float, fixed: float) -> float:
-    """Target over spread of what is scaled."""
-    if not fixed:
-        return sigma_u / reached
-    own = max(reached**2 - fixed**2, 1e-4 * reached**2)
-    return math.sqrt((sigma_u**2 - fixed**2) / own)
-
-
-MOST = math.log(4)  # times the rate, at most, in a round: how silent a layer is is not known
-ENOUGH = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
+PASSES = 12  # forward passes, at most, until a rate is reached
+FARTHEST = math.log(4)  # times the rate, at most, in one: how silent a layer is is not known
+RATE_TOLERANCE = 0.1  # of the wanted rate, where a scale changes whole bursts of spikes
+UNKNOWN = (-math.inf, 0.0), (math.inf, 0.0)  # scales that are too small, too large
 NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
 
 
@@ -200,11 +208,7 @@ class Search:
     """
 
     def __init__(self) -> None:
-        self.scale = 0.0
-        self.forget()
-
-    def forget(self) -> None:
-        self.short, self.over = (-math.inf, 0.0), (math.inf, 0.0)
+        self.scale, (self.short, self.over) = 0.0, UNKNOWN
 
     def factor(self, miss: float) -> float:
         """Of this round; `miss`: log of wanted / measured."""
@@ -215,7 +219,7 @@ class Search:
             self.over = here, miss
         (low, below), (high, above) = self.short, self.over
         if high - low < NARROW:
-            self.forget()
+            self.short, self.over = UNKNOWN
         if NARROW <= high - low < math.inf:
             part = below / (below - above)
             self.scale = low + min(0.9, max(0.1, part)) * (high - low)
@@ -231,31 +235,24 @@ def equalize(network: Network, measure: Measure) -> None:
 
         mean_j,b N_jb = mean_i,b N^(1)_ib
 
-    N: spikes of a neuron in a trial. Raises Unreachable if the first layer or the input of the last
-    one is silent, or the rate does not come as close: every layer answers some steps later than the
-    one below, so the last ones of a deep network have no time left in a short trial.
+    N: spikes of a neuron in a trial. Raises Unreachable if the first layer is silent, or the rate
+    does not come as close: every layer answers some steps later than the one below, so the last
+    ones of a deep network have no time left in a short trial.
     """
     first, layer = network.layers[0], network.layers[-1]
     wanted = {p.name: first[min(i, len(first) - 1)].name for i, p in enumerate(layer)}
     searches = {name: Search() for name in wanted}
     closest, kept = math.inf, {}
-    for _ in range(ROUNDS):
+    for _ in range(PASSES):
         activity = measure(network)
         spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
-        for name, of in wanted.items():
-            if not spikes[of] > 0:
-                raise Unreachable(
-                    f"{of} fires no spike in the measured batch, and further layers are to fire as "
-                    f"often; raise init.sigma_u"
-                )
-            if not activity.moments[name].free_temporal.max() > 0:
-                raise Unreachable(
-                    f"{name} gets no input in the measured batch, so no scale of its weights makes "
-                    f"it fire as often as {of}; lengthen the trial (dataset.steps), so that the "
-                    f"layer below answers within it"
-                )
+        if silent := [of for of in wanted.values() if not spikes[of] > 0]:
+            raise Unreachable(
+                f"{silent[0]} fires no spike in the measured batch, and further layers are to fire "
+                f"as often; raise init.sigma_u"
+            )
         misses = {
-            name: min(MOST, math.log(spikes[of] / spikes[name])) if spikes[name] else MOST
+            name: min(FARTHEST, math.log(spikes[of] / spikes[name])) if spikes[name] else FARTHEST
             for name, of in wanted.items()
         }
         worst = max(map(abs, misses.values()))
@@ -267,14 +264,14 @@ def equalize(network: Network, measure: Measure) -> None:
             network.scale(name, searches[name].factor(miss))
     for name, search in searches.items():
         network.scale(name, math.exp(kept[name] - search.scale))
-    if closest >= ENOUGH:
+    if closest >= RATE_TOLERANCE:
         trial = len(activity.readout) * network.dt
         rates = ", ".join(
             f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
         )
         raise Unreachable(
-            f"no scale gives {rates} within {ENOUGH:.0%}; lengthen the trial (dataset.steps), "
-            f"since each layer answers later than the one below, or use fewer layers"
+            f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
+            f"steps), since each layer answers later than the one below, or use fewer layers"
         )
 
 
@@ -299,7 +296,7 @@ def measured_spread(
 
     def of(channel: int) -> Trial:
         columns = zip(
-            *(shown(n, channel, network.dt, steps, network.delay) for n in population.neurons)
+            *(trial_of(n, channel, network.dt, steps, network.delay) for n in population.neurons)
         )
         values = (mean.new_tensor(np.array(column)) for column in columns)
         return Trial(*(v.reshape(-1, *[1] * (mean.dim() - 1), *v.shape[1:]) for v in values))
@@ -327,10 +324,18 @@ def _arriving(projection: Projection, activity: Activity) -> Any:
         return projection(counts.to(weight).mean(0, keepdim=True))[0].cpu().double()
 
 
+NO_CHANGE = (
+    "the input is the same in all samples and steps, so no weights make a potential fluctuate; "
+    "check the data"
+)
+
+
 def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> float:
-    """The rate in Hz of spikes that spread the potential as much as these analogue `inputs` do, in
-    blocks of samples, through weights of mean 0: each unit's response through a weight of 1 is
-    measured as a potential is.
+    """The rate nu in Hz of Poisson spikes that spread the potential as much as these analogue
+    `inputs` do, in blocks of samples, through weights of mean 0: each unit's response through a
+    weight of 1 is measured as a potential is, see `spread`.
+
+        Var(U) = n sigma_w^2 spread^2 = n sigma_w^2 nu eps_hat
     """
     from scipy.signal import oaconvolve  # which takes time to load
 
@@ -350,11 +355,8 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
     of = None if isinstance(block, Constant) else trial(kernel, steps)
     found = spread(mean, temporal, square - mean**2, of, analogue=True)
     if not found > 0:
-        raise Mistake(
-            "the input is the same in all samples and steps, so no weights make a potential "
-            "fluctuate; check the data"
-        )
-    return equal_rate(found**2, neuron.tau_mem, neuron.tau_syn[0], dt)
+        raise Mistake(NO_CHANGE)
+    return found**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
 
 
 SETTLED = 0.02
@@ -450,19 +452,15 @@ def _assumed(nu: Any, network: Network, nu_input: float) -> dict[str, float]:
     """The rates in Hz that weights are drawn for, by the name of the projection."""
     sources = [INPUT, *(population.name for population in network.hidden)]
     if isinstance(nu, Mapping):
-        unknown = set(nu) - set(sources)
-        if unknown:
+        if unknown := set(nu) - set(sources):
             raise Mistake(
                 f"init.nu names {', '.join(sorted(unknown))}; the sources of this network are "
                 f"{', '.join(sources)}"
             )
-        given = {name: float(rate) for name, rate in nu.items()}
-        return {p.name: given.get(p.source, nu_input) for p in network.projections}
-    names = [projection.name for projection in network.projections]
-    if nu in (None, "auto", "propagate"):
-        return dict.fromkeys(names, nu_input)
+        return {p.name: float(nu.get(p.source, nu_input)) for p in network.projections}
+    rate = nu_input if nu in (None, "auto", "propagate") else nu
     try:
-        return dict.fromkeys(names, float(nu))
+        return dict.fromkeys([projection.name for projection in network.projections], float(rate))
     except (TypeError, ValueError):
         raise Mistake(
             f"init.nu = {nu!r}: give a rate in Hz, auto, propagate, or a rate for each source"

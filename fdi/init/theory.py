@@ -20,6 +20,17 @@ import numpy as np
 from fdi.config import Mistake
 
 
+def time_in_seconds(symbol: str, value: Any) -> float:
+    """Raises fdi.Mistake for what is none, or not positive and finite."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise Mistake(f"{symbol} = {value!a:.40} must be a positive, finite time in seconds")
+    return seconds
+
+
 def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     """Response of the membrane to one spike through a weight of 1, as the simulator computes it.
 
@@ -33,8 +44,7 @@ def psp_kernel(tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
     Source: Rossbroich et al. 2022 and the authors' code.
     """
     for symbol, value in (("tau_mem", tau_mem), ("tau_syn", tau_syn), ("dt", dt)):
-        if not (0 < value < math.inf):
-            raise Mistake(f"{symbol} = {value} must be a positive, finite time in seconds")
+        time_in_seconds(symbol, value)
     slow = max(tau_mem, tau_syn)
     steps = int(10 * slow / dt)
     if steps < 2:
@@ -97,12 +107,6 @@ def trial(kernel: np.ndarray, steps: int) -> Trial:
     return Trial(rising / mean, mean, square / mean**2 - 1, level, share)
 
 
-@lru_cache(maxsize=1024)
-def trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int, delay: int) -> Trial:
-    """That of a neuron of these time constants."""
-    return trial(response(tau_mem, tau_syn, dt, delay), steps)
-
-
 def response(tau_mem: float, tau_syn: float, dt: float, delay: int = 2) -> np.ndarray:
     """`psp_kernel` from the step on in which a source spikes: with `delay=2` the spike arrives at
     the synapses in the next one, and at the membrane another step later.
@@ -137,11 +141,16 @@ def integrals(neuron: Any, channel: int, dt: float) -> tuple[float, float]:
     return psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[channel], dt)
 
 
-def shown(neuron: Any, channel: int, dt: float, steps: int, delay: int) -> Trial:
+def trial_of(neuron: Any, channel: int, dt: float, steps: int, delay: int) -> Trial:
     """What a trial shows of a neuron; `delay` of its network."""
     if isinstance(neuron, Response):
         return trial(neuron.kernel, steps)
-    return trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps, delay)
+    return _trial_of(neuron.tau_mem, neuron.tau_syn[channel], dt, steps, delay)
+
+
+@lru_cache(maxsize=1024)
+def _trial_of(tau_mem: float, tau_syn: float, dt: float, steps: int, delay: int) -> Trial:
+    return trial(response(tau_mem, tau_syn, dt, delay), steps)
 
 
 def scaling(neuron: Any, dt: float) -> float:
@@ -176,15 +185,6 @@ def spread(
     return math.sqrt(max(0.0, float(own.mean())))
 
 
-def equal_rate(variance: float, tau_mem: float, tau_syn: float, dt: float) -> float:
-    """Rate in Hz at which Poisson spikes would spread the potential as much as an analogue input
-    does, whose response through a weight of 1 has this `variance`, see `spread`.
-
-        Var(U) = n sigma_w^2 variance = n sigma_w^2 nu eps_hat
-    """
-    return variance / psp_kernel_integrals(tau_mem, tau_syn, dt)[1]
-
-
 @dataclass(frozen=True)
 class Afferent:
     """One projection onto a neuron: fan-in n, presynaptic rate nu (Hz) and the integrals of its PSP
@@ -203,17 +203,14 @@ class Afferent:
     def __post_init__(self) -> None:
         if not self.n >= 1:
             raise Mistake(f"fan-in n = {self.n} must be at least 1")
-        if not 0 < self.nu < math.inf:
-            raise Mistake(
-                f"rate nu = {self.nu} Hz must be positive and finite; estimate it from the "
-                f"training set"
-            )
-        for symbol, value in (("eps_bar", self.eps_bar), ("eps_hat", self.eps_hat)):
+        taken = "take it from psp_kernel_integrals"
+        for symbol, value, unit, advice in (
+            ("rate nu", self.nu, "Hz", "estimate it from the training set"),
+            ("eps_bar", self.eps_bar, "s", taken),
+            ("eps_hat", self.eps_hat, "s", taken),
+        ):
             if not 0 < value < math.inf:
-                raise Mistake(
-                    f"{symbol} = {value} s must be positive and finite; take it from "
-                    f"psp_kernel_integrals"
-                )
+                raise Mistake(f"{symbol} = {value} {unit} must be positive and finite; {advice}")
 
     @property
     def mean_gain(self) -> float:
@@ -276,54 +273,34 @@ def normal_weights(
     _check_sigma_u(sigma_u)
     mu_w = mu_u / sum(afferent.mean_gain for afferent in afferents)
     shares = variance_shares([afferent.recurrent for afferent in afferents], alpha)
-    return [
-        (mu_w, _sigma_w(afferent, share * sigma_u**2, mu_w))
-        for afferent, share in zip(afferents, shares)
-    ]
+    weights = []
+    for afferent, share in zip(afferents, shares):
+        variance = share * sigma_u**2
+        sigma_w_squared = variance / afferent.variance_gain - mu_w**2
+        if not sigma_w_squared > 0:
+            raise Mistake(
+                f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz "
+                f"and mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted "
+                f"variance {variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) "
+                f"or more inputs"
+            )
+        weights.append((mu_w, math.sqrt(sigma_w_squared)))
+    return weights
 
 
-def dale_exponential(
-    ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
-) -> tuple[float, float, float | None]:
-    """Rates (lambda_ff, lambda_inh, lambda_rec) of the exponential weights of a population that
-    obeys Dale's law.
-
-        W_i ~ Exp(lambda_i),   lambda_i = 1 / s_i
-
-    with the scales s_i of `_dale_scales` for E[Z^2] = 2. lambda_rec is None without recurrent
-    excitation. Source: Rossbroich et al. 2022.
-    """
-    ff_scale, inh_scale, rec_scale = _dale_scales(ff, inh, rec, sigma_u, alpha, second_moment=2.0)
-    return 1 / ff_scale, 1 / inh_scale, None if rec is None else 1 / rec_scale
-
-
-def dale_lognormal(
-    ff: Afferent, inh: Afferent, rec: Afferent | None = None, *, sigma_u: float, alpha: float = 0.9
-) -> tuple[float, float, float | None]:
-    """Locations (m_ff, m_inh, m_rec) of the log-normal weights of a population that obeys Dale's
-    law.
-
-        W_i ~ LogNormal(m_i, 1),   m_i = log s_i
-
-    with the scales s_i of `_dale_scales` for E[Z^2] = e^2. m_rec is None without recurrent
-    excitation. Source: derived here from the three conditions in Rossbroich et al. 2022.
-    """
-    ff_scale, inh_scale, rec_scale = _dale_scales(
-        ff, inh, rec, sigma_u, alpha, second_moment=math.e**2
-    )
-    return math.log(ff_scale), math.log(inh_scale), None if rec is None else math.log(rec_scale)
-
-
-def _dale_scales(
+def dale_scales(
     ff: Afferent,
     inh: Afferent,
-    rec: Afferent | None,
-    sigma_u: float,
-    alpha: float,
+    rec: Afferent | None = None,
+    *,
     second_moment: float,
+    sigma_u: float,
+    alpha: float = 0.9,
 ) -> tuple[float, float, float]:
-    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 whose shape Z is the same for the
-    three projections.
+    """Scales (s_ff, s_inh, s_rec) of weights W_i = s_i Z >= 0 of a population that obeys Dale's
+    law, whose shape Z, with E[Z^2] = `second_moment`, is the same for the three projections:
+
+        exponential: W_i ~ Exp(1 / s_i), 2;   log-normal: W_i ~ LogNormal(log s_i, 1), e^2
 
     With m_i = n_i nu_i eps_bar_i and v_i = n_i nu_i eps_hat_i, excitation and inhibition cancel,
     whatever E[Z] is (a); the spread is sigma_u (b); and feed-forward and recurrent excitation have
@@ -334,7 +311,7 @@ def _dale_scales(
         (c) v_ff s_ff^2 / (v_rec s_rec^2) = alpha / (1 - alpha)
 
     (c) gives s_rec / s_ff, then (a) s_inh / s_ff, then (b) s_ff; without recurrent excitation
-    s_rec = 0.
+    s_rec = 0. Source: Rossbroich et al. 2022; the log-normal one derived here from its conditions.
     """
     _check_sigma_u(sigma_u)
     if rec is None:
@@ -349,18 +326,6 @@ def _dale_scales(
     )
     ff_scale = sigma_u / math.sqrt(variance)
     return ff_scale, inh_ratio * ff_scale, rec_ratio * ff_scale
-
-
-def _sigma_w(afferent: Afferent, variance: float, mu_w: float) -> float:
-    """Spread of weights of mean mu_w that add `variance` to the potential."""
-    sigma_w_squared = variance / afferent.variance_gain - mu_w**2
-    if not sigma_w_squared > 0:
-        raise Mistake(
-            f"sigma_w^2 = {sigma_w_squared:.3g} for n = {afferent.n}, nu = {afferent.nu} Hz and "
-            f"mu_w = {mu_w:.3g}: the mean weight alone causes more than the wanted variance "
-            f"{variance:.3g}; take mu_u closer to 0, a larger sigma_u (a smaller xi) or more inputs"
-        )
-    return math.sqrt(sigma_w_squared)
 
 
 def _check_sigma_u(sigma_u: float) -> None:

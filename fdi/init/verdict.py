@@ -54,7 +54,7 @@ def remarks(rows: Sequence[Row], init: str, training: Training | None = None) ->
     wrong = any(map(off, hidden)) or _steep(hidden)
     if any(row["theory_sigma_u"] is None for row in hidden):
         said.append(NORMALIZED)
-    if training is not None and hidden[0].get("step") is not None and (some := learning(hidden)):
+    if training is not None and hidden[0].get("step") is not None and (some := _learning(hidden)):
         followed = list(_followed(some, training))
         wrong = (wrong or bool(followed)) and not any(map(is_lost, some))
         said += followed
@@ -75,7 +75,7 @@ def expected(rows: Sequence[Row]) -> str:
     that the optimizer follows, reaches some layer and no bound moves it either, or where no
     gradient depends on the labels; else NOT_KNOWN, since the step and much else decide.
     """
-    if not (hidden := learning([row for row in rows if row["rate"] is not None])):
+    if not (hidden := _learning(rows)):
         return NOT_KNOWN
     lost = [is_lost(row) and not row["grad_bounds"] > HEARD * row["grad_task"] for row in hidden]
     blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
@@ -83,15 +83,15 @@ def expected(rows: Sequence[Row]) -> str:
     return "no" if any(lost) or blind or none else NOT_KNOWN
 
 
-def learning(hidden: Sequence[Row]) -> list[Row]:
-    """Those of populations whose incoming weights are not frozen."""
-    return [row for row in hidden if not row.get("frozen")]
+def _learning(rows: Sequence[Row]) -> list[Row]:
+    """Those of spiking neurons whose incoming weights are not frozen."""
+    return [row for row in rows if row["rate"] is not None and not row.get("frozen")]
 
 
 def floors(row: Row) -> tuple[float, float]:
     """Below the first an optimizer hardly follows a gradient, above the second it does."""
-    both = (row.get("floor_steady") or 0.0, row.get("floor_noisy") or 0.0)
-    return min(both), max(both)
+    low, high = sorted(row.get(f"floor_{kind}") or 0.0 for kind in ("steady", "noisy"))
+    return low, high
 
 
 def is_lost(row: Row) -> bool:
@@ -106,6 +106,11 @@ def _too_small(row: Row) -> bool:
     updates = row.get("updates")
     share = SLOW if updates is None else ENOUGH / updates
     return bool(row["step"] < share * row["weight_rms"])
+
+
+def _moves(row: Row, steps: int = 1) -> float:
+    """By how much of the size of its weights a layer can move."""
+    return float(row["step"] * steps / row["weight_rms"])
 
 
 def _bounds(hidden: list[Row]) -> str:
@@ -130,26 +135,23 @@ def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
     if slow := [row for row in some if is_lost(row)]:
         yield _stuck(slow, some, hidden, training)
     elif small := [row for row in some if _too_small(row)]:
-        row = min(small, key=lambda row: row["step"] / row["weight_rms"])
+        row = min(small, key=_moves)
         number = row.get("updates")
-        share = row["step"] * (number or 1) / row["weight_rms"]
         steps = "one step" if number is None else f"{number} steps"
         yield (
             f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
-            f"{share:.1g} of their size"
+            f"{_moves(row, number or 1):.1g} of their size"
         )
     if large := [row for row in some if row["step"] > WILD * row["weight_rms"]]:
-        row = max(large, key=lambda row: row["step"] / row["weight_rms"])
+        row = max(large, key=_moves)
         yield (
             f"one step of {training.optimizer} can move a weight of {row['population']} by "
-            f"{row['step'] / row['weight_rms']:.2g} times their size"
+            f"{_moves(row):.2g} times their size"
         )
     if hidden[0]["grad_task"] > EXPLODES * hidden[-1]["grad_task"] > 0:
         times = hidden[0]["grad_task"] / hidden[-1]["grad_task"]
-        yield (
-            f"gradients grow {times:.1g}-fold from {hidden[-1]['population']} down to "
-            f"{hidden[0]['population']}"
-        )
+        down = f"{hidden[-1]['population']} down to {hidden[0]['population']}"
+        yield f"gradients grow {times:.1g}-fold from {down}"
     if max(row.get("grad_labels", 1.0) for row in hidden) < BLIND:
         yield "the gradients of the hidden layers are the same for all labels: nothing to learn"
 
@@ -157,9 +159,11 @@ def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
 def _stuck(slow: list[Row], some: list[Row], hidden: list[Row], training: Training) -> str:
     least = min(slow, key=lambda row: row["grad_task_max"])
     floor = floors(least)[0]
+    factor = floor / least["grad_task_max"]
+    times = f"{float(f'{factor:.2g}'):,g}" if factor < 1e5 else f"{factor:.0e}"
     problem = (
         f"the largest element of {least['population']}'s gradient, {least['grad_task_max']:.1g}, "
-        f"is {_times(floor / least['grad_task_max'])} below what {training.optimizer} follows "
+        f"is {times} times below what {training.optimizer} follows "
         f"({floor:.1g})"
     )
     if others := [row for row in slow if row is not least]:
@@ -172,10 +176,6 @@ def _stuck(slow: list[Row], some: list[Row], hidden: list[Row], training: Traini
     if any(row["grad_bounds"] > HEARD * row["grad_task"] for row in slow):
         lower += " and set homeostasis=none, since the bounds are the larger gradient"
     return f"{problem}: {lower}"
-
-
-def _times(factor: float) -> str:
-    return f"{float(f'{factor:.2g}'):,g} times" if factor < 1e5 else f"{factor:.0e} times"
 
 
 def _span(rows: list[Row], hidden: list[Row]) -> str:
@@ -225,19 +225,19 @@ def sentence(rows: Sequence[Row], init: str) -> str:
     aimed = [row for row in hidden if row["target_sigma_u"] is not None]
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
     if held(hidden[0]):
+        row = hidden[0]
         return (
-            f"the mean of the input holds the neurons of {hidden[0]['population']} apart, by "
-            f"{hidden[0]['free_sigma_neurons']:.2g} thresholds, and {hidden[0]['silent']:.0%} are "
-            f"silent, {hidden[0]['saturated']:.0%} saturated: standardize the input, so that each "
+            f"the mean of the input holds the neurons of {row['population']} apart, by "
+            f"{row['free_sigma_neurons']:.2g} thresholds, and {row['silent']:.0%} are silent, "
+            f"{row['saturated']:.0%} saturated: standardize the input, so that each "
             f"channel has mean 0 (dataset.standardize=true of arrays)"
         )
     if silent := [place for place, row in enumerate(hidden) if off(row) == "silent"]:
-        which = f"{hidden[silent[0]]['population']} is silent"
-        if not silent[0]:
-            starved = _starved(hidden[:1])
-            return which + ", and its weights have almost no gradient" * starved
-        starved = _starved(hidden[: silent[0]])
-        return which + ", and almost no gradient reaches the layers below" * starved
+        place = silent[0]
+        below = "almost no gradient reaches the layers below"
+        why = below if place else "its weights have almost no gradient"
+        starved = _starved(hidden[: place or 1])
+        return f"{hidden[place]['population']} is silent" + f", and {why}" * starved
     if _steep(hidden):
         verb = "climb" if last > first else "fall"
         return f"rates {verb} from {_hertz(first)} to {_hertz(last)} Hz over {len(hidden)} layers"

@@ -59,12 +59,7 @@ class FromRun(Strategy):
 
     @property
     def nu(self) -> Any:
-        """That of the others."""
-        return self._other.nu
-
-    @property
-    def _other(self) -> Strategy:
-        return named(self.others)
+        return named(self.others).nu
 
     def chosen(self, name: str, readout: bool = False) -> bool:
         """Whether the weights onto a population are taken."""
@@ -93,7 +88,7 @@ class FromRun(Strategy):
     def draw(self, drawing: Drawing) -> None:
         name = drawing.population.name
         if not self.chosen(name, not drawing.population.neuron.spiking):
-            self._other.draw(drawing)
+            named(self.others).draw(drawing)
             return
         for projection in drawing.afferents:
             shape = tuple(projection.weight.shape)
@@ -103,7 +98,7 @@ class FromRun(Strategy):
         """Take what normalization learned and averaged, and leaks."""
         for population in network.layers[-1]:
             if not self.chosen(population.name):
-                self._other.correct(network, measure, analogue)
+                named(self.others).correct(network, measure, analogue)
                 continue
             for name, own in network.weights().items():
                 if name.startswith(f"{population.name}."):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from fdi.interop.probing import LayerState, Probe, probe
 else:
     _HOMES = {"LayerReport": "foreign", "from_nir": "nir", "to_nir": "nir"}
-    _HOMES |= dict.fromkeys(("LayerState", "Probe", "probe"), "probing")
 
     def __getattr__(name):
         if name not in __all__:
             raise AttributeError(f"module {__name__} has no attribute {name}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'probing')}"), name)

@@ -31,11 +31,13 @@ class Recording:
         self._hooks: list[RemovableHandle] = []
 
     def __enter__(self) -> Recording:
-        for key in self._given:
+        for key, given in self._given.items():
             if isinstance(key, Population):
+                self._hear(key.module, given)
                 self._watch(key)
             elif key.attribute == "weight":
-                self._hear(key)
+                for layer in key.layers:
+                    self._hear(layer, given)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,33 +83,30 @@ class Recording:
             x = x.unflatten(0, order)
         return x.swapaxes(0, axis)
 
-    def _hear(self, weights: Weights) -> None:
-        def enter(_: nn.Module, args: tuple[Any, ...]) -> None:
-            self._given[weights].append(args[0].detach().float().cpu())
+    def _hear(self, module: nn.Module, given: list[Tensor]) -> None:
+        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = args[0] if args else next(iter(kwargs.values()))
+            given.append(x.detach().float().cpu())
 
-        self._hooks += [layer.register_forward_pre_hook(enter) for layer in weights.layers]
+        self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
 
     def _watch(self, population: Population) -> None:
         given, module = self._given[population], population.module
 
-        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given.append((args[0] if args else next(iter(kwargs.values()))).detach())
-
         def leave(_: nn.Module, args: Any, out: Any) -> None:
             emitted = out[0] if isinstance(out, tuple) else out
-            self._emitted[population].append(emitted.detach())
+            self._emitted[population].append(emitted.detach().float().cpu())
 
         def fed_back(_: nn.Module, args: Any, out: Tensor) -> None:
             # in each step once: snnTorch asks for it more than once
-            self._feedback[population][len(given)] = out.detach()
+            self._feedback[population][len(given)] = out.detach().float().cpu()
 
-        self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         self._hooks.append(module.register_forward_hook(leave))
         if isinstance(recurrent := getattr(module, "recurrent", None), nn.Module):
             self._hooks.append(recurrent.register_forward_hook(fed_back))
 
 
-BLOCK = 2**21  # numbers that are transformed at once
+AT_ONCE = 2**21  # numbers that are transformed at once
 
 
 def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
@@ -120,7 +119,7 @@ def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ())
     spectrum = torch.fft.rfft(k, size, dim=0)
     means, variances = [], []
     flat = current.double().flatten(2) if current.ndim > 2 else current.double()[..., None]
-    for part in flat.split(max(1, BLOCK // flat[:, 0].numel()), 1):
+    for part in flat.split(max(1, AT_ONCE // flat[:, 0].numel()), 1):
         u = torch.fft.irfft(torch.fft.rfft(part, size, dim=0) * spectrum, size, dim=0)
         u = u[: len(current)]
         means.append(u.mean(0))
@@ -136,10 +135,7 @@ def _over_time(calls: list[Tensor], neuron: Any) -> Tensor:
     """[T, ...] from calls with a step each, or with many."""
     axis = over_time(neuron) if library(neuron) else (0 if len(calls) == 1 else None)
     if axis is None:
-        steps = torch.stack(calls)
-    elif hasattr(neuron, "num_timesteps"):  # of Sinabs: batch and time in one axis
-        unflat = [c.unflatten(0, (neuron.batch_size, neuron.num_timesteps)) for c in calls]
-        steps = torch.cat([c.swapaxes(0, 1) for c in unflat])
-    else:
-        steps = torch.cat([c.swapaxes(0, axis) for c in calls])
-    return steps.float().cpu()
+        return torch.stack(calls)
+    if hasattr(neuron, "num_timesteps"):  # of Sinabs: batch and time in one axis
+        calls = [c.unflatten(0, (neuron.batch_size, neuron.num_timesteps)) for c in calls]
+    return torch.cat([c.swapaxes(0, axis) for c in calls])

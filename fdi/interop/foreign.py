@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +17,13 @@ from fdi.init.baselines import Kaiming
 from fdi.init.named import named
 from fdi.init.strategy import Strategy, draw
 from fdi.interop.network import Foreign, Seen, foreign, own
-from fdi.interop.wiring import Snapshot, Weights
-from fdi.snn.network import Activity, Network, Projection
+from fdi.interop.neurons import LIBRARIES
+from fdi.interop.wiring import Weights, unchanged
+from fdi.snn.network import Activity, Network
 
 SWEEPS = 3  # through all layers: what upper ones send back changes what lower ones hear
 MOVED = 0.05  # from its target is a spread that wants another sweep
-SHOWN = 3  # reasons why nothing can be initialized
+REASONS = 3  # why nothing can be initialized, shown
 
 
 @dataclass(frozen=True)
@@ -97,55 +96,23 @@ def initialize(
     with unchanged(network, generator, weights=False):
         random = generator or Generator().manual_seed(int(torch.randint(2**62, ())))
         if isinstance(network, Network):
-            drawn = deepcopy(network).cpu()
-            seen = own(drawn, batch, kind)
-            report = _report(seen, _drawn(seen, strategy, random), drawn)
-            for parameter, values in zip(network.parameters(), drawn.parameters()):
+            seen = own(deepcopy(network).cpu(), batch, kind)
+            report = _report(seen, _calibrated(seen, strategy, random), network)
+            for parameter, values in zip(network.parameters(), seen.network.parameters()):
                 parameter.copy_(values)
             return report
-        seen = foreign(network, torch.as_tensor(batch), simulate, checked(dt), kind)
+        seen = foreign(network, torch.as_tensor(batch), simulate, dt, kind)
         if not seen.network.layers:
             raise _nothing(network, _report(seen, None, network))
         seen.network.rest()
-        report = _report(seen, _drawn(seen, strategy, random), network)
+        report = _report(seen, _calibrated(seen, strategy, random), network)
     left = [f"{part.name} ({why})" for part, (p, why) in seen.network.left.items() if p]
     if left:
         warnings.warn(f"fdi.initialize: not changed: {'; '.join(left)}", stacklevel=3)
     return report
 
 
-def checked(dt: float | None) -> float:
-    """Raises Mistake for a dt that is no time."""
-    if dt is None or not 0 < dt < math.inf:
-        raise Mistake(f"dt = {dt} must be a positive, finite time in seconds, that of a step")
-    return dt
-
-
-@contextmanager
-def unchanged(
-    network: nn.Module, generator: Generator | None = None, weights: bool = True
-) -> Iterator[None]:
-    """Afterwards all is as before; without `weights` all but them and where random numbers come
-    from, unless an error is raised.
-    """
-    if any(nn.parameter.is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
-        raise Mistake(
-            f"{type(network).__name__} has lazy layers, whose sizes are not known yet; call it once"
-        )
-    before, state = Snapshot([network]), torch.get_rng_state()
-    generators = [] if generator is None else [(generator, generator.get_state())]
-    try:
-        yield
-    except BaseException:
-        before.restore()
-        torch.set_rng_state(state)
-        for each, given in generators:
-            each.set_state(given)
-        raise
-    before.restore(weights)
-
-
-def _drawn(seen: Seen, strategy: Strategy, generator: Generator) -> Activity:
+def _calibrated(seen: Seen, strategy: Strategy, generator: Generator) -> Activity:
     """What a network does that is drawn, and corrected again where an upper population sends
     something back.
     """
@@ -170,31 +137,22 @@ def _drawn(seen: Seen, strategy: Strategy, generator: Generator) -> Activity:
     return activity
 
 
-def _row(projection: Projection | Weights, population: Any, sigma_u: float | None) -> LayerReport:
-    values = projection.weight.detach()
-    return LayerReport(
-        projection.name,
-        getattr(population, "label", population.name),
-        projection.fan_in,
-        population.neuron.tau_mem,
-        float(values[values != 0].std(correction=0)),
-        sigma_u=sigma_u,
-    )
-
-
 def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[LayerReport]:
     """A row for each part, in the order of registration; `activity`: of one that is drawn."""
     network, rows = seen.network, []
     spreads = {p.name: seen.spread(p, activity) for p in network.hidden if activity is not None}
     populations = {p.name: p for p in (*network.hidden, network.readout)}
     for p in network.projections if spreads else ():
-        rows.append(_row(p, populations[p.target], spreads.get(p.target)))
+        of, values = populations[p.target], p.weight.detach()
+        sigma_w = float(values[values != 0].std(correction=0))
+        label, spread = getattr(of, "label", of.name), spreads.get(of.name)
+        rows.append(LayerReport(p.name, label, p.fan_in, of.neuron.tau_mem, sigma_w, "", spread))
     if not isinstance(network, Foreign):
         return rows
     for name, norms in network.norms.items():
         of, spread = populations[name], spreads.get(name)
         for norm in norms:
-            gain = float(norm.gain.mean())
+            gain = float(norm.layer.weight.mean())
             rows.append(
                 LayerReport(norm.name, of.label, 0, of.neuron.tau_mem, sigma_u=spread, gain=gain)
             )
@@ -212,10 +170,8 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
 
 
 def _nothing(module: nn.Module, rows: list[LayerReport]) -> Mistake:
-    told = [f"{row.layer} {row.note}" for row in rows]
-    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    reasons = "; ".join(told[:SHOWN] + more) or "no Linear or Conv layer"
+    reasons = "; ".join(f"{row.layer} {row.note}" for row in rows[:REASONS])
     return Mistake(
-        f"{type(module).__name__}: nothing to initialize ({reasons}); put neurons of snnTorch, "
-        f"Norse, SpikingJelly or Sinabs in it"
+        f"{type(module).__name__}: nothing to initialize ({reasons or 'no Linear or Conv layer'}); "
+        f"put neurons of {LIBRARIES} in it"
     )

@@ -15,20 +15,19 @@ from torch import Tensor, nn
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import measured_spread
-from fdi.init.theory import Response, response, spread, trial
+from fdi.init.strategy import NO_CHANGE, measured_spread
+from fdi.init.theory import Response, response, spread, time_in_seconds, trial
 from fdi.interop.currents import Recording, moments
-from fdi.interop.neurons import NotSpiking, Unmeasurable, library, measure, over_time, reset
-from fdi.interop.wiring import (
-    DATA,
-    Norm,
-    Other,
-    Population,
-    Weights,
-    Wiring,
-    follow,
-    origins,
+from fdi.interop.neurons import (
+    LIBRARIES,
+    NotSpiking,
+    Unmeasurable,
+    library,
+    measure,
+    over_time,
+    reset,
 )
+from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
 from fdi.snn.network import INPUT, Activity, Network
 
 Simulate = Callable[[Any], Any]
@@ -71,7 +70,7 @@ class Foreign:
         """The gains of its normalizations, and weights without one."""
         norms = self.norms.get(population, [])
         for norm in norms:
-            norm.gain.mul_(factor)
+            norm.layer.weight.mul_(factor)
         for weights in self.afferents(population):
             if not any(weights in norm.weights for norm in norms):
                 weights.weight.mul_(factor)
@@ -95,10 +94,9 @@ class Foreign:
 
     @torch.no_grad()
     def rest(self) -> None:
-        """Gains of 1 and biases of 0 of its normalizations."""
-        for norm in (norm for norms in self.norms.values() for norm in norms):
-            norm.gain.fill_(1.0)
-            if isinstance(bias := getattr(norm.layer, "bias", None), Tensor):
+        for layer in (norm.layer for norms in self.norms.values() for norm in norms):
+            layer.weight.fill_(1.0)
+            if isinstance(bias := getattr(layer, "bias", None), Tensor):
                 bias.zero_()
 
     def write(self) -> None:
@@ -126,7 +124,7 @@ class Seen(NamedTuple):
 
     def hears_input(self, population: Any) -> bool:
         if isinstance(population, Population):
-            return DATA in origins(population.sources)
+            return DATA in origins(population.upstream)
         return any(p.source == INPUT for p in self.network.afferents(population.name))
 
 
@@ -148,20 +146,17 @@ def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
         kernel = response(first.tau_mem, first.tau_syn[0], dt)
         nu = equal_rate(torch.from_numpy(np.array(x)), kernel, dt, analogue)
         if not nu > 0:
-            raise Mistake(
-                "the input is the same in all samples and steps, so no weights make a potential "
-                "fluctuate; check the data"
-            )
+            raise Mistake(NO_CHANGE)
     return Seen(network, lambda below: below.activity(batch, ("moments",)), nu, analogue)
 
 
 def foreign(
-    module: nn.Module, batch: Tensor, simulate: Simulate | None, dt: float, kind: Kind | None
+    module: nn.Module, batch: Tensor, simulate: Simulate | None, dt: Any, kind: Kind | None
 ) -> Seen:
     """A network of snnTorch, Norse, SpikingJelly or Sinabs, as a trial shows it."""
     run, analogue = running(module, batch, simulate), is_analogue(batch, kind)
     network = followed(module, batch, run, dt)
-    x = batch.detach().double()
+    x, dt = batch.detach().double(), network.dt
     power = float(x.square().mean())
     for population in network.wiring.populations:
         _plan(network, population, None if analogue else power)
@@ -183,12 +178,14 @@ def foreign(
     return Seen(network, measured, (power if analogue else float(x.mean())) / dt, analogue)
 
 
-def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float) -> Foreign:
+def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) -> Foreign:
     """What reaches what, and the responses of its neurons; no layers yet."""
+    dt = time_in_seconds("dt", dt)
     with torch.no_grad():
         network = Foreign(dt, follow(module, batch, run))
     for population in network.wiring.populations:
-        _measure(population, network)
+        if not population.reason:
+            _measure(population, dt)
     return network
 
 
@@ -234,9 +231,7 @@ def is_analogue(data: Tensor, kind: Kind | None) -> bool:
 
 
 def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Callable[[], Any]:
-    """A trial that leaves the random numbers of others alone, uncompiled: compiled code calls no
-    hooks.
-    """
+    """A trial that leaves random numbers alone, uncompiled: compiled code calls no hooks."""
     given = partial(trial_of, module) if simulate is None else simulate
 
     def run() -> Any:
@@ -252,8 +247,8 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
     neurons = [part for part in module.modules() if library(part)]
     if not isinstance(module, nn.Sequential) or not neurons:
         raise Mistake(
-            f"{type(module).__name__} is not an nn.Sequential with neurons of snnTorch, Norse, "
-            f"SpikingJelly or Sinabs, so how a trial of it runs is not known; give simulate(batch)"
+            f"{type(module).__name__} is not an nn.Sequential with neurons of {LIBRARIES}, so how "
+            f"a trial of it runs is not known; give simulate(batch)"
         )
     for neuron in neurons:
         reset(neuron)
@@ -262,26 +257,22 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
         if axis is not None:
             x = batch.swapaxes(0, axis)
             return module(x.flatten(0, 1) if hasattr(neurons[0], "num_timesteps") else x)
+        if library(neurons[0]) != "norse":
+            return [module(x) for x in batch]
         outputs, state = [], None
         for x in batch:
-            if library(neurons[0]) == "norse":
-                x, state = module(x, state)
-            else:
-                x = module(x)
-            outputs.append(x)
+            out, state = module(x, state)
+            outputs.append(out)
         return outputs
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         line = str(error).strip().partition("\n")[0]
-        raise Mistake(
-            f"a trial of the nn.Sequential failed ({line}); give simulate(batch)"
-        ) from error
+        what = f"a trial of the nn.Sequential failed ({line})"
+        raise Mistake(f"{what}; give simulate(batch)") from error
 
 
-def _measure(population: Population, network: Foreign) -> None:
-    if population.reason:
-        return
+def _measure(population: Population, dt: float) -> None:
     try:
-        population.neuron = measure(population.module, network.dt)
+        population.neuron = measure(population.module, dt)
     except Unmeasurable as error:
         population.reason = f"{population.label}: {error}"
         population.spiking = not isinstance(error, NotSpiking)
@@ -317,7 +308,7 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
         _locate(w, network, population, power)
     network.projections += drawn
     network.norms |= {population.name: norms} if norms else {}
-    others = () if inside else population.sources.difference(scaled)
+    others = () if inside else population.upstream.difference(scaled)
     network.fixed[population.name] = sorted(source.name for source in others)
     network.layers.append((population,))
 

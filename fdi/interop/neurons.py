@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.init.theory import Response
 
+LIBRARIES = "snnTorch, Norse, SpikingJelly or Sinabs"
 _IMPULSE = 1e-6
 _TAIL = 1e-5
 _BLOCK = 100
@@ -42,6 +43,9 @@ _OTHER_NEURONS = (  # where others are defined, or what they inherit from
 )
 
 
+Step = Callable[[Tensor], Tensor]
+
+
 class Twin(NamedTuple):
     """A copy of a neuron that can be driven: `threshold`, `tau_mem` (s) where it can be read,
     `shape` of the neurons with constants of their own, and `step`, which takes the input of a
@@ -51,7 +55,7 @@ class Twin(NamedTuple):
     threshold: float
     tau_mem: float | None
     shape: tuple[int, ...]
-    step: Callable[[Tensor], Tensor]
+    step: Step
 
 
 class Unmeasurable(Mistake):
@@ -71,11 +75,9 @@ def library(module: nn.Module) -> str | None:
     return None
 
 
-def spikes_unknown(module: nn.Module) -> bool:
-    """Whether it is a neuron of these libraries that is not measured."""
-    if library(module):
-        return False
-    return any(
+def is_neuron(module: nn.Module) -> bool:
+    """Whether it is a neuron of these libraries, also one that is not measured."""
+    return bool(library(module)) or any(
         f"{base.__module__}.".startswith(f"{package}.")
         for base in type(module).__mro__
         for package in _OTHER_NEURONS
@@ -107,19 +109,26 @@ def reset(neuron: Any) -> None:
             return
 
 
-def _snntorch(neuron: Any, dt: float) -> Twin:
+def _driven(neuron: Any, potential: str, **settings: Any) -> tuple[Any, Step]:
+    """A copy at rest with these settings, and its step, `forward` without hooks of others."""
     reset(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
-    twin.init_hidden = True
-    twin.recurrent = nn.Identity()
+    for name, value in settings.items():
+        setattr(twin, name, value)
+
+    def step(x: Tensor) -> Tensor:
+        twin.forward(x)
+        found: Tensor = getattr(twin, potential)
+        return found
+
+    return twin, step
+
+
+def _snntorch(neuron: Any, dt: float) -> Twin:
+    twin, step = _driven(neuron, "mem", init_hidden=True, recurrent=nn.Identity())
     alpha = getattr(twin, "alpha", None)
     constants = [twin.beta, twin.threshold] + ([] if alpha is None else [alpha])
     shape = tuple(torch.broadcast_shapes((1,), *(constant.shape for constant in constants)))
-
-    def step(x: Tensor) -> Tensor:
-        twin.forward(x)  # without hooks of others
-        return twin.mem
-
     return Twin(_mean(twin.threshold), _mean(-dt / twin.beta.log()), shape, step)
 
 
@@ -148,17 +157,9 @@ def _norse(neuron: Any, dt: float) -> Twin:
 
 
 def _spikingjelly(neuron: Any, dt: float) -> Twin:
-    reset(neuron)
-    twin = copy.deepcopy(neuron).cpu().double()
-    if "s" not in twin.supported_step_mode():
+    if "s" not in neuron.supported_step_mode():
         raise Unmeasurable("cannot be driven step by step (it has no single-step mode)")
-    twin.step_mode = "s"
-    twin.store_v_seq = False
-
-    def step(x: Tensor) -> Tensor:
-        twin.forward(x)  # without hooks of others
-        return twin.v
-
+    twin, step = _driven(neuron, "v", step_mode="s", store_v_seq=False)
     tau_mem = _mean(twin.tau) * dt if hasattr(twin, "tau") else None
     return Twin(_mean(twin.v_threshold), tau_mem, (1,), step)
 
@@ -168,19 +169,12 @@ def _sinabs(neuron: Any, dt: float) -> Twin:
         raise NotSpiking("has no threshold")
     if hasattr(neuron, "rec_connect"):
         raise Unmeasurable("its recurrent weights are not known here")
-    reset(neuron)
-    twin = copy.deepcopy(neuron).cpu().double()
-    twin.record_states = False
-    squeezed = hasattr(twin, "num_timesteps")  # takes batch and time as one axis
-
-    def step(x: Tensor) -> Tensor:
-        twin.forward(x if squeezed else x[:, None])
-        return twin.v_mem
-
-    if squeezed:
-        twin.batch_size, twin.num_timesteps = 2, 1
+    squeezed = hasattr(neuron, "num_timesteps")  # takes batch and time as one axis
+    pair = dict(batch_size=2, num_timesteps=1) if squeezed else {}
+    twin, step = _driven(neuron, "v_mem", record_states=False, **pair)
     tau_mem = None if twin.tau_mem is None else _mean(twin.tau_mem) * dt
-    return Twin(_mean(twin.spike_threshold), tau_mem, (1,), step)
+    take = step if squeezed else lambda x: step(x[:, None])
+    return Twin(_mean(twin.spike_threshold), tau_mem, (1,), take)
 
 
 def _mean(value: Tensor | float) -> float:
@@ -238,11 +232,8 @@ def _impulse_response(twin: Twin) -> tuple[Tensor, float]:
     """The kernel [T, neurons] and the potential at rest; the batch is one neuron without and one
     with the impulse.
     """
-    pair = (
-        torch.tensor([0.0, _IMPULSE], dtype=torch.float64)
-        .reshape(2, *(1,) * len(twin.shape))
-        .expand(2, *twin.shape)
-    )
+    pair = torch.zeros(2, *twin.shape, dtype=torch.float64)
+    pair[1] = _IMPULSE
     kernel: list[Tensor] = []
     for t in range(_MAX_STEPS):
         quiet, driven = twin.step(pair if t == 0 else torch.zeros_like(pair))

@@ -6,7 +6,8 @@ fdi-snn[nir].
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
@@ -14,27 +15,24 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.init.theory import time_in_seconds
 from fdi.snn.network import INPUT, Network, Projection
-from fdi.snn.neuron import Constants, Neuron, Population, Reset, averaged, integrator
+from fdi.snn.neuron import Neuron, Population, Reset, averaged, convolved, integrator
 
 if TYPE_CHECKING:
     import nir
 
-NO_CHAIN = "the graph is not one chain from an input to an output"
-MISSING = "NIR needs the package nir, 1.0.6 or later: pip install 'fdi-snn[nir]'"
+    from fdi.snn.neuron import Constants, Shape, State, Step
+
 AT_ONCE = 1e-3  # tau_syn in steps of a neuron without a synapse: exp(-1000) is 0
 SHORTEST, LONGEST = 1e-6, 1e3  # s, time constants of the neurons that every engine computes
 NO_LEAK = 1e6  # tau_mem in steps of a neuron without leak: 0.1 % is lost in 1000 steps
+WEIGHTS = ("Linear", "Affine", "Conv1d", "Conv2d")
+ORDER = (
+    "a layer is SumPool2d or AvgPool2d, Flatten, weights, and LIF, CubaLIF or IF, in this order, "
+    "with LI or CubaLI at the end"
+)
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
-
-
-def package() -> Any:
-    """nir. Raises fdi.Mistake where it is not installed."""
-    try:
-        import nir
-    except ImportError:
-        raise Mistake(MISSING) from None
-    return nir
 
 
 def to_nir(
@@ -65,7 +63,11 @@ def to_nir(
     `reset_at_once` lets it rise there, and one that does not start at 0, unless `start_at_rest`
     lets it start there.
     """
-    nir = package()
+    try:
+        import nir
+    except ImportError:
+        needed = "NIR needs the package nir, 1.0.6 or later: pip install 'fdi-snn[nir]'"
+        raise Mistake(needed) from None
     learned = network.learned()
     hidden = [
         replace(p, neuron=replace(p.neuron, tau_mem=learned[p.name])) if p.name in learned else p
@@ -79,7 +81,8 @@ def to_nir(
     below, shape = INPUT, network.input_shape
     for population in populations:
         written = readout or population is not network.readout
-        gain = _gain(population, network.dt) if written else np.ones(1)
+        tau_mem = np.array([neuron.tau_mem for neuron in population.neurons])
+        gain = -np.expm1(-network.dt / tau_mem) if written else np.ones(1)
         projection, own = _onto(network, population, below)
         chain, shape = _between(nir, projection, shape)
         bias = network.biases.get(population.name)
@@ -102,17 +105,16 @@ def to_nir(
     return nir.NIRGraph(nodes, [*edges, (below, "output")], metadata=metadata)
 
 
-def _between(
-    nir: Any, projection: Projection, shape: tuple[int, ...]
-) -> tuple[dict[str, Any], tuple[int, ...]]:
+def _cannot(name: str, what: str, instead: str = "export a network without") -> Mistake:
+    return Mistake(f"{name}: NIR cannot say {what}; {instead}")
+
+
+def _between(nir: Any, projection: Projection, shape: Shape) -> tuple[dict[str, Any], Shape]:
     """The nodes in front of the weights of a projection, and the shape that these take."""
     chain, source = {}, projection.source
+    if len(projection.average) == 1:
+        raise _cannot(source, "averages over one dimension, only over two")
     if projection.average:
-        if len(projection.average) == 1:
-            raise Mistake(
-                f"{source}: NIR averages over two dimensions, not over one; export a network "
-                f"without"
-            )
         window = np.array(projection.average)
         chain[f"{source}.average"] = nir.AvgPool2d(window, window, np.zeros(2, int))
         shape = averaged(shape, projection.average)
@@ -124,13 +126,11 @@ def _between(
 def _refuse(
     network: Network, population: Population, start_at_rest: bool, reset_at_once: bool
 ) -> None:
-    neuron = population.neuron
+    neuron, name = population.neuron, population.name
+    bias = network.delay and name in network.biases
     for problem, what in (
-        (population.name in network.norms, "normalization of what arrives in each step"),
-        (
-            network.delay and population.name in network.biases,
-            "a bias that reaches all layers at once, as with model.delay=2",
-        ),
+        (name in network.norms, "normalization of what arrives in each step"),
+        (bias, "a bias that reaches all layers at once, as with model.delay=2"),
         (population.pool > 1, "max pooling"),
         (len(neuron.tau_syn) > 1, "two synaptic channels"),
         (isinstance(neuron, Driven), "v_leak and v_reset as fdi computes them"),
@@ -138,17 +138,20 @@ def _refuse(
         (neuron.spiking and neuron.reset == "subtract", f"reset {neuron.reset}"),
     ):
         if problem:
-            raise Mistake(f"{population.name}: NIR cannot say {what}; export a network without")
+            raise _cannot(name, what)
     if neuron.spiking and neuron.reset == "zero" and not reset_at_once:
-        raise Mistake(
-            f"{population.name}: NIR cannot say that U stays at 0 in the step after a spike "
-            f"(neuron.reset=zero); train with neuron.reset=at_once, or let it rise there, which "
-            f"gives more spikes: to_nir(network, reset_at_once=True)"
+        raise _cannot(
+            name,
+            "that U stays at 0 in the step after a spike (neuron.reset=zero)",
+            "train with neuron.reset=at_once, or let it rise there, which gives more spikes: "
+            "to_nir(network, reset_at_once=True)",
         )
     if neuron.u_init and not start_at_rest:
-        raise Mistake(
-            f"{population.name}: NIR cannot say that U starts at {neuron.u_init}; train with "
-            f"model.readout_u_init=0, or let it start at 0: to_nir(network, start_at_rest=True)"
+        raise _cannot(
+            name,
+            f"that U starts at {neuron.u_init}",
+            "train with model.readout_u_init=0, or let it start at 0: "
+            "to_nir(network, start_at_rest=True)",
         )
 
 
@@ -156,32 +159,25 @@ def _onto(
     network: Network, population: Population, source: str
 ) -> tuple[Projection, Projection | None]:
     """The projection onto a population from the layer below, and that from itself."""
-    own = None
-    for projection in network.afferents(population.name):
-        if projection.source == source:
-            below = projection
-        elif projection.source != population.name:
-            raise Mistake(f"{projection.name}: fdi writes no skip connections; export without")
-        elif network.delay or projection.convolutional:
-            raise Mistake(
-                f"{projection.name}: NIR has no time step, so it cannot say that spikes come back "
-                f"two steps later; train a fully connected network with model.delay=0"
-            )
-        else:
-            own = projection
+    found = {projection.source: projection for projection in network.afferents(population.name)}
+    below, own = found.pop(source), found.pop(population.name, None)
+    if found:
+        name = next(iter(found.values())).name
+        raise Mistake(f"{name}: fdi writes no skip connections; export a network without")
+    if own and (network.delay or own.convolutional):
+        raise _cannot(
+            own.name,
+            "that spikes come back two steps later, since it has no time step",
+            "train a fully connected network with model.delay=0",
+        )
     return below, own
-
-
-def _gain(population: Population, dt: float) -> np.ndarray:
-    """dt / tau_mem' of each neuron, or of all."""
-    return -np.expm1(-dt / np.array([neuron.tau_mem for neuron in population.neurons]))
 
 
 def _written_weights(
     nir: Any,
     projection: Projection,
     bias: Tensor | None,
-    shape: tuple[int, ...],
+    shape: Shape,
     gain: np.ndarray,
 ) -> Any:
     weight = projection.weight.detach().cpu().numpy()
@@ -199,13 +195,9 @@ def _written_neurons(nir: Any, population: Population, dt: float) -> Any:
         dt / -np.expm1(-dt / np.array(taus)) * ones
         for taus in zip(*((n.tau_mem, n.tau_syn[0]) for n in population.neurons))
     )
-    constants = {
-        "tau_syn": tau_syn,
-        "tau_mem": tau_mem,
-        "r": tau_mem / dt,
-        "v_leak": 0 * ones,
-        "w_in": tau_syn / dt,
-    }
+    constants = dict(
+        tau_syn=tau_syn, tau_mem=tau_mem, r=tau_mem / dt, v_leak=0 * ones, w_in=tau_syn / dt
+    )
     if not neuron.spiking:
         return nir.CubaLI(**constants)
     return nir.CubaLIF(**constants, v_threshold=neuron.theta * ones, v_reset=0 * ones)
@@ -232,25 +224,11 @@ class Driven(Neuron):
             if not 0 < value < math.inf:
                 raise Mistake(f"neuron: {name} = {value} must be positive and finite")
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         c = c if self.leak else c._replace(beta_m=1.0)
         after = self.after(u, s, c.gain * (current + self.v_leak), c)
         left = {"zero": 1.0, "at_once": c.beta_m, "subtract": 0.0}[self.reset]
         return after + left * self.v_reset * s.detach(), state
-
-
-class _Weights(NamedTuple):
-    """Nodes with weights, the shape that they give, their bias, and their geometry: average, and
-    stride and padding of a convolution.
-    """
-
-    name: str
-    values: np.ndarray
-    bias: np.ndarray
-    shape: tuple[int, ...]
-    geometry: dict[str, Any]
 
 
 def from_nir(
@@ -282,59 +260,118 @@ def from_nir(
     in spikes gets a readout that counts them, one unit for each neuron.
 
     Values may be arrays or tensors. Raises fdi.Mistake, which names the node, for what fdi does not
-    compute: other nodes, graphs within graphs, branches, cycles of several populations,
+    compute: other nodes, such as graphs within graphs, branches, cycles of several populations,
     thresholds, v_leak or v_reset that differ within a layer, and what is no finite number or does
     not fit together.
     """
-    nir = package()
     metadata = graph.metadata or {}
     dt = metadata.get("dt") if dt is None else dt
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
-    dt = _seconds("dt", dt)
-    delay = sum(_whole("metadata", "delay", metadata.get("delay", 0))) if delay is None else delay
-    reset = _word(metadata.get("reset", "at_once")) if reset is None else reset
-    (first, *others), own = _chain(nir, graph)
-    said = (graph.nodes[first].input_type or {}).get("input")
-    shape = tuple(_whole(first, "its shape", said))
-    if not shape or min(shape) < 1:
-        raise Mistake(f"node {first} has the shape {shape}")
-    reader = _Reader(nir, dt, delay, reset, shape)
-    for name in others:
-        reader.read(name, graph.nodes[name])
-        if name in own:
-            reader.feed_back(own[name], graph.nodes[own[name]])
-    return reader.network(shape, metadata).eval()
+    dt = time_in_seconds("dt", dt)
+    delay = _one_of("delay", (0, 2), metadata.get("delay", 0) if delay is None else delay)
+    given = metadata.get("reset", "at_once") if reset is None else reset
+    chain, own = _chain(graph)
+    first = chain[0]
+    shape = tuple(first.whole("its shape", (first.of.input_type or {}).get("input")))
+    first.must(shape and min(shape) > 0, f"its shape {shape} has no values")
+    reader = _Reader(dt, _one_of("reset", get_args(Reset), given), shape)
+    for before, node in pairwise(chain):
+        reader.read(node, before.name)
+        if node.name in own:
+            reader.feed_back(own[node.name])
+    reader.end(metadata)
+    network = Network(shape, reader.layers, reader.readout, reader.projections, dt, delay)
+    network.biases.update({name: nn.Parameter(bias) for name, bias in reader.biases.items()})
+    wide = any(values.dtype == torch.float64 for values in network.parameters())
+    return (network.double() if wide else network).eval()
 
 
-def _chain(nir: Any, graph: nir.NIRGraph) -> tuple[list[str], dict[str, str]]:
-    """The names of the nodes from the input to the last before the output; and of the weights from
-    a population to itself, by population.
+def _one_of(symbol: str, known: tuple[Any, ...], value: Any) -> Any:
+    word = value.decode() if isinstance(value, bytes) else value
+    for each in known:
+        if np.array_equal(each, word):
+            return each
+    raise Mistake(f"{symbol} = {ascii(word)[:40]} must be one of {', '.join(map(str, known))}")
+
+
+class _Node(NamedTuple):
+    """A node of a graph, and what it holds where that fits."""
+
+    name: str
+    of: Any
+
+    @property
+    def kind(self) -> str:
+        return type(self.of).__name__
+
+    def must(self, fits: object, what: str) -> None:
+        """The one rule: raises fdi.Mistake, which names the node, where something does not fit."""
+        if not fits:
+            raise Mistake(f"node {self.name}: {what}")
+
+    def numbers(self, symbol: str, default: Any = None) -> np.ndarray:
+        """Finite ones, also those of a tensor."""
+        values = getattr(self.of, symbol, default)
+        try:
+            found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+        except (TypeError, ValueError):  # lists of several lengths
+            found = np.array(None)
+        fits = found.dtype.kind in "iuf" and np.isfinite(found).all()
+        self.must(fits, f"{symbol} must be finite numbers")
+        return found
+
+    def whole(self, symbol: str, default: Any = None) -> list[int]:
+        found = np.ravel(self.numbers(symbol, default))
+        fits = np.all((found == np.rint(found)) & (found >= 0))
+        self.must(fits, f"{symbol} must be whole numbers from 0 on")
+        return [int(n) for n in found]
+
+    def same(self, symbol: str) -> int:
+        """A whole number in all directions."""
+        found = set(self.whole(symbol))
+        self.must(len(found) == 1, f"{symbol} must be the same in all directions")
+        return found.pop()
+
+    def each(self, symbol: str, shape: Shape, may_differ: bool = True) -> np.ndarray:
+        """A constant of each neuron."""
+        values = self.numbers(symbol).astype(np.float64)
+        try:
+            values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
+        except ValueError:
+            self.must(False, f"{symbol} of shape {values.shape} for {shape}")
+        alike = may_differ or not np.ptp(values)
+        self.must(alike, f"{symbol} differs between neurons that share it in fdi")
+        return values
+
+
+def _chain(graph: nir.NIRGraph) -> tuple[list[_Node], dict[str, _Node]]:
+    """The nodes from the input to the last before the output; and by the name of a population the
+    weights from it to itself.
     """
-    edges = _edges(nir, graph)
-    own: dict[str, str] = {}
-    for name in graph.nodes:
+    edges, nodes = _edges(graph)
+    own: dict[str, _Node] = {}
+    for name, node in nodes.items():
         before, after = ({a for a, b in edges if b == name}, {b for a, b in edges if a == name})
         if before == after and len(before) == 1:
             (population,) = before
-            if population in own:
-                raise Mistake(f"node {population} has two nodes of weights to itself")
-            own[population] = name
-    edges = {(a, b) for a, b in edges if not {a, b} & set(own.values())}
+            nodes[population].must(population not in own, "it has two nodes of weights to itself")
+            own[population] = node
+    within = {node.name for node in own.values()}
+    edges = {edge for edge in edges if within.isdisjoint(edge)}
     following = dict(edges)
-    names = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
-    if len(names) != 1 or len(following) != len(edges):
-        raise Mistake(NO_CHAIN)
-    for _ in graph.nodes:
-        if names[-1] not in following:
-            raise Mistake(f"the graph ends at {names[-1]} without an output")
-        names.append(following[names[-1]])
-        if isinstance(graph.nodes[names[-1]], nir.Output):
-            return names[:-1], own
-    raise Mistake(NO_CHAIN)
+    chain = [node for node in nodes.values() if node.kind == "Input"]
+    if len(chain) != 1 or len(following) != len(edges):
+        raise Mistake("the graph is not one chain from an input to an output")
+    while chain[-1].kind != "Output":
+        name = chain[-1].name
+        if name not in following:
+            raise Mistake(f"the graph ends at {name} without an output")
+        chain.append(nodes[following.pop(name)])
+    return chain[:-1], own
 
 
-def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
+def _edges(graph: nir.NIRGraph) -> tuple[set[tuple[str, str]], dict[str, _Node]]:
     try:
         edges = {(before, after) for before, after in graph.edges}
         unknown = {name for edge in edges for name in edge} - set(graph.nodes)
@@ -342,301 +379,187 @@ def _edges(nir: Any, graph: nir.NIRGraph) -> set[tuple[str, str]]:
         raise Mistake("the edges of the graph are not pairs of names") from None
     if unknown:
         raise Mistake(f"the graph has an edge of {min(map(ascii, unknown))}, and no such node")
-    for name, node in graph.nodes.items():
-        if not name.isprintable():
-            raise Mistake(f"the name of node {name!a} does not fit a line")
-        if isinstance(node, nir.NIRGraph):
-            raise Mistake(f"node {name} is a graph in the graph; write its nodes into the graph")
-    return edges
+    if strange := [n for n in graph.nodes if not (isinstance(n, str) and n.isprintable())]:
+        raise Mistake(f"the name of node {strange[0]!a} does not fit a line")
+    return edges, {name: _Node(name, node) for name, node in graph.nodes.items()}
+
+
+class _Weights(NamedTuple):
+    """Weights that wait for their neurons, with the shape that they give, their bias, and their
+    geometry: average, and stride and padding of a convolution.
+    """
+
+    node: _Node
+    values: np.ndarray
+    bias: np.ndarray
+    shape: Shape
+    geometry: dict[str, Any]
 
 
 @dataclass
 class _Reader:
-    """Populations and projections of the nodes read so far, which give `shape`; `weights`: of the
-    last node, while their neurons are still to come; `pool`: edge of the windows of the last node,
-    while weights are still to come, and by what their average is multiplied.
+    """Populations and projections of the nodes read so far, the last of which is `source` and gives
+    `shape`, with the `gain` of its weights. `pool`: edge of the windows of the last node, and by
+    what their average is multiplied, while `weights` are still to come, as their neurons are behind
+    them.
     """
 
-    nir: Any
     dt: float
-    delay: int
     reset: Reset
-    shape: tuple[int, ...]
+    shape: Shape
     source: str = INPUT
-    weights: _Weights | None = None
-    pool: tuple[str, int, int] | None = None
-    gain: np.ndarray | None = None
-    readout: Population | None = None
+    pool: tuple[int, int] | None = None
+    weights: Any = None
+    gain: np.ndarray = field(default_factory=lambda: np.ones(1))
     layers: list[tuple[Population, ...]] = field(default_factory=list)
+    readout: Any = None
     projections: list[Projection] = field(default_factory=list)
     biases: dict[str, Tensor] = field(default_factory=dict)
 
-    def read(self, name: str, node: Any) -> None:
-        nir, kind = self.nir, type(node).__name__
-        if isinstance(node, nir.Flatten):
-            if self.weights is not None:
-                raise Mistake(f"node {name} flattens currents; fdi flattens spikes only")
-        elif isinstance(node, nir.Linear | nir.Affine | nir.Conv1d | nir.Conv2d):
-            if self.weights is not None or self.readout is not None:
-                raise Mistake(f"node {name} follows {self.source} without neurons between them")
-            self.weights = _weights(nir, name, node, self.shape, self.pool)
-            self.pool = None
-        elif isinstance(node, nir.SumPool2d | nir.AvgPool2d):
-            if self.weights is not None or self.pool is not None:
-                raise Mistake(f"node {name} pools what is not spikes, which fdi does not")
-            self.pool = _pool(nir, name, node, self.shape)
-        elif isinstance(node, nir.LIF | nir.CubaLIF | nir.IF | nir.LI | nir.CubaLI):
-            if self.weights is None:
-                raise Mistake(f"node {name} ({kind}) has no weights of its own in front")
-            self._neurons(name, node, self.weights)
-        else:
-            raise Mistake(f"node {name} is a {kind}, which fdi does not read")
-
-    def feed_back(self, name: str, node: Any) -> None:
-        """Weights from the last population to itself."""
-        if self.weights is not None or not self.layers or self.gain is None:
-            raise Mistake(f"node {name} feeds back what is not spikes")
-        population, nir = self.layers[-1][0], self.nir
-        if not isinstance(node, nir.Linear | nir.Affine) or len(population.shape) > 1:
-            raise Mistake(f"node {name} feeds back otherwise than by Linear or Affine")
-        weights = _weights(nir, name, node, population.shape, None)
-        target = population.name
-        self._project(target, target, weights, self.gain, recurrent=True)
-
-    def network(self, input_shape: tuple[int, ...], metadata: dict[str, Any]) -> Network:
-        if self.pool is not None:
-            raise Mistake(f"node {self.pool[0]} pools, and no weights follow")
-        if self.readout is None and self.weights is not None:
-            tau_mem, tau_syn = (
-                _seconds(key := f"{READOUT}_{tau}", metadata.get(key, default))
-                for tau, default in (("tau_mem", 20e-3), ("tau_syn", 10e-3))
-            )
-            ones = np.ones(self.weights.shape)
-            self.readout = Population(
-                READOUT, self.weights.shape, integrator(tau_mem, tau_syn, 0.0)
-            )
-            self._project(self.source, READOUT, self.weights, ones)
-        if self.readout is None:
-            if not self.layers:
-                raise Mistake("the graph has no neurons")
-            units = self.layers[-1][0].units
-            counter = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
-            self.readout = Population(READOUT, (units,), counter)
-            ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
-            counted = _Weights(READOUT, ones, np.zeros(units), (units,), {})
-            self._project(self.source, READOUT, counted, np.ones(units))
-        network = Network(
-            input_shape, self.layers, self.readout, self.projections, self.dt, self.delay
+    def read(self, node: _Node, before: str) -> None:
+        places: tuple[tuple[tuple[str, ...], object, Any], ...] = (
+            (("SumPool2d", "AvgPool2d"), not (self.weights or self.pool), self._pools),
+            (("Flatten",), not self.weights, lambda _: None),
+            (WEIGHTS, not (self.weights or self.readout), self._weighs),
+            (("LIF", "CubaLIF", "IF", "LI", "CubaLI"), self.weights, self._fires),
         )
-        network.biases.update({name: nn.Parameter(bias) for name, bias in self.biases.items()})
-        wide = any(values.dtype == torch.float64 for values in network.parameters())
-        return network.double() if wide else network
+        taken = [take for kinds, fits, take in places if fits and node.kind in kinds]
+        node.must(taken, f"fdi reads no {node.kind} behind {before}; {ORDER}")
+        taken[0](node)
 
-    def _project(
-        self, source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool = False
-    ) -> None:
-        projection, bias = _projection(source, target, weights, gain, recurrent)
-        self.projections.append(projection)
-        if np.any(bias):
-            self.biases[target] = torch.as_tensor(bias) + self.biases.get(target, 0.0)
+    def feed_back(self, node: _Node) -> None:
+        """Weights from the last population to itself."""
+        row = self.layers and self.source == self.layers[-1][0].name and len(self.shape) == 1
+        fits = row and not self.weights and node.kind in WEIGHTS[:2]
+        node.must(fits, "fdi feeds the spikes of a row of neurons back, by Linear or Affine")
+        self._project(self.source, self._weights(node), recurrent=True)
 
-    def _neurons(self, node_name: str, node: Any, weights: _Weights) -> None:
-        name = node_name.replace(".", "_")  # which torch allows in no name of a parameter
-        taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
-        if name in taken or (
-            name == READOUT and not isinstance(node, self.nir.LI | self.nir.CubaLI)
-        ):
-            raise Mistake(f"node {node_name}: fdi has another of that name; rename it")
-        population, gain = _population(self.nir, name, node, weights.shape, self.dt)
-        self._project(self.source, name, weights, gain)
-        constants: dict[str, Any] = {"leak": False} if isinstance(node, self.nir.IF) else {}
-        constants |= {
-            symbol: float(
-                _of_each(name, symbol, getattr(node, symbol), weights.shape, False).flat[0]
-            )
-            for symbol in ("v_leak", "v_reset")
-            if np.any(_array(name, symbol, getattr(node, symbol, 0)))
-        }
-        if constants:
-            known = {f.name: getattr(population.neuron, f.name) for f in fields(population.neuron)}
-            population = replace(population, neuron=Driven(**known | constants))
-        if population.neuron.spiking:
-            population = replace(population, neuron=replace(population.neuron, reset=self.reset))
-            self.layers.append((population,))
+    def end(self, metadata: dict[str, Any]) -> None:
+        """A readout for a graph without one."""
+        if self.readout is not None:
+            return
+        if self.weights is not None:
+            times = ((f"{READOUT}_tau_mem", 20e-3), (f"{READOUT}_tau_syn", 10e-3))
+            tau_mem, tau_syn = (time_in_seconds(k, metadata.get(k, usual)) for k, usual in times)
+            neuron, self.gain = integrator(tau_mem, tau_syn, 0.0), np.ones(self.weights.shape)
+        elif self.layers and not self.pool:
+            units = self.layers[-1][0].units
+            neuron = _neuron(NO_LEAK * self.dt, AT_ONCE * self.dt, spiking=False)
+            ones = np.eye(units, dtype=np.float32) / np.float32(-np.expm1(-1 / NO_LEAK))
+            node = _Node(READOUT, None)
+            self.weights = _Weights(node, ones, np.zeros(units), (units,), {})
+            self.gain = np.ones(units)
         else:
-            self.readout = population
-        self.source, self.shape, self.weights, self.gain = name, population.shape, None, gain
+            raise Mistake(f"the graph ends behind {self.source}, without weights or neurons")
+        self.readout = Population(READOUT, self.weights.shape, neuron)
+        self._project(READOUT, self.weights)
 
+    def _pools(self, node: _Node) -> None:
+        edge = node.same("kernel_size")
+        plain = edge and node.same("stride") == edge and not node.same("padding")
+        node.must(plain, "fdi reads square windows side by side, without padding")
+        divides = len(self.shape) == 3 and not any(n % edge for n in self.shape[1:])
+        node.must(divides, f"windows of {edge} do not divide {self.shape}")
+        self.pool = edge, edge**2 if node.kind == "SumPool2d" else 1
 
-def _array(name: str, symbol: str, values: Any) -> np.ndarray:
-    """Finite numbers of a node, also those of a tensor."""
-    try:
-        found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    except (TypeError, ValueError):  # lists of several lengths
-        found = np.array(None)
-    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise Mistake(f"node {name}: {symbol} must be finite numbers")
-    return found
+    def _weighs(self, node: _Node) -> None:
+        self.weights, self.pool = self._weights(node), None
 
+    def _weights(self, node: _Node) -> _Weights:
+        """With the pooling in front of them."""
+        edge, factor = self.pool or (1, 1)
+        values = node.numbers("weight")
+        wide = values.dtype in (np.float64, np.longdouble)
+        values = values.astype(np.float64 if wide else np.float32)
+        wanted = {"Conv1d": 3, "Conv2d": 4}.get(node.kind, 2)
+        fits = values.ndim == wanted and values.size
+        node.must(fits, f"weights of shape {values.shape}, {wanted} dimensions expected")
+        bias, n = node.numbers("bias", 0.0), len(values)
+        fits = bias.shape in ((), (1,), (n,))
+        node.must(fits, f"bias of shape {bias.shape} for {n} neurons or maps")
+        average = (edge, edge) if edge > 1 else ()
+        pooled, values = averaged(self.shape, average), values * factor
+        what, takes = ("values", math.prod(pooled)) if wanted == 2 else ("maps", pooled[0])
+        fits = values.shape[1] == takes and wanted in (2, len(pooled) + 1)
+        node.must(fits, f"takes {values.shape[1]} {what}, and gets {pooled}")
+        edges, geometry = ((), {}) if wanted == 2 else _convolution(node, pooled, values)
+        geometry["average"] = average
+        return _Weights(node, values, np.broadcast_to(bias, n), (n, *edges), geometry)
 
-def _whole(name: str, symbol: str, values: Any) -> list[int]:
-    found = np.ravel(_array(name, symbol, values))
-    if np.any((found != np.rint(found)) | (found < 0)):
-        raise Mistake(f"node {name}: {symbol} must be whole numbers from 0 on")
-    return [int(n) for n in found]
+    def _fires(self, node: _Node) -> None:
+        name = node.name.replace(".", "_")  # which torch allows in no name of a parameter
+        taken = {INPUT, *dir(nn.ParameterDict), *(p.name for (p,) in self.layers)}
+        ends = node.kind in ("LI", "CubaLI")
+        free = name not in taken and (ends or name != READOUT)
+        node.must(free, "fdi has another of that name; rename it")
+        population, self.gain = self._population(name, node, self.weights.shape, not ends)
+        self._project(name, self.weights)
+        self.readout = population if ends else None
+        self.layers += [] if ends else [(population,)]
+        self.source, self.shape, self.weights = name, population.shape, None
 
+    def _population(
+        self, name: str, node: _Node, shape: Shape, spiking: bool
+    ) -> tuple[Population, np.ndarray]:
+        """The neurons, and by what the weights in front of each are multiplied."""
+        dt, gain = self.dt, node.each("r", shape)
+        extra: dict[str, Any] = {}
+        if node.kind == "IF":
+            extra["leak"], taus = False, [np.full(shape, NO_LEAK * dt)]
+            gain = gain * dt / -np.expm1(-1 / NO_LEAK)
+        else:
+            cuba = node.kind in ("CubaLIF", "CubaLI")
+            own = len(shape) == 1 and spiking  # time constants of each neuron
+            symbols = ("tau_mem", "tau_syn") if cuba else ("tau",)
+            steps = [node.each(symbol, shape, own) for symbol in symbols]
+            node.must(min(map(np.min, steps)) > dt, f"a time constant is not above dt = {dt:g} s")
+            taus = [-dt / np.log1p(-dt / tau) for tau in steps]
+            if cuba:
+                gain = gain * node.each("w_in", shape) * dt / steps[1]
+        taus += [np.full(shape, AT_ONCE * dt)] * (2 - len(taus))
+        for symbol in ("v_leak", "v_reset"):
+            if np.any(node.numbers(symbol, 0)):
+                extra[symbol] = float(node.each(symbol, shape, False).flat[0])
+        if spiking:
+            theta = float(node.each("v_threshold", shape, False).flat[0])
+            extra |= {"theta": theta, "reset": self.reset}
+        differ = any(np.ptp(tau) for tau in taus)
+        means = (float(np.mean(tau) if differ else tau.flat[0]) for tau in taus)
+        rows = tuple(tuple(tau.tolist()) for tau in taus) if differ else None
+        return Population(name, shape, _neuron(*means, spiking=spiking, **extra), taus=rows), gain
 
-def _seconds(symbol: str, value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise Mistake(f"{symbol} = {ascii(value)[:40]} must be a time in seconds above 0")
-    return seconds
-
-
-def _word(reset: Any) -> Reset:
-    word: Any = reset.decode() if isinstance(reset, bytes) else reset
-    if word not in get_args(Reset):
-        raise Mistake(f"reset = {ascii(word)[:40]} must be one of {', '.join(get_args(Reset))}")
-    return word
+    def _project(self, target: str, weights: _Weights, recurrent: bool = False) -> None:
+        """With the gain of the neurons, which those of a channel must share, in the weights, and in
+        the bias.
+        """
+        node, values, bias, _, geometry = weights
+        rows = self.gain.reshape(len(values), -1)
+        alike = not np.ptp(rows, axis=1).any()
+        node.must(alike, f"r and w_in of {target} differ between neurons that share weights")
+        with np.errstate(over="ignore"):
+            shape = (-1, *(1,) * (values.ndim - 1))
+            values = values * rows[:, 0].reshape(shape).astype(values.dtype)
+        node.must(np.isfinite(values).all(), f"weights times the gain of {target} are too large")
+        projection = Projection(self.source, target, values.shape, recurrent=recurrent, **geometry)
+        projection.weight.data = torch.as_tensor(values)
+        self.projections.append(projection)
+        added = (bias * rows[:, 0]).astype(values.dtype)
+        if np.any(added):
+            self.biases[target] = torch.as_tensor(added) + self.biases.get(target, 0.0)
 
 
 def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
+    """A `Driven` one where it has to be."""
     usual = min(tau_mem, tau_syn) >= SHORTEST and max(tau_mem, tau_syn) <= LONGEST
-    return (Neuron if usual else Driven)(tau_mem, (tau_syn,), **constants)
+    plain = usual and constants.keys().isdisjoint(("leak", "v_leak", "v_reset"))
+    return (Neuron if plain else Driven)(tau_mem, (tau_syn,), **constants)
 
 
-def _pool(nir: Any, name: str, node: Any, shape: tuple[int, ...]) -> tuple[str, int, int]:
-    edges, strides, padding = (
-        set(_whole(name, symbol, getattr(node, symbol)))
-        for symbol in ("kernel_size", "stride", "padding")
-    )
-    if len(edges) != 1 or strides != edges or edges == {0} or padding - {0}:
-        raise Mistake(f"node {name}: fdi reads square windows side by side, without padding")
-    (edge,) = edges
-    if len(shape) != 3 or any(n % edge for n in shape[1:]):
-        raise Mistake(f"node {name}: windows of {edge} do not divide {shape}")
-    return name, edge, edge**2 if isinstance(node, nir.SumPool2d) else 1
-
-
-def _weights(
-    nir: Any,
-    name: str,
-    node: Any,
-    shape: tuple[int, ...],
-    pool: tuple[str, int, int] | None,
-) -> _Weights:
-    """With the pooling in front of it."""
-    values = _array(name, "weight", node.weight)
-    values = values.astype(
-        np.float64 if values.dtype in (np.float64, np.longdouble) else np.float32
-    )
-    kinds = {nir.Conv1d: 3, nir.Conv2d: 4}
-    wanted = next((n for kind, n in kinds.items() if isinstance(node, kind)), 2)
-    if values.ndim != wanted or not values.size:
-        raise Mistake(f"node {name}: weights of shape {values.shape}, {wanted} dimensions expected")
-    bias = _array(name, "bias", getattr(node, "bias", 0.0))
-    if bias.shape not in ((), (1,), (len(values),)):
-        raise Mistake(f"node {name}: bias of shape {bias.shape} for {len(values)} neurons or maps")
-    bias = np.broadcast_to(bias, len(values))
-    _, edge, factor = pool or ("", 1, 1)
-    average = (edge, edge) if edge > 1 else ()
-    pooled, values = averaged(shape, average), values * factor
-    takes = math.prod(pooled) if wanted == 2 else pooled[0]
-    if values.shape[1] != takes or (wanted > 2 and wanted != len(shape) + 1):
-        what = "values" if wanted == 2 else "maps"
-        raise Mistake(f"node {name} takes {values.shape[1]} {what}, and gets {pooled}")
-    edges, geometry = ([], {}) if wanted == 2 else _convolution(name, node, pooled, values)
-    return _Weights(name, values, bias, (len(values), *edges), {"average": average} | geometry)
-
-
-def _convolution(
-    name: str, node: Any, shape: tuple[int, ...], values: np.ndarray
-) -> tuple[list[int], dict[str, Any]]:
+def _convolution(node: _Node, shape: Shape, values: np.ndarray) -> tuple[list[int], dict[str, Any]]:
     """The edges of its maps, and how it moves."""
-    if isinstance(node.padding, str):
-        raise Mistake(f"node {name}: padding = {node.padding}; give it as a number")
-    stride, padding, dilation = (
-        sorted(set(_whole(name, symbol, getattr(node, symbol))))
-        for symbol in ("stride", "padding", "dilation")
-    )
-    plain = dilation == [1] and node.groups == 1
-    if len(stride) != 1 or stride == [0] or len(padding) != 1 or not plain:
-        raise Mistake(f"node {name}: fdi has one stride, one padding, no dilation and no groups")
-    edges = [
-        (n + 2 * padding[0] - kernel) // stride[0] + 1
-        for n, kernel in zip(shape[1:], values.shape[2:])
-    ]
-    if min(edges) < 1:
-        raise Mistake(f"node {name}: its kernel of {values.shape[2:]} is larger than {shape[1:]}")
-    return edges, {"stride": stride[0], "padding": padding[0]}
-
-
-def _population(
-    nir: Any, name: str, node: Any, shape: tuple[int, ...], dt: float
-) -> tuple[Population, np.ndarray]:
-    """The neurons, and by what the weights in front of each are multiplied."""
-    cuba, spiking = (
-        isinstance(node, nir.CubaLIF | nir.CubaLI),
-        isinstance(node, nir.LIF | nir.CubaLIF | nir.IF),
-    )
-    gain = _of_each(name, "r", node.r, shape, True)
-    if isinstance(node, nir.IF):
-        taus = [np.full(shape, NO_LEAK * dt), np.full(shape, AT_ONCE * dt)]
-        gain = gain * dt / -np.expm1(-1 / NO_LEAK)
-    else:
-        own = len(shape) == 1 and spiking  # time constants of each neuron
-        symbols = ("tau_mem", "tau_syn") if cuba else ("tau",)
-        steps = [_of_each(name, symbol, getattr(node, symbol), shape, own) for symbol in symbols]
-        if min(tau.min() for tau in steps) <= dt:
-            raise Mistake(f"node {name}: a time constant is not above dt = {dt:g} s")
-        taus = [-dt / np.log1p(-dt / tau) for tau in steps]
-        if cuba:
-            gain = gain * _of_each(name, "w_in", node.w_in, shape, True) * dt / steps[1]
-        else:
-            taus.append(np.full(shape, AT_ONCE * dt))
-    differ = any(np.ptp(tau) for tau in taus)
-    tau_mem, tau_syn = (float(np.mean(tau) if differ else tau.flat[0]) for tau in taus)
-    if not spiking:
-        return Population(name, shape, _neuron(tau_mem, tau_syn, spiking=False)), gain
-    theta = _of_each(name, "v_threshold", node.v_threshold, shape, False)
-    neuron = _neuron(tau_mem, tau_syn, theta=float(theta.flat[0]))
-    rows = tuple(tuple(tau.tolist()) for tau in taus) if differ else None
-    return Population(name, shape, neuron, taus=rows), gain
-
-
-def _of_each(
-    name: str, symbol: str, values: Any, shape: tuple[int, ...], may_differ: bool
-) -> np.ndarray:
-    """A constant of each neuron. Raises fdi.Mistake where it differs and may not."""
-    values = _array(name, symbol, values).astype(np.float64)
-    try:
-        values = np.broadcast_to(values.flat[0] if values.size == 1 else values, shape)
-    except ValueError:
-        raise Mistake(f"node {name}: {symbol} of shape {values.shape} for {shape}") from None
-    if not may_differ and np.ptp(values):
-        raise Mistake(f"node {name}: {symbol} differs between neurons that share it in fdi")
-    return values
-
-
-def _projection(
-    source: str, target: str, weights: _Weights, gain: np.ndarray, recurrent: bool
-) -> tuple[Projection, np.ndarray]:
-    """With the gain of its neurons, which those of a channel must share, in the weights, and in the
-    bias.
-    """
-    rows = gain.reshape(len(weights.values), -1)
-    if np.ptp(rows, axis=1).any():
-        raise Mistake(f"node {target}: r and w_in differ between neurons that share weights")
-    shape = (-1, *(1,) * (weights.values.ndim - 1))
-    with np.errstate(over="ignore"):
-        values = weights.values * rows[:, 0].reshape(shape).astype(weights.values.dtype)
-    if not np.isfinite(values).all():
-        raise Mistake(f"node {weights.name}: its weights times the gain of {target} are too large")
-    projection = Projection(
-        source, target, weights.values.shape, recurrent=recurrent, **weights.geometry
-    )
-    projection.weight.data = torch.as_tensor(values)
-    return projection, (weights.bias * rows[:, 0]).astype(values.dtype)
+    stride, padding = node.same("stride"), node.same("padding")
+    plain = stride and node.same("dilation") == 1 and node.of.groups == 1
+    node.must(plain, "fdi has one stride, one padding, no dilation and no groups")
+    edges = [convolved(n, k, stride, padding) for n, k in zip(shape[1:], values.shape[2:])]
+    node.must(min(edges) > 0, f"its kernel of {values.shape[2:]} is larger than {shape[1:]}")
+    return edges, {"stride": stride, "padding": padding}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
-from fdi.init.verdict import NORMALIZED, Training, remarks, verdict
+from fdi.init.verdict import Training, remarks, verdict
 from fdi.interop.currents import Recording
-from fdi.interop.foreign import checked, unchanged
 from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
-from fdi.interop.wiring import Norm, Other, Weights, Wiring
+from fdi.interop.wiring import Norm, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -59,7 +58,7 @@ class Probe:
 
     def __str__(self) -> str:
         heads = ("neuron", "layers", "rate", "mu U", "sigma U", "silent", "|grad|", "max|grad|", "")
-        rows = [heads, *(_cells(layer) for layer in self.layers)]
+        rows = [heads, *(_texts(layer) for layer in self.layers)]
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, "", *self.verdict])
@@ -101,18 +100,19 @@ def probe(
         else:
             data = torch.as_tensor(batch)
             run = running(module, data, simulate)
-            rows = _of_others(module, data, run, checked(dt), is_analogue(data, kind))
+            rows = _of_others(module, data, run, dt, is_analogue(data, kind))
         gradients = {} if loss is None else _gradients(module, loss(run()))
         for row in rows:
             row["target_sigma_u"] = None if row["free_sigma"] is None else sigma_u
             row |= _pull(row["parts"], gradients)
-    training = None if optimizer is None else _training(optimizer)
+    training = None
     if optimizer is not None:
+        training = _training(optimizer)
         follow_gradients(rows, optimizer)
     if all(row["rate"] is None for row in rows):
         raise Mistake(f"{type(module).__name__}: none of its neurons spikes; nothing to probe")
-    told = [s for s in remarks(rows, NAME, training) if s != NORMALIZED]
-    return Probe([_layer(row, loss is not None) for row in rows], [_in_python(s) for s in told])
+    told = [_in_python(s) for s in remarks(rows, NAME, training)]
+    return Probe([_layer(row, loss is not None) for row in rows], told)
 
 
 NAME = "this network"  # in place of that of an initialization
@@ -140,14 +140,17 @@ def _of_fdi(network: Network, batch: Any, kind: Kind | None) -> list[dict[str, A
 
 @torch.no_grad()
 def _of_others(
-    module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: float, analogue: bool
+    module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any, analogue: bool
 ) -> list[dict[str, Any]]:
     network = followed(module, batch, run, dt)
     wiring = network.wiring
     parts = {p: [*wiring.afferents(p), *p.own] for p in wiring.populations}
     with Recording(wiring.populations) as recording:
         run()
-    spiking = [p for p in wiring.populations if p.spiking and _are_spikes(recording.spikes(p))]
+    emitted = {p: recording.spikes(p) for p in wiring.populations if p.spiking}
+    spiking = [
+        p for p, s in emitted.items() if torch.equal(s.clamp(min=0).round(), s.round(decimals=3))
+    ]
     network.layers = [(p,) for p in spiking if p.neuron]
     network.norms = {
         p.name: norms for p in spiking if (norms := [n for n in parts[p] if isinstance(n, Norm)])
@@ -157,13 +160,13 @@ def _of_others(
     rows = []
     for p in wiring.populations:
         if p in spiking:
-            activity.counts[p.name] = recording.spikes(p).sum(0)
+            activity.counts[p.name] = emitted[p].sum(0)
             state = _state(seen, p, activity, parts[p])
-            rows.append(state | {"readout": not _heard(p, wiring)})
+            rows.append(state | {"readout": not wiring.heard(p)})
         else:
             rows.append(_readout(p.name, parts[p]))
     called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
-    return rows + [_readout(w.name, [w]) for w in called if not _heard(w, wiring)]
+    return rows + [_readout(w.name, [w]) for w in called if not wiring.heard(w)]
 
 
 def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]) -> dict[str, Any]:
@@ -180,21 +183,11 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
         "free_mean": mu_u,
         "free_sigma": sigma_u,
         "free_sigma_neurons": apart if seen.hears_input(population) else None,
-        # 0 where there would be a closed form, None behind a normalization
-        "theory_sigma_u": None if name in seen.network.norms else 0.0,
+        "theory_sigma_u": 0.0,  # of which nothing is said
         "upper": 0.0,
         "lower": 0.0,
         "readout": False,
     }
-
-
-def _heard(one: Any, wiring: Wiring) -> bool:
-    reached = [p.sources for p in wiring.populations] + [part.upstream for part in wiring.layers]
-    return any(one in sources for sources in reached)
-
-
-def _are_spikes(values: Tensor) -> bool:
-    return torch.equal(values.clamp(min=0).round(), values.round(decimals=3))
 
 
 def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
@@ -241,14 +234,8 @@ def _in_python(sentence: str) -> str:
     return sentence.replace(f"init={NAME} has no target; no", "no")
 
 
-def _cells(layer: LayerState) -> tuple[str, ...]:
-    numbers = (
-        (layer.rate, ".3g"),
-        (layer.mu_u, ".2f"),
-        (layer.sigma_u, ".2f"),
-        (layer.silent, ".0%"),
-        (layer.gradient, ".1e"),
-        (layer.gradient_max, ".1e"),
-    )
-    shown = ("" if value is None else format(value, how) for value, how in numbers)
-    return (layer.neuron, ", ".join(layer.layers), *shown, layer.verdict)
+def _texts(layer: LayerState) -> tuple[str, ...]:
+    formats = (".3g", ".2f", ".2f", ".0%", ".1e", ".1e")
+    name, layers, *numbers, told = (getattr(layer, each.name) for each in fields(layer))
+    shown = ("" if n is None else format(n, how) for n, how in zip(numbers, formats))
+    return (name, ", ".join(layers), *shown, told)

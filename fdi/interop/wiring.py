@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from fdi.config import Mistake
-from fdi.interop.neurons import dimensions, library, spikes_unknown
+from fdi.interop.neurons import LIBRARIES, dimensions, is_neuron, library
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_BATCHES = (nn.BatchNorm1d.mro()[1], nn.InstanceNorm1d.mro()[1])  # what all of a kind are
@@ -31,8 +32,8 @@ class Weights:
     strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
     `autapses`: False if a neuron's weight onto itself is to stay 0. `inside`: a neuron holds it for
-    its own recurrence. `upstream`: where its input comes from. `power`: mean square of its input in
-    the run that was followed.
+    its own recurrence. `upstream`: where its input comes from. `squares`: sum over the
+    `numbers` of its input in the run that was followed.
     """
 
     name: str
@@ -41,7 +42,8 @@ class Weights:
     inside: bool = False
     autapses: bool = True
     upstream: set[Source] = field(default_factory=set)
-    power: float = 0.0
+    numbers: int = 0
+    squares: float = 0.0
     source: str = ""
     target: str = ""
     recurrent: bool = False
@@ -54,6 +56,10 @@ class Weights:
     def weight(self) -> nn.Parameter:
         """What strategies fill, and `write` puts where the library keeps it."""
         return nn.Parameter(self.read().float().cpu().clone(), requires_grad=False)
+
+    @property
+    def power(self) -> float:
+        return self.squares / max(1, self.numbers)
 
     @property
     def fan_in(self) -> int:
@@ -83,10 +89,8 @@ class Weights:
         for layer in self.layers:
             held = [getattr(layer, name, None) for name in (self.attribute, "bias")]
             if any(isinstance(x, Tensor) and not isinstance(x, nn.Parameter) for x in held):
-                return (
-                    "its weights or biases are computed in each call (a parametrization, pruning); "
-                    "remove that while fdi draws them"
-                )
+                how = "computed in each call (a parametrization, pruning)"
+                return f"its weights or biases are {how}; remove that while fdi draws them"
         return ""
 
 
@@ -95,13 +99,9 @@ class Norm:
     """A normalization between weights and neuron."""
 
     name: str
-    layer: nn.Module
+    layer: Any
     upstream: set[Source] = field(default_factory=set)
     target: str = ""
-
-    @property
-    def gain(self) -> Any:
-        return getattr(self.layer, "weight", None)
 
     @property
     def weights(self) -> list[Weights]:
@@ -114,11 +114,9 @@ class Norm:
                 f"{kind} is in evaluation mode, and normalizes otherwise than in training; call "
                 f"train() of the network first"
             )
-        if self.gain is None:
-            return (
-                f"{kind} follows, which sets the spread of the potential by itself; it has no gain "
-                f"(affine=False)"
-            )
+        if getattr(self.layer, "weight", None) is None:
+            why = "sets the spread of the potential by itself; it has no gain (affine=False)"
+            return f"{kind} follows, which {why}"
         return ""
 
 
@@ -147,7 +145,7 @@ class Population:
 
     name: str
     module: nn.Module
-    sources: set[Source] = field(default_factory=set)
+    upstream: set[Source] = field(default_factory=set)
     reason: str = ""
     neuron: Any = None
     neurons: tuple[Any, ...] = ()
@@ -185,49 +183,59 @@ class Wiring:
 
     def afferents(self, population: Population) -> list[Weights | Norm | Other]:
         """What reaches a population, in the order of registration."""
-        return [part for part in self.layers if part in population.sources]
+        return [part for part in self.layers if part in population.upstream]
+
+    def heard(self, one: Source) -> bool:
+        return any(one in part.upstream for part in (*self.populations, *self.layers))
 
 
-class Snapshot:
-    """All that modules keep: weights, gradients, buffers, hooks, modes and the state of neurons;
-    and where random numbers come from.
+@contextmanager
+def unchanged(
+    network: nn.Module, generator: Generator | None = None, weights: bool = True
+) -> Iterator[None]:
+    """Afterwards all that modules keep is as before: weights, gradients, buffers, hooks, modes and
+    the state of neurons; without `weights` all but them, and after an error also where random
+    numbers come from.
     """
-
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self.modules = [part for module in modules for part in module.modules()]
-        self.kept: list[tuple[Any, Any]] = []
-        for part in self.modules:
-            if not isinstance(part, torch.jit.ScriptModule):
-                self.kept.append((vars(part), dict(vars(part))))
-        self.kept += [
-            (value, copy.copy(value))
-            for own, _ in list(self.kept)
-            for value in own.values()
-            if isinstance(value, dict | list | set)
-        ]
-        parameters = [p for part in self.modules for p in part.parameters(recurse=False)]
-        buffers = [b for part in self.modules for b in part.buffers(recurse=False)]
-        held = [*parameters, *buffers, *_tensors([before for _, before in self.kept])]
-        self.gradients = [(p, p.grad) for p in parameters]
-        held += [gradient for _, gradient in self.gradients if gradient is not None]
-        self.learned = {id(p) for p in parameters}
-        self.tensors = [(x, x.detach().clone()) for x in {id(x): x for x in held}.values()]
-
-    @torch.no_grad()
-    def restore(self, parameters: bool = True) -> None:
-        """Without `parameters` all but the weights."""
-        for container, before in self.kept:
+    parameters, buffers = list(network.parameters()), list(network.buffers())
+    if any(nn.parameter.is_lazy(tensor) for tensor in (*parameters, *buffers)):
+        raise Mistake(
+            f"{type(network).__name__} has lazy layers, whose sizes are not known yet; call it once"
+        )
+    own = [vars(m) for m in network.modules() if not isinstance(m, torch.jit.ScriptModule)]
+    inside = [v for kept in own for v in kept.values() if isinstance(v, dict | list | set)]
+    kept: list[tuple[Any, Any]] = [(each, copy.copy(each)) for each in (*own, *inside)]
+    gradients = [(p, p.grad) for p in parameters]
+    held = [*parameters, *buffers, *_tensors([before for _, before in kept])]
+    held += [gradient for _, gradient in gradients if gradient is not None]
+    tensors = [(x, x.detach().clone()) for x in {id(x): x for x in held}.values()]
+    learned = {id(p) for p in parameters}
+    randoms = [g for g in (torch.default_generator, generator) if g is not None]
+    states = [(g, g.get_state()) for g in randoms]
+    try:
+        yield
+    except BaseException:
+        weights = True
+        for random, state in states:
+            random.set_state(state)
+        raise
+    finally:
+        for container, before in kept:
             container.clear()
             container.extend(before) if isinstance(container, list) else container.update(before)
-        for tensor, before in self.tensors:
-            if not parameters and id(tensor) in self.learned:
-                continue
-            if tensor.shape != before.shape:
-                tensor.data = before.clone()
-            elif not torch.equal(tensor, before):
-                tensor.copy_(before)
-        for parameter, gradient in self.gradients:
+        for tensor, value in tensors:
+            if weights or id(tensor) not in learned:
+                _put_back(tensor, value)
+        for parameter, gradient in gradients:
             parameter.grad = gradient
+
+
+@torch.no_grad()
+def _put_back(tensor: Tensor, value: Tensor) -> None:
+    if tensor.shape != value.shape:
+        tensor.data = value.clone()
+    elif not torch.equal(tensor, value):
+        tensor.copy_(value)
 
 
 def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> Wiring:
@@ -247,8 +255,8 @@ def follow(module: nn.Module, batch: Tensor, simulate: Callable[[], object]) -> 
     wiring = trace.wiring()
     if not wiring.populations:
         raise Mistake(
-            f"{type(module).__name__}: no neuron of snnTorch, Norse, SpikingJelly or Sinabs is "
-            f"called when the batch is simulated; check `simulate`"
+            f"{type(module).__name__}: no neuron of {LIBRARIES} is called when the batch is "
+            f"simulated; check `simulate`"
         )
     return wiring
 
@@ -259,7 +267,6 @@ class _Trace(TorchFunctionMode):
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
         self.called: list[Population] = []  # one for each call with sources of its own
-        self.heard: dict[Weights, tuple[int, float]] = {}
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
         self.parameters = {
@@ -282,7 +289,8 @@ class _Trace(TorchFunctionMode):
             for tensor in tensors:
                 if id(tensor) in self.parameters:
                     name = self.parameters[id(tensor)]
-                    origin |= {self._unknown(name, "is not the weight of a layer that is called")}
+                    why = "is not the weight of a layer that is called"
+                    origin |= {self.layers.setdefault(name, Other(name, "parameter", why))}
         if origin and not isinstance(out, torch.Size | int | bool | float):
             into = args[:1] if func is Tensor.__setitem__ else ()
             for tensor in _tensors((out, into)):
@@ -295,23 +303,19 @@ class _Trace(TorchFunctionMode):
         for module, population in neurons.items():
             places: list[set[Source]] = []
             for call in (call for call in self.called if call.module is module):
-                heard = call.sources
+                heard = call.upstream
                 near = [one for one in places if one & heard or not (one and heard)]
                 places = [one for one in places if one not in near] + [heard.union(*near)]
                 population.reason, population.units = call.reason, call.units
-            population.sources = set().union(*places)
+            population.upstream = set().union(*places)
             if len(places) > 1:
-                population.reason = (
-                    f"{population.label} is used in {len(places)} places; give each a neuron of "
-                    f"its own"
-                )
+                advice = "give each a neuron of its own"
+                population.reason = f"{population.label} is used in {len(places)} places; {advice}"
         same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
-        for part in (*self.layers.values(), *neurons.values()):
-            if isinstance(part, Population):
-                part.sources = {same.get(source, source) for source in part.sources}
-            else:
-                upstream = {same.get(source, source) for source in part.upstream}
-                part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
+        parts: tuple[Source, ...] = (*self.layers.values(), *neurons.values())
+        for part in parts:
+            upstream = {same.get(source, source) for source in part.upstream}
+            part.upstream = upstream - {_NOTHING} or {DATA for _ in upstream}
         for population in neurons.values():
             population.own = list(own_weights(population))
         return Wiring(list(neurons.values()), list(dict.fromkeys(self.layers.values())))
@@ -319,11 +323,8 @@ class _Trace(TorchFunctionMode):
     def _origin(self, tensors: Iterable[Tensor]) -> frozenset[Source]:
         return frozenset().union(*(self.origins.get(tensor, ()) for tensor in tensors))
 
-    def _unknown(self, name: str, reason: str) -> Source:
-        return self.layers.setdefault(name, Other(name, "parameter", reason))
-
     def _watch(self, name: str, part: nn.Module) -> None:
-        leaf = name in self.layers or library(part) or spikes_unknown(part)
+        leaf = name in self.layers or is_neuron(part)
         if not leaf or isinstance(part, torch.jit.ScriptModule):  # which takes no hooks
             return
 
@@ -338,7 +339,8 @@ class _Trace(TorchFunctionMode):
                 source = self.layers[name]
                 source.upstream |= self._origin(given) or {_NOTHING}
                 if isinstance(source, Weights):
-                    self._hear(source, given[0])
+                    source.numbers += given[0].numel()
+                    source.squares += float(given[0].double().square().sum())
             else:
                 source = self._call(name, part, self._origin(given[:1]))
                 source.units = tuple(given[0].shape[dimensions(part) :])
@@ -348,15 +350,9 @@ class _Trace(TorchFunctionMode):
         self.hooks.append(part.register_forward_pre_hook(enter, with_kwargs=True))
         self.hooks.append(part.register_forward_hook(leave, with_kwargs=True))
 
-    def _hear(self, weights: Weights, x: Tensor) -> None:
-        count, total = self.heard.get(weights, (0, 0.0))
-        count, total = count + x.numel(), total + float(x.double().square().sum())
-        self.heard[weights] = count, total
-        weights.power = total / max(1, count)
-
     def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
         for known in self.called:
-            if known.module is neuron and known.sources == origin:
+            if known.module is neuron and known.upstream == origin:
                 return known
         call = Population(name, neuron, set(origin))
         if not library(neuron):
@@ -373,7 +369,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
     shared: dict[int, Weights] = {}
     for name, part in _leaves(module):
         kind = type(part).__name__
-        if library(part) or spikes_unknown(part):
+        if is_neuron(part):
             continue
         if isinstance(part, _LAYERS):
             tensor = next(p for key, p in part.named_parameters() if not key.startswith("bias"))
@@ -401,7 +397,7 @@ def own_weights(population: Population) -> Iterator[Weights]:
     if isinstance(recurrent := getattr(neuron, "recurrent", None), _LAYERS):
         yield Weights(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
     if hasattr(neuron, "recurrent_weights"):
-        heard = population.sources - {population}
+        heard = population.upstream - {population}
         yield Weights(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
         within = Weights(f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True)
         within.upstream, within.autapses = {population}, bool(neuron.autapses)
@@ -412,21 +408,12 @@ def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]
     """Layers, neurons and other modules that are not just containers of such, in the order of
     registration.
     """
-    if _is_leaf(module):
+    known = isinstance(module, (*_LAYERS, *_NORMS, nn.MultiheadAttention))
+    if known or is_neuron(module) or next(module.children(), None) is None:
         yield name, module
         return
     for child_name, child in module.named_children():
         yield from _leaves(child, f"{name}.{child_name}" if name else child_name)
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    known = isinstance(module, (*_LAYERS, *_NORMS, nn.MultiheadAttention))
-    return (
-        known
-        or bool(library(module))
-        or spikes_unknown(module)
-        or next(module.children(), None) is None
-    )
 
 
 def _tensors(tree: object) -> Iterator[Tensor]:

@@ -2,11 +2,12 @@
 zero weights; `fdi.init` draws them.
 
 All take `input_shape` (one sample in one time step), `classes`, `steps` and `dt` from the data set,
-and the `neuron` of the hidden layers.
-`delay`: how many steps after a spike a potential hears it, see fdi.snn.network.Network.
+and the `neuron` of the hidden layers. Times are in seconds.
+`delay` and `dropout`: see fdi.snn.network.Network. `norm`: normalization of the input of each
+hidden layer, see fdi.snn.network.Norm. `readout_tau_mem`: None means the duration of the trial.
 Depth is one number: `depth` layers, lists shorter than that repeat their last value, longer ones
 are cut; without `depth` the longest list counts. `bias`: each hidden neuron, or map, learns a
-constant input, 0 at first. `dropout`: see fdi.snn.network.Network. Few engines compute them.
+constant input, 0 at first. Few engines compute `bias` and `dropout`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fdi.config import Mistake
 from fdi.config.parts import Count, Index, Layers, Share, TimeConstant
-from fdi.snn.neuron import INPUT, LIF, Neuron, Population, averaged, integrator
+from fdi.snn.neuron import INPUT, LIF, Neuron, Population, Shape, averaged, convolved, integrator
 
 if TYPE_CHECKING:
-    from fdi.snn.network import Network, Projection
+    from fdi.snn.network import Network
 
 
 Sizes = Count | Sequence[Count]
@@ -49,17 +50,12 @@ def dense(
     readout_u_init: float = -1e-2,
     delay: Delay = 2,
 ) -> Network:
-    """Fully connected layers of LIF neurons, each with all-to-all recurrence if `recurrent`.
-
-    `hidden`: units per layer. `norm`: normalization of the input of each hidden layer, see
-    fdi.snn.network. `readout_tau_mem`: None means the duration of the trial. Times in seconds.
+    """Fully connected layers of LIF neurons, `hidden` units each, with all-to-all recurrence if
+    `recurrent`.
     """
-    layers = _rows(neuron, depth, recurrent, hidden=hidden)
+    layers = _flat(neuron, depth, (0,) * recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout)
-    if norm != "none":
-        normalize(network, norm, steps)
-    return network
+    return _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout, norm, steps)
 
 
 def conv(
@@ -93,20 +89,17 @@ def conv(
 
     `pool`: edge of the window behind each layer (1: none) of which the layers above see the
     maximum or, with `pooling`, the average. `recurrent_kernel`: edge of the recurrent kernels (odd;
-    0: none). `dense`: units of fully connected layers above, each with
-    all-to-all recurrence if `dense_recurrent`; `depth` does not count them. `norm`: normalization
-    of the input of each hidden layer, see fdi.snn.network. Times in seconds.
+    0: none). `dense`: units of fully connected layers above, each with all-to-all recurrence if
+    `dense_recurrent`; `depth` does not count them.
     """
-    within = recurrent_convolution(recurrent_kernel) if recurrent_kernel else None
+    within = (recurrent_kernel, (0,) * bool(recurrent_kernel))
     geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
     layers = _maps(input_shape, neuron, depth, within, pooling, geometry, filters=filters)
     if above := [dense] if isinstance(dense, int) else list(dense or ()):
-        layers += _rows(neuron, None, dense_recurrent, len(layers) + 1, dense=above)
+        layers += _flat(neuron, None, (0,) * dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    network = _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
-    if norm != "none":
-        normalize(network, norm, steps)
-    return network
+    shape = _image(input_shape)
+    return _assemble(shape, layers, readout, dt, delay, skip, bias, dropout, norm, steps)
 
 
 def dale(
@@ -133,14 +126,12 @@ def dale(
     drives what is above.
 
     Within a layer inhibition reaches both populations, and so does excitation if
-    `recurrent_excitation`. Times in seconds.
+    `recurrent_excitation`.
     """
-    neuron = neuron.under_dale(tau_inh)
-    layers = _rows(neuron, depth, True, excitatory=excitatory, inhibitory=inhibitory)
+    neuron, within = neuron.under_dale(tau_inh), (0, 1)[not recurrent_excitation :]
+    layers = _flat(neuron, depth, within, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(
-        input_shape, layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
-    )
+    return _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout)
 
 
 def dale_conv(
@@ -170,80 +161,82 @@ def dale_conv(
     delay: Delay = 2,
 ) -> Network:
     """`dale` with kernels: `excitatory` and `inhibitory` are channels over one map, every
-    projection but the readout's is a convolution.
-
-    `recurrent_kernel`: edge of the kernels within a layer (odd). Times in seconds.
+    projection but the readout's is a convolution. `recurrent_kernel`: edge of the kernels within a
+    layer (odd).
     """
     neuron = neuron.under_dale(tau_inh)
-    within = recurrent_convolution(recurrent_kernel)
+    within = (recurrent_kernel, (0, 1)[not recurrent_excitation :])
     geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
     channels = dict(excitatory=excitatory, inhibitory=inhibitory)
     layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
-    return _assemble(
-        _image(input_shape), layers, readout, dt, delay, skip, bias, dropout, recurrent_excitation
-    )
+    return _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
 
 
-Source = tuple[str, tuple[int, ...], tuple[int, ...]]  # name, shape, windows of the average
-Connect = Callable[..., "Projection"]
+Connect = Callable[[Shape, Population], tuple[Shape, dict[str, int]]]
 LETTERS = {"hidden": "h", "filters": "h", "dense": "h", "excitatory": "e", "inhibitory": "i"}
 
 
 class Layer(NamedTuple):
     """Populations side by side: the first one drives the layers above, a second one inhibits its
-    own layer. `below` and `within` connect them to other layers and to themselves; `average`:
-    windows over which the spikes of the first are averaged for the layers above.
+    own layer. `below` connects them to other layers, `within` those at the places `recurrent` to
+    their own; `average`: windows over which the spikes of the first are averaged for the layers
+    above.
     """
 
     populations: tuple[Population, ...]
     below: Connect
-    within: Connect | None
-    average: tuple[int, ...] = ()
+    within: Connect
+    recurrent: Sequence[int]
+    average: Shape = ()
 
 
-def _rows(
-    neuron: Neuron, depth: int | None, recurrent: bool, first: int = 1, **sizes: Sizes
+def _flat(
+    neuron: Neuron, depth: int | None, recurrent: Sequence[int], first: int = 1, **sizes: Sizes
 ) -> list[Layer]:
     """Fully connected layers, counted from `first`."""
-    within = all_to_all if recurrent else None
     layers = []
     for i, units in enumerate(zip(*_per_layer(depth, **sizes)), first):
         named = zip(sizes, units)
         rows = tuple(Population(f"{LETTERS[kind]}{i}", (n,), neuron) for kind, n in named)
-        layers.append(Layer(rows, all_to_all, within))
+        layers.append(Layer(rows, all_to_all, all_to_all, recurrent))
     return layers
 
 
 def _maps(
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     neuron: Neuron,
     depth: int | None,
-    within: Connect | None,
+    within: tuple[int, Sequence[int]],
     pooling: Pooling,
     geometry: dict[str, Sizes],
     **channels: Sizes,
 ) -> list[Layer]:
-    """Layers of maps; `geometry`: pool, kernel, stride and padding."""
+    """Layers of maps; `within`: edge of the recurrent kernels, and places of those that have some;
+    `geometry`: pool, kernel, stride and padding.
+    """
+    edge, recurrent = within
+    if recurrent and edge % 2 == 0:
+        advice = f"so that the map keeps its shape; use {edge + 1}"
+        raise Mistake(f"recurrent_kernel = {edge} must be odd, {advice}")
     shape, layers = _image(input_shape), []
     for i, sizes in enumerate(zip(*_per_layer(depth, **channels, **geometry)), 1):
         *numbers, window, kernel, stride, padding = sizes
-        shapes = [conv_shape(shape, n, kernel, stride, padding) for n in numbers]
+        edges = [convolved(n, kernel, stride, padding) for n in shape[1:]]
         names = [f"{LETTERS[kind]}{i}" for kind in channels]
-        edge, average = _windows(pooling, window, names[0], shapes[0])
-        maps = tuple(Population(name, of, neuron, edge) for name, of in zip(names, shapes))
-        layers.append(Layer(maps, convolution(kernel, stride, padding), within, average))
+        pool, average = _windows(pooling, window, names[0], edges)
+        pairs = zip(names, numbers)
+        maps = tuple(Population(name, (n, *edges), neuron, pool) for name, n in pairs)
+        below, own = convolution(kernel, stride, padding), convolution(edge, 1, edge // 2)
+        layers.append(Layer(maps, below, own, recurrent, average))
         shape = averaged(maps[0].pooled_shape, average)
     return layers
 
 
-def _windows(
-    pooling: Pooling, edge: int, name: str, shape: tuple[int, ...]
-) -> tuple[int, tuple[int, ...]]:
+def _windows(pooling: Pooling, edge: int, name: str, edges: Sequence[int]) -> tuple[int, Shape]:
     """(edge of the max pooling, windows of the average pooling) behind the population `name`."""
     if pooling == "max" or edge == 1:
         return edge, ()
-    _, *edges = shape
     if any(size % edge for size in edges):
         raise Mistake(
             f"pool = {edge}: average pooling leaves no neuron out, and the map of {name} has edges "
@@ -260,7 +253,7 @@ def _readout(
     return Population("readout", (classes,), integrator(tau_mem, tau_syn, u_init))
 
 
-def _image(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _image(shape: Shape) -> Shape:
     """The shape with channels: (units,) is one channel of that length."""
     return (1, *shape) if len(shape) == 1 else tuple(shape)
 
@@ -280,7 +273,7 @@ def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
 
 
 def _assemble(
-    input_shape: tuple[int, ...],
+    input_shape: Shape,
     layers: Sequence[Layer],
     readout: Population,
     dt: float,
@@ -288,39 +281,49 @@ def _assemble(
     skip: bool,
     bias: bool,
     dropout: float,
-    recurrent_excitation: bool = True,
+    norm: Normalization = "none",
+    steps: int = 0,
 ) -> Network:
     """Wire each layer to the one below (and, with `skip`, to the one below that) and within itself,
     the readout to the top.
     """
     from torch import nn, zeros
 
-    from fdi.snn.network import Network
+    from fdi.snn.network import Network, Projection
 
     if not 0 <= dropout < 1:
         raise Mistake(f"dropout = {dropout} must be at least 0 and below 1")
+    sources: list[tuple[str, Shape, Shape]] = [(INPUT, tuple(input_shape), ())]  # with its average
+    projections: list[Projection] = []
 
-    sources: list[Source] = [(INPUT, tuple(input_shape), ())]
-    projections = []
+    def project(
+        connect: Connect, source: tuple[str, Shape, Shape], target: Population, **options: Any
+    ) -> None:
+        name, shape, average = source
+        weights, geometry = connect(shape, target)
+        options |= geometry
+        projections.append(Projection(name, target.name, weights, average=average, **options))
+
     for i, layer in enumerate(layers):
-        law = dict(nonnegative=len(layer.populations) > 1)
-        below = sources[-1:] + sources[-2:-1] * (skip and i >= 2)
+        dale = len(layer.populations) > 1
         for target in layer.populations:
-            projections += [layer.below(source, target, **law) for source in below]
-            for channel, population in enumerate(layer.populations):
-                if layer.within and (channel or not law["nonnegative"] or recurrent_excitation):
-                    own = (population.name, population.shape, ())
-                    options = dict(law, recurrent=True, channel=channel)
-                    projections.append(layer.within(own, target, **options))
+            for source in sources[-1:] + sources[-2:-1] * (skip and i >= 2):
+                project(layer.below, source, target, nonnegative=dale)
+            for channel in layer.recurrent:
+                of = layer.populations[channel]
+                options = dict(nonnegative=dale, recurrent=True, channel=channel)
+                project(layer.within, (of.name, of.shape, ()), target, **options)
         first = layer.populations[0]
         shape = averaged(first.pooled_shape, layer.average)
         sources.append((first.name, shape, layer.average))
-    projections.append(all_to_all(sources[-1], readout))
+    project(all_to_all, sources[-1], readout)
     populations = [layer.populations for layer in layers]
     network = Network(input_shape, populations, readout, projections, dt, delay)
     network.dropout = dropout
     if bias:
         network.biases.update({p.name: nn.Parameter(zeros(p.shape[0])) for p in network.hidden})
+    if norm != "none":
+        normalize(network, norm, steps)
     return network
 
 
@@ -346,53 +349,24 @@ def normalize(network: Network, kind: str, steps: int) -> None:
         network.norms[p.name] = Norm(kind, p.shape, max(0, steps - network.delay), p.neuron.theta)
 
 
-def _projection(
-    source: Source, target: Population, weight_shape: tuple[int, ...], **options: Any
-) -> Projection:
-    from fdi.snn.network import Projection
-
-    name, _, average = source
-    return Projection(name, target.name, weight_shape, average=average, **options)
-
-
-def all_to_all(source: Source, target: Population, **options: Any) -> Projection:
-    """Each unit of the source reaches each unit of the target."""
-    return _projection(source, target, (target.units, math.prod(source[1])), **options)
+def all_to_all(shape: Shape, target: Population) -> tuple[Shape, dict[str, int]]:
+    """The shape of weights from each unit of a source of this shape to each of the target."""
+    return (target.units, math.prod(shape)), {}
 
 
 def convolution(kernel: int, stride: int, padding: int) -> Connect:
-    """Feed-forward convolutions; a source from further below gets the smallest kernel whose map has
-    the target's shape.
+    """The shape and geometry of convolutions; a source from further below gets the smallest kernel
+    whose map has the target's shape.
     """
 
-    def connect(source: Source, target: Population, **options: Any) -> Projection:
-        channels, *edges = source[1]
+    def connect(shape: Shape, target: Population) -> tuple[Shape, dict[str, int]]:
+        channels, *edges = shape
         pairs = list(zip(edges, target.shape[1:]))
         kernels, by, margin = [kernel] * len(pairs), stride, padding
-        if any((a + 2 * padding - kernel) // stride + 1 != b for a, b in pairs):
+        if any(convolved(a, kernel, stride, padding) != b for a, b in pairs):
             by = max(1, min(a // b for a, b in pairs))
             margin = max(0, *(-(-((b - 1) * by + 1 - a) // 2) for a, b in pairs))
             kernels = [a + 2 * margin - (b - 1) * by for a, b in pairs]
-        shape = (target.shape[0], channels, *kernels)
-        return _projection(source, target, shape, stride=by, padding=margin, **options)
+        return (target.shape[0], channels, *kernels), {"stride": by, "padding": margin}
 
     return connect
-
-
-def recurrent_convolution(kernel: int) -> Connect:
-    """Convolutions within a layer, whose map keeps its shape."""
-    if kernel % 2 == 0:
-        raise Mistake(
-            f"recurrent_kernel = {kernel} must be odd, so that the map keeps its shape; use "
-            f"{kernel + 1}"
-        )
-    return convolution(kernel, 1, kernel // 2)
-
-
-def conv_shape(
-    shape: tuple[int, ...], filters: int, kernel: int, stride: int, padding: int
-) -> tuple[int, ...]:
-    """Shape (filters, *edges) of a convolution over `shape` (channels, *edges): edge' = (edge + 2
-    padding - kernel) // stride + 1.
-    """
-    return (filters, *((edge + 2 * padding - kernel) // stride + 1 for edge in shape[1:]))

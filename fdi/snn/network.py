@@ -266,7 +266,7 @@ class Network(nn.Module):
     the input up. `readout`: the population that does not spike; its units are the classes.
     `projections`: every weight of the network; sources are population names or "input".
     `input_shape`: shape of one sample in one time step; `dt`: the time step in seconds. `norms`:
-    normalization of the input, by population; see fdi.snn.network.normalize. `leaks`: of the
+    normalization of the input, by population; see `Norm`. `leaks`: of the
     populations whose neurons learn tau_mem, the a in 1 - beta_m = 1 / (1 + e^-a), that is tau_mem =
     dt / log(1 + e^a), as in the PLIF neuron of Fang et al. (2021). `biases`: what arrives at
     channel 0 of a population in each step besides spikes, a number for each unit, or channel of a

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Surrogate = str
+    State = tuple[Tensor, ...]  # of neurons besides U and S
+    Step = tuple[Tensor, State]
 else:
     Surrogate = Literal[tuple(SURROGATES)] | OwnName
 
+Shape = tuple[int, ...]
 Reset = Literal["zero", "subtract", "at_once"]
 
 
@@ -105,13 +108,11 @@ class Neuron:
                 f"one each"
             )
 
-    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    def fires(self, u: Tensor, state: State) -> Tensor:
         """S[t] for U[t] and the state before step t, tensors [B, *shape]."""
         return self.spike(u - self.theta)
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         """(U[t+1], the state behind step t) for U[t], S[t], sum_c sign_c I_c[t] and the state
         before it; autograd differentiates it.
         """
@@ -172,9 +173,7 @@ class ALIF(Neuron):
     tau_ada: TimeConstant = 100e-3
     a: NotNegative = 0.1
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         """`state`: A[t], S[t-1]."""
         a, before = state
         drive = c.gain * (current - self.a * a)
@@ -206,9 +205,7 @@ class AdLIF(Neuron):
     a: AboveMinusOne = 0.1
     b: NotNegative = 0.2
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         """`state`: A[t]."""
         (a,) = state
         beta_w = math.exp(-c.dt / self.tau_w)
@@ -244,13 +241,11 @@ class AdaptiveThreshold(Neuron):
         """How many steps without a spike follow each spike."""
         return round(self.t_ref / dt)
 
-    def fires(self, u: Tensor, state: tuple[Tensor, ...]) -> Tensor:
+    def fires(self, u: Tensor, state: State) -> Tensor:
         a, rest = state
         return self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
 
-    def step(
-        self, u: Tensor, s: Tensor, current: Tensor, state: tuple[Tensor, ...], c: Constants
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         """`state`: A[t], and how many steps a neuron still rests."""
         a, rest = state
         beta_a = math.exp(-c.dt / self.tau_ada)
@@ -301,10 +296,15 @@ def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:
 LIF = lif()
 
 
-def averaged(shape: tuple[int, ...], windows: tuple[int, ...]) -> tuple[int, ...]:
+def averaged(shape: Shape, windows: Shape) -> Shape:
     """The shape of maps whose edges are divided into `windows`; () for none."""
     channels, *edges = shape
     return (channels, *(size // n for size, n in zip(edges, windows))) if windows else shape
+
+
+def convolved(edge: int, kernel: int, stride: int, padding: int) -> int:
+    """The edge of the map of a convolution over one of this `edge`."""
+    return (edge + 2 * padding - kernel) // stride + 1
 
 
 INPUT = "input"
@@ -323,7 +323,7 @@ class Population:
     """
 
     name: str
-    shape: tuple[int, ...]
+    shape: Shape
     neuron: Neuron
     pool: int = 1
     taus: tuple[tuple[float, ...], ...] | None = None
@@ -350,10 +350,8 @@ class Population:
         return math.prod(self.shape)
 
     @property
-    def pooled_shape(self) -> tuple[int, ...]:
+    def pooled_shape(self) -> Shape:
         """The shape that feed-forward targets see."""
-        if self.pool == 1:
-            return self.shape
         return (self.shape[0], *(edge // self.pool for edge in self.shape[1:]))
 
     @cached_property

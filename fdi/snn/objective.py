@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -90,7 +90,6 @@ class CrossEntropy(Loss):
             raise Mistake(f"trainer.label_smoothing = {self.label_smoothing} must be below 1")
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """[..., K] and classes [...] -> [...]."""
         import torch.nn.functional as F
 
         logits, labels = prediction.flatten(0, -2), target.flatten()
@@ -99,7 +98,6 @@ class CrossEntropy(Loss):
         return each.view(target.shape)
 
     def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
-        """How many are right, and how many there are."""
         right = (prediction.argmax(-1) == target).to(prediction.dtype)
         return [right, right.new_ones(right.shape)]
 
@@ -122,11 +120,9 @@ class MeanSquare(Loss):
 
     @property
     def judged_by(self) -> Metric:  # type: ignore[override] # of each object
-        """That of the `metric`."""
         return METRICS[self.metric]
 
     def each(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """[..., K] twice -> [...]."""
         return (prediction - target).square().mean(-1)
 
     def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
@@ -142,7 +138,6 @@ class MeanSquare(Loss):
         return [*squares, ones, *target.unbind(-1)]
 
     def score(self, sums: np.ndarray) -> float:
-        """The metric, of what such sums add up to."""
         if self.metric != "R2":
             return super().score(sums)
         error, squares, n, *totals = sums
@@ -188,6 +183,8 @@ class Bound:
     regularizers.py).
     """
 
+    side: ClassVar[int]
+
     strength: float
     threshold: float
     axes: int | None = None
@@ -197,13 +194,10 @@ class Bound:
     def per_sample(self, counts: Tensor) -> Tensor:
         """[B, *shape] -> [B]."""
         axes = max(1, counts.ndim - 2) if self.axes is None else self.axes
-        excess = self.excess(counts.flatten(-axes).mean(-1) if axes else counts).relu()
+        n = counts.flatten(-axes).mean(-1) if axes else counts
+        excess = (self.side * (n - self.threshold)).relu()
         penalty = excess.square() if self.norm == 2 else excess
         return self.strength * penalty.reshape(len(counts), -1).mean(1)
-
-    def excess(self, n: Tensor) -> Tensor:
-        """By how much counts are out of bounds, where this is above 0."""
-        raise NotImplementedError
 
     def holds_for(self, population: str) -> bool:
         return not self.layers or population in self.layers
@@ -212,18 +206,15 @@ class Bound:
 class UpperBound(Bound):
     """On n - threshold."""
 
-    def excess(self, n: Tensor) -> Tensor:
-        return n - self.threshold
+    side = 1
 
 
 @dataclass(frozen=True)
 class LowerBound(Bound):
     """On threshold - n, of each neuron unless `axes` says more."""
 
+    side = -1
     axes: int | None = 0
-
-    def excess(self, n: Tensor) -> Tensor:
-        return self.threshold - n
 
 
 @dataclass(frozen=True)
@@ -249,7 +240,6 @@ class Objective:
 
     @property
     def label_smoothing(self) -> float:
-        """Of a cross-entropy."""
         return self.loss.label_smoothing if isinstance(self.loss, CrossEntropy) else 0.0
 
     def by_hand(self, targets: np.ndarray) -> bool:

@@ -47,5 +47,5 @@ def test_a_spread_that_jumps_where_recurrence_sets_in_is_reached(start):
 
 
 def test_a_spread_that_does_not_depend_on_the_weight_is_refused():
-    with pytest.raises(Unreachable, match="not reached within 12 rounds"):
+    with pytest.raises(Unreachable, match="not reached within 24 rounds"):
         calibrated(lambda weight: 0.5 * weight**0)

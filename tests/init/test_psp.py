@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fdi.init.theory import psp_kernel, psp_kernel_integrals, response, trial_of
+from fdi.init.theory import psp_kernel, psp_kernel_integrals, response, trial
 from fdi.snn.models import dense
 
 
@@ -68,7 +68,7 @@ def test_a_time_step_longer_than_the_response_is_refused():
 def test_what_a_trial_shows_of_the_potential_follows_from_its_kernel():
     """Against sums over all pairs of steps: spikes of variance 1 in each step, weight 1."""
     steps, kernel = 37, response(20e-3, 10e-3, 2e-3)
-    shown = trial_of(20e-3, 10e-3, 2e-3, steps, 2)
+    shown = trial(kernel, steps)
     whole = np.array(
         [[kernel[t - s] if s <= t else 0.0 for s in range(steps)] for t in range(steps)]
     )

@@ -134,14 +134,20 @@ def initialized(model, strategy, inputs):
     return network, probe(network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu)
 
 
+COUPLED = ("fluct_calibrated", "dale", "constant")
+"""Two populations whose spreads jump as the other's spikes come and go: takes more than 12 rounds.
+"""
+
+
 def combinations():
-    """Of a strategy and every third model one kind of input, another for the next; the others are
-    slow.
+    """Of a strategy and every third model one kind of input, another for the next; the others but
+    `COUPLED` are slow.
     """
     for i, strategy in enumerate(STRATEGIES):
         for j, model in enumerate(MODELS):
             for k, kind in enumerate(INPUTS):
                 often = (i + j) % 3 == 0 and k == (i + j) // 3 % len(INPUTS)
+                often = often or (strategy, model, kind) == COUPLED
                 yield pytest.param(strategy, model, kind, marks=() if often else pytest.mark.slow)
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from fdi.init.theory import (
     Afferent,
-    dale_exponential,
-    dale_lognormal,
+    dale_scales,
     normal_weights,
     psp_kernel_integrals,
     sigma_u_from_xi,
@@ -25,6 +24,16 @@ FF, REC, OWN = (
     Afferent(30, 20.0, *EXC, recurrent=True),
     Afferent(10, 30.0, *INH, recurrent=True),
 )
+
+
+def exponential(*afferents, **options):
+    """Means of exponential weights."""
+    return dale_scales(*afferents, second_moment=2.0, **options)
+
+
+def log_normal(*afferents, **options):
+    """Medians of log-normal weights."""
+    return dale_scales(*afferents, second_moment=math.e**2, **options)
 
 
 def membrane(x: np.ndarray, tau_mem: float, tau_syn: float, dt: float) -> np.ndarray:
@@ -65,11 +74,12 @@ def test_dale_rates_equal_the_authors_library(shared):
         inh = psp_kernel_integrals(row["tau_mem"], row["tau_inh"], row["dt"])
         rec = Afferent(row["n_exc"], row["nu"], *exc) if row["recurrent"] else None
         ff, own = Afferent(row["n_ff"], row["nu"], *exc), Afferent(row["n_inh"], row["nu"], *inh)
-        lambdas = dale_exponential(ff, own, rec, sigma_u=row["sigma_u"], alpha=row["alpha"])
+        scales = exponential(ff, own, rec, sigma_u=row["sigma_u"], alpha=row["alpha"])
         expected = row["lambda_ff"], row["lambda_inh"], row["lambda_rec"]
-        assert (lambdas[2] is None) == (expected[2] is None)
+        assert (not scales[2]) == (expected[2] is None)
         present = slice(None) if rec else slice(2)
-        assert lambdas[present] == pytest.approx(expected[present], rel=0, abs=1e-10)
+        rates = [1 / scale for scale in scales[present]]
+        assert rates == pytest.approx(expected[present], rel=0, abs=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -106,15 +116,11 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
     rng = np.random.default_rng(1)
     sigma_u, alpha, trials, steps = 0.8, 0.7, 20, 10_000
     if distribution == "exponential":
-        parameters = dale_exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-        draw = [
-            lambda size, rate=rate: rng.exponential(1 / rate, size)
-            for rate in parameters
-            if rate is not None
-        ]
+        scales = exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
+        draw = [lambda size, s=s: rng.exponential(s, size) for s in scales if s]
     else:
-        parameters = dale_lognormal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-        draw = [lambda size, m=m: rng.lognormal(m, 1.0, size) for m in parameters if m is not None]
+        scales = log_normal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
+        draw = [lambda size, s=s: rng.lognormal(math.log(s), 1.0, size) for s in scales if s]
     parts = []
     for afferent, weights, tau_syn in zip((FF, OWN, rec), draw, (TAU_EXC, TAU_INH, TAU_EXC)):
         counts = rng.poisson(afferent.n * afferent.nu * DT, steps * trials)
@@ -134,16 +140,12 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
 @pytest.mark.parametrize("rec", [REC, None], ids=["recurrent", "feed-forward"])
 def test_dale_weights_satisfy_the_three_conditions(rec, membrane_statistics):
     sigma_u, alpha = 0.6, 0.8
-    lambdas = dale_exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-    locations = dale_lognormal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-    exponential = [(1 / rate, 1 / rate) for rate in lambdas if rate is not None]
-    lognormal = [
-        (math.exp(m + 0.5), math.sqrt(math.e - 1) * math.exp(m + 0.5))
-        for m in locations
-        if m is not None
-    ]
+    means = exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
+    medians = log_normal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
+    half = math.exp(0.5)
+    log_normals = [(half * s, math.sqrt(math.e - 1) * half * s) for s in medians if s]
     afferents = [FF, OWN, rec] if rec else [FF, OWN]
-    for weights in (exponential, lognormal):
+    for weights in ([(s, s) for s in means if s], log_normals):
         signed = [
             (-mu_w if afferent is OWN else mu_w, sigma_w)
             for afferent, (mu_w, sigma_w) in zip(afferents, weights)
@@ -203,10 +205,10 @@ def test_variance_shares():
             r"alpha = 1\.0, .* must lie between 0 and 1 in a recurrent population",
         ),
         (
-            lambda: dale_exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0),
+            lambda: exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0),
             r"alpha = 0\.0, .* must lie between 0 and 1",
         ),
-        (lambda: dale_lognormal(FF, OWN, sigma_u=math.nan), r"sigma_u = nan must be positive"),
+        (lambda: log_normal(FF, OWN, sigma_u=math.nan), r"sigma_u = nan must be positive"),
         (lambda: sigma_u_from_xi(0.0, 0.0), r"xi = 0\.0 must be positive; 1 to 3 is recommended"),
         (
             lambda: sigma_u_from_xi(1.0, 2.0),

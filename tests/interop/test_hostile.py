@@ -56,7 +56,7 @@ def pooled(edge: int) -> Any:
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "an input of nan": ({"shape": (np.nan,)}, "node in: its shape must be finite"),
     "an input of words": ({"shape": ("a",)}, "node in: its shape must be finite"),
-    "no input": ({"shape": (0,)}, r"node in has the shape \(0,\)"),
+    "no input": ({"shape": (0,)}, r"node in: its shape \(0,\) has no values"),
     "complex weights": ({"weight": np.full((3, 2, 3, 3), 1j)}, "w: weight must be finite"),
     "weights of nan": ({"weight": np.full((3, 2, 3, 3), np.nan)}, "w: weight must be finite"),
     "pickled weights": ({"weight": np.array([None])}, "w: weight must be finite"),
@@ -75,13 +75,20 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "tau of words": ({"tau": np.array(["a"])}, "n: tau must be finite"),
     "infinite tau": ({"tau": np.array([np.inf])}, "n: tau must be finite"),
     "tau of 7": ({"tau": np.full(7, 0.02)}, r"tau of shape \(7,\)"),
-    "dt of 0": ({"dt": 0}, "dt = 0 must be a time"),
-    "dt of words": ({"dt": "abc"}, "dt = 'abc' must be a time"),
-    "several dt": ({"dt": np.ones(5)}, "must be a time"),
+    "dt of 0": ({"dt": 0}, "dt = 0 must be a positive, finite time"),
+    "dt of words": ({"dt": "abc"}, "dt = 'abc' must be a positive, finite time"),
+    "several dt": ({"dt": np.ones(5)}, "must be a positive, finite time"),
     "no metadata": ({"metadata": {}}, "does not say its time step"),
     "no edges": ({"edges": None}, "not pairs of names"),
     "triple edges": ({"edges": [("in", "w", "n")]}, "not pairs of names"),
     "an edge to nowhere": ({"edges": [("in", "no\nwhere")]}, r"edge of 'no\\nwhere'"),
+    "a delay of 1": ({"metadata": {"dt": 1e-3, "delay": 1}}, "delay = 1 must be one of 0, 2"),
+    "a neuron without tau": ({"tau": None}, "n: tau must be finite"),
+    "an input that is a word": ({"shape": "word"}, "in: its shape must be finite"),
+    "neurons first": (
+        {"edges": [("in", "n"), ("n", "w"), ("w", "out")]},
+        "node n: fdi reads no LIF behind in; a layer is",
+    ),
     "a cycle": ({"edges": [("in", "w"), ("w", "n"), ("n", "w")]}, "without an output"),
 }
 

@@ -101,7 +101,7 @@ TRACES = ("spikes",)
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: network(hidden=5, recurrent=True), "h1->h1: NIR has no time step"),
+        (lambda: network(hidden=5, recurrent=True), "h1->h1: NIR cannot say that spikes come"),
         (lambda: network(hidden=[5, 5, 5], skip=True), "h1->h3: fdi writes no skip connections"),
         (lambda: network(dale, excitatory=5, inhibitory=3), "cannot say two synaptic channels"),
         (lambda: network(conv, (2, 9, 8), filters=3, pool=2), "h1: NIR cannot say max pooling"),
@@ -123,7 +123,7 @@ def test_averages_come_back():
     torch.testing.assert_close(found.readout, wanted.readout)
     assert wanted.counts["h2"].sum() > 5
     line = network(conv, filters=[3], pool=2, pooling="average")
-    with pytest.raises(ValueError, match="h1: NIR averages over two dimensions, not over one"):
+    with pytest.raises(ValueError, match="h1: NIR cannot say averages over one dimension"):
         to_nir(line)
 
 

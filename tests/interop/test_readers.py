@@ -148,11 +148,11 @@ def test_a_graph_says_what_fdi_computes(kind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(fc=lambda nir: nir.Linear(np.ones((4, 7)))), "fc takes 7 values, and gets"),
+        (dict(fc=lambda nir: nir.Linear(np.ones((4, 7)))), "fc: takes 7 values, and gets"),
         (dict(lif=lambda nir: lif(nir, v_leak=np.arange(4))), "lif: v_leak differs between"),
         (dict(lif=lambda nir: lif(nir, tau=1e-3)), "lif: a time constant is not above dt = 0.001"),
-        (dict(lif=lambda nir: nir.Delay(np.ones(4))), "lif is a Delay, which fdi does not"),
-        (dict(lif=lambda nir: nir.Linear(np.ones((4, 4)))), "lif follows input without neurons"),
+        (dict(lif=lambda nir: nir.Delay(np.ones(4))), "lif: fdi reads no Delay behind fc"),
+        (dict(lif=lambda nir: nir.Linear(np.ones((4, 4)))), "lif: fdi reads no Linear behind"),
     ],
 )
 def test_what_a_graph_lacks_is_said(change, message):
