@@ -72,6 +72,7 @@ def unbounded(runs: Runs) -> pd.DataFrame:
 
 
 FRESH = ", fresh optimizer"
+HANDED_ON = 3  # numerics: before, each phase had a fresh optimizer, whatever the key says
 REGIMES = ("none", "joint", "prime", "prime + joint", f"prime{FRESH}", f"prime + joint{FRESH}")
 
 
@@ -80,9 +81,10 @@ def _homeostasis(runs: Runs) -> pd.Series:
     optimizer forgets the phase before the task.
     """
     keys = ("prime_epochs", "joint", "fresh_optimizer")
-    runs = runs.reindex(columns=[f"homeostasis.{key}" for key in keys])
+    runs = runs.reindex(columns=["numerics", *(f"homeostasis.{key}" for key in keys)])
     primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].eq(True)
-    fresh = primed & runs["homeostasis.fresh_optimizer"].eq(True)
+    before = pd.to_numeric(runs["numerics"], errors="coerce") < HANDED_ON
+    fresh = primed & (runs["homeostasis.fresh_optimizer"].eq(True) | before)
     return (2 * primed + joint + 2 * fresh).map(dict(enumerate(REGIMES)))
 
 

@@ -21,7 +21,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.config.metric import ACCURACY, of_rows
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import MOST, best_set, foremost, guessed, source, usual
+from fdi.figures.sweeps import MOST, best_set, foremost, guessed, networks, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -117,12 +117,12 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
     found: dict[str, pd.DataFrame] = {}
-    for _, group in groups(done, ["dataset", "model"]):
+    for _, group in networks(done):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         named = [n for n in named if n != "dataset.name"]  # as the data set is
-        for values, places in conditions(group, named):
+        for values, places in sorted(conditions(group, named), key=lambda of: -len(of[1])):
             members = group.iloc[places]
             varied = [
                 name

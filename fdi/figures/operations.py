@@ -14,7 +14,7 @@ from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, source, usual
+from fdi.figures.sweeps import best_set, networks, source, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
@@ -30,7 +30,7 @@ def data(results: Results) -> dict[str, Page]:
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
     pages = {}
-    for (dataset, model), group in groups(known, ["dataset", "model"]):
+    for (dataset, model), group in networks(known):
         varied = condition_columns(group)[2:]
         others = [name for name in varied if not f"{name}.".startswith("init.")]
         runs = usual(best_set(group, others))

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fdi.analysis.collect import MODULES, Page, Runs, metric_of
-from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
+from fdi.analysis.conditions import BASELINE, STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -191,7 +191,7 @@ class Sweep:
         for key, value in figure.only.items():
             accepted = value if isinstance(value, list) else [value]
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
-        for experiment, x in _shown().items():  # a figure over the same x
+        for experiment, x in _over().items():  # a figure, or a choice, over the same x
             if x == figure.x and experiment != self.experiment:
                 own = sweeps.of_sweep(runs, self.experiment)
                 runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
@@ -226,8 +226,10 @@ class Sweep:
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
-        if figure.x.startswith("init."):
-            chosen = sweeps.initial_states(group, figure.x).assign(sigma_u=np.nan)
+        if figure.x == SIGMA:
+            chosen = sweeps.initial_states(group).assign(sigma_u=np.nan)
+        elif figure.x.startswith("init."):
+            chosen = sweeps.initial_states(group, figure.x, figure.shade)
         elif figure.usual:
             chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
@@ -282,7 +284,9 @@ class Sweep:
         compared.
         """
         figure = self.figure
-        panel = [*figure.panels, *([] if figure.shade == SIGMA else ["shade"])]
+        unshaded = chosen.loc[chosen["init"] == BASELINE, "shade"].isna().all()
+        of_init = unshaded and figure.shade.startswith("init.")  # the baseline has no such argument
+        panel = [*figure.panels, *([] if of_init else ["shade"])]
         across = figure.x.startswith("init.")
         every = accuracies(chosen, keys, panel if across else [*panel, "x"])
         if not figure.best:
@@ -447,9 +451,12 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
 
 
 @cache
-def _shown() -> dict[str, str]:
-    """The experiments of fdi that have a figure, and what it is over."""
-    return {of.experiment: of.figure.x for of in experiments().values()}
+def _over() -> dict[str, str]:
+    """The experiments of fdi, and the key whose values each compares, or chooses among."""
+    nodes = {file.stem: OmegaConf.load(file) for file in CONF.glob("experiment/*.yaml")}
+    keys = ("figure.x", "tune.key")
+    found = {name: [OmegaConf.select(of, key) for key in keys] for name, of in nodes.items()}
+    return {name: next(filter(None, both), "") for name, both in found.items()}
 
 
 def own_folders(runs: Runs) -> list[Path]:
