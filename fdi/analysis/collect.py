@@ -67,18 +67,8 @@ ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
 MODULES, METRIC = "modules", "metric"
-ORIGIN = (
-    "source",
-    "baseline",
-    "provenance",
-    "data_checksum",
-    METRIC,
-    MODULES,
-    "sweeps",
-    "tags",
-    "note",
-)
-"""Where a run comes from; the first three are columns that fdi.analysis.results adds."""
+ADDED = ("source", "baseline", "provenance")  # by fdi.analysis.results and studies
+ORIGIN = (*ADDED, "data_checksum", METRIC, MODULES, "sweeps", "tags", "note")
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
@@ -92,12 +82,6 @@ CONFIG = str(files("fdi.conf").joinpath("config.yaml"))
 
 Runs = pd.DataFrame
 """A row for each run, with the columns above."""
-Curves = pd.DataFrame
-"""A row for each run and epoch: fdi.analysis.metrics."""
-Probe = pd.DataFrame
-"""A row for each run and population: fdi.analysis.metrics."""
-Summary = pd.DataFrame
-"""A row for each condition: fdi.analysis.summary."""
 Page = pd.DataFrame
 """What one picture shows, and, the same in all rows, where it comes from, `source`."""
 
@@ -193,24 +177,17 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
     """The columns of SHARED, OWN_INIT and `data_checksum`."""
     known = run.evidence or {}
     code = known.get("code")
-    others = None if code is None else {key: code[key] for key in code if key != "init"}
-    said = {
-        "data": known.get("data"),
-        "code": None if others is None else _hash(others),
-        "numerics": known.get("numerics"),
-    }
+    said = {key: known.get(key) for key in SHARED}
+    if code is not None:
+        others = {key: code[key] for key in code if key != "init"}
+        text = json.dumps(others, sort_keys=True).encode()
+        whole = hashlib.blake2b(text, digest_size=SHOWN // 2).hexdigest()
+        said["code"] = whole if others else "none"
     return {
         "data_checksum": known.get("split"),
         **{key: f"{UNKNOWN}{identity}" if said[key] is None else said[key] for key in SHARED},
         OWN_INIT: code["init"][:SHOWN] if code and "init" in code else None,
     }
-
-
-def _hash(content: Mapping[str, Any]) -> str:
-    if not content:
-        return "none"
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=SHOWN // 2).hexdigest()
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--runs",
         type=Path,
         metavar="FILE",
-        help="write one row per run, with its configuration, to FILE (.csv or .parquet)",
+        help="write one row per run, with its configuration, to FILE (.csv)",
     )
     what.add_argument(
         "--curves",

@@ -207,7 +207,7 @@ def test_whole_tables_go_to_files(table, write_run, tmp_path):
     assert list(pd.read_csv(tmp_path / "b.csv")["epoch"]) == [1, 2]
     assert (
         table("--runs", str(tmp_path / "c.xlsx"))[2]
-        == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv or .parquet\n"
+        == f"fdi-table: {tmp_path / 'c.xlsx'} must end in .csv\n"
     )
     code, _, complaint = table("--runs", str(tmp_path / "a.csv" / "d.csv"))
     assert (code, complaint.count("\n")) == (1, 1)
