@@ -54,9 +54,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         for setting, name in SETTINGS.items()
         if (of := of_setting.get(setting)) is not None
     ]
+    once = table.drop_duplicates(["network", "init", "setting"])
+    said = [
+        f"{text} ({name})"
+        for key, name in PANELS.items()
+        if (text := words.verdicts(once[once["setting"] == key]))
+    ]
     return {
         "": table.merge(places, on=["network", "init"]).assign(
-            finding=_finding(table),
+            finding=f"{words.PAIR}: {'; '.join(said)}" if said else TITLE,
             title="; ".join(filter(None, [*steps, words.bounds(runs)])),
             note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
             source=source(runs),
@@ -79,17 +85,6 @@ def _points(side: Side) -> list[dict[str, Any]]:
         "metric": side.metric.title,
     }
     return [shared | {"accuracy": side.metric.scale * value} for value in side.seeds.of(ACCURACY)]
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """What the differences to the baseline say, at the same step and at the best."""
-    sides = table.drop_duplicates(["network", "init", "setting"])
-    said = [
-        f"{text} ({name})"
-        for key, name in PANELS.items()
-        if (text := words.verdicts(sides[sides["setting"] == key]))
-    ]
-    return f"{words.PAIR}: {'; '.join(said)}" if said else TITLE
 
 
 def _settings(page: pd.DataFrame) -> list[str]:

@@ -139,7 +139,10 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
                 left = page["init"].nunique() - len(few)
                 names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
                 others = names, chosen[names].astype(object).iloc[0]
-                title = [_setting(chosen), words.condition(shown), told(*others)]
+                depth = chosen.iloc[0].get("model.depth")
+                layers = "" if pd.isna(depth) else words.layers(depth)
+                title = [words.setting(chosen, "epochs"), layers]
+                title += [words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
                     finding=TITLE,
@@ -162,11 +165,6 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
         or group[column].isna().any()
     ]
     return name(*zip(*differing)).replace(", ", "_").replace(" = ", "_")
-
-
-def _setting(runs: Runs) -> str:
-    text, depth = words.setting(runs, "epochs"), runs.iloc[0].get("model.depth")
-    return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import ACCURACY, Page, Runs, metric_of
-from fdi.analysis.conditions import STATISTICS, condition_columns, groups, moments
+from fdi.analysis.collect import ACCURACY, Page, metric_of
+from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -36,21 +35,16 @@ def data(results: Results) -> dict[str, Page]:
         runs = usual(best_set(group, others))
         if runs["init"].nunique() < 2:
             continue
-        table = _table(runs)
-        pages[f"{dataset}_{model}"] = table.assign(
+        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
+        cost = moments(runs, ["init"], OPERATIONS).drop(columns=["sd", "n"])
+        named = {"mean": "x", "low": "x_low", "high": "x_high"}
+        pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(
             metric=metric_of(runs).title,
             finding=TITLE,
             title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
             source=source(runs),
         )
     return pages
-
-
-def _table(runs: Runs) -> pd.DataFrame:
-    reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
-    cost = moments(runs, ["init"], OPERATIONS)[["init", *STATISTICS]]
-    named = {"mean": "x", "low": "x_low", "high": "x_high"}
-    return reached.merge(cost.rename(columns=named)[["init", *named.values()]], on="init")
 
 
 def panels(page: Page) -> list[list[str]]:

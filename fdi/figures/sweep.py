@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fdi.analysis.collect import MODULES, Page, Runs, metric_of
-from fdi.analysis.conditions import BASELINE, STATISTICS, accuracies, best, groups, moments
+from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -88,8 +88,13 @@ class Sweep:
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
         """Page, and the runs that it compares, with their `x` and `shade`."""
-        how = (self._levels, self._varied())
-        for name, part in self._pages(self._runs(results.runs)):
+        figure, runs = self.figure, self._runs(results.runs)
+        named = [figure.x, *figure.panels, figure.shade, figure.longest]
+        keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
+        how = (self._levels, [*filter(None, named), *COLUMNS, *keys])
+        for value, part in groups(runs, figure.pages) if figure.pages in runs else [("", runs)]:
+            shown = words.shown(value)
+            name = self._names(figure.pages).get(shown, shown.lower())
             for network, group in sweeps.sweeps(part, *how, experiment=self.experiment):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
@@ -116,7 +121,8 @@ class Sweep:
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if named:
-                names = [self.tick(value) for value in order]
+                called = self._names("x")
+                names = [called.get(words.shown(value), words.shown(value)) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
                 marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
@@ -153,27 +159,12 @@ class Sweep:
         }
         return "; ".join(note for note, true in notes.items() if true)
 
-    def text(self, key: str, value: Any) -> str:
-        """A value of a key in words."""
-        keys = {"x": self.figure.x, "shade": self.figure.shade}
-        return self._name(key, value) or words.of(keys.get(key, key), value)
-
     def _finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
         said = words.verdicts(table[table["quantity"] == "accuracy"])
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
-
-    def tick(self, value: Any) -> str:
-        """A value of x in words, without what x is."""
-        return self._name("x", value) or words.shown(value)
-
-    def _name(self, key: str, value: Any) -> str:
-        """What the figure calls a value of a key."""
-        if key == "quantity":
-            return _quantity(value).title
-        return self._names(key).get(words.shown(value), "")
 
     def _names(self, key: str) -> dict[str, str]:
         """What the figure calls the values of a key, in their order."""
@@ -196,22 +187,6 @@ class Sweep:
                 own = sweeps.of_sweep(runs, self.experiment)
                 runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
-
-    def _pages(self, runs: Runs) -> Iterator[tuple[str, pd.DataFrame]]:
-        """The runs by the key that parts the pages, with the name of each part."""
-        key = self.figure.pages
-        if key not in runs:
-            yield "", runs
-            return
-        for value, part in groups(runs, key):
-            yield self._names(key).get(words.shown(value), words.shown(value).lower()), part
-
-    def _varied(self) -> list[str]:
-        """The keys that may differ within a figure, beside those of the initialization."""
-        figure = self.figure
-        named = [figure.x, *figure.panels, figure.shade, figure.longest]
-        keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
-        return [*filter(None, named), *COLUMNS, *keys]
 
     def _levels(self, group: pd.DataFrame) -> int:
         """How many values of x the runs compare; 0 where no initial state has enough of them, as
@@ -284,10 +259,9 @@ class Sweep:
         compared.
         """
         figure = self.figure
-        unshaded = chosen.loc[chosen["init"] == BASELINE, "shade"].isna().all()
-        of_init = unshaded and figure.shade.startswith("init.")  # the baseline has no such argument
-        panel = [*figure.panels, *([] if of_init else ["shade"])]
-        across = figure.x.startswith("init.")
+        across = figure.x.startswith("init.")  # which the baseline lacks, as it lacks the shade
+        own = figure.shade == SIGMA or (across and figure.shade.startswith("init."))
+        panel = [*figure.panels, *([] if own else ["shade"])]
         every = accuracies(chosen, keys, panel if across else [*panel, "x"])
         if not figure.best:
             return every
@@ -372,10 +346,13 @@ class Sweep:
     def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
         """Title of the panel and labels of its axes."""
         figure, two = self.figure, len(panel.values) == 2
-        head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
+        head = [
+            self._names(key).get(words.shown(value)) or words.of(key, value)
+            for key, value in zip(figure.panels, panel.values)
+        ]
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
-        title = self.text("quantity", panel.quantity)
+        title = _quantity(panel.quantity).title
         if panel.quantity == "accuracy":
             title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
         side = fill(title, WRAP)
@@ -411,14 +388,14 @@ def of_file(file: Path) -> Figure | None:
 
 def _quantity(name: str) -> Quantity:
     """One of QUANTITIES, or a column of the run table."""
-    return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
 
+    def column(runs: Runs) -> pd.Series:
+        if name not in runs:
+            known = choose(name, [*QUANTITIES, *map(str, runs)])
+            raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
+        return runs[name]
 
-def _measured(name: str, runs: Runs) -> pd.Series:
-    if name not in runs:
-        known = choose(name, [*QUANTITIES, *map(str, runs)])
-        raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
-    return runs[name]
+    return QUANTITIES.get(name) or Quantity(name, column)
 
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:
