@@ -4,7 +4,8 @@ wrote, and how it compares there, at the values of the configuration, and at tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,32 +15,33 @@ from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
 from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
 from fdi.analysis.conditions import (
     BASELINE,
-    STATISTICS,
     TESTED,
+    Seeds,
     by_seed,
-    difference,
+    differences,
     differing,
     spread,
     versus_columns,
     where,
 )
 from fdi.analysis.derived import guesses, with_layers
-from fdi.analysis.formats import plural, short_names, shown
+from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, correct, verdict
+from fdi.analysis.statistics import PERCENT, Comparison, Summary, correct, verdict
+from fdi.config.metric import Metric
 
 VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
+FREE = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
 class Side(NamedTuple):
-    """The tested runs of an initial state of a network in one of SETTINGS.
+    """The tested runs of an initial state of a `network` (those of NETWORK) in one of SETTINGS.
 
-    `values`: those of TUNED; `choice`: what the decision says of the initial state; `network`:
-    those of NETWORK; `moments`: mean, sd, n, low, high of the test accuracy in percent;
-    `difference` to the baseline in the same setting, whose own best values may be others, None
-    without pairs: its p and interval are those of Holm's method over all sides.
+    `values`: those of TUNED; `choice`: what the decision says of the initial state; `difference`
+    to the baseline in the same setting, whose own best values may be others, None without pairs:
+    its p and interval are those of Holm's method over all sides.
     """
 
     init: str
@@ -47,15 +49,28 @@ class Side(NamedTuple):
     values: dict[str, Any]
     choice: dict[str, Any]
     runs: pd.DataFrame
-    network: dict[str, Any]
-    moments: pd.Series
+    network: tuple[Any, ...] = ()
     difference: Comparison | None = None
+
+    @property
+    def metric(self) -> Metric:
+        return metric_of(self.runs)
+
+    @property
+    def seeds(self) -> Seeds:
+        return by_seed(self.runs, TESTED)[0]
+
+    @property
+    def reached(self) -> Summary:
+        """The test accuracy in percent."""
+        seeds = self.seeds
+        return spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), self.metric.scale, PERCENT)
 
     @property
     def verdict(self) -> str:
         """better, worse, undecided, or "" where no p can be given."""
         found = self.difference
-        return verdict(found.mean, found.p, metric_of(self.runs).sign) if found else ""
+        return verdict(found.mean, found.p, self.metric.sign) if found else ""
 
 
 def networks(results: Results) -> list[list[Side]]:
@@ -65,51 +80,36 @@ def networks(results: Results) -> list[list[Side]]:
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     found = [
-        Side(choice["init"], setting, of["values"], choice, runs.iloc[rows], {}, pd.Series())
+        Side(choice["init"], setting, of["values"], choice, runs.iloc[rows])
         for choice in decisions(results.folder)
         for setting, of in choice["settings"].items()
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]
-    groups: dict[tuple[Any, ...], dict[tuple[str, str], Side]] = {}
-    for side, network in zip(found, _networks([side.runs for side in found])):
-        (seeds,) = by_seed(side.runs, TESTED)
-        scale = metric_of(side.runs).scale
-        reached = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), scale, PERCENT)
-        numbers = {name: getattr(reached, name) for name in STATISTICS}
-        whole = side._replace(network=network, moments=pd.Series(numbers, dtype=object))
-        groups.setdefault((*network.values(),), {})[side.init, side.setting] = whole
-    return _compared([groups[key] for key in sorted(groups)])
+    every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
+    found = [side._replace(network=_network(side.runs.iloc[0], every)) for side in found]
+    last = {(side.network, side.init, side.setting): side for side in found}
+    sides = sorted(last.values(), key=lambda side: side.network)
+    names = [(*side.network, side.init, side.setting) for side in sides]
+    compared = differences(
+        pd.DataFrame(names, columns=[*NETWORK, "init", "setting"]),
+        [side.seeds for side in sides],
+        {"init": BASELINE},
+        [*NETWORK, "setting"],
+        [side.metric.scale for side in sides],
+    )
+    each = correct(compared, np.zeros(len(sides)))
+    whole = [side._replace(difference=of) for side, of in zip(sides, each)]
+    return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
 
 
-def _networks(parts: Sequence[pd.DataFrame]) -> list[dict[str, Any]]:
-    """NETWORK of each of several parts of the runs that are compared."""
-    if not parts:
-        return []
-    free = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
-    every, told, sizes = pd.concat(parts), [], ["dataset", "model", "layers"]
-    names = short_names(differing(every, *free))
-    for first in (part.iloc[0] for part in parts):
-        apart = differing(where(every, dict(zip(sizes, first[sizes]))), *free)
-        known = [f"{names[key]} = {shown(first[key])}" for key in apart if pd.notna(first[key])]
-        size = (first["dataset"], first["model"], int(first["layers"]))
-        told.append(dict(zip(NETWORK, (*size, int(first["trainer.epochs"]), ", ".join(known)))))
-    return told
-
-
-def _compared(groups: Sequence[Mapping[tuple[str, str], Side]]) -> list[list[Side]]:
-    """The sides with their differences to the baseline."""
-    found: list[Comparison | None] = []
-    for sides in groups:
-        for side in sides.values():
-            base = sides.get((BASELINE, side.setting))
-            if base is None or side.init == BASELINE:
-                found.append(None)
-                continue
-            ours, theirs = (by_seed(of.runs, TESTED)[0] for of in (side, base))
-            apart = difference(ours, theirs, scale=metric_of(side.runs).scale)
-            found.append(apart if apart.n else None)
-    each = iter(correct(found, np.zeros(len(found))))
-    return [[side._replace(difference=next(each)) for side in of.values()] for of in groups]
+def _network(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
+    """NETWORK of a run among `every` one that is compared."""
+    sizes = ["dataset", "model", "layers"]
+    columns = differing(every, *FREE)
+    apart = differing(where(every, dict(zip(sizes, first[sizes]))), *FREE)
+    settings = told(columns, [*first[columns]], [key for key in columns if key not in apart])
+    size = (first["dataset"], first["model"], int(first["layers"]))
+    return (*size, int(first["trainer.epochs"]), settings)
 
 
 def each_at_its_best(results: Results) -> pd.DataFrame:
@@ -122,17 +122,17 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **side.network,
+                **dict(zip(NETWORK, side.network)),
                 "init": side.init,
                 "setting": side.setting,
                 **side.values,
-                **side.moments,
+                **side.reached._asdict(),
                 "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
                 **dict(zip(VERSUS, versus_columns(side.difference).values())),
                 "verdict": side.verdict,
                 "choice": side.choice["state"],
                 "why": side.choice["why"],
-                "validated": metric_of(side.runs).scale * (side.choice["accuracy"] or np.nan),
+                "validated": side.metric.scale * (side.choice["accuracy"] or np.nan),
                 "tuned": side.choice["seeds"],
                 "numerics": side.runs["numerics"].iloc[0],
             }

@@ -34,7 +34,8 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     tags, note                  of the user's own, tags separated by commas; they are no part of the
                                 config
     modules                     folders with the user's own code and configs, as JSON
-    <dotted key>                each key of the config, as on the command line; lists as JSON text
+    <dotted key>                each key of the config, as on the command line; lists as JSON text;
+                                see `with_neutral`
 """
 
 from __future__ import annotations
@@ -42,10 +43,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY as OF_CLASSES
@@ -63,18 +67,8 @@ ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
 MODULES, METRIC = "modules", "metric"
-ORIGIN = (
-    "source",
-    "baseline",
-    "provenance",
-    "data_checksum",
-    METRIC,
-    MODULES,
-    "sweeps",
-    "tags",
-    "note",
-)
-"""Where a run comes from; the first three are columns that fdi.analysis.results adds."""
+ADDED = ("source", "baseline", "provenance")  # by fdi.analysis.results and studies
+ORIGIN = (*ADDED, "data_checksum", METRIC, MODULES, "sweeps", "tags", "note")
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 SHOWN = 8  # hex digits of a hash in a table
@@ -83,16 +77,11 @@ PREFIXES = {"rates": "rate"} | {key: key for key in OWN_NAMES}
 """Key of a result -> first part of its columns, one for each population or projection."""
 MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
 PLACE = "place of the run"
+CONFIG = str(files("fdi.conf").joinpath("config.yaml"))
 
 
 Runs = pd.DataFrame
 """A row for each run, with the columns above."""
-Curves = pd.DataFrame
-"""A row for each run and epoch: fdi.analysis.metrics."""
-Probe = pd.DataFrame
-"""A row for each run and population: fdi.analysis.metrics."""
-Summary = pd.DataFrame
-"""A row for each condition: fdi.analysis.summary."""
 Page = pd.DataFrame
 """What one picture shows, and, the same in all rows, where it comes from, `source`."""
 
@@ -138,7 +127,7 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     measured = measured.reindex(columns=known)
     numbers = [name for name in known if name in NUMBERS or name.startswith(MEASURED)]
     measured = measured.astype(dict.fromkeys(numbers, float))
-    config = pd.DataFrame.from_records(configs)
+    config = with_neutral(pd.DataFrame.from_records(configs))
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
@@ -188,12 +177,12 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
     """The columns of SHARED, OWN_INIT and `data_checksum`."""
     known = run.evidence or {}
     code = known.get("code")
-    others = None if code is None else {key: code[key] for key in code if key != "init"}
-    said = {
-        "data": known.get("data"),
-        "code": None if others is None else _hash(others),
-        "numerics": known.get("numerics"),
-    }
+    said = {key: known.get(key) for key in SHARED}
+    if code is not None:
+        others = {key: code[key] for key in code if key != "init"}
+        text = json.dumps(others, sort_keys=True).encode()
+        whole = hashlib.blake2b(text, digest_size=SHOWN // 2).hexdigest()
+        said["code"] = whole if others else "none"
     return {
         "data_checksum": known.get("split"),
         **{key: f"{UNKNOWN}{identity}" if said[key] is None else said[key] for key in SHARED},
@@ -201,27 +190,27 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
     }
 
 
-def _hash(content: Mapping[str, Any]) -> str:
-    if not content:
-        return "none"
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=SHOWN // 2).hexdigest()
-
-
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted key -> value, lists as JSON text, without the seed and without what cannot change the
     numbers (`identity.exclude`).
     """
-    known = config.get("identity") or {}
-    neutral = known.get("neutral") or {}
-    excluded = [key for key in neutral if key in config and config[key] == neutral[key]]
-    excluded += known.get("exclude") or []
+    excluded = ["seed", *((config.get("identity") or {}).get("exclude") or [])]
     inside = tuple(f"{key}." for key in excluded)
     return {
         key: value
         for key, value in _flat(config)
-        if key != "seed" and key not in excluded and not key.startswith(inside)
+        if key not in excluded and not key.startswith(inside)
     }
+
+
+def with_neutral(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, where runs of before a key have its value in `identity.neutral`, which says what
+    they did: so they are in one row with later ones of the same id.
+    """
+    neutral: Any = OmegaConf.to_container(OmegaConf.load(CONFIG).identity.neutral)
+    known = {key: value for key, value in _flat(neutral) if key in table}
+    filled = {key: np.where(table[key].isna(), value, table[key]) for key, value in known.items()}
+    return table.assign(**{key: pd.Series([*of], table.index) for key, of in filled.items()})
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

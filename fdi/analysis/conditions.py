@@ -192,6 +192,31 @@ def difference(
     return found if abs(found.mean) > scale else found.within(scale)
 
 
+def differences(
+    rows: pd.DataFrame,
+    seeds: Sequence[Seeds],
+    base: Mapping[str, Any],
+    within: Sequence[str],
+    scale: float | Sequence[float] = 1.0,
+) -> list[Comparison | None]:
+    """The `difference` of each condition, a row with its `seeds`, to its baseline: the only one
+    with the values `base` that agrees in the columns `within`; None for itself, and without pairs.
+    """
+    values = rows[[*within]].astype(object)
+    shared = [*map(tuple, values.where(values.notna(), None).to_numpy())]
+    baselines: dict[Any, list[int]] = {}
+    for row in where(rows.reset_index(drop=True), base).index:
+        if len(seeds[row].pair):
+            baselines.setdefault(shared[row], []).append(row)
+    found = []
+    for row, factor in enumerate(np.broadcast_to(scale, len(rows))):
+        others = baselines.get(shared[row], [])
+        one = len(others) == 1 and row not in others
+        apart = difference(seeds[row], seeds[others[0]], scale=factor) if one else None
+        found.append(apart if apart and apart.n else None)
+    return found
+
+
 def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
     of the command line; of tags a run needs one of these, and its note must have one in it.
@@ -307,12 +332,7 @@ def accuracies(
     metric = metric_of(runs)
     table = moments(runs, by, ACCURACY, metric.scale, PERCENT)
     seeds = [of for _, of in _cells(runs, by, TESTED)]
-    alone: list[Comparison | None] = []
-    for row in range(len(table)):
-        baselines = where(table, {**base, **table.loc[row, list(within)]}).index
-        one = len(baselines) == 1 and row not in baselines
-        found = difference(seeds[row], seeds[baselines[0]], scale=metric.scale) if one else None
-        alone.append(found)
+    alone = differences(table, seeds, base, within, metric.scale)
     table["p"] = [np.nan if each is None else each.p for each in alone]
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,17 +54,10 @@ def mode(run: Mapping[Any, Any]) -> str:
 
 def modes(runs: Runs) -> pd.Series:
     """The `mode` of each run; NaN where the bounds are trained alone first."""
-    bounds = runs.reindex(columns=PRIMED, fill_value=None)
+    names = ("prime_epochs", "joint", "upper.strength", "lower.strength")
+    bounds = runs.reindex(columns=[f"homeostasis.{name}" for name in names], fill_value=None)
     found = pd.Series([*map(mode, bounds.to_dict("records"))], runs.index, dtype=object)
-    return found.mask(bounds[PRIMED[0]].fillna(0) > 0)
-
-
-PRIMED = (
-    "homeostasis.prime_epochs",
-    "homeostasis.joint",
-    "homeostasis.upper.strength",
-    "homeostasis.lower.strength",
-)
+    return found.mask(bounds["homeostasis.prime_epochs"].fillna(0) > 0)
 
 
 def unbounded(runs: Runs) -> pd.DataFrame:
@@ -72,6 +66,7 @@ def unbounded(runs: Runs) -> pd.DataFrame:
 
 
 FRESH = ", fresh optimizer"
+HANDED_ON = 3  # numerics: before, each phase had a fresh optimizer, whatever the key says
 REGIMES = ("none", "joint", "prime", "prime + joint", f"prime{FRESH}", f"prime + joint{FRESH}")
 
 
@@ -80,9 +75,10 @@ def _homeostasis(runs: Runs) -> pd.Series:
     optimizer forgets the phase before the task.
     """
     keys = ("prime_epochs", "joint", "fresh_optimizer")
-    runs = runs.reindex(columns=[f"homeostasis.{key}" for key in keys])
+    runs = runs.reindex(columns=["numerics", *(f"homeostasis.{key}" for key in keys)])
     primed, joint = runs["homeostasis.prime_epochs"] > 0, runs["homeostasis.joint"].eq(True)
-    fresh = primed & runs["homeostasis.fresh_optimizer"].eq(True)
+    before = pd.to_numeric(runs["numerics"], errors="coerce") < HANDED_ON
+    fresh = primed & (runs["homeostasis.fresh_optimizer"].eq(True) | before)
     return (2 * primed + joint + 2 * fresh).map(dict(enumerate(REGIMES)))
 
 
@@ -105,14 +101,10 @@ def _instead(runs: Runs) -> pd.Series:
     )
 
 
-def _part(group: str) -> Values:
+def _part(group: str, runs: Runs) -> pd.Series:
     """The last name of the `_target_` of a group of the config, "none" where there is none."""
-
-    def name(runs: Runs) -> pd.Series:
-        targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
-        return targets.astype(object).fillna("none").map(lambda name: name.rpartition(".")[2])
-
-    return name
+    targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
+    return targets.astype(object).fillna("none").map(lambda name: name.rpartition(".")[2])
 
 
 def _recurrent(runs: Runs) -> pd.Series:
@@ -134,10 +126,10 @@ COLUMNS = {
         (*ALONE, *(f"{norm} + skip" for norm in ALONE[1:-1])),
     ),
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
-    "neuron": Column(_part("neuron"), ("neuron.", "engine.")),
-    "optimizer": Column(_part("optimizer"), ("optimizer.",)),
+    "neuron": Column(partial(_part, "neuron"), ("neuron.", "engine.")),
+    "optimizer": Column(partial(_part, "optimizer"), ("optimizer.",)),
     "recurrent": Column(_recurrent, ()),
-    "scheduler": Column(_part("scheduler"), ("scheduler.", "scheduler")),
+    "scheduler": Column(partial(_part, "scheduler"), ("scheduler.", "scheduler")),
 }
 """By the names of fdi.config.settings.DERIVED."""
 
@@ -153,25 +145,23 @@ class Quantity(NamedTuple):
     most: float = np.inf
 
 
-def of_hidden(start: str) -> Values:
+def _of_hidden(start: str, runs: Runs) -> pd.Series:
     """The mean over the hidden populations, or the projections to them, of the columns that begin
     with `start`.
     """
-
-    def mean(runs: Runs) -> pd.Series:
-        names = [name for name in map(str, runs) if name.startswith(start)]
-        names = [name for name in names if not name.endswith("->readout")]
-        return runs[names].astype(float).mean(axis=1)
-
-    return mean
+    names = [name for name in map(str, runs) if name.startswith(start)]
+    names = [name for name in names if not name.endswith("->readout")]
+    return runs[names].astype(float).mean(axis=1)
 
 
 QUANTITIES = {
     "accuracy": Quantity("test accuracy (%)", lambda runs: PERCENT * runs[ACCURACY], PERCENT),
-    "rate": Quantity("mean hidden rate after training (Hz)", of_hidden("rate/")),
-    "moved": Quantity("movement of hidden weights, |W - W$_0$| / |W$_0$|", of_hidden("moved/")),
+    "rate": Quantity("mean hidden rate after training (Hz)", partial(_of_hidden, "rate/")),
+    "moved": Quantity(
+        "movement of hidden weights, |W - W$_0$| / |W$_0$|", partial(_of_hidden, "moved/")
+    ),
     "alignment": Quantity(
-        "alignment of hidden spikes (1: unchanged)", of_hidden("alignment/"), 1.0
+        "alignment of hidden spikes (1: unchanged)", partial(_of_hidden, "alignment/"), 1.0
     ),
     "epochs": Quantity("epochs trained", lambda runs: runs["epoch"]),
     "operations": Quantity(

@@ -154,14 +154,15 @@ class Rule:
         """Of those that are equal, the one with the fewest changes and the nearest step, and else
         the first.
         """
-        return min(of, key=lambda each: (self._behind(each), len(each), self._far(each)))
+
+        def far(each: Candidate) -> float:
+            return sum(abs(math.log(c.value / self.plan.step)) for c in each if c.kind == STEP)
+
+        return min(of, key=lambda each: (self._behind(each), len(each), far(each)))
 
     def _behind(self, each: Candidate) -> tuple[float, float]:
         accuracy, loss = self.last(each).score
         return -accuracy, -loss
-
-    def _far(self, each: Candidate) -> float:
-        return sum(abs(math.log(c.value / self.plan.step)) for c in each if c.kind == STEP)
 
     def _ask(self, title: str, candidates: Iterable[Candidate], times: int = 1) -> Asking:
         epochs = min(times * self.plan.short, self.plan.epochs)
@@ -175,7 +176,10 @@ class Rule:
 
     def _stage(self, kind: str) -> Asking:
         if kind == STEP:
-            yield from self._steps()
+            first = [self.plan.step * FACTOR, self.plan.step / FACTOR]
+            yield from self._ask(STEP, map(self._step, first[: self.plan.trials - 1]))
+            while len(self.of(STEP)) < self.plan.trials and (value := self._next_step()):
+                yield from self._ask(STEP, [self._step(value)])
         elif kind == PAIRS:
             yield from self._ask(PAIRS, self._pairs())
         else:
@@ -184,12 +188,6 @@ class Rule:
         if not any(map(self.suffices, every)):
             waiting = [each for each in every if self._trains(each)]
             yield from self._ask(f"{kind}, longer", waiting[:GO_ON], LONGER)
-
-    def _steps(self) -> Asking:
-        first = [self.plan.step * FACTOR, self.plan.step / FACTOR]
-        yield from self._ask(STEP, map(self._step, first[: self.plan.trials - 1]))
-        while len(self.of(STEP)) < self.plan.trials and (value := self._next_step()):
-            yield from self._ask(STEP, [self._step(value)])
 
     def _next_step(self) -> float | None:
         """None where the best has one within a factor of FINE on both sides."""
@@ -236,7 +234,11 @@ class Rule:
             for kind in (STEP, *self.plan.stages)
         ]
         both = [(*a, *b) for one, other in combinations(kinds, 2) for a, b in product(one, other)]
-        return [pair for pair in both if not _same(*pair)]
+        # where both change a key, only the latter would count
+        keys = {
+            pair: [w.partition("=")[0] for change in pair for w in change.words] for pair in both
+        }
+        return [pair for pair in both if len({*keys[pair]}) == len(keys[pair])]
 
     def _finding(self, state: str, candidate: Candidate) -> Finding:
         return Finding(state, candidate, self._cause(state, candidate), self._open(candidate))
@@ -301,13 +303,6 @@ class Rule:
             return "nothing, since it diverges"
         guess = " (guessing)" * last.at_chance
         return f"{100 * last.accuracy:.1f} %{guess} after {epochs} of {self.plan.epochs} epochs"
-
-
-def _same(one: Change, other: Change) -> bool:
-    """Whether both change a key, so that only the latter would count."""
-    return bool(
-        {w.partition("=")[0] for w in one.words} & {w.partition("=")[0] for w in other.words}
-    )
 
 
 def said(candidate: Candidate) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fdi.analysis.collect import METRIC, Curves, Probe, Runs, checked, runs
+from fdi.analysis.collect import METRIC, Runs, checked, runs
 from fdi.analysis.metrics import curves, probes
 from fdi.config.metric import of_rows
 
@@ -29,12 +29,12 @@ class Results:
     """
 
     runs: Runs
-    curves: Curves | None
-    probed: Probe | None
+    curves: pd.DataFrame | None
+    probed: pd.DataFrame | None
     folder: Path
 
     @cached_property
-    def probe(self) -> Probe:
+    def probe(self) -> pd.DataFrame:
         return probes(self.runs) if self.probed is None else self.probed
 
     def probe_of(self, runs: Runs) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     return table.assign(source=source, baseline=baseline)
 
 
-def _judged(found: Curves, runs: Runs) -> Curves:
+def _judged(found: pd.DataFrame, runs: Runs) -> pd.DataFrame:
     """The curves with what the runs are judged by in place of an accuracy."""
     for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
         name = of_rows([text]).name

@@ -33,9 +33,6 @@ in `table.attrs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -43,11 +40,10 @@ from fdi.analysis.collect import ACCURACY, BEST, METRIC, SAMPLES, VALID, Runs, c
 from fdi.analysis.conditions import (
     BASELINE,
     UNTRAINED,
-    Seeds,
     by_seed,
     condition_columns,
     conditions,
-    difference,
+    differences,
     spread,
     versus_columns,
 )
@@ -59,8 +55,6 @@ from fdi.config.parts import choose
 
 SAID = ("tags", "note")
 CHANCE = "chance"
-LAST = ("versus_p", "verdict", METRIC, *SAID)  # columns
-Condition = tuple[Any, ...]
 
 
 def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.DataFrame:
@@ -79,34 +73,35 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     states = runs["state"].to_numpy(dtype=str)
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
-    seeds = dict(zip(places, by_seed(runs, measured, done)))
+    seeds = by_seed(runs, measured, done)
     texts = runs[METRIC] if METRIC in runs else pd.Series(None, runs.index, dtype=object)
     metrics = [of_rows([texts.iloc[of[0]]]) for of in places.values()]
-    bases = _baselines(seeds, columns, versus)
-    found = [
-        difference(of, seeds[base])
-        if (base := bases.get(_partner(condition, columns))) and condition != base
-        else None
-        for condition, of in seeds.items()
-    ]
-    networks = ["/".join(map(str, condition[:2])) for condition in places]
-    rows = [
-        {
-            **dict(zip(columns, condition)),
-            **_statistics(states[of], seeds[condition], rates),
-            **versus_columns(comparison),
-            **{name: _texts(runs[name].array[of]) for name in said},
-            **({METRIC: str(metric)} if METRIC in runs else {}),
-        }
-        for (condition, of), comparison, metric in zip(
-            places.items(), correct(found, networks), metrics
+    within = [column for column in columns if column.split(".")[0] != "init"]
+    found = differences(pd.DataFrame([*places], columns=columns), seeds, {"init": versus}, within)
+    compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
+    rows = []
+    for (condition, of), own, apart, metric in zip(places.items(), seeds, compared, metrics):
+        reached = spread(own.of(ACCURACY), own.mean(SAMPLES), most=1.0)
+        rows.append(
+            {
+                **dict(zip(columns, condition)),
+                "n": reached.n,
+                "failed": int((states[of] == "failed").sum()),
+                "partial": int((~np.isin(states[of], ["done", "failed"])).sum()),
+                "accuracy": reached.mean,
+                "sd": reached.sd,
+                "low": reached.low,
+                "high": reached.high,
+                "accuracy_best": own.mean(BEST),
+                "valid": own.mean(VALID),
+                **{column: own.mean(column) for column in rates},
+                **versus_columns(apart),
+                "verdict": verdict(apart.mean, apart.p, metric.sign) if apart else "",
+                **({METRIC: str(metric)} if METRIC in runs else {}),
+                **{n: "; ".join(map(str, runs[n].iloc[of].dropna().unique())) for n in said},
+            }
         )
-    ]
     table = pd.DataFrame(rows)
-    differences = zip(table["versus"], table["versus_p"], metrics)
-    table["verdict"] = [verdict(mean, p, metric.sign) for mean, p, metric in differences]
-    last = [column for column in LAST if column in table]
-    table = table[[*(column for column in table if column not in LAST), *last]]
     table.attrs["versus"] = versus
     return table
 
@@ -122,42 +117,3 @@ def _refuse(runs: Runs, versus: str) -> None:
         )
     if runs["state"].isin(UNTRAINED).all():
         raise Mistake(f"{len(runs)} runs, none of them trained: there is nothing to summarize")
-
-
-def _texts(values: Iterable[Any]) -> str:
-    """Each once, in the order of the runs."""
-    return "; ".join(dict.fromkeys(str(value) for value in values if pd.notna(value)))
-
-
-def _statistics(states: np.ndarray, seeds: Seeds, rates: Sequence[str]) -> dict[str, float]:
-    n, mean, sd, low, high = spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), most=1.0)
-    return {
-        "n": n,
-        "failed": int((states == "failed").sum()),
-        "partial": int((~np.isin(states, ["done", "failed"])).sum()),
-        "accuracy": mean,
-        "sd": sd,
-        "low": low,
-        "high": high,
-        "accuracy_best": seeds.mean(BEST),
-        "valid": seeds.mean(VALID),
-        **{column: seeds.mean(column) for column in rates},
-    }
-
-
-def _baselines(
-    seeds: dict[Condition, Seeds], columns: Sequence[str], versus: str
-) -> dict[Condition, Condition]:
-    """The baseline of the conditions with equal `_partner`; none where there are several."""
-    found: dict[Condition, list[Condition]] = {}
-    for condition, of in seeds.items():
-        if condition[2] == versus and len(of.pair):
-            found.setdefault(_partner(condition, columns), []).append(condition)
-    return {partner: several[0] for partner, several in found.items() if len(several) == 1}
-
-
-def _partner(condition: Condition, columns: Sequence[str]) -> Condition:
-    """What a condition and its baseline have in common."""
-    return tuple(
-        value for column, value in zip(columns, condition) if column.split(".")[0] != "init"
-    )

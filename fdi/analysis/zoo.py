@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from fdi.analysis import choice
 from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
@@ -20,7 +21,7 @@ from fdi.track.record import TRAINED
 from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
-SETTINGS = {"common": "default step", "best": "each at its best"}
+SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}
 
 
 def members(results: Results) -> pd.DataFrame:
@@ -99,22 +100,19 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 def learning(members: pd.DataFrame) -> pd.DataFrame:
     """How many networks learn from each initial state, for people."""
-    rows = [{"init": init, **_whole(members, members["init"] == init)} for init in inits(members)]
+    rows = []
+    for init in inits(members):
+        of = members[members["init"] == init]
+        parts = {key: of[of["setting"] == key] for key in SETTINGS}
+        reached = {title: share(parts[key]["learns"]) for key, title in SETTINGS.items()}
+        ends = int((~parts["common"]["state"].isin(TRAINED)).sum())
+        rows.append({"init": init, **reached, "refused or failed": str(ends)})
     return pd.DataFrame(rows)
 
 
 def inits(members: pd.DataFrame) -> list[str]:
     """The baseline first."""
     return sorted(dict.fromkeys(members["init"]), key=lambda init: init != BASELINE)
-
-
-def _whole(members: pd.DataFrame, of_init: pd.Series) -> dict[str, str]:
-    row = {}
-    for setting, title in SETTINGS.items():
-        of = members[of_init & (members["setting"] == setting)]
-        row[title] = share(of["learns"])
-    first = members[of_init & (members["setting"] == "common")]
-    return row | {"refused or failed": str((~first["state"].isin(TRAINED)).sum())}
 
 
 def wilson(learns: pd.Series) -> tuple[int, int, float, float]:
@@ -162,17 +160,13 @@ def said(members: pd.DataFrame) -> list[str]:
     them.
     """
     lines = []
-    there = inits(members)
-    others = [init for init in there if init != BASELINE]
-    for setting, title in SETTINGS.items():
+    base, *others = inits(members)
+    for setting, title in SETTINGS.items() if others and base == BASELINE else ():
         parts = []
-        for init in others if BASELINE in there else ():
-            own, base, p = only(members, init, setting)
-            parts.append(f"{init} {own} against {base} ({verdict(own - base, p)}, p = {p:.2g})")
-        if parts:
-            lines.append(
-                f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}"
-            )
+        for init in others:
+            own, theirs, p = only(members, init, setting)
+            parts.append(f"{init} {own} against {theirs} ({verdict(own - theirs, p)}, p = {p:.2g})")
+        lines.append(f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}")
     lines.append(
         "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
         "that is less, in the mean over seeds; what is refused or fails does not learn, but "

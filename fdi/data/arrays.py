@@ -5,7 +5,7 @@ data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -217,10 +217,14 @@ def _steps(given: Given, duration: float | None, dt: float) -> int:
 
 
 def _inputs(given: Given, shape: tuple[int, ...], steps: int, dt: float, binning: str) -> Input:
-    if given.x is None:
-        assert given.events is not None
-        return bin_recordings(_recordings(given), steps, dt, shape, binning)
+    if given.events is not None:
+        samples, times, units = given.events
+        order = np.argsort(samples, kind="stable")
+        ends = np.cumsum(np.bincount(samples, minlength=len(given.y)))[:-1]
+        each = zip(np.split(times[order], ends), np.split(units[order], ends))
+        return bin_recordings(each, steps, dt, shape, binning)
     x = given.x
+    assert x is not None
     if given.kind == "images":
         return Constant(x, steps)
     if given.kind in ("counts", "currents"):
@@ -230,14 +234,6 @@ def _inputs(given: Given, shape: tuple[int, ...], steps: int, dt: float, binning
     events = sparse(x.reshape(len(x), steps, -1))
     ones = events.counts is not None and (events.counts == 1).all()
     return Events(events.indptr, events.units, shape, steps, None if ones else events.counts)
-
-
-def _recordings(given: Given) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    assert given.events is not None
-    samples, times, units = given.events
-    order = np.argsort(samples, kind="stable")
-    ends = np.cumsum(np.bincount(samples, minlength=len(given.y)))[:-1]
-    yield from zip(np.split(times[order], ends), np.split(units[order], ends))
 
 
 Read = tuple[Given, Given | None, tuple[int, ...]]
@@ -265,7 +261,8 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     with intact(path, "cannot be read as a table", "write it with pandas.DataFrame.to_csv"):
         table = pd.read_csv(path)
     columns = _renamed({str(key): table[key].to_numpy() for key in table}, names, path)
-    numbers = sorted((key for key in columns if key.startswith("target/")), key=_place)
+    numbers = [key for key in columns if key.startswith("target/")]
+    numbers.sort(key=lambda key: by_number(key.partition("/")[2]))
     if lacking := {"sample", *(numbers or ["label"])} - columns.keys():
         raise DataError(
             f"{path}: no column {min(lacking)}; name it with dataset.names={{{min(lacking)}: ..}}"
@@ -287,10 +284,6 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     y = y.astype(np.float64) if numbers else y[..., 0].astype(str)
     of_samples = ((y == y[:, :1]) | (y != y)).all()
     return checked({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
-
-
-def _place(key: str) -> tuple[float, str]:
-    return by_number(key.partition("/")[2])
 
 
 def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:

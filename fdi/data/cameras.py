@@ -13,15 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Share, TimeStep
-from fdi.data.dataset import (
-    Dataset,
-    Split,
-    apart,
-    dropout,
-    fits,
-    keep,
-    stream,
-)
+from fdi.data.dataset import Dataset, Split, apart, dropout, fits, keep, stream
 from fdi.data.download import ensure
 from fdi.data.inputs import (
     DataError,
@@ -65,10 +57,12 @@ def crop(
     binning: str,
     rng: np.random.Generator,
 ) -> Events:
-    """`steps` steps of each recording from step `starts` [B] on, each spike left out with
-    probability `drop`.
+    """`steps` steps of each recording from step `starts` [B] on, which lie within it, each spike
+    left out with probability `drop`.
     """
-    samples, rows, units = coordinates(_window(events, starts, steps))
+    place = (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps)
+    window = replace(replace(events, steps=1).take(place.ravel()), steps=steps)
+    samples, rows, units = coordinates(window)
     kept = rng.random(len(units), dtype=np.float32) >= drop
     return binned(
         samples[kept], rows[kept], units[kept], (len(events), steps), events.shape, binning
@@ -84,12 +78,6 @@ def to_frames(events: Events, rng: np.random.Generator | None = None) -> Frames:
         1 if events.counts is None else np.minimum(events.counts[inside], 255)
     )
     return Frames(values.reshape(len(events), events.steps, *events.shape))
-
-
-def _window(events: Events, starts: np.ndarray, steps: int) -> Events:
-    """Steps starts..starts + steps of each recording; they must lie within the table."""
-    rows = (np.arange(len(events)) * events.steps + starts)[:, None] + np.arange(steps)
-    return replace(replace(events, steps=1).take(rows.ravel()), steps=steps)
 
 
 def _room(events: Events, steps: int) -> np.ndarray:
@@ -225,21 +213,16 @@ def _parts(
     for the next seed, unless `most` limits them or they are too many.
     """
     files = [recordings(name, root, train) for train in (True, False)]
-    if len(files[0].data) != official:
-        log.warning(
-            "%s: not the official files, %d of %d training recordings",
-            files[0].location_on_system,
-            len(files[0].data),
-            official,
-        )
+    if (there := len(files[0].data)) != official:
+        said = "%s: not the official files, %d of %d training recordings"
+        log.warning(said, files[0].location_on_system, there, official)
     labels, test_labels = (np.asarray(of.targets, dtype=np.int64) for of in files)
     train, held, tested = apart(labels, test_labels, valid, seed, *most)
     parts = []
-    of_train, of_test = most
     for trains, samples, limit in (
-        (True, train, of_train),
-        (True, held, of_train),
-        (False, tested, of_test),
+        (True, train, most[0]),
+        (True, held, most[0]),
+        (False, tested, most[1]),
     ):
         if limit is None and fits(root):
             events = _binned(name, root, trains, None, *view).take(samples)

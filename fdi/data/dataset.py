@@ -375,19 +375,15 @@ def stamps(path: Path) -> list[Stamp]:
     """The stamps of the file, or of all files below the folder, through links, each folder once."""
     from fdi.config.cache import stamp  # only where data lie in files
 
-    files = [str(path)] if path.is_file() else _below(path)
-    return sorted(filter(None, map(stamp, files)))
-
-
-def _below(path: Path) -> Iterator[str]:
-    seen = set()
+    files, seen = [str(path)] * path.is_file(), set()
     for folder, folders, names in os.walk(path, followlinks=True):
         about = os.stat(folder)
         if (about.st_dev, about.st_ino) in seen:
             folders.clear()
-            continue
-        seen.add((about.st_dev, about.st_ino))
-        yield from (os.path.join(folder, name) for name in names)
+        else:
+            seen.add((about.st_dev, about.st_ino))
+            files += (os.path.join(folder, name) for name in names)
+    return sorted(filter(None, map(stamp, files)))
 
 
 MOST = 2**29  # bytes kept; what was used longest ago goes first

@@ -218,7 +218,11 @@ def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
     try:
         return Path(file.fetch(packed.name, downloader=_pip if how == "run" else by))
     except (OSError, ValueError) as error:
-        reason = _reason(error)  # not the error, which holds on to its connection
+        cause: BaseException = error  # the first, without what pooch did about it
+        while cause.__context__:
+            cause = cause.__context__
+        reason = " ".join(str(cause).partition(". Deleted")[0].split())
+        del cause  # which holds on to its connection
     raise DataError(
         f"{name}: {archive.content} is missing and cannot be downloaded ({reason}); nothing was "
         f"kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} {archive.sum}), or "
@@ -236,13 +240,6 @@ def _pip(command: str, output: str, pooch: object) -> None:
             raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
         (wheel,) = Path(folder).iterdir()
         wheel.replace(output)
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of an error, without what pooch did about it."""
-    while error.__context__:
-        error = error.__context__
-    return " ".join(str(error).partition(". Deleted")[0].split())
 
 
 @contextmanager

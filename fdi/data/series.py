@@ -14,14 +14,7 @@ import numpy as np
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, apart, drawn, keep
 from fdi.data.download import AEON, ensure
-from fdi.data.inputs import (
-    DataError,
-    Events,
-    Frames,
-    binned,
-    intact,
-    steps_in,
-)
+from fdi.data.inputs import DataError, Events, Frames, binned, intact, steps_in
 
 Coding = Literal["delta", "current"]
 Series = tuple[tuple[np.ndarray, ...], tuple[str, ...]]  # float64 [values, dimensions]; labels
@@ -43,11 +36,10 @@ def japanese_vowels(
     """Nine speakers who say two vowels: 270 and 370 recordings as 12 LPC cepstrum coefficients in 7
     to 29 frames (Kudo, Toyama & Shimbo 1999). Arguments as of `ts`.
     """
+    options = {key: value for key, value in locals().items() if key != "root"}
     wheel = ensure("japanese_vowels", root) / AEON
-    folder = "aeon/datasets/data/JapaneseVowels/JapaneseVowels"
-    train, test = (read_ts(wheel, f"{folder}_{part}.ts") for part in ("TRAIN", "TEST"))
-    name, most = "japanese_vowels", (max_train, max_test)
-    return _dataset(name, train, test, duration, dt, coding, threshold, valid, most, seed)
+    file = wheel / "aeon/datasets/data/JapaneseVowels/JapaneseVowels_TRAIN.ts"
+    return ts(file=file, name="japanese_vowels", **options)
 
 
 def ts(
@@ -79,50 +71,36 @@ def ts(
     test = train.with_name(train.name.replace("TRAIN", "TEST"))
     if test_file is not None:
         test = Path(test_file).expanduser()
-    most = max_train, max_test
-    first, second = read_ts(train), read_ts(test)
-    return _dataset(name, first, second, duration, dt, coding, threshold, valid, most, seed)
-
-
-def _dataset(
-    name: str,
-    train: Series,
-    test: Series,
-    duration: float,
-    dt: float,
-    coding: str,
-    threshold: float,
-    valid: float,
-    most: tuple[int | None, int | None],
-    seed: int,
-) -> Dataset:
-    """`most`: samples of training, validation included, and of the test."""
+    learning, testing = _read(train), _read(test)
     steps = steps_in(duration, dt)
-    classes = sorted({*train[1], *test[1]}, key=by_number)
-    labels, test_labels = (
-        np.array([classes.index(label) for label in given], dtype=np.int64)
-        for _, given in (train, test)
-    )
-    dimensions = {each.shape[1] for series, _ in (train, test) for each in series}
+    classes = sorted({*learning[1], *testing[1]}, key=by_number)
+    dimensions = {each.shape[1] for series, _ in (learning, testing) for each in series}
     if len(dimensions) > 1:
         raise DataError(
             f"{name}: series of {sorted(dimensions)} dimensions; all must have equally many"
         )
-    longest = max(len(each) for each in train[0])
-    everything = np.concatenate(train[0])
+    longest = max(len(each) for each in learning[0])
+    everything = np.concatenate(learning[0])
     mean, deviation = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
     deviation[deviation == 0] = 1.0
 
-    def whole(series: tuple[np.ndarray, ...], labels: np.ndarray) -> Split:
+    def whole(series: tuple[np.ndarray, ...], named: tuple[str, ...]) -> Split:
+        labels = np.array([classes.index(label) for label in named], dtype=np.int64)
         scaled = [(each - mean) / deviation for each in series]
         values, lengths = stretched(scaled, longest, steps, len(mean))
         if coding == "current":
             return Split(Frames(values.astype(np.float32), currents=True), labels)
         return Split(delta_spikes(values, lengths, threshold), labels)
 
-    learned, tested = whole(train[0], labels), whole(test[0], test_labels)
-    samples = apart(labels, test_labels, valid, seed, *most)
-    return drawn(name, learned, tested, samples, len(classes), dt)
+    first, second = whole(*learning), whole(*testing)
+    samples = apart(first.labels, second.labels, valid, seed, max_train, max_test)
+    return drawn(name, first, second, samples, len(classes), dt)
+
+
+def _read(path: Path) -> Series:
+    """The series of a file, which may lie in a zip archive, as if that were a folder."""
+    archive = next(filter(Path.is_file, path.parents), None)
+    return read_ts(archive, str(path.relative_to(archive))) if archive else read_ts(path)
 
 
 def stretched(

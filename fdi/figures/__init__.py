@@ -45,7 +45,7 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     module = named(name, mine.runs)
     if module is None:
         raise Mistake(f"no figure {name}; {choose(name, with_own(mine.runs))}")
-    contents = module.data(mine) if measured is None else pages(module, mine, measured)
+    contents = pages(module, mine, measured)
     if not contents:
         raise Mistake(f"{name} needs {module.NEEDS}: {module.COMMAND}")
     if page is not None and page not in contents:

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.best import Side, networks
 from fdi.analysis.choice import SETTINGS, STEP, TUNED
-from fdi.analysis.collect import metric_of
+from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
@@ -35,7 +35,7 @@ WITHIN = 0.7  # of the height of the row of a network, for its initial states
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
     """One page: a row for each network, initial state, setting and seed: network (as text), row
-    (where it is drawn), init, setting, seed, accuracy (%), n, mean, low, high, chance, versus (the
+    (where it is drawn), init, setting, accuracy (%), n, mean, sd, low, high, chance, versus (the
     baseline) and verdict, finding, title, source.
     """
     sides = [side for network in networks(results) for side in network]
@@ -54,9 +54,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
         for setting, name in SETTINGS.items()
         if (of := of_setting.get(setting)) is not None
     ]
+    once = table.drop_duplicates(["network", "init", "setting"])
+    said = [
+        f"{text} ({name})"
+        for key, name in PANELS.items()
+        if (text := words.verdicts(once[once["setting"] == key]))
+    ]
     return {
         "": table.merge(places, on=["network", "init"]).assign(
-            finding=_finding(table),
+            finding=f"{words.PAIR}: {'; '.join(said)}" if said else TITLE,
             title="; ".join(filter(None, [*steps, words.bounds(runs)])),
             note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
             source=source(runs),
@@ -65,33 +71,20 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def _points(side: Side) -> list[dict[str, Any]]:
-    first, of, metric = side.runs.iloc[0], side.network, metric_of(side.runs)
-    data = words.data(first["dataset"]).partition(" (")[0]
-    named = [words.kind(first["model"]), words.layers(of["layers"]).replace("hidden ", "")]
-    named += [f"{of['epochs']} epochs", of["settings"]]
+    dataset, model, layers, epochs, settings = side.network
+    data = words.data(dataset).partition(" (")[0]
+    named = [words.kind(model), words.layers(layers).replace("hidden ", ""), f"{epochs} epochs"]
     shared = {
-        "network": f"{data}\n{', '.join(filter(None, named))}",
+        "network": f"{data}\n{', '.join(filter(None, [*named, settings]))}",
         "init": side.init,
         "setting": side.setting,
-        **side.moments[["n", "mean", "low", "high"]],
-        "chance": PERCENT / first["classes"],
+        **side.reached._asdict(),
+        "chance": PERCENT / side.runs["classes"].iloc[0],
         "versus": side.difference.mean if side.difference else np.nan,
         "verdict": side.verdict,
-        "metric": metric.title,
+        "metric": side.metric.title,
     }
-    values = metric.scale * side.runs.groupby("seed")["test_accuracy_last"].mean()
-    return [shared | {"seed": seed, "accuracy": value} for seed, value in values.items()]
-
-
-def _finding(table: pd.DataFrame) -> str:
-    """What the differences to the baseline say, at the same step and at the best."""
-    sides = table.drop_duplicates(["network", "init", "setting"])
-    said = [
-        f"{text} ({name})"
-        for key, name in PANELS.items()
-        if (text := words.verdicts(sides[sides["setting"] == key]))
-    ]
-    return f"{words.PAIR}: {'; '.join(said)}" if said else TITLE
+    return [shared | {"accuracy": side.metric.scale * value} for value in side.seeds.of(ACCURACY)]
 
 
 def _settings(page: pd.DataFrame) -> list[str]:

@@ -27,7 +27,6 @@ from fdi.track.record import is_number
 from fdi.track.told import spared
 
 OWN = "_own"
-DEFAULT = "randman_dense"  # page of the data set and model of the default config
 SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
 IN_REPORT = (*SAID, "TITLE", "PLACE")
 ABOVE = ("catalogue", "report")  # modules that import this one
@@ -94,19 +93,16 @@ def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:
     return checked(module)
 
 
-def pages(module: Any, mine: Results, measured: Results) -> dict[str, pd.DataFrame]:
-    """The pages of a figure, from the user's own runs where these are enough, and from the
-    reference; own ones first, then those of the default config. A page of fewer seeds than the
-    reference's stands beside it and ends in `own`.
+def pages(module: Any, mine: Results, measured: Results | None = None) -> dict[str, pd.DataFrame]:
+    """The pages of a figure, from the user's own runs where these are enough, and behind them from
+    the reference. A page of fewer seeds than the reference's stands beside it and ends in `own`.
     """
-    contents, ours = module.data(measured), {}
+    contents, ours = module.data(measured) if measured else {}, {}
     for page, content in module.data(mine).items():
         there = (content, contents.get(page, content))
         seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
         ours[page + OWN * (seeds < others)] = content
-    every = contents | ours
-    first = sorted(every, key=lambda page: (page not in ours, not page.startswith(DEFAULT), page))
-    return {page: every[page] for page in first}
+    return ours | {page: content for page, content in contents.items() if page not in ours}
 
 
 def about(module: Any) -> str:

@@ -21,7 +21,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.config.metric import ACCURACY, of_rows
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import MOST, best_set, foremost, guessed, source, usual
+from fdi.figures.sweeps import MOST, best_set, foremost, guessed, networks, source, usual
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -117,12 +117,12 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
     found: dict[str, pd.DataFrame] = {}
-    for _, group in groups(done, ["dataset", "model"]):
+    for _, group in networks(done):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         named = [n for n in named if n != "dataset.name"]  # as the data set is
-        for values, places in conditions(group, named):
+        for values, places in sorted(conditions(group, named), key=lambda of: -len(of[1])):
             members = group.iloc[places]
             varied = [
                 name
@@ -139,7 +139,10 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
                 left = page["init"].nunique() - len(few)
                 names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
                 others = names, chosen[names].astype(object).iloc[0]
-                title = [_setting(chosen), words.condition(shown), told(*others)]
+                depth = chosen.iloc[0].get("model.depth")
+                layers = "" if pd.isna(depth) else words.layers(depth)
+                title = [words.setting(chosen, "epochs"), layers]
+                title += [words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
                     finding=TITLE,
@@ -162,11 +165,6 @@ def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> st
         or group[column].isna().any()
     ]
     return name(*zip(*differing)).replace(", ", "_").replace(" = ", "_")
-
-
-def _setting(runs: Runs) -> str:
-    text, depth = words.setting(runs, "epochs"), runs.iloc[0].get("model.depth")
-    return text if pd.isna(depth) else f"{text}, {words.layers(depth)}"
 
 
 IN_WORDS = ("optimizer.", "homeostasis.", "trainer.epochs", "dataset.max_train", words.SCHEDULE)

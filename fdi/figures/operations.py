@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import ACCURACY, Page, Runs, metric_of
-from fdi.analysis.conditions import STATISTICS, condition_columns, groups, moments
+from fdi.analysis.collect import ACCURACY, Page, metric_of
+from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, source, usual
+from fdi.figures.sweeps import best_set, networks, source, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
@@ -30,27 +29,22 @@ def data(results: Results) -> dict[str, Page]:
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
     pages = {}
-    for (dataset, model), group in groups(known, ["dataset", "model"]):
+    for (dataset, model), group in networks(known):
         varied = condition_columns(group)[2:]
         others = [name for name in varied if not f"{name}.".startswith("init.")]
         runs = usual(best_set(group, others))
         if runs["init"].nunique() < 2:
             continue
-        table = _table(runs)
-        pages[f"{dataset}_{model}"] = table.assign(
+        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
+        cost = moments(runs, ["init"], OPERATIONS).drop(columns=["sd", "n"])
+        named = {"mean": "x", "low": "x_low", "high": "x_high"}
+        pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(
             metric=metric_of(runs).title,
             finding=TITLE,
             title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
             source=source(runs),
         )
     return pages
-
-
-def _table(runs: Runs) -> pd.DataFrame:
-    reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
-    cost = moments(runs, ["init"], OPERATIONS)[["init", *STATISTICS]]
-    named = {"mean": "x", "low": "x_low", "high": "x_high"}
-    return reached.merge(cost.rename(columns=named)[["init", *named.values()]], on="init")
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -85,7 +85,8 @@ def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> st
     asked = list(_asked(mine, measured))
     names = [TABLES, *(one.TITLE for one in figures.values()), *(name for name, _ in asked)]
     said = "<br>".join(map(escape, counted(main.runs)))
-    parts = [f"<h1>{title}</h1><p class=said>{said}</p>{_contents(names)}"]
+    links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
+    parts = [f"<h1>{title}</h1><p class=said>{said}</p><nav><ul>{links}</ul></nav>"]
     parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
     body = printable("".join(parts), keep="\n")
     return (
@@ -105,11 +106,6 @@ def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
 
 
 TABLES = "Conditions"
-
-
-def _contents(names: Iterable[str]) -> str:
-    links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
-    return f"<nav><ul>{links}</ul></nav>"
 
 
 def _anchor(heading: str) -> str:

@@ -4,7 +4,7 @@ measures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -44,15 +44,21 @@ def data(results: Results) -> dict[str, Page]:
     """
     pages = {}
     probed = results.runs[results.runs["path"].isin(results.layers["path"])]
-    there = sweeps(probed, _deepest(results), TRAINING, states=("done", "probed"))
+    layers = results.layers["path"].value_counts()
+
+    def depth(runs: Runs) -> int:
+        """How many layers a set of runs has; 0 if all share one initialization."""
+        kinds = runs.reindex(columns=["init", "init.sigma_u"]).nunique().max()
+        return int(kinds > 1) * int(runs["path"].map(layers).max())
+
+    there = sweeps(probed, depth, TRAINING, states=("done", "probed"))
     for (dataset, model), group in there:
         named = [column for column in map(str, group) if column.startswith("init")]
         group = group.drop_duplicates(["seed", *named])
         runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
-            runs = usual(group[group["init"].isin(foremost(group["init"]))]).assign(
-                sigma_u=float("nan")
-            )
+            few = usual(group[group["init"].isin(foremost(group["init"]))])
+            runs = few.assign(sigma_u=float("nan"))
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups < 2:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
@@ -64,17 +70,6 @@ def data(results: Results) -> dict[str, Page]:
             source=source(runs),
         )
     return pages
-
-
-def _deepest(results: Results) -> Callable[[pd.DataFrame], int]:
-    """How many layers a set of runs has; 0 if all share one initialization."""
-    layers = results.layers["path"].value_counts()
-
-    def enough(runs: Runs) -> int:
-        kinds = runs.reindex(columns=["init", "init.sigma_u"]).nunique().max()
-        return int(kinds > 1) * int(runs["path"].map(layers).max())
-
-    return enough
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:

@@ -89,8 +89,13 @@ class Sweep:
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
         """Page, and the runs that it compares, with their `x` and `shade`."""
-        how = (self._levels, self._varied())
-        for name, part in self._pages(self._runs(results.runs)):
+        figure, runs = self.figure, self._runs(results.runs)
+        named = [figure.x, *figure.panels, figure.shade, figure.longest]
+        keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
+        how = (self._levels, [*filter(None, named), *COLUMNS, *keys])
+        for value, part in groups(runs, figure.pages) if figure.pages in runs else [("", runs)]:
+            shown = words.shown(value)
+            name = self._names(figure.pages).get(shown, shown.lower())
             for network, group in sweeps.sweeps(part, *how, experiment=self.experiment):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
@@ -117,7 +122,8 @@ class Sweep:
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if named:
-                names = [self.tick(value) for value in order]
+                called = self._names("x")
+                names = [called.get(words.shown(value), words.shown(value)) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
                 marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
@@ -154,27 +160,12 @@ class Sweep:
         }
         return "; ".join(note for note, true in notes.items() if true)
 
-    def text(self, key: str, value: Any) -> str:
-        """A value of a key in words."""
-        keys = {"x": self.figure.x, "shade": self.figure.shade}
-        return self._name(key, value) or words.of(keys.get(key, key), value)
-
     def _finding(self, table: pd.DataFrame) -> str:
         """The question, and what the rows of `data` say to it."""
         said = words.verdicts(table[table["quantity"] == "accuracy"])
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
-
-    def tick(self, value: Any) -> str:
-        """A value of x in words, without what x is."""
-        return self._name("x", value) or words.shown(value)
-
-    def _name(self, key: str, value: Any) -> str:
-        """What the figure calls a value of a key."""
-        if key == "quantity":
-            return _quantity(value).title
-        return self._names(key).get(words.shown(value), "")
 
     def _names(self, key: str) -> dict[str, str]:
         """What the figure calls the values of a key, in their order."""
@@ -192,27 +183,11 @@ class Sweep:
         for key, value in figure.only.items():
             accepted = value if isinstance(value, list) else [value]
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
-        for experiment, x in _shown().items():  # a figure over the same x
+        for experiment, x in _over().items():  # a figure, or a choice, over the same x
             if x == figure.x and experiment != self.experiment:
                 own = sweeps.of_sweep(runs, self.experiment)
                 runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
-
-    def _pages(self, runs: Runs) -> Iterator[tuple[str, pd.DataFrame]]:
-        """The runs by the key that parts the pages, with the name of each part."""
-        key = self.figure.pages
-        if key not in runs:
-            yield "", runs
-            return
-        for value, part in groups(runs, key):
-            yield self._names(key).get(words.shown(value), words.shown(value).lower()), part
-
-    def _varied(self) -> list[str]:
-        """The keys that may differ within a figure, beside those of the initialization."""
-        figure = self.figure
-        named = [figure.x, *figure.panels, figure.shade, figure.longest]
-        keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
-        return [*filter(None, named), *COLUMNS, *keys]
 
     def _levels(self, group: pd.DataFrame) -> int:
         """How many values of x the runs compare; 0 where no initial state has enough of them, as
@@ -227,8 +202,10 @@ class Sweep:
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
-        if figure.x.startswith("init."):
-            chosen = sweeps.initial_states(group, figure.x).assign(sigma_u=np.nan)
+        if figure.x == SIGMA:
+            chosen = sweeps.initial_states(group).assign(sigma_u=np.nan)
+        elif figure.x.startswith("init."):
+            chosen = sweeps.initial_states(group, figure.x, figure.shade)
         elif figure.usual:
             chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
@@ -283,8 +260,9 @@ class Sweep:
         compared.
         """
         figure = self.figure
-        panel = [*figure.panels, *([] if figure.shade == SIGMA else ["shade"])]
-        across = figure.x.startswith("init.")
+        across = figure.x.startswith("init.")  # which the baseline lacks, as it lacks the shade
+        own = figure.shade == SIGMA or (across and figure.shade.startswith("init."))
+        panel = [*figure.panels, *([] if own else ["shade"])]
         every = accuracies(chosen, keys, panel if across else [*panel, "x"])
         if not figure.best:
             return every
@@ -369,10 +347,13 @@ class Sweep:
     def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
         """Title of the panel and labels of its axes."""
         figure, two = self.figure, len(panel.values) == 2
-        head = [self.text(key, value) for key, value in zip(figure.panels, panel.values)]
+        head = [
+            self._names(key).get(words.shown(value)) or words.of(key, value)
+            for key, value in zip(figure.panels, panel.values)
+        ]
         if figure.longest:
             head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
-        title = self.text("quantity", panel.quantity)
+        title = _quantity(panel.quantity).title
         if panel.quantity == "accuracy":
             title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
         side = fill(title, WRAP)
@@ -407,14 +388,14 @@ def of_file(file: Path) -> Figure | None:
 
 def _quantity(name: str) -> Quantity:
     """One of QUANTITIES, or a column of the run table."""
-    return QUANTITIES.get(name) or Quantity(name, lambda runs: _measured(name, runs))
 
+    def column(runs: Runs) -> pd.Series:
+        if name not in runs:
+            known = choose(name, [*QUANTITIES, *map(str, runs)])
+            raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
+        return runs[name]
 
-def _measured(name: str, runs: Runs) -> pd.Series:
-    if name not in runs:
-        known = choose(name, [*QUANTITIES, *map(str, runs)])
-        raise Mistake(f"figure.quantities: {name} is no quantity; {known}")
-    return runs[name]
+    return QUANTITIES.get(name) or Quantity(name, column)
 
 
 def _setting(runs: Runs, axes: Sequence[str]) -> str:
@@ -447,9 +428,12 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
 
 
 @cache
-def _shown() -> dict[str, str]:
-    """The experiments of fdi that have a figure, and what it is over."""
-    return {of.experiment: of.figure.x for of in experiments().values()}
+def _over() -> dict[str, str]:
+    """The experiments of fdi, and the key whose values each compares, or chooses among."""
+    nodes = {file.stem: OmegaConf.load(file) for file in CONF.glob("experiment/*.yaml")}
+    keys = ("figure.x", "tune.key")
+    found = {name: [OmegaConf.select(of, key) for key in keys] for name, of in nodes.items()}
+    return {name: next(filter(None, both), "") for name, both in found.items()}
 
 
 def own_folders(runs: Runs) -> list[Path]:

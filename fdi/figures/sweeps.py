@@ -20,6 +20,11 @@ NAMED = 4  # keys of runs that are left out
 SIGMA = "init.sigma_u"
 
 
+def networks(runs: Runs) -> list[tuple[Any, pd.DataFrame]]:
+    """(data set, model) and the runs of each, that with most runs first."""
+    return sorted(groups(runs, ["dataset", "model"]), key=lambda network: -len(network[1]))
+
+
 def sweeps(
     runs: Runs,
     enough: Enough,
@@ -37,7 +42,7 @@ def sweeps(
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = drawn(runs[runs["state"].isin(states)], varied)
-    for key, group in groups(chosen, ["dataset", "model"]):
+    for key, group in networks(chosen):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
             best = best_set(candidates, conditions.differing(candidates, "init.", *varied), enough)
@@ -97,12 +102,12 @@ def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
     return runs[groups.ngroup() == groups.size().reset_index(drop=True).argmax()]
 
 
-def swept(runs: Runs, init: str, key: str) -> pd.DataFrame:
-    """The runs of `init` in which only `key` (a column) varies of all arguments of the
+def swept(runs: Runs, init: str, *keys: str) -> pd.DataFrame:
+    """The runs of `init` in which only the `keys` (columns) vary of all arguments of the
     initialization; of several such sets the largest.
     """
     chosen = runs[runs["init"] == init]
-    return largest(chosen, [column for column in differing(chosen) if column != key])
+    return largest(chosen, [column for column in differing(chosen) if column not in keys])
 
 
 USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
@@ -133,15 +138,16 @@ def near_one(runs: Runs) -> pd.DataFrame:
     return runs[distance.isna() | (distance == nearest)]
 
 
-def initial_states(runs: Runs, key: str = SIGMA) -> pd.DataFrame:
+def initial_states(runs: Runs, key: str = SIGMA, shade: str = SIGMA) -> pd.DataFrame:
     """The runs of a figure that compares initial states: each initialization at each of its values
-    of `key`, and one config of those without. Their column `sigma_u`: that of those at several.
+    of `key` and of `shade`, and one config of those without. Their column `sigma_u`: that of those
+    at several.
     """
     parts = []
     for init, chosen in groups(runs, "init", sort=False):
         several = levels(chosen, key) > 1
-        members = swept(chosen, init, key) if several else usual(chosen)
-        of_sigma = several and key == SIGMA
+        members = swept(chosen, init, key, shade) if several else usual(chosen)
+        of_sigma = several and (key == SIGMA or levels(members, SIGMA) > 1)
         parts.append(members.assign(sigma_u=members[SIGMA] if of_sigma else float("nan")))
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 

@@ -72,6 +72,7 @@ MODELS = {
 KEYS = {
     "init.sigma_u": "$\\sigma_U$",
     "init.alpha": "$\\alpha$",
+    "init.xi": "$\\xi$",
     **RATES,
     "init.identity": "identity",
     "layers": "number of hidden layers",

@@ -135,13 +135,13 @@ def each_at_its_best(results: Results, design: Design) -> Iterator[str]:
             continue
         one, other = best["fluct"], best["kaiming"]
         least, most = design.get("layers", (1, np.inf))
-        about = one.network["model"] in design["models"]
-        if about and least <= one.network["layers"] <= most and (d := one.difference):
+        _, model, layers, *_ = one.network
+        if model in design["models"] and least <= layers <= most and (d := one.difference):
             run: dict[Any, Any] = one.runs.iloc[0].to_dict()
             known = f" ({d.low:+.1f}..{d.high:+.1f})" if pd.notna(d.low) else ""
             yield (
-                f"{setting(run)}, {bounds(run)}: {one.moments['mean']:.1f} against "
-                f"{other.moments['mean']:.1f}, {d.mean:+.1f}{known}, n = {d.n}: "
+                f"{setting(run)}, {bounds(run)}: {one.reached.mean:.1f} against "
+                f"{other.reached.mean:.1f}, {d.mean:+.1f}{known}, n = {d.n}: "
                 f"{one.verdict or 'one pair'}"
             )
 

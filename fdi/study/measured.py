@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, checked, config_columns
+from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, checked, config_columns, with_neutral
 from fdi.analysis.metrics import curves
 from fdi.analysis.results import Results, own, with_origin
 
@@ -34,6 +34,7 @@ def reference(folder: Path) -> Results:
     as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
     given = dict.fromkeys(as_text, str)
     table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, low_memory=False, **EXACT)))
+    table = with_neutral(table)
     checked(table, str(folder / RUNS))
     commits = (
         pd.read_csv(folder / PROVENANCE, dtype=str)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdi.analysis.collect import Page, Probe, Runs
+from fdi.analysis.collect import Page, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
@@ -170,7 +170,7 @@ def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _measured(runs: Runs, probe: Probe) -> pd.DataFrame:
+def _measured(runs: Runs, probe: pd.DataFrame) -> pd.DataFrame:
     """The runs with accuracy (%), rate `after` training, and what the probe says: `implied` spread
     and rate `before`.
     """

@@ -18,17 +18,22 @@ def test_bounds_of_strength_0_are_none():
 
 
 def test_a_fresh_optimizer_after_priming_is_a_condition_of_its_own():
+    """Before numerics 3 all were fresh, whatever the neutral value of the key says."""
     runs = pd.DataFrame(
         {
-            "homeostasis.prime_epochs": [0, 6, 6, 0],
-            "homeostasis.joint": [False, False, False, True],
-            "homeostasis.fresh_optimizer": [True, False, True, True],
+            "homeostasis.prime_epochs": [0, 6, 6, 0, 6, 0],
+            "homeostasis.joint": [False, False, False, True, True, True],
+            "homeostasis.fresh_optimizer": [True, False, True, True, False, False],
+            "numerics": [3, 3, 3, 3, 1, "unknown of 01234567"],
         }
     )
+    fresh = ", fresh optimizer"
     assert [*COLUMNS["homeostasis"].of(runs)] == [
         "none",
         "prime",
-        "prime, fresh optimizer",
+        f"prime{fresh}",
+        "joint",
+        f"prime + joint{fresh}",
         "joint",
     ]
 

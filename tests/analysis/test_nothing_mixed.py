@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import pytest
+import yaml
 from making import EVIDENCE
 
 from fdi.analysis.collect import runs
-from fdi.analysis.conditions import moments
+from fdi.analysis.conditions import LABELS, condition_columns, moments
 from fdi.analysis.render import readable
 from fdi.analysis.summary import summarize
 from fdi.study.contrasts import contrasts
@@ -49,6 +51,26 @@ def test_what_is_unknown_is_never_equal(write_run, tmp_path, evidence):
     table = summarize(runs(tmp_path)).set_index("init")
     assert table["n"].to_dict() == {"fluct": 1, "kaiming": 2}
     assert table["versus_n"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "key", ["model.delay", "model.bias", "objective", "trainer.frozen", "dataset.names"]
+)
+def test_runs_of_before_a_key_are_those_of_its_neutral_value(write_run, tmp_path, key):
+    """Both have one id, so they are one condition, and pairs."""
+    neutral = yaml.safe_load(files("fdi.conf").joinpath("config.yaml").read_text())
+    value = neutral["identity"]["neutral"][key]
+    for init in ("kaiming", "fluct"):
+        for seed in range(4):
+            late = (seed < 2) == (init == "fluct")
+            write_run(init, seed, 0.4 + seed / 10, config={key: value} if late else {})
+    table = runs(tmp_path)
+    assert condition_columns(table) == [*LABELS]
+    assert summarize(table)["n"].tolist() == [4, 4]
+    assert summarize(table).set_index("init").loc["fluct", "versus_n"] == 4
+    other = {"model.delay": 1, "trainer.frozen": ["h1"], "model.bias": True}.get(key, "other")
+    write_run("kaiming", 0, 0.1, config={key: other})
+    assert sorted(summarize(runs(tmp_path))["n"]) == [1, 4, 4]
 
 
 def test_a_seed_that_split_other_data_is_no_pair(write_run, tmp_path):

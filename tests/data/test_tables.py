@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fdi.data import dataset, hdf5, tables
+from fdi.data import dataset, hdf5
 from fdi.data.inputs import Chosen, DataError, bin_recordings
 
 FILES: dict[str, Any] = dict(
@@ -22,14 +22,14 @@ FILES: dict[str, Any] = dict(
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("FDI_CACHE", str(tmp_path / "cache"))
-    tables._say.cache_clear()
+    hdf5._say.cache_clear()
     return tmp_path / "cache" / "data"
 
 
 @pytest.fixture(autouse=True)
 def large_files(digits_folder: Path) -> None:
     for path in digits_folder.iterdir():
-        os.truncate(path, tables.LARGE)  # with zeros at the end
+        os.truncate(path, hdf5.LARGE)  # with zeros at the end
 
 
 def load(folder: Path, **options: Any) -> dataset.Dataset:
@@ -96,7 +96,7 @@ def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
     before = load(digits_folder)
     path = digits_folder / "toy_test.h5"
     write_shd(path, [([0.01], [5]), ([0.02], [3])], [0, 1], keys=2)
-    os.truncate(path, tables.LARGE)
+    os.truncate(path, hdf5.LARGE)
     after = load(digits_folder)
     assert len(after.test) == 2
     assert after.checksum != before.checksum
@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_nothing_and_costs_a_line(digits_folder, home, monkey
     assert "not kept for other runs" in lines[0]
 
 
-@pytest.mark.parametrize("size", [tables.LARGE, dataset.MOST + 1])
+@pytest.mark.parametrize("size", [hdf5.LARGE, dataset.MOST + 1])
 def test_without_a_folder_the_data_stay_in_memory(digits_folder, monkeypatch, caplog, size):
     """Those of the samples alone where the file is too large to be kept."""
     kept = load(digits_folder).checksum
@@ -168,7 +168,7 @@ def test_processes_that_start_together_write_one(digits_folder, monkeypatch):
         return parts(path, None, (6, 50, 0.002, "binary"))
 
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: tables.table(path, (6,), read), range(4)))
+        made = list(pool.map(lambda _: hdf5.table(path, (6,), read), range(4)))
     assert len(written) == 1
     assert all(is_mapped(table) for table in made)
 

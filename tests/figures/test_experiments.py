@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.container import ErrorbarContainer
 
 from fdi.figures import style
 from fdi.figures.catalogue import FIGURES
@@ -306,6 +307,38 @@ def test_learning_rate_is_chosen_on_validation(results, drawn):
     assert list(axes) == ["1 Adam", "1 SGD"]
 
 
+def test_steps_that_a_choice_compared_are_no_sweep_of_steps(results):
+    runs = [
+        run for rate in (0.1, 0.2, 0.3) for run in sweep("fluct", 0.5, **{"optimizer.lr": rate})
+    ]
+    runs = [(*run[:4], run[4] | {"optimizer._target_": "torch.optim.Adam"}) for run in runs]
+    found = results(runs)
+    assert learning_rate.data(found)
+    for name in ("best", "zoo, best"):
+        assert not learning_rate.data(replace(found, runs=found.runs.assign(sweeps=name)))
+    both = found.runs.assign(sweeps="best, learning_rate")
+    assert learning_rate.data(replace(found, runs=both))
+
+
+def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, drawn):
+    values = (0.5, 1.0, 1.5, 2.0, 3.0)
+    runs = sweep("kaiming", 0.3, **{"init.gain": 1.0})
+    for mu_u in (-1.0, 0.0, 0.4):
+        for xi in values:
+            key = {"init.mu_u": mu_u, "init.xi": xi}
+            runs += sweep("fluct_mu", 0.5 + mu_u / 10 + xi / 100, **key)
+    page = FIGURES["regime_map"].data(results(runs))["randman_dense"]
+    ours = page[page["init"] == "fluct_mu"].set_index(["shade", "x"])
+    assert len(ours) == 15
+    assert ours.loc[(2.0, 0.4), "mean"] == pytest.approx(56)
+    assert ours["versus"].tolist() == pytest.approx((ours["mean"] - 30).tolist())
+    figure, axes = drawn(FIGURES["regime_map"], page)
+    bars = [line for line in axes["1"].containers if isinstance(line, ErrorbarContainer)]
+    assert len({line.lines[0].get_color() for line in bars}) == len(values)
+    (legend,) = figure.legends
+    assert sum("xi" in text.get_text() for text in legend.get_texts()) == len(values)
+
+
 def test_floor(results, drawn):
     smorms3 = {"optimizer._target_": "fdi.train.optimizers.SMORMS3"}
     runs = [
@@ -440,6 +473,18 @@ def test_lazy(results, drawn):
     assert set(page.loc[page["reached"] < 1, "x"]) == {0.2}
     _, axes = drawn(lazy, page)
     assert list(axes) == ["accuracy", "moved", "alignment", "epochs"]
+
+
+def test_the_network_with_most_runs_comes_first(results):
+    few = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5)], "conv")
+    many = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5), *sweep("lsuv", 0.5)], "dense")
+    both = {
+        name: pd.concat([getattr(few, name), getattr(many, name)]) for name in ("runs", "curves")
+    }
+    found = replace(many, **both)
+    found = replace(found, runs=found.runs.assign(**{"operations/effective": 1e4}))
+    for name in ("operations", "learning_curves"):
+        assert [*FIGURES[name].data(found)] == ["randman_dense", "randman_conv"]
 
 
 def test_missing_runs_give_no_pages(results):

@@ -9,7 +9,15 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
-from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
+from fdi.analysis.derived import (
+    COLUMNS,
+    FRESH,
+    HANDED_ON,
+    MODES,
+    modes,
+    unbounded,
+    with_layers,
+)
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, correct, paired
 from fdi.figures import words
@@ -198,8 +206,7 @@ def primed(measured: Results) -> str:
     what a fresh optimizer changes.
     """
     runs = with_layers(having(measured.runs, "init.sigma_u", "homeostasis.fresh_optimizer"))
-    told = runs["homeostasis.fresh_optimizer"].notna()  # not before numerics 3: all were fresh
-    runs = runs[(runs["state"] == "done") & told]
+    runs = runs[(runs["state"] == "done") & (runs["numerics"] >= HANDED_ON)]
     runs = runs.assign(way=COLUMNS["homeostasis"].of(runs), accuracy=PERCENT * runs[ACCURACY])
     several = runs[runs["way"] == "prime"].groupby(["init", *NETWORK])["seed"].nunique()
     networks = {key[1:] for key in several[several >= LEAST].index}
