@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, and small tensors ga
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 os.environ.setdefault("SQLALCHEMY_SILENCE_UBER_WARNING", "1")  # Optuna 2.10 with SQLAlchemy 1.4
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: nobody looks for garbage among it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

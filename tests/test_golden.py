@@ -40,7 +40,10 @@ def bits(directory: Path) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("dale", "conv"))) for name in RUNS],
+)  # what is compiled for it alone is slow
 def test_a_golden_run_has_the_bits_of_its_numerics(name, tmp_path):
     golden = json.loads(GOLDEN.read_text())
     made = golden.pop("runs")
