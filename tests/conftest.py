@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, and small tensors ga
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: nobody looks for garbage among it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

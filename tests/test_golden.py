@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from llvmlite.binding import get_host_cpu_features
 from making import numbers
 
 import fdi
@@ -16,6 +17,7 @@ from fdi.config.identity import NUMERICS
 from fdi.track.evidence import instructions
 
 GOLDEN = Path(__file__).with_name("golden.json")
+HERE = {"numerics": NUMERICS, "torch": torch.__version__, "numba": version("numba")}
 TINY = ("trainer.epochs=2", "trainer.batch_size=16", "seed=0", "threads=1")
 RANDMAN = ("dataset=randman", "dataset.samples=20", "dataset.units=5", "model.hidden=8")
 RUNS = {
@@ -27,9 +29,9 @@ RUNS = {
 }
 
 
-def here() -> dict[str, str]:
-    """What besides fdi decides the last bits."""
-    return {"torch": torch.__version__, "numba": version("numba"), "instructions": instructions()}
+def processor() -> str:
+    """The vector instructions that kernels are compiled for, in the words of `instructions`."""
+    return "AVX512" if get_host_cpu_features().get("avx512f") else "AVX2"
 
 
 def bits(directory: Path) -> str:
@@ -38,22 +40,30 @@ def bits(directory: Path) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("dale", "conv"))) for name in RUNS],
+)  # what is compiled for it alone is slow
 def test_a_golden_run_has_the_bits_of_its_numerics(name, tmp_path):
     golden = json.loads(GOLDEN.read_text())
-    if golden["here"] != here():
-        pytest.skip(f"golden runs were made with {golden['here']}, here is {here()}")
+    made = golden.pop("runs")
+    same = golden | {"numerics": NUMERICS} == HERE and instructions() == processor()
+    if not same or processor() not in made:
+        here = f"{HERE}, {instructions()} on a processor with {processor()}"
+        pytest.skip(f"golden runs were made with {golden} and {', '.join(made)}; here is {here}")
     run = fdi.run(*TINY, *RUNS[name], results=tmp_path)
-    assert (NUMERICS, bits(run.directory)) == (golden["numerics"], golden["runs"][name]), (
+    assert (NUMERICS, bits(run.directory)) == (golden["numerics"], made[processor()][name]), (
         "the numbers of a run changed: raise NUMERICS, say why under Numbers in CHANGELOG.md, and "
-        "write golden.json anew (python tests/test_golden.py)"
+        "write golden.json anew (python tests/test_golden.py), on a machine of each kind"
     )
 
 
 if __name__ == "__main__":
     from tempfile import TemporaryDirectory
 
+    golden = json.loads(GOLDEN.read_text())
+    made = golden.pop("runs")
     with TemporaryDirectory() as folder:
         runs = {name: bits(fdi.run(*TINY, *RUNS[name], results=folder).directory) for name in RUNS}
-    content = {"numerics": NUMERICS, "here": here(), "runs": runs}
+    content = HERE | {"runs": (made if golden == HERE else {}) | {processor(): runs}}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")

@@ -20,42 +20,24 @@ HEAVY = {"torch", "numba", "pandas", "matplotlib", "tonic", "torchvision"}
 
 # room -> the rooms it may import; nothing may import a room that comes later in this table
 ALLOWED = {
-    "conf": set(),
-    "config": set(),
-    "data": {"config"},
-    "snn": {"config", "data"},
-    "engine": {"config", "data", "snn"},
-    "init": {"config", "data", "snn"},
-    "track": {"config", "data"},
-    "train": {"config", "data", "engine", "snn", "track"},
-    "interop": {"config", "data", "init", "snn"},
-    "runner": {"config", "data", "engine", "init", "snn", "track", "train"},
-    "analysis": {"config", "track", "train"},
-    "figures": {"analysis", "config", "data", "track"},
-    "cli": {
-        "analysis",
-        "conf",
-        "config",
-        "data",
-        "figures",
-        "init",
-        "runner",
-        "snn",
-        "track",
-        "train",
-    },
-    "notebook": {
-        "analysis",
-        "cli",
-        "config",
-        "data",
-        "figures",
-        "init",
-        "interop",
-        "runner",
-        "track",
-    },
-    "study": {"analysis", "config", "figures", "runner", "track", "train"},
+    room: {*others.split()}
+    for room, others in {
+        "conf": "",
+        "config": "",
+        "data": "config",
+        "snn": "config data",
+        "engine": "config data snn",
+        "init": "config data snn",
+        "track": "config data",
+        "train": "config data engine snn track",
+        "interop": "config data init snn",
+        "runner": "config data engine init snn track train",
+        "analysis": "config track train",
+        "figures": "analysis config data track",
+        "cli": "analysis conf config data figures init runner snn track train",
+        "notebook": "analysis cli config data figures init interop runner track",
+        "study": "analysis config figures runner track train",
+    }.items()
 }
 # what one opens to follow `fdi-run`, besides its engine and the parts it names; the __init__ of a
 # room says what it is for and hands out its public names, and does not count

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from fdi.cli.run import main
 from fdi.track import record
 from fdi.track.files import RUN
@@ -23,6 +25,20 @@ SMALL = (
 REFERENCE = "engine=reference"  # compiles nothing
 INPUT = ("dataset.samples=20", "dataset.steps=20", "dataset.units=5", "dataset.classes=2")
 TINY = (*INPUT, *SMALL[3:], "model.hidden=4", "trainer.epochs=1", "probe=none", REFERENCE)
+
+
+def write_classes(
+    folder: Path, classes: int = 2, samples: int = 60, units: int = 6, moved: int = 1
+) -> None:
+    """Classes that are told apart by who spikes; in the test set, its last third, they have other
+    names, `moved` by so many: what learns best is worst there.
+    """
+    chance = np.random.default_rng(0)
+    y, few = np.arange(samples) % classes, samples * 2 // 3
+    rates = np.where(np.arange(units) * classes // units == y[:, None], 0.4, 0.05)
+    x = (chance.random((samples, 20, units)) < rates[:, None]).astype(np.uint8)
+    moved_y = (y[few:] + moved) % classes
+    np.savez(folder / "data.npz", x=x[:few], y=y[:few], x_test=x[few:], y_test=moved_y)
 
 
 class Command:

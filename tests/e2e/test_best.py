@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from commands import TINY, fail, records
+from commands import TINY, fail, records, write_classes
 
 from fdi.analysis.best import each_at_its_best, networks
 from fdi.analysis.results import own
@@ -30,14 +30,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
 
 @pytest.fixture
 def data(tmp_path) -> None:
-    """Two classes that are told apart by who spikes, and the other way round in the test set: what
-    learns best is worst there.
-    """
-    chance = np.random.default_rng(0)
-    y = np.arange(60) % 2
-    rates = np.where(np.arange(6) // 3 == y[:, None], 0.4, 0.05)
-    x = (chance.random((60, 20, 6)) < rates[:, None]).astype(np.uint8)
-    np.savez(tmp_path / "data.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=1 - y[40:])
+    write_classes(tmp_path)
 
 
 def decision(folder: Path) -> dict[str, Any]:

@@ -117,3 +117,53 @@ def test_show_draws_it(fdi_run, tmp_path: Path):
     assert found.code == 0, found.err
     assert found.out.startswith("stripes: 72 / 8 / 20 samples, 2 classes, input 1 x 8 x 8, ")
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+
+
+ENGINE = """
+from fdi.engine import Engine, oracle
+from fdi.engine.reference import ReferenceEngine
+
+
+class Counting(Engine):
+    devices = ("cpu",)
+
+    def __init__(self, *, loud: bool = False) -> None:
+        self.inner, self.loud, self.steps = ReferenceEngine(), loud, 0
+
+    @classmethod
+    def remark(cls, values):
+        return "my own engine computes this"
+
+    def check(self, network):
+        if len(network.hidden) > 1:
+            raise ValueError("engine=counting computes one hidden layer; use engine=auto")
+
+    def simulate(self, network, inputs, record=()):
+        return oracle.simulate(network, inputs, record)
+
+    def evaluate(self, network, inputs, labels, objective):
+        return self.inner.evaluate(network, inputs, labels, objective)
+
+    def step(self, network, inputs, labels, objective):
+        return self.inner.step(network, inputs, labels, objective)
+"""
+OPTION = """
+name: counting
+_target_: my_engine.Counting
+decides: [threads]
+loud: true
+"""
+
+
+def test_an_engine_of_ones_own_trains_and_says_what_it_computes(fdi_run, tmp_path: Path):
+    (tmp_path / "mine" / "engine").mkdir(parents=True)
+    (tmp_path / "mine" / "my_engine.py").write_text(ENGINE)
+    (tmp_path / "mine" / "engine" / "counting.yaml").write_text(OPTION)
+    found = fdi_run("--config-dir", "mine", *commands.TINY[:-1], "engine=counting")
+    assert found.code == 0, found.err
+    assert "engine counting, device cpu" in found.out
+    assert "my own engine computes this" in found.out
+    (run,) = commands.records(tmp_path).values()
+    assert run.origin["engine"] == "counting"
+    assert run.evidence
+    assert "engine" in run.evidence["code"]

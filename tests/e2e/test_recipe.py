@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import fail, records
+from commands import fail, records, write_classes
 
 NETWORK = (
     *("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3", "model.hidden=16"),
@@ -25,20 +25,12 @@ STAGES = "recipe.stages={initial state: {init: kaiming}}"
     ids=["as in the test set", "other than in the test set"],
 )
 def same(request, tmp_path) -> bool:
-    """Four classes that are told apart by who spikes; in the test set they may have other names:
-    what learns best is worst there.
-    """
     write(tmp_path, request.param)
     return request.param
 
 
 def write(folder: Path, same: bool = True) -> None:
-    chance = np.random.default_rng(0)
-    y = np.arange(120) % 4
-    rates = np.where(np.arange(8) // 2 == y[:, None], 0.4, 0.05)
-    x = (chance.random((120, 20, 8)) < rates[:, None]).astype(np.uint8)
-    test = (y[80:] + 1 - same) % 4
-    np.savez(folder / "data.npz", x=x[:80], y=y[:80], x_test=x[80:], y_test=test)
+    write_classes(folder, classes=4, samples=120, units=8, moved=1 - same)
 
 
 def told(folder: Path) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
-from commands import REFERENCE, SMALL, TINY, process, records, wait_for_epoch
+from commands import REFERENCE, TINY, process, records, wait_for_epoch
 
 from fdi.track import record
 
@@ -38,41 +36,6 @@ def write_spikes(folder: Path, seed: int) -> None:
                 times[i] = np.sort(rng.uniform(0, 0.6, 30)).astype(np.float32)
                 places[i] = rng.integers(0, 20, 30)
             file["labels"] = np.arange(40) % 2
-
-
-def numbers(folder: Path) -> tuple[list[list[str]], dict]:
-    """metrics.csv and the result of the one run, without what holds seconds."""
-    ((directory, run),) = records(folder).items()
-    header, *body = [
-        line.split(",") for line in (directory / "metrics.csv").read_text().splitlines()
-    ]
-    kept = [i for i, name in enumerate(header) if not name.startswith("seconds")]
-    result = {key: value for key, value in (run.result or {}).items() if key != "seconds"}
-    return [[line[i] for i in kept] for line in (header, *body)], result
-
-
-@pytest.mark.parametrize(
-    ("stop", "code", "engine", "epochs"),
-    [
-        (signal.SIGKILL, -9, "cpu", 40),
-        pytest.param(signal.SIGINT, 130, "reference", 8, marks=pytest.mark.slow),
-    ],
-)
-def test_stopped_and_started_again_gives_the_same_numbers(
-    tmp_path, fdi_run, stop, code, engine, epochs
-):
-    command = (*SMALL, f"engine={engine}", f"trainer.epochs={epochs}")
-    child = process(*command, "paths.results=stopped", cwd=tmp_path)
-    wait_for_epoch(tmp_path / "stopped", 3, child)
-    child.send_signal(stop)
-    child.communicate()
-    assert child.returncode == code
-    assert fdi_run(*command, "paths.results=stopped", "dry_run=true").out.startswith("interrupted ")
-    assert "resumed after epoch" in fdi_run(*command, "paths.results=stopped").out
-    assert fdi_run(*command, "paths.results=whole").code == 0
-    rows, _ = whole = numbers(tmp_path / "whole")
-    assert len(rows) == epochs + 1
-    assert numbers(tmp_path / "stopped") == whole
 
 
 def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_path):

@@ -180,6 +180,7 @@ def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(fdi_run
     )
     assert out.splitlines()[-1] == "2 cells: 1 interrupted, 1 not run yet"
     assert list(records(tmp_path)) == [begun], "a cell without an epoch leaves nothing"
+    assert fdi_run(*words, "dry_run=true").out.startswith("interrupted ")
     found = fdi_run(*words)
     assert (found.code, found.out.splitlines()[-1]) == (0, "2 cells: 2 done"), found.err
     assert "resumed after epoch" in (begun / "output.log").read_text()

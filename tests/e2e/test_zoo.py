@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from commands import REFERENCE, records
+from commands import REFERENCE, records, write_classes
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import by_seed, members, only, paired, share
@@ -102,12 +102,7 @@ def measured(table: pd.DataFrame, home: Path) -> None:
 
 @pytest.mark.slow
 def test_validation_chooses_whatever_the_test_set_says(fdi_run, tmp_path):
-    """Two classes, the other way round in the test set: what learns best is worst there."""
-    chance = np.random.default_rng(0)
-    y = np.arange(60) % 2
-    rates = np.where(np.arange(6) // 3 == y[:, None], 0.4, 0.05)
-    x = (chance.random((60, 20, 6)) < rates[:, None]).astype(np.uint8)
-    np.savez(tmp_path / "data.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=1 - y[40:])
+    write_classes(tmp_path)
     data = ("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3")
     network = ("model=dense", "model.hidden=16", "model.depth=1", "optimizer=adam", "threads=1")
     training = ("homeostasis=none", "trainer.epochs=8", "trainer.batch_size=4", REFERENCE)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import assert_like_the_reference
 from torch import nn
 
 from fdi.data.inputs import Constant, Frames
@@ -67,21 +68,9 @@ def batch(net: Network) -> tuple[Frames, np.ndarray]:
 )
 def test_the_compiled_engine_computes_what_the_reference_does(model):
     net = network(model)
-    x, labels = batch(net)
-    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
-    wanted = [p.weight.grad.clone() for p in net.projections]
-    bits = []
-    for engine in (CpuEngine(2, chunk=2), CpuEngine(1, chunk=2, windows=3)):
-        outcome = engine.step(net, x, labels, OBJECTIVE)
-        assert outcome.task == pytest.approx(expected.task, rel=1e-9)
-        for name, counts in expected.counts.items():
-            assert counts.sum() > 5
-            np.testing.assert_array_equal(outcome.counts[name], counts)
-        for p, gradient in zip(net.projections, wanted):
-            near = 1e-9 * float(gradient.abs().max())
-            torch.testing.assert_close(p.weight.grad, gradient, rtol=0, atol=near, msg=p.name)
-        bits.append([p.weight.grad.clone() for p in net.projections])
-    assert all(torch.equal(a, b) for a, b in zip(*bits))
+    engines = CpuEngine(2, chunk=2), CpuEngine(1, chunk=2, windows=3)
+    one, other = assert_like_the_reference(net, *batch(net), OBJECTIVE, *engines, spikes=6)
+    assert all(torch.equal(other[name], gradient) for name, gradient in one.items())
 
 
 def test_weights_of_single_spikes_stand_for_those_of_averages():
@@ -133,10 +122,4 @@ def test_the_closed_form_counts_the_average():
 def test_constant_images_are_averaged_behind_the_first_layer():
     net = network("conv")
     x = Constant(np.random.default_rng(0).normal(size=(BATCH, 2, 12, 12)), STEPS)
-    labels = np.arange(BATCH) % CLASSES
-    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
-    wanted = [p.weight.grad.clone() for p in net.projections]
-    assert CpuEngine(1).step(net, x, labels, OBJECTIVE).task == pytest.approx(expected.task)
-    for p, gradient in zip(net.projections, wanted):
-        near = 1e-9 * float(gradient.abs().max())
-        torch.testing.assert_close(p.weight.grad, gradient, rtol=0, atol=near, msg=p.name)
+    assert_like_the_reference(net, x, np.arange(BATCH) % CLASSES, OBJECTIVE, CpuEngine(1))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from compared import Gradients, as_events, assert_like_the_reference, gradients, gradients_of
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
@@ -111,11 +113,7 @@ def draw_input(
     )
     if kind == "frames":
         return Frames(counts.astype(np.uint8))
-    flat = counts.reshape(samples * steps, -1)
-    rows, units = np.nonzero(flat)
-    indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
-    values = flat[rows, units].astype(np.float32) if kind == "counted events" else None
-    return Events(indptr, units.astype(np.int32), shape, steps, values)
+    return as_events(counts, kind == "counted events")
 
 
 @st.composite
@@ -172,10 +170,6 @@ def make(request, few_programs) -> Callable[[int], CpuEngine | CudaEngine]:
     return ENGINES[request.param]
 
 
-def gradients(network: Network) -> list[np.ndarray]:
-    return [projection.weight.grad.cpu().numpy().copy() for projection in network.projections]
-
-
 def assert_close(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     """Equal to `tolerance` of the largest expected number."""
     np.testing.assert_allclose(
@@ -197,21 +191,8 @@ def test_every_step_and_evaluation_equals_the_reference_in_float64(make, case):
 
 
 def step_and_evaluate_equal_the_reference(make, case):
-    network, x, labels, objective, chunk = case
-    engine = make(chunk)
-    expected = ReferenceEngine().step(network, x, labels, objective)
-    expected_gradients = gradients(network)
-    for outcome in (
-        engine.step(network, x, labels, objective),
-        engine.evaluate(network, x, labels, objective),
-    ):
-        assert (outcome.samples, *outcome.sums) == (expected.samples, *expected.sums)
-        assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
-        assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
-        for name, counts in expected.counts.items():
-            np.testing.assert_array_equal(outcome.counts[name], counts)
-    for actual, wanted in zip(gradients(network), expected_gradients):
-        assert_close(actual, wanted, 1e-9)
+    *given, chunk = case
+    assert_like_the_reference(*given, make(chunk))
 
 
 @PROPERTY
@@ -233,30 +214,35 @@ def test_gradients_equal_the_reference_in_float32(make, case):
     network, x, labels, objective, chunk = case
     network = network.float()
     expected = ReferenceEngine().step(network, x, labels, objective)
-    expected_gradients = gradients(network)
-    ReferenceEngine().step(network.double(), x, labels, objective)
-    for rounded, exact in zip(
-        expected_gradients, gradients(network)
-    ):  # rounding alone costs some networks more than the tolerance
-        assume(np.abs(rounded - exact).max() <= 2e-5 * np.abs(exact).max())
+    rounded = gradients_of(network)
+    exact = gradients(ReferenceEngine(), network.double(), x, labels, objective)
+    assume(off(rounded, exact) <= 2e-5)
     outcome = make(chunk).step(network.float(), x, labels, objective)
     assume(all((outcome.counts[name] == counts).all() for name, counts in expected.counts.items()))
-    for actual, wanted in zip(gradients(network), expected_gradients):
-        assert actual.dtype == np.float32
-        assert_close(actual, wanted, 1e-4)
+    assert all(p.grad.dtype == torch.float32 for p in network.parameters())
+    assert off(gradients_of(network), rounded) <= 1e-4
+
+
+def off(found: Gradients, wanted: Gradients) -> float:
+    """The largest difference, as a share of the largest number; rounding alone costs some networks
+    more than what is tolerated.
+    """
+    return max(
+        float((found[name] - g).abs().max() / max(1e-30, float(g.abs().max())))
+        for name, g in wanted.items()
+    )
+
+
+QUICK = {"cuda": ("dense", "conv")}  # where neither Triton's interpreter nor Numba takes its time
 
 
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
         pytest.param(
-            name,
-            kind,
-            marks=[pytest.mark.slow]
-            * ("dale conv" in kind or (name == "cuda" and kind not in ("dense", "conv"))),
+            *each, marks=[pytest.mark.slow] * (each[1] not in QUICK.get(each[0], KINDS[:2]))
         )
-        for name in ENGINES
-        for kind in (*KINDS, *MAPS)
+        for each in product(ENGINES, (*KINDS, *MAPS))
     ],
     indirect=["make"],
 )
@@ -266,32 +252,19 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     """
     agreed = 0
     for seed in range(8):
-        network = two_layers(kind)
-        draw_weights(network, 10.0, seed=seed)
-        x, labels = (
-            draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed),
-            np.arange(5) % CLASSES,
-        )
-        found = []
-        network = network.float()
+        network = draw_weights(two_layers(kind), 10.0, seed=seed).float()
+        x = draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed)
+        given = x, np.arange(5) % CLASSES, OBJECTIVES[1]
+        spikes, found = [], []
         for engine in (make(2), ReferenceEngine()):
-            found.append((engine.step(network, x, labels, OBJECTIVES[1]), gradients(network)))
-        found.append(
-            (ReferenceEngine().step(network.double(), x, labels, OBJECTIVES[1]), gradients(network))
-        )
-        spikes = [
-            np.concatenate([counts.ravel() for counts in outcome.counts.values()])
-            for outcome, _ in found
-        ]
-        assert spikes[-1].sum() > 0
-        ours, rounded, exact = (each for _, each in found)
-        rounding = max(
-            np.abs(a - b).max() / max(1e-30, np.abs(b).max()) for a, b in zip(rounded, exact)
-        )
-        if (spikes[0] == spikes[1]).all() and rounding <= 2e-5:
+            counts = engine.step(network, *given).counts.values()
+            spikes.append(np.concatenate([each.ravel() for each in counts]))
+            found.append(gradients_of(network))
+        exact = gradients(ReferenceEngine(), network.double(), *given)
+        assert spikes[1].sum() > 0
+        if (spikes[0] == spikes[1]).all() and off(found[1], exact) <= 2e-5:
+            assert off(found[0], exact) <= 1e-4
             agreed += 1
-            for actual, wanted in zip(ours, exact):
-                assert_close(actual, wanted, 1e-4)
         if agreed == 2:
             return
     pytest.fail(f"only {agreed} networks could be compared")
@@ -305,32 +278,27 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     ],
 )
 def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
-    network = two_layers(kind)
-    draw_weights(network, 10.0, seed=0)
+    network = draw_weights(two_layers(kind), 10.0, seed=0)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
-    labels = np.arange(23) % CLASSES
+    given = network, x, np.arange(23) % CLASSES, OBJECTIVES[1]
     results = []
     for threads, windows in ((1, 1), (1, 1), (2, 1), (3, 3), (1, 7), (2, 20), (32, 1)):
         engine = CpuEngine(threads, chunk=4, windows=windows)
-        engine.step(network, x, labels, OBJECTIVES[1])
-        engine.step(network, x, labels, OBJECTIVES[1])
-        results.append(gradients(network))
+        engine.step(*given)
+        results.append(gradients(engine, *given))
     for other in results[1:]:
-        for a, b in zip(results[0], other):
-            assert np.abs(a).max() > 0
-            np.testing.assert_array_equal(a, b)
+        for name, gradient in results[0].items():
+            assert gradient.abs().max() > 0
+            assert torch.equal(other[name], gradient)
 
 
 def test_a_network_silent_from_the_start_shares_the_gradient_among_equal_maxima(make):
     network = build("dense", 12, [5], skip=False, readout_u_init=0.0).double()
     x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
-    labels = np.zeros(3, dtype=np.int64)
-    draw_weights(network, 0.0, seed=0)
-    ReferenceEngine().step(network, x, labels, Objective())
-    expected = gradients(network)
-    make(1).step(network, x, labels, Objective())
-    for actual, wanted in zip(gradients(network), expected):
-        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-15)
+    given = draw_weights(network, 0.0, seed=0), x, np.zeros(3, dtype=np.int64), Objective()
+    expected = gradients(ReferenceEngine(), *given)
+    for name, actual in gradients(make(1), *given).items():
+        torch.testing.assert_close(actual, expected[name], rtol=0, atol=1e-15)
 
 
 def test_traces_come_from_the_reference(make):

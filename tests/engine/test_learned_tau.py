@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import assert_like_the_reference, gradients
 
 from fdi.data.inputs import Constant, Frames
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
 from fdi.snn.neuron import Neuron, adaptive_threshold, adlif, alif, lif
@@ -65,34 +65,24 @@ def batch(net: Network, constant: bool = False) -> tuple[Any, np.ndarray]:
     return Frames(counts.astype(np.uint8)), labels
 
 
-def assert_equal_to_the_reference(net: Network, engine: CpuEngine, constant: bool = False) -> None:
+def assert_it_learns(net: Network, engine: CpuEngine, constant: bool = False) -> None:
+    """What it does in the reference."""
     x, labels = batch(net, constant)
-    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
-    wanted = {name: p.grad.clone() for name, p in net.named_parameters()}
-    for outcome in (
-        engine.step(net, x, labels, OBJECTIVE), engine.evaluate(net, x, labels, OBJECTIVE)
-    ):  # fmt: skip
-        assert outcome.task == pytest.approx(expected.task, rel=1e-9)
-        for name, counts in expected.counts.items():
-            assert counts.sum() > 5
-            np.testing.assert_array_equal(outcome.counts[name], counts)
-    for name, p in net.named_parameters():
-        size = float(wanted[name].abs().max())
-        assert size > 0, name
-        torch.testing.assert_close(p.grad, wanted[name], rtol=0, atol=1e-9 * size, msg=name)
+    (found,) = assert_like_the_reference(net, x, labels, OBJECTIVE, engine, spikes=6)
+    assert all(gradient.any() for gradient in found.values())
 
 
 @pytest.mark.parametrize("constant", [False, True])
 @pytest.mark.parametrize("model", ["dense", "skip", "recurrent"])
 def test_dense_layers_learn_what_they_do_in_the_reference(model, constant):
     engine = CpuEngine(threads=2, chunk=3)
-    assert_equal_to_the_reference(network(model, KINDS["subtract"]), engine, constant)
+    assert_it_learns(network(model, KINDS["subtract"]), engine, constant)
 
 
 @pytest.mark.slow  # each is compiled
 @pytest.mark.parametrize("model", ["conv", "conv and dense"])
 def test_maps_learn_what_they_do_in_the_reference(model):
-    assert_equal_to_the_reference(network(model, KINDS["lif"]), CpuEngine(2, chunk=3, windows=3))
+    assert_it_learns(network(model, KINDS["lif"]), CpuEngine(2, chunk=3, windows=3))
 
 
 @pytest.mark.slow  # each is compiled
@@ -103,19 +93,18 @@ def test_every_network_learns_what_it_does_in_the_reference(model, kind):
         pytest.skip("refused")
     for windows in (1, 3):
         net = network(model, KINDS[kind])
-        assert_equal_to_the_reference(net, CpuEngine(threads=2, chunk=3, windows=windows))
+        assert_it_learns(net, CpuEngine(threads=2, chunk=3, windows=windows))
 
 
 def test_threads_and_windows_change_no_bit():
     net = network("recurrent", KINDS["subtract"])
     x, labels = batch(net)
-    found = []
-    for threads, windows in ((1, 1), (2, 1), (1, 5), (32, 1)):
-        CpuEngine(threads, chunk=4, windows=windows).step(net, x, labels, OBJECTIVE)
-        found.append([p.grad.clone() for p in net.parameters()])
-    for other in found[1:]:
-        for a, b in zip(found[0], other):
-            assert torch.equal(a, b)
+    first, *others = (
+        gradients(CpuEngine(threads, chunk=4, windows=windows), net, x, labels, OBJECTIVE)
+        for threads, windows in ((1, 1), (2, 1), (1, 5), (32, 1))
+    )
+    for other in others:
+        assert all(torch.equal(other[name], gradient) for name, gradient in first.items())
 
 
 def test_layers_above_maps_have_constants_of_their_own():
@@ -123,7 +112,7 @@ def test_layers_above_maps_have_constants_of_their_own():
     (maps,), (rows,) = net.layers
     slower = replace(rows, neuron=lif(tau_mem=50e-3, theta=0.7))
     other = Network(net.input_shape, [(maps,), (slower,)], net.readout, [*net.projections], net.dt)
-    assert_equal_to_the_reference(other, CpuEngine(threads=1))
+    assert_it_learns(other, CpuEngine(threads=1))
 
 
 def test_layers_that_do_not_learn_beside_such_that_do_are_refused():

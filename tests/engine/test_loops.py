@@ -1,21 +1,23 @@
-"""A network in a loop of the user's own: the compiled engine under autograd."""
+"""A network as a module of torch, in a loop of one's own: the compiled engine under autograd."""
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from compared import as_events
 from numba.core.errors import TypingError
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from fdi.data.inputs import Constant, sparse
+from fdi.data.inputs import Constant, Frames, sparse
 from fdi.engine import call as calling
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.cpu.frames import listed
@@ -25,7 +27,10 @@ from fdi.snn import models
 from fdi.snn.network import Activity, Network
 from fdi.snn.neuron import adlif, lif
 
-IN_SINGLE = ("dense", "recurrent", "dale", "max pooling")  # precision
+IN_SINGLE = [
+    *("dense", "recurrent"),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("dale", "max pooling")),
+]  # what is compiled for it alone is slow
 T, B, CLASSES, DT = 20, 11, 4, 2e-3
 DENSE: dict[str, Any] = dict(input_shape=(9,), classes=CLASSES, steps=T, dt=DT)
 IMAGE: dict[str, Any] = dict(DENSE, input_shape=(2, 8, 8))
@@ -113,9 +118,13 @@ def test_the_numbers_are_those_of_the_reference(name):
         [found.readout, *found.counts.values()], [expected.readout, *expected.counts.values()]
     )
     assert_same(gradients(net, x), gradients(net, x, reference))
-    if name in IN_SINGLE:
-        net, x = net.float(), x.float()
-        assert_same(gradients(net, x), gradients(net, x, reference), 1e-4)
+
+
+@pytest.mark.parametrize("name", IN_SINGLE)
+def test_so_they_are_in_single_precision(name):
+    net = network(name).float()
+    x = spikes(net).float()
+    assert_same(gradients(net, x), gradients(net, x, reference), 1e-4)
 
 
 def of_traces(*kinds: str):
@@ -182,8 +191,8 @@ def test_so_is_the_gradient_of_the_input(name):
 def test_so_are_those_of_other_inputs(name):
     net = network(name)
     image = np.random.default_rng(0).random((B, *net.input_shape))
-    events = sparse(spikes(net).transpose(0, 1).flatten(2).numpy())
-    for given in (Constant(image, steps=T), replace(events, shape=net.input_shape)):
+    events = as_events(spikes(net).transpose(0, 1).numpy(), True)
+    for given in (Constant(image, steps=T), events):
         assert compiled(net(given))
         x = torch.from_numpy(given.dense(np.float64).copy())
         assert_same(gradients(net, given), gradients(net, x, reference))
@@ -207,6 +216,86 @@ def test_any_loss_is_differentiated(loss):
         loss(reference(net, x)), weights, allow_unused=True, materialize_grads=True
     )
     assert_same([*found], [*expected])
+
+
+@pytest.mark.parametrize("name", ["recurrent", "adaptive"])
+def test_without_gradients_the_fast_engine_gives_the_same(name, monkeypatch):
+    net = network(name)
+    x = spikes(net)
+    slow = net.activity(x, ("spikes",))
+    with torch.no_grad():
+        assert torch.equal(net.activity(x, ("spikes",)).spikes["h1"], slow.spikes["h1"])
+        monkeypatch.setattr(calling, "simulate", None)  # not even looked at
+        fast = net.activity(x)
+    assert not fast.readout.requires_grad
+    torch.testing.assert_close(fast.readout, slow.readout.detach())
+    for weight in net.parameters():
+        weight.requires_grad_(False)
+    torch.testing.assert_close(net(x), fast.readout)
+
+
+def test_the_gradient_of_the_input_is_that_of_a_finite_difference():
+    """Of the potential of a layer that hears no spikes, where the surrogate plays no role."""
+    net = network("dense", 0.01)
+    x = spikes(net).requires_grad_()
+    weights = torch.rand(T, B, 8, generator=torch.Generator().manual_seed(2)).double()
+
+    def value(given: Tensor) -> Tensor:
+        activity = net.activity(given, TRACES)
+        assert activity.spikes["h1"].sum() == 0
+        return (weights * activity.potentials["h1"]).sum()
+
+    value(x).backward()
+    assert x.grad is not None
+    for place in [(0, 0, 0), (7, 1, 3), (T - 3, 2, 5)]:
+        step = torch.zeros_like(x)
+        step[place] = 1e-3
+        with torch.no_grad():
+            difference = float(value(x + step) - value(x - step)) / 2e-3
+        assert float(x.grad[place]) == pytest.approx(difference, rel=1e-6)
+        assert difference != 0
+
+
+def test_arrays_events_and_lists_are_the_same_input():
+    net = network()
+    x = (spikes(net) > 0).double()
+    with torch.no_grad():
+        expected, samples = net(x), x.swapaxes(0, 1).numpy()
+        lists = [((steps + 0.5) * DT, units) for steps, units in map(np.nonzero, samples)]
+        for given in (x.numpy(), Frames(samples), as_events(samples), lists):
+            found = net(given)
+            torch.testing.assert_close(found, expected[: len(found)])
+
+
+def test_it_is_a_module_that_is_saved_copied_moved_and_pickled():
+    net, other = network(), network(strength=1.0)
+    x = spikes(net)
+    expected = net(x)
+    other.load_state_dict(net.state_dict())
+    torch.testing.assert_close(other(x), expected)
+    for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net), net.eval()):
+        torch.testing.assert_close(again(x), expected)
+    assert net.to(torch.float32)(x).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.zeros(T, B, 10), r"an input of \(20, 11, 10\); it must be \[T, B, 9\]"),
+        (torch.zeros(T, 9), r"must be \[T, B, 9\], time first"),
+        (np.zeros((T, B, 9), complex), "must be real"),
+        (Frames(np.zeros((B, T, 5))), r"an input of \(5,\); this network sees \(9,\)"),
+        ([(np.zeros(2), np.zeros(3))], "sample 0: times must be seconds from 0 on"),
+        ([(np.zeros(1), np.array([9]))], r"sample 0: units must lie in 0\.\.8"),
+        ([1, 2], "a list must hold"),
+    ],
+)
+def test_another_input_is_refused_in_a_line(x, words):
+    with pytest.raises(ValueError, match=words) as error:
+        network()(x)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="record has spike; choose from spikes"):
+        network().activity(spikes(network()), ("spike",))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from functools import cache
@@ -25,7 +24,6 @@ from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import INPUT, Network, Projection, draw_time_constants
 from fdi.snn.neuron import (
     LIF,
-    AdLIF,
     Neuron,
     Population,
     adaptive_threshold,
@@ -70,63 +68,6 @@ def small(neuron: Neuron) -> Network:
     return network
 
 
-def by_hand(n: Any, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(U[t+1], S[t]) for the current I[t] into one neuron, step by step from the equations."""
-    beta_m, u, a, before = np.exp(-DT / n.tau_mem), 0.0, 0.0, 0.0
-    potentials, spikes = [], []
-    for i in current:
-        s = float(u > n.theta)
-        if type(n) is AdLIF:
-            beta_w = np.exp(-DT / n.tau_w)
-            d, a = (1 - beta_m) * (i - a), beta_w * a + (1 - beta_w) * n.a * u + n.b * s
-        elif hasattr(n, "tau_ada"):
-            d, a = (1 - beta_m) * (i - n.a * a), np.exp(-DT / n.tau_ada) * a + before
-        else:
-            d = (1 - beta_m) * i
-        u = (beta_m * u + d) * (1 - s) if n.reset == "zero" else beta_m * (u - n.theta * s) + d
-        before = s
-        potentials.append(u)
-        spikes.append(s)
-    return np.array(potentials), np.array(spikes)
-
-
-@pytest.mark.parametrize("reset", ["zero", "subtract"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_single_neuron_follows_its_equations(kind, reset):
-    n = replace(KINDS[kind], reset=reset)
-    network = dense((1,), 3, 120, DT, n, hidden=[1]).double()
-    with torch.no_grad():
-        network.projections[0].weight.fill_(1.7)
-    x = (np.random.default_rng(0).random((1, 120, 1)) < 0.6).astype(np.uint8)
-    current, i = [], 0.0
-    for t in range(120):
-        current.append(i)
-        i = np.exp(-DT / n.tau_syn[0]) * i + (1.7 * x[0, t - 1, 0] if t else 0.0)
-    activity = ReferenceEngine().simulate(network, Frames(x), record=("spikes", "potentials"))
-    potentials, fired = by_hand(n, np.array(current))
-    assert fired.sum() > 10
-    np.testing.assert_array_equal(activity.spikes["h1"][:, 0, 0].numpy(), fired)
-    np.testing.assert_allclose(activity.potentials["h1"][:, 0, 0].numpy(), potentials, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", SURROGATES)
-def test_surrogates_have_their_published_shape(name):
-    v = torch.linspace(-1.0, 1.0, 4001, dtype=torch.float64)
-    for beta in (2.0, 5.0):
-        slope = SURROGATES[name](v, beta)
-        np.testing.assert_allclose(slope, slope.flip(0), atol=1e-12)
-        peak, area = {
-            "superspike": (1.0, 2 / beta * (1 - 1 / (beta + 1))),
-            "triangle": (1.0, 1 / beta),
-            "sigmoid": (beta / 4, np.tanh(beta / 2)),
-            "gaussian": (beta / math.sqrt(2 * math.pi), math.erf(beta / math.sqrt(2))),
-            "boxcar": (beta, 1.0),
-            "arctan": (beta / 2, 2 / math.pi * math.atan(math.pi / 2 * beta)),
-        }[name]
-        assert float(slope[2000]) == pytest.approx(peak)
-        assert float(torch.trapezoid(slope, v)) == pytest.approx(area, rel=5e-3)
-
-
 @pytest.mark.parametrize("name", SURROGATES)
 def test_kernels_have_the_slopes_of_the_formulas(name):
     @numba.njit(**OPTIONS)
@@ -168,12 +109,6 @@ def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
     assert ReferenceEngine().simulate(maps, spikes((2, 6, 6))).counts["h1"].sum() > 0
     with pytest.raises(ValueError, match="engine=cuda does not compute neurons of kind adaptive"):
         CudaEngine().check(network)
-
-
-@pytest.mark.parametrize("changes", [{"reset": "one"}, {"surrogate": "line"}, {"beta": 0.0}])
-def test_unknown_choices_are_refused(changes):
-    with pytest.raises(ValueError, match=next(iter(changes))):
-        lif(**changes)
 
 
 CHANGES = {

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import as_events
 
-from fdi.data.inputs import Constant, Events, Frames, sparse
+from fdi.data.inputs import Constant, Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dense
@@ -64,8 +65,7 @@ def batch(net: Network, form: str = "frames", seed: int = 0, samples: int = BATC
     counts = rng.poisson(0.3, (samples, STEPS, *net.input_shape)).astype(np.uint8)
     if form == "frames":
         return Frames(counts), labels
-    events = sparse(counts.reshape(samples, STEPS, -1))
-    return Events(events.indptr, events.units, net.input_shape, STEPS, events.counts), labels
+    return as_events(counts, True), labels
 
 
 def assert_equal_to_the_reference(net: Network, engine: CpuEngine, *inputs: tuple) -> None:
@@ -154,6 +154,7 @@ def test_threads_change_no_bit_and_running_statistics_no_gradient(model, kind):
             assert torch.equal(a, b)
 
 
+@pytest.mark.slow  # it is compiled
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_float32_too(kind):
     net = network("skip", kind).float()

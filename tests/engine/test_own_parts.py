@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import as_events
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
@@ -66,10 +67,7 @@ def network(kind: type[Projection] = Projection) -> Network:
 
 def batch() -> tuple[Events, np.ndarray]:
     rng = np.random.default_rng(0)
-    counts = rng.random((BATCH * STEPS, UNITS)) < 0.2
-    rows, units = np.nonzero(counts)
-    indptr = np.searchsorted(rows, np.arange(BATCH * STEPS + 1))
-    return Events(indptr, units.astype(np.int32), (UNITS,), STEPS), np.arange(BATCH) % 3
+    return as_events(rng.random((BATCH, STEPS, UNITS)) < 0.2), np.arange(BATCH) % 3
 
 
 @pytest.mark.parametrize("kind", [Masked, Pooled])

@@ -1,17 +1,23 @@
-"""Machine code on disk: several processes write at once, files are damaged, folders are foreign."""
+"""Machine code on disk: several processes write at once, files are damaged, folders are foreign; it
+is kept by the hash of all sources of the engine, and never goes stale.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fdi
+from fdi.engine.cpu.kernels import jit
 from fdi.engine.cpu.kernels.jit import Entries
+from fdi.engine.cpu.kernels.rows import copy
 
 
 def test_what_was_saved_comes_back_and_nothing_else(tmp_path):
@@ -186,10 +192,15 @@ print(repr(float(net.projections[0].weight.grad.norm())))
 
 def started(me: str, how: str, cache: Path, turns: Path, package: Path) -> subprocess.Popen:
     turns.mkdir(exist_ok=True)
+    return python(STEP, package, cache, me, how, str(turns))
+
+
+def python(script: str, package: Path, cache: Path, *words: str) -> subprocess.Popen:
+    """A process with this copy of the package and that cache."""
     paths = {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package.parent)}
-    command = [sys.executable, "-c", STEP, me, how, str(turns)]
+    command = [sys.executable, "-c", script, *words]
     return subprocess.Popen(
-        command, env=os.environ | paths, stdout=subprocess.PIPE, text=True, cwd=turns
+        command, env=os.environ | paths, stdout=subprocess.PIPE, text=True, cwd=package.parent
     )
 
 
@@ -222,3 +233,69 @@ def test_empty_files_after_a_power_cut_are_compiled_again(tmp_path):
         file.write_bytes(b"")
     assert number(started("A", "", tmp_path / "cache", tmp_path / "1", package)) == before
     assert all(file.stat().st_size for file in files)
+
+
+def copied(folder: Path) -> Path:
+    """A package that may be edited."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(Path(fdi.__file__).parent, folder / "fdi", ignore=ignore))
+
+
+@pytest.mark.slow
+def test_an_edited_kernel_changes_the_gradients_though_the_cache_is_warm(tmp_path):
+    package, cache = copied(tmp_path), tmp_path / "cache"
+
+    def computed() -> float:
+        return float(number(started("A", "", cache, tmp_path / "turns", package)))
+
+    before = computed()
+    assert computed() == before != 0
+    (first,) = (cache / "fdi-kernels").iterdir()
+    kept = {file: file.stat().st_mtime_ns for file in first.iterdir()}
+    head = "def retreat_lif("
+    equations = package / "engine" / "cpu" / "neuron_equations.py"
+    before_lif, lif = equations.read_text().split(head)
+    assert "n.beta_m * gd + gs * slope" in lif
+    equations.write_text(
+        before_lif + head + lif.replace("n.beta_m * gd + gs * slope", "gs * slope", 1)
+    )
+    assert abs(computed() - before) > 0.1 * abs(before)
+    assert {file: file.stat().st_mtime_ns for file in first.iterdir()} == kept
+    assert len(list((cache / "fdi-kernels").iterdir())) == 2
+
+
+GATHER = """
+import numpy as np
+from fdi.engine.cpu.kernels.jit import kernel
+from fdi.engine.cpu.kernels.rows import gather
+row, table, units = np.zeros(32), np.ones((3, 32)), np.zeros(5, dtype=np.int32)
+kernel(gather.py_func)(row, 0, 32, table, units, np.zeros(0), 0, 5)
+print(row[5])
+"""
+
+
+@pytest.mark.slow
+def test_an_edited_part_of_a_kernel_changes_its_numbers(tmp_path):
+    """`load_many` stands in another file than the kernel that it is a part of."""
+    package, cache = copied(tmp_path), tmp_path / "cache"
+    assert [number(python(GATHER, package, cache)) for _ in range(2)] == ["5.0", "5.0"]
+    line, simd = "builder.fadd(a, b, flags=_FLAGS)", package / "engine/cpu/kernels/simd.py"
+    assert simd.read_text().count(line) == 1
+    simd.write_text(simd.read_text().replace(line, line.replace("fadd", "fsub")))
+    assert number(python(GATHER, package, cache)) == "-5.0"
+
+
+def test_a_part_of_a_kernel_refuses_to_be_called_from_python():
+    with pytest.raises(TypeError, match="interpreted as an integer"):
+        copy(np.zeros(8), 0, np.ones(8), 0, 8)
+
+
+def test_kernels_of_versions_that_nobody_used_for_a_day_are_deleted(tmp_path, monkeypatch):
+    old, recent, mine = (tmp_path / name for name in ("old", "recent", "mine"))
+    for folder in (old, recent, mine):
+        folder.mkdir()
+    long_ago = mine.stat().st_mtime - 2 * jit.UNUSED
+    os.utime(old, (long_ago, long_ago))
+    monkeypatch.setattr(jit, "folder", lambda: mine)
+    jit.clean()
+    assert sorted(tmp_path.iterdir()) == [mine, recent]

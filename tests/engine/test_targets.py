@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from compared import assert_like_the_reference
 from torch import Tensor
 
 from fdi.data.inputs import Frames
@@ -110,21 +111,8 @@ def inputs(model: str) -> Frames:
 )
 def test_engines_agree_on_every_objective(model, case):
     objective, y = CASES[case]
-    x, expected = inputs(model), network(model)
-    wanted = ReferenceEngine().step(expected, x, y, objective)
-    for engine in (CpuEngine(2, chunk=2), CudaEngine(kernels="off")):
-        net = network(model)
-        seen = [engine.evaluate(net, x, y, objective), engine.step(net, x, y, objective)]
-        for outcome in seen:
-            assert outcome.samples == B
-            assert outcome.task == pytest.approx(wanted.task, rel=1e-9)
-            assert outcome.regularizer == pytest.approx(wanted.regularizer, rel=1e-9)
-            np.testing.assert_allclose(outcome.sums, wanted.sums, rtol=1e-9)
-        for name, weight in net.named_parameters():
-            reference = expected.get_parameter(name).grad
-            assert reference is not None
-            assert weight.grad is not None
-            torch.testing.assert_close(weight.grad, reference, rtol=1e-9, atol=1e-12)
+    engines = CpuEngine(2, chunk=2), CudaEngine(kernels="off")
+    assert_like_the_reference(network(model), inputs(model), y, objective, *engines, near=1e-11)
 
 
 @pytest.mark.parametrize("case", CASES)

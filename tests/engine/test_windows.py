@@ -42,7 +42,7 @@ def test_auto_takes_the_fewest_windows_whose_memory_fits(name, dtype):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_too_little_memory_is_refused_with_what_would_do(name):
-    network = NETWORKS[name]()
+    network = NETWORKS[name]().double()
     x, labels = Constant(np.ones((2, *network.input_shape)), STEPS), np.array([0, 1])
     with pytest.raises(
         ValueError, match=r"engine.memory = 1e-06 GiB; raise engine.memory, or lower threads"

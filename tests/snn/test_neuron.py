@@ -42,6 +42,7 @@ def test_without_a_steepness_that_of_the_surrogate_is_taken(name):
         (lambda: Neuron(theta=float("inf")), "theta = inf must be a finite number"),
         (lambda: neuron.lif(reset="soft"), "reset = soft must be zero or subtract"),
         (lambda: Neuron(surrogate="ramp"), "surrogate = ramp must be superspike or triangle"),
+        (lambda: Neuron(beta=0.0), "beta = 0.0 must be a number above 0"),
         (lambda: Neuron(tau_shape=0.0), "tau_shape = 0.0 must be a number at least 0.1"),
         (lambda: ALIF(a=-0.1), "a = -0.1 must be a number at least 0"),
         (lambda: AdLIF(a=-1.0), "a = -1.0 must be a number above -1"),

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.cli.compose import CONFIG_MODULE, CONFIG_NAME
 from fdi.cli.run import main
 
-COUNT, MEASURED = 400, 5
+COUNT, PARTS, MEASURED = 400, 100, 5
 SETS = 16  # of options, or composing them would take most of the time
 CHOICES = {
     "dataset": ("randman", "poisson", "digits", "hdf5"),
@@ -98,14 +98,13 @@ def wrong(code: object, err: str, left: set[Path]) -> bool:
     return not refused and not (code == 0 and not err)
 
 
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 50))]
-
-
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
+)
 def test_is_composed_or_refused_in_one_line(part, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     found = []
-    for number in range(part * COUNT // 50, (part + 1) * COUNT // 50):
+    for number in range(part * COUNT // PARTS, (part + 1) * COUNT // PARTS):
         words = drawn(random.Random(number))
         code, err = composed(words, monkeypatch, capsys)
         left = set(tmp_path.rglob("*"))

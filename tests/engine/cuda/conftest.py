@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import as_events
 from rich.console import Console
 
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
 from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Frames
 from fdi.engine.cuda import trial
 from fdi.runner import build
 from fdi.runner.story import run
@@ -51,9 +52,7 @@ def data(kind: str) -> Dataset:
         counts = rng.poisson(0.3, (samples, STEPS, 2, 6, 6)).astype(np.uint8)
         if kind == "frames":
             return Split(Frames(counts), labels)
-        rows, units = np.nonzero(counts.reshape(samples * STEPS, -1))
-        indptr = np.searchsorted(rows, np.arange(samples * STEPS + 1))
-        return Split(Events(indptr, units.astype(np.int32), (2, 6, 6), STEPS), labels)
+        return Split(as_events(counts), labels)
 
     return Dataset(kind, split(9), split(4), split(4), CLASSES, (2, 6, 6), STEPS, DT)
 

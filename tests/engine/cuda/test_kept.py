@@ -9,6 +9,7 @@ import numpy as np
 import pretend
 import pytest
 import torch
+from compared import as_events
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
@@ -22,12 +23,8 @@ STEPS, SHAPE, SAMPLES = 7, (2, 3), 8
 
 def events(counted: bool) -> Events:
     """A slice, so that its first event is not that of the table."""
-    rng = np.random.default_rng(0)
-    counts = rng.poisson(0.4, ((SAMPLES + 2) * STEPS, 6))
-    rows, units = np.nonzero(counts)
-    indptr = np.searchsorted(rows, np.arange(len(counts) + 1))
-    each = counts[rows, units].astype(np.float32) if counted else None
-    return Events(indptr, units.astype(np.int32), SHAPE, STEPS, each)[1 : SAMPLES + 1]
+    counts = np.random.default_rng(0).poisson(0.4, (SAMPLES + 2, STEPS, *SHAPE))
+    return as_events(counts, counted)[1 : SAMPLES + 1]
 
 
 def values(*shape: int) -> np.ndarray:

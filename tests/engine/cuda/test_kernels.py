@@ -16,8 +16,9 @@ import numpy as np
 import pretend
 import pytest
 import torch
+from compared import as_events
 
-from fdi.data.inputs import Constant, Events, Frames
+from fdi.data.inputs import Constant, Frames
 from fdi.engine.cuda import CudaEngine, fused
 from fdi.engine.cuda.choice import COMPUTES
 from fdi.engine.cuda.memory import need
@@ -70,11 +71,7 @@ def batch(network: Network, kind: str = "frames", samples: int = BATCH, steps: i
     counts = rng.poisson(0.7, (samples, steps, *network.input_shape))
     if kind == "frames":
         return Frames(counts.astype(np.uint8)), labels
-    rows, units = np.nonzero(counts.reshape(samples * steps, -1))
-    indptr = np.searchsorted(rows, np.arange(samples * steps + 1))
-    every = counts.reshape(samples * steps, -1)[rows, units].astype(np.float32)
-    each = every if kind == "counted" else None
-    return Events(indptr, units.astype(np.int32), network.input_shape, steps, each), labels
+    return as_events(counts, kind == "counted"), labels
 
 
 def gradients(network: Network) -> list[np.ndarray]:

@@ -54,8 +54,6 @@ def test_the_table_has_faults_of_these_kernels_and_none_that_nothing_finds(mutan
     found, faults = table(), {(each.kernel, each.fault) for each in mutants.every()}
     assert faults == found.keys()
     assert "nothing" not in found.values()
-    unseen = {key for key, by in found.items() if by.startswith("equivalent: ")}
-    assert unseen == mutants.EQUIVALENT.keys()
 
 
 @pytest.mark.slow
@@ -69,4 +67,6 @@ def test_faults_in_four_kernels_are_found(warm):
 def test_all_faults_are_found_by_what_the_table_says(warm):
     found = table()
     for each in warm.every():
-        assert warm.told(each) == found[each.kernel, each.fault], each.fault
+        by, expected = warm.finds(each), found[each.kernel, each.fault]
+        same = by == "nothing" if expected.startswith("equivalent: ") else by == expected
+        assert same, f"{each.fault}: {by}"

@@ -6,6 +6,7 @@ import needs
 import numpy as np
 import pytest
 import torch
+from compared import as_events
 
 from fdi.data.inputs import Events
 from fdi.engine.cuda.kept import Kept, keep, listed
@@ -65,10 +66,7 @@ def test_spikes(sources, targets, batch, density):
 def test_events(sources, targets, samples, counted):
     steps, rng = 9, np.random.default_rng(0)
     s = spikes(0.1, 12, steps, sources).numpy() * rng.integers(1, 4, (12, steps, sources))
-    rows, units = np.nonzero(s.reshape(12 * steps, -1))
-    indptr = np.searchsorted(rows, np.arange(12 * steps + 1))
-    each = s.reshape(12 * steps, -1)[rows, units].astype(np.float32) if counted else None
-    events = Events(indptr, units.astype(np.int32), (sources,), steps, each)
+    events = as_events(s, counted)
     link, d = projection(targets, sources), numbers(steps - 2, len(samples), targets)
     dense = torch.from_numpy(events.take(np.array(samples)).dense())[:-2]
     some: list[Events | Kept] = [

@@ -1,0 +1,75 @@
+"""What engines get, and what they compute beside what the reference engine does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from fdi.data.inputs import Events, Input, sparse
+from fdi.engine import Engine
+from fdi.engine.reference import ReferenceEngine
+from fdi.snn.network import Network
+from fdi.snn.objective import Objective
+
+
+def as_events(counts: np.ndarray, counted: bool = False) -> Events:
+    """The spikes of frames [B, T, ...], each once, or as often as it is counted."""
+    found = sparse(counts.reshape(*counts.shape[:2], -1))
+    return replace(found, shape=counts.shape[2:], counts=found.counts if counted else None)
+
+
+Gradients = dict[str, torch.Tensor]
+"""By the names of the parameters."""
+
+
+def gradients(
+    engine: Engine, net: Network, x: Input, labels: np.ndarray, objective: Objective
+) -> Gradients:
+    engine.step(net, x, labels, objective)
+    return gradients_of(net)
+
+
+def gradients_of(net: Network) -> Gradients:
+    """Those of the last step."""
+    return {name: p.grad.clone() for name, p in net.named_parameters()}
+
+
+def assert_near(found: Gradients, wanted: Gradients, near: float = 1e-9) -> None:
+    """Equal to the share `near` of the largest number of each."""
+    for name, expected in wanted.items():
+        atol = near * float(np.abs(expected.numpy()).max(initial=1e-30))
+        torch.testing.assert_close(found[name], expected, rtol=0, atol=atol, msg=name)
+
+
+def assert_like_the_reference(
+    net: Network,
+    x: Input,
+    labels: np.ndarray,
+    objective: Objective,
+    *engines: Engine,
+    spikes: int = 0,
+    near: float = 1e-9,
+) -> list[Gradients]:
+    """A step and an evaluation of each engine, of a network in float64 whose
+    populations have at least so many `spikes`; returns the gradients of each, which are as `near`.
+    """
+    expected = ReferenceEngine().step(net, x, labels, objective)
+    wanted, found = gradients_of(net), []
+    assert all(counts.sum() >= spikes for counts in expected.counts.values())
+    for engine in engines:
+        for compute in (engine.evaluate, engine.step):
+            if net.norms and compute == engine.evaluate:  # by other means than a step
+                continue
+            outcome = compute(net, x, labels, objective)
+            assert outcome.samples == expected.samples
+            np.testing.assert_allclose(outcome.sums, expected.sums, rtol=1e-9)
+            assert outcome.task == pytest.approx(expected.task, rel=1e-9, abs=1e-12)
+            assert outcome.regularizer == pytest.approx(expected.regularizer, rel=1e-9, abs=1e-12)
+            for name, counts in expected.counts.items():
+                np.testing.assert_array_equal(outcome.counts[name], counts)
+        found.append(gradients_of(net))
+        assert_near(found[-1], wanted, near)
+    return found
