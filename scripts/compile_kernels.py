@@ -1,6 +1,7 @@
 """Compile every kernel of engine=cuda for each generation of GPUs, without one: python
-scripts/compile_kernels.py [--out kernels.csv]. Fails if one does not compile, or needs more shared
-memory than a block of that GPU has; says what registers it takes, and what it spills.
+scripts/compile_kernels.py [--out kernels.csv]. Fails if one does not compile, needs more shared
+memory than a block of that GPU has, or has a fault that kernel_faults.py finds; says what registers
+it takes, and what it spills.
 
 Training steps of a batch of 256 ask for them, of a driver that compiles and launches nothing: what
 is compiled here, down to what Triton knows of arguments (multiples of 16, alignment), is what runs
@@ -17,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +26,7 @@ from unittest.mock import patch
 if __name__ == "__main__":  # before triton is imported, and in a process of its own alone
     os.environ["TRITON_INTERPRET"] = "0"
 
+import kernel_faults
 import numpy as np
 import pandas as pd
 import triton
@@ -35,6 +38,7 @@ from triton.runtime.jit import JITFunction
 from fdi.data.inputs import Input
 from fdi.engine.cuda import CudaEngine, choice, fused, trial
 from fdi.engine.cuda.choice import COMPUTES
+from fdi.engine.cuda.kernels import scan, sparse
 from fdi.snn.network import Network
 from fdi.snn.neuron import Surrogate
 
@@ -42,6 +46,7 @@ launched = JITFunction.run
 
 SHARED = {75: 64, 80: 163, 89: 99, 90: 227}
 """KiB of shared memory of a block, by compute capability (CUDA C++ Programming Guide)."""
+SOURCES = {Path(each.__file__).name: Path(each.__file__).read_text() for each in (scan, sparse)}
 BATCH, STEPS = 256, 5
 SHOWN = dict(CHANNELS="C", SURROGATE="", NP="N", LISTED="of events", COUNTED="counted")
 """What is said of a variant of a kernel; N is a power of 2."""
@@ -81,9 +86,9 @@ def tiny(channels: int, surrogate: Surrogate, units: int) -> tuple[Network, Inpu
     return trial.tiny(case), trial.inputs(BATCH, STEPS)[1]
 
 
-def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, int, Any]]:
-    """(kernel, capability, compiled) of all that training steps launch, each variant once."""
-    asked: dict[str, Callable[[], Any]] = {}
+def asked(widths: list[int]) -> dict[str, partial[Any]]:
+    """What compiles a kernel, for all that training steps launch, each variant once."""
+    found: dict[str, partial[Any]] = {}
 
     def run(kernel, *given, grid, warmup, **options):
         shown = [kernel.__module__.rpartition(".")[2], kernel.__name__]
@@ -94,16 +99,18 @@ def kernels(widths: list[int], capabilities: list[int]) -> Iterator[tuple[str, i
             ):
                 shown.append(name if value is True else f"{name} = {value}".removeprefix(" = "))
         ask = partial(launched, kernel, *given, grid=grid, warmup=True, **options)
-        asked.setdefault(" ".join(shown[:2]) + "".join(f", {each}" for each in shown[2:]), ask)
+        found.setdefault(" ".join(shown[:2]) + "".join(f", {each}" for each in shown[2:]), ask)
 
     with patch.object(JITFunction, "run", run), patch.object(fused, "nowhere", lambda _: None):
         for net, x in steps(widths):
             labels = np.arange(len(x)) % net.readout.units
             CudaEngine(kernels="on").step(net, x, labels, trial.OBJECTIVE)
-    for name, ask in asked.items():
-        for capability in capabilities:
-            driver.set_active(Driver(capability))
-            yield name, capability, ask()
+    return found
+
+
+def compiled(ask: Callable[[], Any], capability: int) -> Any:
+    driver.set_active(Driver(capability))
+    return ask()
 
 
 def resources(cubin: bytes) -> dict[str, int]:
@@ -125,22 +132,21 @@ def main() -> None:
     parser.add_argument("--sm", nargs="+", type=int, default=list(SHARED), choices=list(SHARED))
     arguments = parser.parse_args()
     rows, wrong = [], 0
-    for name, capability, compiled in kernels(arguments.widths, arguments.sm):
-        shared, limit = compiled.metadata.shared / 1024, SHARED[capability]
-        fits = shared <= limit
-        wrong += not fits
-        used = resources(compiled.asm["cubin"])
-        row = dict(kernel=name, sm=capability, warps=compiled.metadata.num_warps, **used)
+    for (name, ask), capability in product(asked(arguments.widths).items(), arguments.sm):
+        kernel, limit = compiled(ask, capability), SHARED[capability]
+        shared, forms = kernel.metadata.shared / 1024, kernel.asm
+        faults = kernel_faults.faults(forms["ttir"], forms["ptx"], SOURCES)
+        faults += ["DOES NOT FIT"] * (shared > limit)
+        wrong += bool(faults)
+        row = dict(kernel=name, sm=capability, warps=kernel.metadata.num_warps)
+        row |= resources(forms["cubin"])
         rows.append(row | dict(shared_kib=shared, limit_kib=limit))
         needs = ", ".join(f"{value} {key}" for key, value in list(row.items())[2:])
-        print(
-            f"{name:48} sm_{capability}  {needs}, {shared:.1f} of {limit} KiB shared"
-            f"{'' if fits else '  DOES NOT FIT'}",
-            flush=True,
-        )
+        said = f"{name:48} sm_{capability}  {needs}, {shared:.1f} of {limit} KiB shared"
+        print("  ".join([said, *faults]), flush=True)
     if arguments.out:
         pd.DataFrame(rows).to_csv(arguments.out, index=False)
-    print(f"triton {triton.__version__}: {len(rows)} kernels compiled, {wrong} do not fit")
+    print(f"triton {triton.__version__}: {len(rows)} kernels compiled, {wrong} wrong")
     sys.exit(wrong > 0)
 
 
