@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import METRIC, Runs, Summary
+from fdi.analysis.collect import METRIC, Runs
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.formats import number, percent, plural, short_names, shown
@@ -35,13 +35,13 @@ ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
 NAMED = 3  # populations whose rates are shown one by one
 
 
-def keys(summary: Summary) -> dict[str, str]:
+def keys(summary: pd.DataFrame) -> dict[str, str]:
     """Names of the columns of `readable` that tell its rows apart -> columns of the summary."""
     varied = list(summary.columns[len(LABELS) : summary.columns.get_loc("n")])
     return {name: column for column, name in short_names([*LABELS, *varied]).items()}
 
 
-def readable(summary: Summary) -> pd.DataFrame:
+def readable(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary as text: accuracies in percent, other metrics in their unit, of many rates the
     range and how many, empty columns left out.
     """
@@ -83,7 +83,7 @@ def counted(runs: Runs) -> list[str]:
     ]
 
 
-def caption(summary: Summary) -> str:
+def caption(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean."""
     said = CAPTION
     if METRIC in summary:
@@ -193,7 +193,7 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
             column_format=shape,
-            caption=_escaped(_sentence(caption)),
+            caption=_escaped(f"{caption[0].upper()}{caption[1:].removesuffix('.')}."),
             label=label,
             position="t",
             position_float="centering",
@@ -203,23 +203,14 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     return f"{text}% needs \\usepackage{{booktabs}}"
 
 
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].removesuffix('.')}."
-
-
 def _cell(text: str) -> str:
     """With a true minus, and powers of ten."""
-    return POWER.sub(_power, NEGATIVE.sub("$-$", _escaped(text)))
-
-
-def _power(number: re.Match[str]) -> str:
-    return rf"${number[1]} \times 10^{{{int(number[2])}}}$"
+    return POWER.sub(
+        lambda number: rf"${number[1]} \times 10^{{{int(number[2])}}}$",
+        NEGATIVE.sub("$-$", _escaped(text)),
+    )
 
 
 def _escaped(text: str) -> str:
     """As LaTeX prints it, on one line."""
-    return "".join(SPECIAL.get(sign, sign) for sign in _line(text))
-
-
-def _line(text: Any) -> str:
-    return " ".join(str(text).split())
+    return "".join(SPECIAL.get(sign, sign) for sign in " ".join(str(text).split()))
