@@ -62,9 +62,11 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
 
     if choice.zoo:
         print_zoo(members(own(choice.results)))
-    elif not code:
-        paths = [str(cell.directory) for cell in cells]
-        print_best(each_at_its_best(of_runs(table(choice.results, paths), choice.results)))
+        return code or choice.say_unknown(), cells
+    runs = table(choice.results, [str(cell.directory) for cell in cells])
+    best = each_at_its_best(of_runs(runs, choice.results))
+    if not best.empty:
+        print_best(best)
     return code or choice.say_unknown(), cells
 
 
@@ -196,14 +198,16 @@ class Choice(Trials):
     def decide(self) -> None:
         """For all sides, and for those of each network together."""
         self._decide(self.sides)
-        for place in dict.fromkeys(side.place for side in self.sides if not self.zoo):
+        if self.zoo:
+            return
+        for place in dict.fromkeys(side.place for side in self.sides):
             sides = [side for side in self.sides if side.place == place]
             parts = [side for side in sides if side.decision.state != "refused"]
             if len(parts) > 1 and all(side.decision.state != "unknown" for side in parts):
                 self.shared.append(self._together(parts))
         self._decide(self.shared)
         named = varied(side.words for side in self.sides)
-        for side in (*self.sides, *self.shared) if not self.zoo else ():
+        for side in (*self.sides, *self.shared):
             words = [word for word in side.words if key_of(word) in named]
             words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
             print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
