@@ -134,11 +134,12 @@ class Found(NamedTuple):
 def _summary(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis import render
     from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison, print_counts
+    from fdi.cli.summary import print_comparison
+    from fdi.cli.terminal import console
 
     def show() -> None:
         print_comparison(summary)
-        print_counts(results.runs)
+        console().print(render.counted(results.runs)[0])
 
     summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
