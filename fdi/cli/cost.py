@@ -19,7 +19,7 @@ from fdi.track.record import SAID, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
-MOST = 3  # kinds that are tried
+KINDS_TRIED = 3  # kinds that are tried
 
 
 def estimate(cells: Sequence[Cell]) -> str:
@@ -64,9 +64,9 @@ def same_cost(values: Mapping[str, Any]) -> str:
 
 
 def _tried(cells: Sequence[Cell]) -> dict[str, float]:
-    """Core-seconds of an epoch of the first MOST kinds whose data are here."""
+    """Core-seconds of an epoch of the first KINDS_TRIED kinds whose data are here."""
     found = {}
-    for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), MOST):
+    for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), KINDS_TRIED):
         name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
         if root is None or (name in SOURCES and present(name, Path(root))):
             from fdi.runner.story import try_epoch  # torch: only where it is needed

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import warnings
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, Namespace
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -186,11 +186,9 @@ def parse(words: Sequence[str]) -> Namespace:
 
 def help_text(words: Sequence[str]) -> str:
     """The help, with the options in the folder of --config-dir among `words`, if there is one."""
-    folder = ArgumentParser(add_help=False)
-    folder.add_argument("-cd", "--config-dir", nargs="?", type=Path)
-    given = folder.parse_known_args(words)[0].config_dir
+    given = parser().parse_known_args(words)[0].config_dir
     options: dict[str, set[str]] = {}
-    for place in filter(None, [Path(str(files("fdi.conf"))), given]):
+    for place in map(Path, filter(None, [str(files("fdi.conf")), given])):
         for file in [*place.glob("*/*.yaml"), *place.glob("hydra/*/*.yaml")]:
             options.setdefault(file.parent.relative_to(place).as_posix(), set()).add(file.stem)
     groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}

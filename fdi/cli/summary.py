@@ -163,10 +163,3 @@ def print_comparison(summary: pd.DataFrame) -> None:
     rows = rows.drop(columns=same)
     print_table(out, rows, [name for name in rows if name in render.keys(summary)])
     print_note(out, render.caption(summary))
-
-
-def print_counts(table: pd.DataFrame) -> None:
-    """How many runs of a table are in each state."""
-    from fdi.analysis import render
-
-    console().print(render.counted(table)[0])

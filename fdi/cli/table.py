@@ -118,8 +118,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--columns goes with --csv or --latex")
     if given and (arguments.runs or arguments.curves):
         parser.error("--runs and --curves write whole tables of their own")
-    if arguments.ask is _zoo and arguments.latex:
-        parser.error("--zoo shows several tables; give --csv for all numbers")
     return arguments
 
 
@@ -136,11 +134,12 @@ class Found(NamedTuple):
 def _summary(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis import render
     from fdi.analysis.summary import summarize
-    from fdi.cli.summary import print_comparison, print_counts
+    from fdi.cli.summary import print_comparison
+    from fdi.cli.terminal import console
 
     def show() -> None:
         print_comparison(summary)
-        print_counts(results.runs)
+        console().print(render.counted(results.runs)[0])
 
     summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
@@ -163,14 +162,15 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis.zoo import learning, members
+    from fdi.analysis.zoo import learning, members, said
     from fdi.cli.summary import print_zoo
 
     table = members(results)
     if table.empty:
         raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
     numbers = table.assign(words=table["words"].map(" ".join))
-    return Found(numbers, learning(table), "", "", partial(print_zoo, table))
+    caption = said(table)[-1]
+    return Found(numbers, learning(table), caption, "tab:zoo", partial(print_zoo, table))
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> Found:

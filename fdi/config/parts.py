@@ -297,16 +297,9 @@ OPTIONAL = ("scheduler",)  # keys that may be null
 SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
 
 
-class Options(NamedTuple):
-    """The keyword arguments of a part, as far as they are `known`; `closed`: it takes no others."""
-
-    known: dict[str, Values]
-    closed: bool
-
-
-def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
-    """What `target`, the `_target_` of `key`, takes. Of torch fdi knows that, and does not import
-    it.
+def options(key: str, target: str, folders: Sequence[Path] = ()) -> tuple[dict[str, Values], bool]:
+    """The keyword arguments of `target`, the `_target_` of `key`, as far as they are known, and
+    whether it takes no others. Of torch fdi knows that, and does not import it.
 
     `folders`: where modules of the user's own may be. Raises ValueError for what may not be named
     there.
@@ -315,12 +308,12 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> Options:
     besides = {name: values_of(hint) for name, hint in role.besides.items()}
     if target.startswith(f"{TORCH.get(key)}."):
         known = {name: values_of(hint) for name, hint in _of_torch(key, target).items()}
-        return Options(known | besides, key == "scheduler")
+        return known | besides, key == "scheduler"
     made = resolve(key, target, folders)
     given = {*role.given, *list(parameters(made))[: role.first]}
     known = {name: kind for name, kind in parameters(made).items() if name not in given}
     arguments = inspect.signature(made).parameters.values()
-    return Options(known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments))
+    return known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments)
 
 
 def _of_torch(key: str, target: str) -> dict[str, Any]:

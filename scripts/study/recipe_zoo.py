@@ -27,7 +27,7 @@ import fdi
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import composed, fitting
-from fdi.cli.zoo import random_networks
+from fdi.cli.tune import random_networks
 from fdi.track.evidence import origin
 
 CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}

@@ -294,7 +294,7 @@ def test_two_configurations_have_one_id_where_they_make_equal_objects_and_only_t
     known = defaults(resolve(group, usual["_target_"])) | usual
     excluded = [key.rpartition(".")[2] for key in start["identity"]["exclude"]]
     never = {*excluded, *ROLES[group].given, "file", "test_file", "run", "_target_"}
-    keys = sorted(usual.keys() & options(group, usual["_target_"]).known.keys() - never)
+    keys = sorted(usual.keys() & options(group, usual["_target_"])[0].keys() - never)
     chosen = data.draw(st.sets(st.sampled_from(keys), max_size=3)) if keys else ()
     default = defaults(resolve(group, usual["_target_"]))
 

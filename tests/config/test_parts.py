@@ -56,7 +56,7 @@ def test_every_option_of_a_part_stands_in_one_of_its_files(key):
         if part.values[0] == key:
             said.setdefault(part.values[1]["_target_"], set()).update(part.values[1])
     for target, keys in said.items():
-        known = options(key, target).known.keys()
+        known = options(key, target)[0].keys()
         assert keys - {"_target_", "defaults"} <= known
         assert target.startswith("torch.") or "defaults" in keys or known <= keys, target
 

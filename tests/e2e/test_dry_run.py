@@ -14,7 +14,7 @@ from fdi.cli.run import parse
 
 @pytest.fixture
 def untried(monkeypatch):
-    monkeypatch.setattr(cost, "KINDS", 0)
+    monkeypatch.setattr(cost, "KINDS_TRIED", 0)
 
 
 def test_dry_run_lists_cells_and_makes_nothing(fdi_run, tmp_path, untried):

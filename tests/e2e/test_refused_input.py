@@ -59,6 +59,7 @@ RUN = [
         ["-m", "init.nu=interval(1,5)"],
         "init.nu=interval(1,5) names no values; a sweep needs them",
     ),
+    (["-m", "seed=0,1", "hydra.sweeper._target_=x.Y"], "hydra/sweeper: fdi runs all combinations"),
     (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
     (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
     (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),

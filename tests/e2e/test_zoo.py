@@ -13,7 +13,7 @@ from commands import REFERENCE, records, write_classes
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import by_seed, members, only, paired, share
-from fdi.cli.zoo import random_networks
+from fdi.cli.tune import random_networks
 from fdi.track.record import Run
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
