@@ -103,7 +103,12 @@ def initialize(
             return report
         seen = foreign(network, torch.as_tensor(batch), simulate, dt, kind)
         if not seen.network.layers:
-            raise _nothing(network, _report(seen, None, network))
+            rows = _report(seen, None, network)[:REASONS]
+            reasons = "; ".join(f"{row.layer} {row.note}" for row in rows)
+            raise Mistake(
+                f"{type(network).__name__}: nothing to initialize "
+                f"({reasons or 'no Linear or Conv layer'}); put neurons of {LIBRARIES} in it"
+            )
         seen.network.rest()
         report = _report(seen, _calibrated(seen, strategy, random), network)
     left = [f"{part.name} ({why})" for part, (p, why) in seen.network.left.items() if p]
@@ -167,11 +172,3 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
         return order.get(name, order.get(name.rpartition(".")[0], len(order)))
 
     return sorted(rows, key=position)
-
-
-def _nothing(module: nn.Module, rows: list[LayerReport]) -> Mistake:
-    reasons = "; ".join(f"{row.layer} {row.note}" for row in rows[:REASONS])
-    return Mistake(
-        f"{type(module).__name__}: nothing to initialize ({reasons or 'no Linear or Conv layer'}); "
-        f"put neurons of {LIBRARIES} in it"
-    )

@@ -264,7 +264,7 @@ def from_nir(
     thresholds, v_leak or v_reset that differ within a layer, and what is no finite number or does
     not fit together.
     """
-    metadata = graph.metadata or {}
+    metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
     dt = metadata.get("dt") if dt is None else dt
     if dt is None:
         raise Mistake("the graph does not say its time step; give dt in seconds")
@@ -273,7 +273,8 @@ def from_nir(
     given = metadata.get("reset", "at_once") if reset is None else reset
     chain, own = _chain(graph)
     first = chain[0]
-    shape = tuple(first.whole("its shape", (first.of.input_type or {}).get("input")))
+    said = first.of.input_type
+    shape = tuple(first.whole("its shape", said.get("input") if isinstance(said, dict) else None))
     first.must(shape and min(shape) > 0, f"its shape {shape} has no values")
     reader = _Reader(dt, _one_of("reset", get_args(Reset), given), shape)
     for before, node in pairwise(chain):
@@ -558,7 +559,7 @@ def _neuron(tau_mem: float, tau_syn: float, **constants: Any) -> Neuron:
 def _convolution(node: _Node, shape: Shape, values: np.ndarray) -> tuple[list[int], dict[str, Any]]:
     """The edges of its maps, and how it moves."""
     stride, padding = node.same("stride"), node.same("padding")
-    plain = stride and node.same("dilation") == 1 and node.of.groups == 1
+    plain = stride and node.same("dilation") == 1 and node.same("groups") == 1
     node.must(plain, "fdi has one stride, one padding, no dilation and no groups")
     edges = [convolved(n, k, stride, padding) for n, k in zip(shape[1:], values.shape[2:])]
     node.must(min(edges) > 0, f"its kernel of {values.shape[2:]} is larger than {shape[1:]}")

@@ -58,7 +58,7 @@ class Probe:
 
     def __str__(self) -> str:
         heads = ("neuron", "layers", "rate", "mu U", "sigma U", "silent", "|grad|", "max|grad|", "")
-        rows = [heads, *(_texts(layer) for layer in self.layers)]
+        rows = [heads, *(_in_words(layer) for layer in self.layers)]
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         return "\n".join([*lines, "", *self.verdict])
@@ -234,7 +234,7 @@ def _in_python(sentence: str) -> str:
     return sentence.replace(f"init={NAME} has no target; no", "no")
 
 
-def _texts(layer: LayerState) -> tuple[str, ...]:
+def _in_words(layer: LayerState) -> tuple[str, ...]:
     formats = (".3g", ".2f", ".2f", ".0%", ".1e", ".1e")
     name, layers, *numbers, told = (getattr(layer, each.name) for each in fields(layer))
     shown = ("" if n is None else format(n, how) for n, how in zip(numbers, formats))

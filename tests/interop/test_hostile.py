@@ -83,6 +83,8 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "triple edges": ({"edges": [("in", "w", "n")]}, "not pairs of names"),
     "an edge to nowhere": ({"edges": [("in", "no\nwhere")]}, r"edge of 'no\\nwhere'"),
     "a delay of 1": ({"metadata": {"dt": 1e-3, "delay": 1}}, "delay = 1 must be one of 0, 2"),
+    "metadata in a list": ({"metadata": ["dt"]}, "does not say its time step"),
+    "many groups": ({"conv": {"groups": 2}}, "no dilation and no groups"),
     "a neuron without tau": ({"tau": None}, "n: tau must be finite"),
     "an input that is a word": ({"shape": "word"}, "in: its shape must be finite"),
     "neurons first": (
@@ -100,6 +102,13 @@ def test_graphs(what):
     with pytest.raises(Mistake, match=line) as caught:
         from_nir(graph)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_input_of_another_kind():
+    graph = chain()
+    graph.nodes["in"].input_type = "spikes"
+    with pytest.raises(Mistake, match="node in: its shape must be finite"):
+        from_nir(graph)
 
 
 @pytest.mark.parametrize("name", ["readout", "input", "two\nlines"])
