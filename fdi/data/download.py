@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from fdi.data.inputs import DataError, intact
 
@@ -52,109 +54,13 @@ class Source:
     module: str | None = None
 
 
-def _zenke(name: str, md5: str) -> Archive:
-    file = f"{name}.h5.zip"
-    return Archive(file, f"{name}.h5", f"https://zenkelab.org/datasets/{file}", md5)
+def _source(archives: Sequence[Mapping[str, str]] = (), **listed: str) -> Source:
+    return Source(**listed, archives=tuple(Archive(**each) for each in archives))
 
 
-def _nmnist(part: str, place: str, md5: str) -> Archive:
-    url = f"https://data.mendeley.com/public-files/datasets/468j46mzdv/files/{place}"
-    return Archive(f"NMNIST/{part.lower()}.zip", f"NMNIST/{part}", f"{url}/file_downloaded", md5)
-
-
-def _gesture(part: str, number: int, md5: str) -> Archive:
-    content = f"DVSGesture/ibmGesture{part}"
-    url = f"https://figshare.com/ndownloader/files/{number}"
-    return Archive(f"{content}.tar.gz", content, url, md5)
-
-
-def _mnist(folder: str, base: str, *sums: str) -> tuple[Archive, ...]:
-    kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
-    files = [f"{part}-{kind}" for part in ("train", "t10k") for kind in kinds]
-    return tuple(
-        Archive(f"{folder}/raw/{name}.gz", f"{folder}/raw/{name}", f"{base}{name}.gz", md5)
-        for name, md5 in zip(files, sums)
-    )
-
-
+LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
+SOURCES: dict[str, Source] = {name: _source(**of) for name, of in LISTED.items()}
 PIP = "pip download --no-deps "
-AEON = "aeon-1.6.0-py3-none-any.whl"  # a package of time series; it is read and never imported
-AEON_SHA256 = "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409"
-
-CIFAR10_MD5 = {
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
-}
-
-JAPANESE_VOWELS = (Archive(AEON, AEON, f"{PIP}aeon==1.6.0", AEON_SHA256),)
-SHD = (
-    _zenke("shd_train", "f3252aeb598ac776c1b526422d90eecb"),
-    _zenke("shd_test", "1503a5064faa34311c398fb0a1ed0a6f"),
-)
-SSC = (
-    _zenke("ssc_train", "d102be95e7144fcc0553d1f45ba94170"),
-    _zenke("ssc_valid", "b4eee3516a4a90dd0c71a6ac23a8ae43"),
-    _zenke("ssc_test", "a35ff1e9cffdd02a20eb850c17c37748"),
-)
-N_MNIST = (
-    _nmnist("Train", "39c25547-014b-4137-a934-9d29fa53c7a0", "20959b8e626244a1b502305a9e6e2031"),
-    _nmnist("Test", "05a4d654-7e03-4c15-bdfa-9bb2bcbea494", "69ca8762b2fe404d9b9bad1103e97832"),
-)
-DVS_GESTURE = (
-    _gesture("Train", 38022171, "3a8f0d4120a166bac7591f77409cb105"),
-    _gesture("Test", 38020584, "56070e45dadaa85fff82e0fbfbc06de5"),
-)
-CIFAR10 = (
-    Archive(
-        "cifar-10-python.tar.gz",
-        "cifar-10-batches-py",
-        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-        "c58f30108f718f92721af3b95e74349a",
-    ),
-)
-MNIST = _mnist(
-    "MNIST",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "d53e105ee54ea40749a09fcbcd1e9432",
-    "9fb629c4189551a2d022fa330f9573f3",
-    "ec29112dd5afa0611ce80d1b7f02629c",
-)
-FASHION_MNIST = _mnist(
-    "FashionMNIST",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-    "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-    "25c81989df183df01b3e8a0aad5dffbe",
-    "bef4ecab320f06d8554ea6380940ec79",
-    "bb300cfdad3c16e7a12a480ee83cd310",
-)
-
-YOURS = Source("from the file", "from the file", "yours", "yours")
-TENS = "60,000 / - / 10,000"
-SOURCES: dict[str, Source] = {
-    "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
-    "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
-    "mackey_glass": Source("numbers", "630 / 70 / 750", "none (generated)", "-"),
-    "traces": Source("numbers", "350 / 50 / 100", "none (generated)", "-"),
-    "hdf5": YOURS,
-    "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
-    "japanese_vowels": Source("9", "270 / - / 370", "6.4 MB", "CC BY 4.0", JAPANESE_VOWELS),
-    "arrays": YOURS,
-    "ts": YOURS,
-    "shd": Source("20", "8,156 / - / 2,264", "not known", "CC BY 4.0", SHD),
-    "ssc": Source("35", "75,466 / 9,981 / 20,382", "not known", "CC BY 4.0", SSC),
-    "nmnist": Source("10", TENS, "1.1 GB", "CC BY-SA 4.0", N_MNIST, "tonic"),
-    "dvs_gesture": Source("11", "1,077 / - / 264", "not known", "CC BY 4.0", DVS_GESTURE, "tonic"),
-    "cifar10": Source("10", "50,000 / - / 10,000", "163 MB", "none stated", CIFAR10, "torchvision"),
-    "mnist": Source("10", TENS, "11 MB", "CC BY-SA 3.0", MNIST, "torchvision"),
-    "fashion_mnist": Source("10", TENS, "30 MB", "MIT", FASHION_MNIST, "torchvision"),
-}
-
-
 log = logging.getLogger("fdi.data")
 TIMEOUT = 30  # s without an answer
 RETRIES = 2

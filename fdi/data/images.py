@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, apart, divide, drawn, keep, stream
-from fdi.data.download import CIFAR10_MD5, ensure, hex_digest
+from fdi.data.download import ensure, hex_digest
 from fdi.data.inputs import (
     Constant,
     DataError,
@@ -29,6 +29,15 @@ from fdi.data.inputs import (
     needs,
     readable,
 )
+
+CIFAR10_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
 
 
 def shift_and_mirror(

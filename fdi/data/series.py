@@ -13,7 +13,7 @@ import numpy as np
 
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, apart, drawn, keep
-from fdi.data.download import AEON, ensure
+from fdi.data.download import SOURCES, ensure
 from fdi.data.inputs import DataError, Events, Frames, binned, intact, steps_in
 
 Coding = Literal["delta", "current"]
@@ -37,8 +37,12 @@ def japanese_vowels(
     to 29 frames (Kudo, Toyama & Shimbo 1999). Arguments as of `ts`.
     """
     options = {key: value for key, value in locals().items() if key != "root"}
-    wheel = ensure("japanese_vowels", root) / AEON
-    file = wheel / "aeon/datasets/data/JapaneseVowels/JapaneseVowels_TRAIN.ts"
+    (wheel,) = SOURCES["japanese_vowels"].archives
+    file = (
+        ensure("japanese_vowels", root)
+        / wheel.content
+        / "aeon/datasets/data/JapaneseVowels/JapaneseVowels_TRAIN.ts"
+    )
     return ts(file=file, name="japanese_vowels", **options)
 
 

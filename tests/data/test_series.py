@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fdi.data.download import AEON, SOURCES, ensure
+from fdi.data.download import SOURCES, ensure
 from fdi.data.inputs import DataError, Events, Frames
 from fdi.data.series import delta_spikes, japanese_vowels, read_ts, stretched, ts
 
+AEON = SOURCES["japanese_vowels"].archives[0].content
 HEADER = """# two dimensions, labels in words
 @problemName Tiny
 @timeStamps false
