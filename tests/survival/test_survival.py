@@ -93,6 +93,7 @@ def test_a_run_or_sweep_that_was_killed(zygote, whole, form, kills, seed):
     assert numbers(home) == expected
 
 
+@pytest.mark.slow  # tests/track/test_lock.py and tests/e2e/test_stopped.py ask it of two
 def test_eight_processes_on_one_cell(zygote, whole):
     expected, _ = whole(())
     home = zygote.home()
