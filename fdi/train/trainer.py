@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 
 from fdi.config import Error, Mistake
 from fdi.data.dataset import Split, stream
+from fdi.data.inputs import Input
 from fdi.snn.network import Network
 from fdi.snn.objective import CROSS_ENTROPY, Loss, LowerBound, Objective, Outcome, UpperBound
 from fdi.train.rules import prepared
@@ -300,8 +301,8 @@ class Trainer:
         noise = partial(stream, self.seed, "noise", epoch)
         update = prepared(self.optimizer)
         signed = any(projection.nonnegative for projection in projections)
-        for i, samples in enumerate(train.batches(order, self.batch_size, noise)):
-            outcome = self._gradients(samples, objective, epoch, i)
+        for i, (inputs, labels) in enumerate(train.batches(order, self.batch_size, noise)):
+            outcome = self._gradients(inputs, labels, objective, epoch, i)
             sizes = self.engine.norms([weight.grad for weight in weights])
             if not math.isfinite(outcome.task + outcome.regularizer + sum(sizes)):
                 self._refuse(outcome, sizes, f"epoch {progress.epoch + 1}, batch {i + 1}")
@@ -324,14 +325,16 @@ class Trainer:
         names = [projection.name for projection in projections]
         return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
 
-    def _gradients(self, samples: Any, objective: Objective, epoch: int, batch: int) -> Outcome:
+    def _gradients(
+        self, inputs: Input, labels: np.ndarray, objective: Objective, epoch: int, batch: int
+    ) -> Outcome:
         """A step of the engine; masks of dropout depend on seed, epoch and batch alone."""
         if not self.network.dropout:
-            return self.engine.step(self.network, *samples, objective)
+            return self.engine.step(self.network, inputs, labels, objective)
         with torch.random.fork_rng(devices=[]):
             seed = int(stream(self.seed, "dropout", epoch, batch).integers(2**63))
             torch.default_generator.manual_seed(seed)
-            return self.engine.step(self.network, *samples, objective)
+            return self.engine.step(self.network, inputs, labels, objective)
 
     def _refuse(self, outcome: Outcome, norms: list[float], where: str) -> None:
         """Say what is no finite number."""
