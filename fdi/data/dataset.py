@@ -176,14 +176,15 @@ class Split:
         """What `batch` returns for one `size` of samples after the other, in that `order`; `noise`:
         the generator of batch i. Small batches of events are copied several at a time.
         """
-        together = max(1, TOGETHER // size) if isinstance(self.inputs, Events) else 1
-        for i, start in enumerate(range(0, len(order), size)):
-            if i % together == 0:
-                chosen = order[start : start + together * size]
-                inputs, labels, begin = self.inputs.take(chosen), self.labels[chosen], start
-            part = slice(start - begin, start - begin + size)
-            few = inputs.alone(part) if isinstance(inputs, Events) else inputs
-            yield few if self.transform is None else self.transform(few, noise(i)), labels[part]
+        together = size * max(1, TOGETHER // size) if isinstance(self.inputs, Events) else size
+        for first in range(0, len(order), together):
+            chosen = order[first : first + together]
+            labels, inputs = self.labels[chosen], self.inputs
+            cut = inputs.cut(chosen, size) if isinstance(inputs, Events) else [inputs.take(chosen)]
+            for start, few in zip(range(0, together, size), cut):
+                i = (first + start) // size
+                x = few if self.transform is None else self.transform(few, noise(i))
+                yield x, labels[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -334,7 +335,7 @@ def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray
             yield f"{array.dtype}{array.shape}", [array]
         return
     blocks = [np.arange(i, min(i + 256, len(of))) for i in range(0, len(of), 256)]
-    counted = [of.offsets(block) for block in blocks]
+    counted = [of.offsets(block)[0] for block in blocks]
     firsts = np.cumsum([0, *(indptr[-1] for indptr in counted)])
     indptr = [*(ends[:-1] + first for ends, first in zip(counted, firsts)), firsts[-1:]]
     yield f"int64{(len(of) * of.steps + 1,)}", indptr

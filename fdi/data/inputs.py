@@ -147,40 +147,42 @@ class Events:
             self, indptr=self.indptr[start * self.steps : max(start, stop) * self.steps + 1]
         )
 
-    def alone(self, samples: slice) -> Events:
-        """A slice as `take` returns it, its events those of the samples alone, but not copied."""
-        indptr = self[samples].indptr
-        own = slice(indptr[0], indptr[-1])
-        counts = None if self.counts is None else self.counts[own]
-        return Events(indptr - indptr[0], self.units[own], self.shape, self.steps, counts)
-
     def take(self, indices: np.ndarray) -> Events:
         """The samples `indices`, in that order, with their events copied together."""
+        return self.cut(indices, max(1, len(indices)))[0]
+
+    def cut(self, indices: np.ndarray, size: int) -> list[Events]:
+        """What `take` returns for one `size` of the `indices` after the other, copied together."""
+        if 0 < (whole := len(indices) // size * size) < len(indices):
+            return self.cut(indices[:whole], size) + self.cut(indices[whole:], size)
         starts, stops = self._bounds(indices)
-        indptr = self.offsets(indices)
+        indptr = self.offsets(indices, max(1, len(indices) // size))
+        ends = np.cumsum(indptr[:, -1]).tolist()
         pieces: list[np.ndarray | slice]
-        if indptr[-1] < SHORT * len(starts):
+        if ends[-1] < SHORT * len(starts):
             shift = stops - np.cumsum(stops - starts)
-            pieces = [np.repeat(shift, stops - starts) + np.arange(indptr[-1])]
+            pieces = [np.repeat(shift, stops - starts) + np.arange(ends[-1])]
         else:
             pieces = [slice(a, b) for a, b in zip(starts.tolist(), stops.tolist())]
 
         def gather(table: np.ndarray) -> np.ndarray:
             return np.concatenate([table[:0], *(table[piece] for piece in pieces)])
 
-        counts = None if self.counts is None else gather(self.counts)
-        return Events(indptr, gather(self.units), self.shape, self.steps, counts)
+        units, counts = gather(self.units), None if self.counts is None else gather(self.counts)
+        return [
+            Events(own, units[a:b], self.shape, self.steps, None if counts is None else counts[a:b])
+            for own, a, b in zip(indptr, [0, *ends], ends)
+        ]
 
-    def offsets(self, indices: np.ndarray) -> np.ndarray:
-        """`indptr` of the samples `indices`, in that order."""
-        indices = np.asarray(indices, dtype=np.int64)
+    def offsets(self, indices: np.ndarray, batches: int = 1) -> np.ndarray:
+        """`indptr` of each of so many equal parts of the samples `indices`, a row each."""
+        indices = np.reshape(indices, (batches, -1))
         starts, stops = self._bounds(indices)
-        ends = np.cumsum(stops - starts)
-        indptr = np.empty(len(indices) * self.steps + 1, dtype=np.int64)
-        body = indptr[:-1].reshape(-1, self.steps)
-        np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, out=body, mode="clip")
-        body -= (stops - ends)[:, None]
-        indptr[-1] = ends[-1] if len(ends) else 0
+        ends = np.cumsum(stops - starts, axis=1)
+        indptr = np.empty((batches, indices.shape[1] * self.steps + 1), dtype=np.int64)
+        rows = np.take(self.indptr[:-1].reshape(-1, self.steps), indices, axis=0, mode="clip")
+        np.subtract(rows, (stops - ends)[..., None], out=indptr[:, :-1].reshape(rows.shape))
+        indptr[:, -1] = ends[:, -1] if indices.size else 0
         return indptr
 
     def _bounds(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -243,11 +245,11 @@ class Chosen(Events):
     def __getitem__(self, samples: slice) -> Events:
         return Chosen(self.table, self.samples[samples])
 
-    def take(self, indices: np.ndarray) -> Events:
-        return self.table.take(self.samples[np.asarray(indices, dtype=np.int64)])
+    def cut(self, indices: np.ndarray, size: int) -> list[Events]:
+        return self.table.cut(self.samples[np.asarray(indices, dtype=np.int64)], size)
 
-    def offsets(self, indices: np.ndarray) -> np.ndarray:
-        return self.table.offsets(self.samples[np.asarray(indices, dtype=np.int64)])
+    def offsets(self, indices: np.ndarray, batches: int = 1) -> np.ndarray:
+        return self.table.offsets(self.samples[np.asarray(indices, dtype=np.int64)], batches)
 
     def total(self) -> float:
         if self.table.counts is not None:

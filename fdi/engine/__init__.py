@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
@@ -114,6 +114,21 @@ class Engine(ABC):
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
         """Sets the gradient of every weight."""
+
+    def norms(self, gradients: Sequence[Any]) -> list[float]:
+        """Of these gradients: in float64, or, where a device may have none, as shares of the
+        largest element. In float32 the square of 2e-23 is 0, and a gradient that the optimizer
+        follows would count as none.
+        """
+        import torch
+        from torch.linalg import vector_norm
+
+        if not gradients or gradients[0].device.type == "cpu":
+            return [float(vector_norm(each, dtype=torch.float64)) for each in gradients]
+        largest = torch.stack([vector_norm(each, torch.inf) for each in gradients])
+        sizes = largest.clamp_min(torch.finfo(largest.dtype).tiny)
+        norms = torch.stack([vector_norm(each / size) for each, size in zip(gradients, sizes)])
+        return (norms * largest).cpu().tolist()
 
 
 def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:

@@ -75,21 +75,21 @@ def _entries(
     for i, start in enumerate(range(0, samples, batch)):
         chosen = np.arange(start, min(start + batch, len(split)))
         inputs, _ = split.batch(chosen, stream(seed, "evaluation noise", i))
-        total += _not_zero(inputs).reshape(shape)
-        ones = ones and _only_ones(inputs)
+        entries, alike = _used(inputs)
+        total += entries.reshape(shape)
+        ones = ones and alike
     return total / min(len(split), -(-samples // batch) * batch), ones
 
 
-def _not_zero(inputs: Input) -> np.ndarray:
+def _used(inputs: Input) -> tuple[np.ndarray, bool]:
+    """How many inputs of each unit are not 0, and whether these are all +-1."""
     if isinstance(inputs, Events):
-        return np.bincount(inputs.units, minlength=prod(inputs.shape))
+        ones = inputs.counts is None or bool((inputs.counts == 1).all())
+        return np.bincount(inputs.units, minlength=prod(inputs.shape)), ones
     if isinstance(inputs, Constant):
-        return np.count_nonzero(inputs.image(np.float64), axis=0) * inputs.steps
-    return np.count_nonzero(inputs.values, axis=(0, 1))
-
-
-def _only_ones(inputs: Input) -> bool:
-    if isinstance(inputs, Events):
-        return inputs.counts is None or bool((inputs.counts == 1).all())
-    values = inputs.image(np.float64) if isinstance(inputs, Constant) else inputs.values
-    return bool(np.isin(values, (-1, 0, 1)).all())
+        values = inputs.image(np.float64)
+        entries = np.count_nonzero(values, axis=0) * inputs.steps
+    else:
+        values = inputs.values
+        entries = np.count_nonzero(values, axis=(0, 1))
+    return entries, bool(np.isin(values, (-1, 0, 1)).all())

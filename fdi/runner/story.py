@@ -385,17 +385,13 @@ def change(
 
 def alignment(before: Tensor, after: Tensor) -> float | None:
     """The linear kernel alignment of two arrays [B, ...] of the same samples."""
-    first, second = (_centred(counts) for counts in (before, after))
-    kernels = [samples @ samples.T for samples in (first, second)]
+    flat = [counts.detach().cpu().flatten(1).double() for counts in (before, after)]
+    centred = [samples - samples.mean(0) for samples in flat]
+    kernels = [samples @ samples.T for samples in centred]
     norms = [float(kernel.norm()) for kernel in kernels]
     if not all(norms):
         return None
     return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
-
-
-def _centred(counts: Tensor) -> Tensor:
-    flat = counts.detach().cpu().flatten(1).double()
-    return flat - flat.mean(0)
 
 
 def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
@@ -434,7 +430,7 @@ def final_result(
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
         best = trainer.evaluate(split, objective)
-    rates = activity(last, data.steps * data.dt)
+    found = activity(last, data.steps * data.dt)
     return {
         **config.name,
         "seed": config.seed,
@@ -451,15 +447,11 @@ def final_result(
         "classes": None if data.numbers else data.classes,
         "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
-        "rates": _below("rate/", rates),
-        "silent": _below("silent/", rates),
+        "rates": {name: found[f"rate/{name}"] for name in last.counts},
+        "silent": {name: found[f"silent/{name}"] for name in last.counts},
         **changed,
         **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
         **({"operations": cost} if cost else {}),
     }
-
-
-def _below(start: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.removeprefix(start): values[key] for key in values if key.startswith(start)}

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -141,26 +141,29 @@ def initialize(
     """Give the network its initial weights and measure the state they put it in; with probe=none it
     is not measured.
     """
-    config, data, network = context.config, context.data, context.network
+    config, network, optimizer = context.config, context.network, context.optimizer
     network.load_weights(initial.weights())
     if config.probe == "none":
         return []
-    inputs, labels = batch(context)
-    strategy, nu = build.strategy(config), build.input_rate(data, network)
-    objective = context.phases[-1].objective
-    optimizer = context.optimizer
-    selective = bool(config.get("probe_every", 0))
-    rows = probe(
-        network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
-    )
+    rows = _probed(context, measure, bool(config.get("probe_every", 0)))
     names = [row["population"] for row in rows]
     follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
+    strategy = build.strategy(config)
     if strategy.homeostatic:
         tell_target(context.view, strategy, rows, updates)
     write_initial_state(context, rows)
-    training = training_of(optimizer)
-    context.view.probe(rows, config.name.model, config.name.init, training)
+    context.view.probe(rows, config.name.model, config.name.init, training_of(optimizer))
     return rows
+
+
+def _probed(context: RunContext, measure: Measure | None, selective: bool) -> list[dict[str, Any]]:
+    """What the probe says of the network as it is."""
+    network, (inputs, labels) = context.network, batch(context)
+    strategy, nu = build.strategy(context.config), build.input_rate(context.data, network)
+    objective = context.phases[-1].objective
+    return probe(
+        network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
+    )
 
 
 def tell_target(view: Any, strategy: Any, rows: list[dict[str, Any]], updates: int | None) -> None:
@@ -327,24 +330,40 @@ def train(
     end SAVE_EVERY seconds after the one before, and after the last. After the first epoch of the
     task, says which layers did not move that were followed from the `initial` state, as `probed`.
     """
-    data = context.data
-    writer = _Writer(context, progress, metrics, mirror)
-    writer.mark()
+    data, directory = context.data, context.directory
+    epochs = sum(phase.epochs for phase in context.phases)
     loss = context.phases[-1].objective.loss
-    with context.view.training(writer.epochs, len(data.train), progress.epoch, loss) as report:
+    unsaved: list[dict[str, Any]] = []  # the mirror is told only of epochs that a checkpoint holds
+    saved = 0.0
 
-        def on_epoch(row: dict[str, Any]) -> None:
-            row |= in_training(context, progress, row["phase"])
-            metrics.append(row)
-            report.row(row)
-            if progress.epoch == 1 and row["phase"] == "task":
-                words = training_of(context.optimizer).optimizer
-                learn = [each for each in probed if not each["frozen"]]
-                progress.unmoved = unmoved(learn, context.network, initial, row, words)
-                for population, why in progress.unmoved.items():
-                    context.view.say(f"{population}: {why}")
-            writer.epoch(row)
+    def mark() -> None:
+        record.change(directory, state="running", epoch=progress.epoch, epochs=epochs)
 
+    def on_epoch(row: dict[str, Any]) -> None:
+        nonlocal saved
+        row |= in_training(context, progress, row["phase"])
+        metrics.append(row)
+        report.row(row)
+        if progress.epoch == 1 and row["phase"] == "task":
+            words = training_of(context.optimizer).optimizer
+            learn = [each for each in probed if not each["frozen"]]
+            progress.unmoved = unmoved(learn, context.network, initial, row, words)
+            for population, why in progress.unmoved.items():
+                context.view.say(f"{population}: {why}")
+        unsaved.append({key: value for key, value in row.items() if value is not None})
+        if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
+            return
+        metrics.sync()
+        state = context.network, context.optimizer, progress, context.schedule
+        save_checkpoint(directory / CHECKPOINT, *state)
+        mark()
+        for each in unsaved if mirror else ():
+            mirror.row(each)
+        unsaved.clear()
+        saved = time.monotonic()
+
+    mark()
+    with context.view.training(epochs, len(data.train), progress.epoch, loss) as report:
         context.trainer.fit(
             splits["train"],
             splits["valid"],
@@ -354,9 +373,12 @@ def train(
             on_batch=report.batch,
             on_epoch=on_epoch,
         )
-    if progress.epoch < writer.epochs:
-        why = _why_it_stopped(progress, context.config.trainer)
-        context.view.say(f"stopped after epoch {progress.epoch} of {writer.epochs}: {why}")
+    if progress.epoch < epochs:
+        why = f"none was better on validation than epoch {progress.best_epoch}"
+        limit, reached = context.config.trainer.stop_at_loss, progress.train_task
+        if limit is not None and reached is not None and reached <= limit:
+            why = f"the training loss reached {reached:.3g}"
+        context.view.say(f"stopped after epoch {progress.epoch} of {epochs}: {why}")
 
 
 PROBED = (
@@ -371,64 +393,7 @@ def in_training(context: RunContext, progress: Progress, phase: str) -> dict[str
     """
     if not (every := context.config.get("probe_every", 0)):
         return {}
-    network, data = context.network, context.data
-    rows: list[dict[str, Any]] = [{"population": p.name} for p in network.hidden]
+    rows: list[dict[str, Any]] = [{"population": p.name} for p in context.network.hidden]
     if not progress.phase_epoch or (phase == "task" and progress.phase_epoch % every == 0):
-        inputs, labels = batch(context)
-        strategy, nu = build.strategy(context.config), build.input_rate(data, network)
-        objective = context.phases[-1].objective
-        told = probe(
-            network, context.engine, inputs, labels, objective, strategy, nu, selective=True
-        )
-        rows = told[:-1]
+        rows = _probed(context, None, selective=True)[:-1]
     return {f"probe/{key}/{row['population']}": row.get(key) for row in rows for key in PROBED}
-
-
-@dataclass
-class _Writer:
-    """Writes checkpoints, and tells the mirror only of epochs that a checkpoint holds."""
-
-    context: RunContext
-    progress: Progress
-    metrics: Metrics
-    mirror: Any
-    unsaved: list[dict[str, Any]] = field(default_factory=list)
-    saved: float = 0.0
-
-    @property
-    def epochs(self) -> int:
-        return sum(phase.epochs for phase in self.context.phases)
-
-    def mark(self) -> None:
-        record.change(
-            self.context.directory, state="running", epoch=self.progress.epoch, epochs=self.epochs
-        )
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        self.unsaved.append(row)
-        last = self.progress.phase == len(self.context.phases)
-        if last or time.monotonic() - self.saved >= SAVE_EVERY:
-            self._save()
-
-    def _save(self) -> None:
-        context = self.context
-        self.metrics.sync()
-        save_checkpoint(
-            context.directory / CHECKPOINT,
-            context.network,
-            context.optimizer,
-            self.progress,
-            context.schedule,
-        )
-        self.mark()
-        for row in self.unsaved if self.mirror else ():
-            self.mirror.row({key: value for key, value in row.items() if value is not None})
-        self.unsaved.clear()
-        self.saved = time.monotonic()
-
-
-def _why_it_stopped(progress: Progress, trainer: DictConfig) -> str:
-    limit, loss = trainer.stop_at_loss, progress.train_task
-    if limit is not None and loss is not None and loss <= limit:
-        return f"the training loss reached {loss:.3g}"
-    return f"none was better on validation than epoch {progress.best_epoch}"

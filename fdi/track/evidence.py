@@ -20,6 +20,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -142,19 +143,16 @@ def _root(dataset: Mapping[str, Any]) -> Path | None:
 
 
 def _elsewhere(dataset: Mapping[str, Any], root: Path | None) -> list[Path]:
+    """The files that other texts of a data set name, and the folders if there is a / in it."""
     start = root or Path.cwd()
     places = []
     for key, value in dataset.items():
         if key != "root" and isinstance(value, str):
             near = [Path(value).expanduser().absolute()]
             near += [start / value] if ".." in value else []
-            places += [path for path in near if _is_place(value, path)]
+            there = os.path.exists if "/" in value else os.path.isfile
+            places += [path for path in near if there(path)]
     return places
-
-
-def _is_place(value: str, path: Path) -> bool:
-    """Whether the text means the file `path`, or with a / in it the folder."""
-    return os.path.isfile(path) or ("/" in value and os.path.isdir(path))
 
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
@@ -307,10 +305,8 @@ def other_than_before(directory: Path, run: Run, now: Mapping[str, Any]) -> str 
 def _versions() -> dict[str, str]:
     versions = {}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return versions
 
 

@@ -38,7 +38,7 @@ class Plan:
 
 def write(results: Path, plan: Plan) -> None:
     """Write the plan of a sweep."""
-    path = _path(results, plan)
+    path = results / SWEEPS / f"{plan.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(plan))
 
@@ -70,7 +70,3 @@ def _plan(content: Any) -> Plan:
     if not all(isinstance(text, str) for text in texts) or not all(map(is_place, plan.cells)):
         raise TypeError
     return plan
-
-
-def _path(results: Path, plan: Plan) -> Path:
-    return results / SWEEPS / f"{plan.name}.json"

@@ -292,8 +292,9 @@ def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
     possible = (0, 1) if metric == ACCURACY else (-math.inf, math.inf)
     measured = dict.fromkeys(map(metric.key, ACCURACIES), possible)
     for key, (least, most) in (measured | RANGES).items():
-        if result.get(key) is not None and not _within(result[key], least, most):
-            yield f"{key} = {str(result[key])[:40]} must be from {least} to {most}"
+        value = result.get(key)
+        if value is not None and not (is_number(value) and least <= value <= most):
+            yield f"{key} = {str(value)[:40]} must be from {least} to {most}"
 
 
 def tested(result: Mapping[str, Any]) -> list[str]:
@@ -304,7 +305,3 @@ def tested(result: Mapping[str, Any]) -> list[str]:
 def is_number(value: Any) -> bool:
     """A finite number that a float can hold."""
     return type(value) in (int, float) and abs(value) < 1e300
-
-
-def _within(value: Any, least: float, most: float) -> bool:
-    return is_number(value) and least <= value <= most

@@ -214,28 +214,3 @@ def relative_to(optimizer: Optimizer, network: Network, initial: Network) -> Non
             factor = group.get("factor", 1.0) * sizes[p]
             optimizer.param_groups.append({**group, "params": [p], "factor": factor})
     optimizer.param_groups[:] = [group for group in optimizer.param_groups if group["params"]]
-
-
-def step(optimizer: Optimizer) -> None:
-    """A step of the optimizer, in which each group has `factor` times its step size. The factor is
-    no part of `lr`, which a schedule sets.
-    """
-    scaled = [g for g in optimizer.param_groups if g.get("factor", 1.0) != 1.0]
-    before = [group["lr"] for group in scaled]
-    for group in scaled:
-        group["lr"] = group["lr"] * group["factor"]
-    _update(optimizer)
-    for group, lr in zip(scaled, before):
-        group["lr"] = lr
-
-
-def _update(optimizer: Optimizer) -> None:
-    import torch
-
-    from fdi.train.rules import SMORMS3
-
-    if type(optimizer) is not SMORMS3 or "step" in vars(optimizer):
-        optimizer.step()
-        return
-    with torch.no_grad():
-        optimizer.update()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,34 +60,48 @@ class SMORMS3(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override] # torch: two overloads of its own
         loss = None if closure is None else torch.enable_grad()(closure)()
-        self.update()
+        self.prepared()()
         return loss
 
-    def update(self) -> None:
-        """A step without what torch wraps `step` in, which takes longer than that of a small
-        network; autograd must be off.
+    def prepared(self) -> Callable[[], None]:
+        """A step, for as long as weights and state stay where they are, without what torch wraps
+        `step` in, which takes longer than that of a small network.
         """
-        for group in self.param_groups:
-            params = [p for p in group["params"] if p.grad is not None]
-            if params:
-                self._update(params, group["lr"], group["eps"])
+        groups = [(g, [(p, self._in_one_pass(p)) for p in g["params"]]) for g in self.param_groups]
 
-    def _update(self, params: list[Tensor], lr: float, eps: float) -> None:
+        def step() -> None:
+            for group, weights in groups:
+                lr, eps, rest = float(group["lr"]), float(group["eps"]), []
+                for p, in_one_pass in weights:
+                    if in_one_pass and p.grad is not None and p.grad.is_contiguous():
+                        in_one_pass(p.grad.numpy().reshape(-1), lr, eps)
+                    elif p.grad is not None:
+                        rest.append(p)
+                if rest:
+                    self._by_torch(rest, lr, eps)
+
+        return step
+
+    def _in_one_pass(self, p: Tensor) -> Callable[[np.ndarray, float, float], None] | None:
+        """A step of one weight, whose state begins here, for its gradient, lr and eps; None where
+        they are not contiguous in the CPU's memory, in one precision.
+        """
+        state = self.state[p]
+        if not state:
+            dtype = torch.promote_types(p.dtype, self.precision)
+            state["mem"] = torch.ones_like(p, dtype=dtype)
+            state["g"], state["g2"] = (torch.zeros_like(p, dtype=dtype) for _ in range(2))
+        parts = p.detach(), state["mem"], state["g"], state["g2"]
+        if all(x.device.type == "cpu" and x.dtype == p.dtype and x.is_contiguous() for x in parts):
+            from fdi.engine import updates  # what it needs is slow to import
+
+            arrays = updates.flat(*parts)
+            return lambda gradient, lr, eps: updates.step(gradient, lr, eps, *arrays)
+        return None
+
+    @torch.no_grad()
+    def _by_torch(self, params: list[Tensor], lr: float, eps: float) -> None:
         """All weights at once, so that a GPU has few kernels to launch."""
-        for p in params:
-            if not self.state[p]:
-                dtype = torch.promote_types(p.dtype, self.precision)
-                self.state[p].update(
-                    mem=torch.ones_like(p, dtype=dtype),
-                    g=torch.zeros_like(p, dtype=dtype),
-                    g2=torch.zeros_like(p, dtype=dtype),
-                )
-        if all(_contiguous_on_cpu(p, *self.state[p].values()) for p in params):
-            from fdi.engine.smorms3 import update  # what it needs is slow to import
-
-            for p in params:
-                update(p, **self.state[p], lr=lr, eps=eps)
-            return
         mem, g, g2 = ([self.state[p][name] for p in params] for name in ("mem", "g", "g2"))
         grads = [p.grad.to(state.dtype) for p, state in zip(params, g2) if p.grad is not None]
         r = torch._foreach_add(mem, 1)
@@ -105,15 +120,6 @@ class SMORMS3(torch.optim.Optimizer):
         torch._foreach_add_(root, eps)
         torch._foreach_div_(ratio, root)
         torch._foreach_sub_(params, ratio)
-
-
-def _contiguous_on_cpu(p: Tensor, *state: Tensor) -> bool:
-    """Whether a weight, its gradient and its state are contiguous in the CPU's memory, in one
-    precision.
-    """
-    return p.device.type == "cpu" and all(
-        x is not None and x.dtype == p.dtype and x.is_contiguous() for x in (p, p.grad, *state)
-    )
 
 
 class AdamAtan2(torch.optim.Optimizer):
@@ -149,3 +155,23 @@ class AdamAtan2(torch.optim.Optimizer):
                 direction = torch.atan2(m / (1 - b1**t), spread)
                 p.sub_(direction, alpha=group["lr"] * 4 / math.pi)
         return loss
+
+
+def prepared(optimizer: torch.optim.Optimizer) -> Callable[[], object]:
+    """A step of the optimizer, for as long as weights and state stay where they are, in which each
+    group has `factor` times its step size. The factor is no part of `lr`, which a schedule sets.
+    """
+    update: Callable[[], object] = optimizer.step
+    if type(optimizer) is SMORMS3 and "step" not in vars(optimizer):  # a schedule puts one there
+        update = optimizer.prepared()
+    scaled = [group for group in optimizer.param_groups if "factor" in group]
+
+    def step() -> None:
+        before = [group["lr"] for group in scaled]
+        for group in scaled:
+            group["lr"] *= group["factor"]
+        update()
+        for group, lr in zip(scaled, before):
+            group["lr"] = lr
+
+    return step

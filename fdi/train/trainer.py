@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from fdi.config import Error, Mistake
 from fdi.data.dataset import Split, stream
+from fdi.data.inputs import Input
 from fdi.snn.network import Network
 from fdi.snn.objective import CROSS_ENTROPY, Loss, LowerBound, Objective, Outcome, UpperBound
-from fdi.train.optimizers import step
+from fdi.train.rules import prepared
 
 if TYPE_CHECKING:
     from fdi.engine import Engine
@@ -222,7 +221,7 @@ class Trainer:
     schedule: Schedule | None = None
     clip: float | None = None
 
-    @property
+    @cached_property
     def decays(self) -> bool:
         """Whether weights move without a gradient."""
         return any(group.get("weight_decay") for group in self.optimizer.param_groups)
@@ -294,21 +293,27 @@ class Trainer:
         """The outcome of an epoch while it was trained, and the mean norm of each projection's
         gradient.
         """
-        epoch, projections = progress.phase_epoch, self.network.projections
+        epoch, projections = progress.phase_epoch, list(self.network.projections)
+        weights = [projection.weight for projection in projections]
         order = stream(self.seed, "order", epoch).permutation(len(train))
         total: Outcome | None = None
         norms: list[list[float]] = []
         noise = partial(stream, self.seed, "noise", epoch)
-        for i, samples in enumerate(train.batches(order, self.batch_size, noise)):
-            with self._dropout(epoch, i):
-                outcome = self.engine.step(self.network, *samples, objective)
-            norms.append(gradient_norms(projection.weight for projection in projections))
-            where = f"epoch {progress.epoch + 1}, batch {i + 1}"
-            _refuse_nan("loss", outcome.task + outcome.regularizer, where)
-            for projection, size in zip(projections, norms[-1]):
-                _refuse_nan(f"gradient of {projection.name}", size, where)
-            self._remember_starts(norms[-1], progress)
-            self._step(objective)
+        update = prepared(self.optimizer)
+        signed = any(projection.nonnegative for projection in projections)
+        for i, (inputs, labels) in enumerate(train.batches(order, self.batch_size, noise)):
+            outcome = self._gradients(inputs, labels, objective, epoch, i)
+            sizes = self.engine.norms([weight.grad for weight in weights])
+            if not math.isfinite(outcome.task + outcome.regularizer + sum(sizes)):
+                self._refuse(outcome, sizes, f"epoch {progress.epoch + 1}, batch {i + 1}")
+            norms.append(sizes)
+            self._remember_starts(sizes, progress)
+            self._limit(objective, dict(zip(weights, sizes)))
+            update()
+            if signed:
+                self.network.constrain()
+            if self.schedule is not None:
+                self.schedule.after_batch(self.optimizer)
             total = outcome if total is None else total + outcome
             on_batch(total.samples, total)
         for name, weight in self.network.weights().items():  # no loss has shown the last step yet
@@ -320,16 +325,24 @@ class Trainer:
         names = [projection.name for projection in projections]
         return total, dict(zip(names, np.mean(norms, axis=0).tolist()))
 
-    @contextmanager
-    def _dropout(self, epoch: int, batch: int) -> Iterator[None]:
-        """Masks depend on seed, epoch and batch alone."""
+    def _gradients(
+        self, inputs: Input, labels: np.ndarray, objective: Objective, epoch: int, batch: int
+    ) -> Outcome:
+        """A step of the engine; masks of dropout depend on seed, epoch and batch alone."""
         if not self.network.dropout:
-            yield
-            return
+            return self.engine.step(self.network, inputs, labels, objective)
         with torch.random.fork_rng(devices=[]):
             seed = int(stream(self.seed, "dropout", epoch, batch).integers(2**63))
             torch.default_generator.manual_seed(seed)
-            yield
+            return self.engine.step(self.network, inputs, labels, objective)
+
+    def _refuse(self, outcome: Outcome, norms: list[float], where: str) -> None:
+        """Say what is no finite number."""
+        names = [f"gradient of {projection.name}" for projection in self.network.projections]
+        values = outcome.task + outcome.regularizer, *norms
+        for what, value in zip(("loss", *names), values):
+            if not math.isfinite(value):
+                raise Diverged(f"the {what} is {value} in {where}; {ADVICE}")
 
     def _remember_starts(self, norms: list[float], progress: Progress) -> None:
         """Keep the weights of what has its first gradient, if they may move before it."""
@@ -340,32 +353,20 @@ class Trainer:
                 weight = projection.weight.detach().to("cpu", copy=True)
                 progress.started[projection.name] = weight
 
-    def _step(self, objective: Objective) -> None:
-        if not objective.task_weight:  # as in torch, where the loss does not depend on them
+    def _limit(self, objective: Objective, norms: dict[Tensor, float]) -> None:
+        """Leave out the gradients of what the loss does not depend on, as torch does, and `clip`
+        the others, of which some `norms` are known.
+        """
+        if not objective.task_weight:
             for projection in self.network.afferents(self.network.readout.name):
                 projection.weight.grad = None
         if self.clip is not None:
-            weights = [p for group in self.optimizer.param_groups for p in group["params"]]
-            total = torch.tensor(math.hypot(*gradient_norms(weights)))
+            every = [p for group in self.optimizer.param_groups for p in group["params"]]
+            weights = [p for p in every if p.grad is not None]
+            others = [p for p in weights if p not in norms]
+            norms |= zip(others, self.engine.norms([p.grad for p in others]))
+            total = torch.tensor(math.hypot(*(norms[p] for p in weights)))
             torch.nn.utils.clip_grads_with_norm_(weights, self.clip, total)
-        step(self.optimizer)
-        self.network.constrain()
-        if self.schedule is not None:
-            self.schedule.after_batch(self.optimizer)
-
-
-def gradient_norms(weights: Iterable[Tensor]) -> list[float]:
-    """Of the gradient of each weight: in float64, or, where a device may have none, as shares of
-    the largest element. In float32 the square of 2e-23 is 0, and a gradient that the optimizer
-    follows would count as none.
-    """
-    gradients = [weight.grad for weight in weights if weight.grad is not None]
-    if gradients[0].device.type == "cpu":
-        return [float(vector_norm(each, dtype=torch.float64)) for each in gradients]
-    largest = torch.stack([vector_norm(each, math.inf) for each in gradients])
-    sizes = largest.clamp_min(torch.finfo(largest.dtype).tiny)
-    norms = torch.stack([vector_norm(each / size) for each, size in zip(gradients, sizes)])
-    return (norms * largest).cpu().tolist()
 
 
 def activity(outcome: Outcome, duration: float) -> dict[str, float]:
@@ -379,11 +380,6 @@ def activity(outcome: Outcome, duration: float) -> dict[str, float]:
     return rates | {
         f"silent/{name}": float((counts == 0).mean()) for name, counts in outcome.counts.items()
     }
-
-
-def _refuse_nan(what: str, value: float, where: str) -> None:
-    if not math.isfinite(value):
-        raise Diverged(f"the {what} is {value} in {where}; {ADVICE}")
 
 
 def _metrics(split: str, outcome: Outcome, objective: Objective) -> dict[str, float]:

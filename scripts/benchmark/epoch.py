@@ -26,12 +26,12 @@ from benchmark import machine
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.run import parse
 from fdi.cli.terminal import Epochs, Terminal
-from fdi.data.dataset import Split
+from fdi.data.inputs import Events
+from fdi.engine import updates
 from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training
 from fdi.runner.build import threads
 from fdi.track.files import Metrics
-from fdi.train.rules import SMORMS3
 
 EPOCHS = 21
 OUTPUTS = ("file", "terminal")
@@ -104,8 +104,8 @@ def _watched() -> Iterator[Spans]:
     parts = {
         "step": [(CpuEngine, "step")],
         "evaluation": [(CpuEngine, "evaluate")],
-        "data": [(Split, "batch")],
-        "optimizer": [(SMORMS3, "step")],
+        "data": [(Events, "cut")],
+        "optimizer": [(updates, "step")],
         "checkpoint": [(training, "save_checkpoint")],
         "metrics and status": [
             (Metrics, "append"),

@@ -26,7 +26,7 @@ import fdi.cli.table
 import fdi.cli.task
 import fdi.data.arrays
 import fdi.engine.reference.simulation
-import fdi.engine.smorms3
+import fdi.engine.updates
 import fdi.figures.report
 import fdi.runner.story
 from fdi.cli.run import parse

@@ -10,7 +10,8 @@ import torch
 from torch.optim.lr_scheduler import StepLR
 
 from fdi.snn.models import dense
-from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups, step
+from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups
+from fdi.train.rules import prepared
 
 
 def test_smorms3_equals_the_authors_library(shared):
@@ -162,7 +163,7 @@ def test_a_factor_scales_the_step_and_is_no_part_of_lr():
     optimizer = torch.optim.SGD(both, lr=1.0)
     for weight in weights:
         weight.grad = torch.ones(2)
-    step(optimizer)
+    prepared(optimizer)()
     assert [weight.detach()[0].item() for weight in weights] == [-1.0, -0.25]
     assert [group["lr"] for group in optimizer.param_groups] == [1.0, 1.0]
 
@@ -196,7 +197,7 @@ def test_a_step_by_the_short_way_is_that_of_the_optimizer(precision):
         gradient = torch.randn(3, 5, generator=torch.Generator().manual_seed(i))
         for (w,) in weights:
             w.grad = gradient.clone()
-        step(short)
+        prepared(short)()
         long.step()
         if schedule is not None:
             schedule.step()

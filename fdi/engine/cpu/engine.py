@@ -5,7 +5,7 @@ thread does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
@@ -158,6 +158,15 @@ class CpuEngine(Engine):
         for name, gradient in batch.gradients().items():
             network.get_parameter(name).grad = gradient
         return outcome
+
+    def norms(self, gradients: Sequence[Tensor]) -> list[float]:
+        import torch
+
+        from fdi.engine.updates import norm
+
+        if all(each.dtype == torch.float32 and each.is_contiguous() for each in gradients):
+            return [norm(each.numpy().reshape(-1)) for each in gradients]
+        return super().norms(gradients)
 
     def _by_autograd(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective

@@ -1,6 +1,8 @@
-"""A step of the optimizer SMORMS3 in one pass over the memory of a weight."""
+"""What is done with gradients in one pass over their memory: their norm, and a step of SMORMS3."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from torch import Tensor
@@ -18,23 +20,41 @@ from fdi.engine.cpu.kernels.simd import (
     times,
 )
 
+
+@kernel
+def norm(x):
+    """In float64, of flat numbers in float32, whose squares it holds exactly: the same bits as
+    torch's, which has four sums as well.
+    """
+    a = b = c = d = 0.0
+    whole = x.size - x.size % 4
+    for i in range(0, whole, 4):
+        a += np.float64(x[i]) * np.float64(x[i])
+        b += np.float64(x[i + 1]) * np.float64(x[i + 1])
+        c += np.float64(x[i + 2]) * np.float64(x[i + 2])
+        d += np.float64(x[i + 3]) * np.float64(x[i + 3])
+    total = a + b + c + d
+    for i in range(whole, x.size):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return math.sqrt(total)
+
+
 _MOST = 16  # numbers of a vector, at most
 
 
-def update(p: Tensor, mem: Tensor, g: Tensor, g2: Tensor, lr: float, eps: float) -> None:
-    """One step of fdi.train.rules for a weight with its gradient and running means, all of one
-    precision and in order in memory; what the functions of torch give, but for the square root,
-    which is rounded correctly here.
-    """
-    assert p.grad is not None
-    flat = [part.numpy().reshape(-1) for part in (p.detach(), p.grad, mem, g, g2)]
-    number = flat[0].dtype.type
-    _step(*flat, number(lr), number(eps), np.zeros((len(flat), _MOST), flat[0].dtype))
+def flat(*parts: Tensor) -> tuple[np.ndarray, ...]:
+    """A weight and its running means for `step`."""
+    arrays = [part.numpy().reshape(-1) for part in parts]
+    return *arrays, np.zeros((1 + len(arrays), _MOST), arrays[0].dtype)
 
 
 @kernel
-def _step(p, grad, mem, g, g2, lr, eps, rest):
-    """All arrays are flat, and `rest` is memory for what is behind the last whole vector."""
+def step(grad, lr, eps, p, mem, g, g2, rest):
+    """One step of fdi.train.rules: what the functions of torch give, but for the square root, which
+    is rounded correctly here. All arrays are flat, and `rest` is memory for what is behind the last
+    whole vector.
+    """
+    lr, eps = p.dtype.type(lr), p.dtype.type(eps)
     n, i = lanes(g), 0
     while i + n <= g.size:
         _update(p, grad, mem, g, g2, lr, eps, i)
