@@ -1,5 +1,5 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
-conv ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
+conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
 
 Some workloads have a table of their own, which stands beside that of the others: "epoch" is a whole
 training loop of fdi, "parts" are those of whole commands (`--before`: of another checkout of fdi,
@@ -31,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, *BESIDE]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
+    parser.add_argument("--libraries", nargs="+", default=[], help="these and fdi alone")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--before", type=Path, help="another checkout of fdi, for parts")
     parser.add_argument("--out", type=table, default=Path("results/bench.csv"))
@@ -38,7 +39,7 @@ def main() -> None:
     rows = []
     for workload in options.workloads:
         if workload not in BESIDE:
-            rows += compare(workload, options.rounds)
+            rows += compare(workload, options.rounds, options.libraries)
             write(options.out, rows)  # what is measured stays if the rest is interrupted
     beside: dict[str, Callable[[], list[dict]]] = {
         "epoch": epoch.measure,

@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from benchmark.workloads import MORE, WORKLOADS, batch, network
+from benchmark.workloads import MORE, PAPER, WORKLOADS, batch, network
 from fdi.data.inputs import Events
 from fdi.engine.cuda import CudaEngine, fused
 from fdi.engine.reference import ReferenceEngine
@@ -35,6 +35,7 @@ sys.path.append(str(Path(__file__).parents[2] / "tests" / "engine" / "cuda"))
 import pretend
 
 WAYS = ("reference", "plain torch", "kernels")
+COUNTED = {**WORKLOADS, **MORE, "shd conv": PAPER["shd conv"]}
 
 
 def count() -> list[dict]:
@@ -42,7 +43,7 @@ def count() -> list[dict]:
     engine=cuda.
     """
     rows = []
-    for name, work in {**WORKLOADS, **MORE}.items():
+    for name, work in COUNTED.items():
         x, labels = batch(work | dict(batch=1))
         two, samples = np.zeros(2, int), work["batch"]
         for way in WAYS:

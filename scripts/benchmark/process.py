@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from benchmark.libraries import on_one_batch
 
+LONGEST = 300  # s, of a first step that compiles
 TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
 WARM = 3  # steps after which the peak of memory is read
 
@@ -30,7 +31,9 @@ class First(NamedTuple):
 
 
 class Process:
-    """A training step in a process of its own, with these variables in its environment."""
+    """A training step in a process of its own, with these variables in its environment. If the
+    first one fails or takes longer than LONGEST, TimeoutError or EOFError.
+    """
 
     def __init__(self, build: Callable, work: dict, **environment: str) -> None:
         context = get_context("spawn")
@@ -39,6 +42,9 @@ class Process:
         with patch.dict(os.environ, environment):
             self._process.start()
         end.close()
+        if not self._pipe.poll(LONGEST):
+            self._process.kill()
+            raise TimeoutError(f"no step in {LONGEST} s")
         self.first: First = self._pipe.recv()
 
     def turn(self) -> float:

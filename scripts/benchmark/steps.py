@@ -6,7 +6,8 @@ the machine does hits all of them. Reported are the median time, the ratio to st
 another's, see BASES) in the same round (median, and quartiles), the time as a multiple of the floor
 of the algorithm that a library computes (events: fdi, dense: all others), and, from further
 processes, the first step cold (nothing compiled or cached), the first step warm, and the peak
-memory above what was in use before the first step. fdi takes its turns on one thread, too: what
+memory above what was in use before the first step; what takes longer than process.LONGEST to
+compile, or fails, has a row without numbers. fdi takes its turns on one thread, too: what
 more threads make of that says by Amdahl's law which share of the step is serial, and what 32
 threads would make of it if there were nothing else in the way. As many processes on one thread
 each, at the same time, say what the cores can do that share caches and memory.
@@ -15,7 +16,7 @@ each, at the same time, say what the cores can do that share caches and memory.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -29,10 +30,12 @@ from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS, batch, network
 
 ALONE = "fdi on one thread"
 CROWD = "fdi on one thread, as often as there are threads"
+CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 FLAT = ("jax", "spyx")
+STORK = ("stork", "stork (torch.compile)")
 NOT_BUILT = {
     **dict.fromkeys(("dale", *PAPER), ("snntorch", "norse", "spikingjelly", "sinabs", *FLAT)),
-    **dict.fromkeys(FIELD, ("stork", "snntorch", "norse", "sinabs", "reference", *FLAT)),
+    **dict.fromkeys(FIELD, (*STORK, "snntorch", "norse", "sinabs", "reference", *FLAT)),
     "conv": FLAT,
 }
 """Libraries without a neuron of two synaptic currents, a recurrent convolution, normalization over
@@ -43,15 +46,18 @@ BASES = ("stork", "reference", "spikingjelly", "fdi")
 """What the others are relative to: the first that computes a workload."""
 
 
-def compare(workload: str, rounds: int) -> list[dict]:
-    """One row for each library."""
+def compare(workload: str, rounds: int, libraries: Collection[str] = ()) -> list[dict]:
+    """One row for each library; with `libraries`, for those and fdi."""
     work = {**WORKLOADS, **DEFAULT, **FIELD, **PAPER}[workload]
     x, _ = batch(work)
     builders = {
         name: build
         for name, build in available().items()
         if name not in NOT_BUILT.get(workload, ())
+        and (not libraries or name in {"fdi", *libraries})
     }
+    firsts = {name: first_step(build, work) for name, build in builders.items()}
+    builders = {name: build for name, build in builders.items() if firsts[name]}
     losses, times = in_turn(builders | {ALONE: builders["fdi"]}, work, rounds)
     alone, crowd = times.pop(ALONE), times.pop(CROWD)
     least = floors(count(network(work), x), machine.throughput())
@@ -64,7 +70,7 @@ def compare(workload: str, rounds: int) -> list[dict]:
         row = dict(
             workload=workload, about=work["about"], library=name, rounds=rounds, median_ms=median,
             relative_to=base, ratio=ratio, ratio_low=low, ratio_high=high,
-            first_loss=losses[name], **first_step(builders[name], work), **least,
+            first_loss=losses[name], **firsts[name], **least,
         )  # fmt: skip
         row |= amdahl(alone, seconds, crowd, threads) if name == "fdi" else {}
         row["above_floor"] = median / least["event_floor_ms" if name == "fdi" else "dense_floor_ms"]
@@ -83,6 +89,13 @@ def compare(workload: str, rounds: int) -> list[dict]:
                 f"as fast: {row['serial']:.1%} serial, 32 threads {row['faster_on_32']:.0f} times",
                 flush=True,
             )
+    for name in firsts.keys() - builders.keys():
+        rows.append(
+            dict(workload=workload, about=work["about"], library=name, rounds=rounds)
+            | dict(relative_to=base, version=version_of(name), torch=torch.__version__)
+            | dict(threads=threads, machine=machine.name())
+        )
+        print(f"{workload:10}{name:14} does not compile", flush=True)
     return rows
 
 
@@ -127,11 +140,17 @@ def in_turn(
 
 
 def first_step(build: Callable, work: dict) -> dict[str, float]:
-    """Seconds with an empty cache of compiled code, and with the cache that this left; memory."""
+    """Seconds with an empty cache of compiled code, and with the cache that this left; memory.
+    Nothing if there is no step within process.LONGEST.
+    """
     firsts = []
     with tempfile.TemporaryDirectory() as cache:
         for _ in ("cold", "warm"):
-            process = Process(build, work, NUMBA_CACHE_DIR=cache)
+            try:
+                process = Process(build, work, **dict.fromkeys(CACHES, cache))
+            except (EOFError, TimeoutError) as failed:
+                print(f"no first step: {failed!r}")
+                return {}
             process.end()
             firsts.append(process.first)
     cold, warm = firsts

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fdi.analysis.results import own
 from fdi.engine.reference import ReferenceEngine
 from fdi.study.measured import reference
 
@@ -130,6 +131,61 @@ def test_table_and_figure_of_the_steps(bench, monkeypatch, tmp_path, capsys):
         assert 0 <= table.serial["fdi"] <= 1 <= table.faster_on_32["fdi"]
         assert table.at_most["fdi"] > 0
     assert "figure of bench.csv" in capsys.readouterr().out
+
+
+def test_what_does_not_compile_stands_in_the_table(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(STUDY)
+    from pages.speed import steps
+
+    columns = "workload,about,library,ratio,relative_to,peak_mib,cold_s,"
+    rows = [
+        f"{w},{w},{library},{numbers},1.5,2.9,2,a machine"
+        for w, compiled in (("a", "4,stork,9,80"), ("b", ",stork,,"))
+        for library, numbers in {
+            "fdi": "20,stork,5,6",
+            "stork": "1,stork,8,0.2",
+            "stork (torch.compile)": compiled,
+        }.items()
+    ]
+    (tmp_path / "bench.csv").write_text(
+        "\n".join([f"{columns}above_floor,torch,threads,machine", *rows, ""])
+    )
+    head, _, *lines = steps(own(tmp_path)).splitlines()[:4]
+    titles = [
+        "network",
+        "fdi",
+        "stork (torch.compile)",
+        "stork",
+        "stork (torch.compile): first step",
+    ]
+    assert head.startswith(f"| {' | '.join(titles)} | fdi: time / floor |")
+    assert lines[0].startswith("| a | 20.0 (5) | 4.00 (9) | 1.00 (8) | 80 s |")
+    assert lines[1].startswith("| b | 20.0 (5) | does not compile | 1.00 (8) |  |")
+
+
+@pytest.mark.slow
+def test_a_library_without_a_first_step_has_a_row_without_numbers(bench, monkeypatch, tmp_path):
+    from benchmark import libraries, process, steps
+
+    source = "class build:\n    def __init__(self, work): raise RuntimeError('not compiled')\n"
+    (tmp_path / "peer.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    build = importlib.import_module("peer").build
+    with pytest.raises(EOFError):
+        process.Process(build, SMALL)
+    with monkeypatch.context() as short:
+        short.setattr(process, "LONGEST", 0.1)
+        with pytest.raises(TimeoutError, match=r"no step in 0\.1 s"):
+            process.Process(build, SMALL)
+    first = steps.first_step
+    monkeypatch.setattr(steps, "first_step", lambda b, work: {} if b is build else first(b, work))
+    monkeypatch.setitem(libraries.LIBRARIES, "peer (torch.compile)", build)
+    monkeypatch.setattr(steps, "available", lambda: {**libraries.available(), "other": build})
+    rows = steps.compare("a", 2, ["reference", "peer (torch.compile)"])
+    assert [row["library"] for row in rows] == ["fdi", "reference", "peer (torch.compile)"]
+    assert rows[1]["ratio"] == 1
+    assert "ratio" not in rows[2]
+    assert rows[2]["relative_to"] == "reference"
 
 
 def test_serial_share_of_a_step(bench):

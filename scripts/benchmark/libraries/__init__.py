@@ -20,6 +20,7 @@ from benchmark.workloads import batch
 LIBRARIES: dict[str, Callable[[dict], Learner]] = {
     "fdi": ours.fdi,
     "stork": stork.build,
+    "stork (torch.compile)": stork.compiled,
     "snntorch": snntorch.build,
     "norse": norse.build,
     "spikingjelly": spikingjelly.build,
@@ -27,14 +28,18 @@ LIBRARIES: dict[str, Callable[[dict], Learner]] = {
     "jax": jax.build,
     "spyx": jax.spyx,
 }
-"""Name of the module that must be importable -> builder of a learner."""
+"""Name, beginning with that of the module that must be importable -> builder of a learner."""
 
 
 def available() -> dict[str, Callable[[dict], Learner]]:
     """The libraries that can be imported; without stork, fdi's reference engine stands in for it
     under the name "reference".
     """
-    there = {name: build for name, build in LIBRARIES.items() if importlib.util.find_spec(name)}
+    there = {
+        name: build
+        for name, build in LIBRARIES.items()
+        if importlib.util.find_spec(name.split()[0])
+    }
     return there if "stork" in there else {**there, "reference": ours.reference}
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.libraries.tools import TorchLearner
-from benchmark.workloads import CLASSES, DT, LR, TAU_MEM, TAU_SYN, U_INIT, network
+from benchmark.workloads import CLASSES, DT, LR, SLOPE, TAU_MEM, TAU_SYN, U_INIT, network
 
 
 class Stork(TorchLearner):
@@ -84,3 +84,40 @@ def build(work: dict) -> Stork:
         for connection, name in zip(model.connections, names):
             connection.op.weight.copy_(ours[name])
     return Stork(work, model)
+
+
+class Spike(torch.autograd.Function):
+    """That of stork with its steepness as a constant: torch.compile cannot read it from a class."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor) -> Tensor:
+        ctx.save_for_backward(v)
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, d_spike: Tensor) -> Tensor:
+        (v,) = ctx.saved_tensors
+        return d_spike / (SLOPE * torch.abs(v) + 1) ** 2
+
+
+def compiled(work: dict) -> Stork:
+    """All steps of a trial, forward and back, in one graph of torch.compile. The loop is that of
+    stork, which counts its steps in a class, where torch.compile cannot follow.
+    """
+    learner = build(work)
+    model = learner.model
+    for group in model.groups:
+        if hasattr(group, "spk_nl"):
+            group.spk_nl = Spike.apply
+
+    def trial(x: Tensor, cur_batch_size: int) -> Tensor:
+        model.reset_states(cur_batch_size)
+        model.input_group.feed_data(x)
+        for t in range(model.nb_time_steps):
+            model.input_group.clk = t
+            model.evolve_all()
+            model.propagate_all()
+        return model.output_group.get_out_sequence()
+
+    model.forward_pass = torch.compile(trial, fullgraph=True)
+    return learner

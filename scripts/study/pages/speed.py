@@ -22,14 +22,19 @@ def field(measured: Results) -> str:
 
 
 def _steps(measured: Results, base: str) -> str:
-    """One row per workload, one column per library, fastest first; how far fdi is from what the
-    machine could do, how much faster its threads make it, and its serial share.
+    """One row per workload, one column per library, fastest first; how long torch.compile takes,
+    how far fdi is from what the machine could do, how much faster its threads make it, and its
+    serial share.
     """
     table = measured.csv("bench")
     page = speed.page(table[table["relative_to"] == base])
-    rows = page.assign(cell=[f"{row.ratio:#.3g} ({row.peak_mib:.0f})" for row in page.itertuples()])
+    rows = page.assign(cell=[_times(row.ratio, row.peak_mib) for row in page.itertuples()])
     order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
     wide = _wide(rows, "about", "library")[order]
+    for name in order[order.str.endswith("(torch.compile)")]:
+        cold = rows[rows["library"] == name].set_index("about")["cold_s"]
+        wide[f"{name}: first step"] = cold.map("{:.0f} s".format, na_action="ignore")
+    wide = wide.fillna("")
     own = rows[rows["library"] == "fdi"].set_index("about")
     wide["fdi: time / floor"] = own["above_floor"].map("{:.2g}".format)
     threads = own["threads"].iloc[0]
@@ -40,6 +45,10 @@ def _steps(measured: Results, base: str) -> str:
     if "serial" in own:
         wide["serial"] = own["serial"].map("{:.0%}".format, na_action="ignore").fillna("")
     return markdown(wide.reset_index(names="network")) + f"\n{page['source'].iloc[0]}\n"
+
+
+def _times(ratio: float, peak_mib: float) -> str:
+    return "does not compile" if pd.isna(ratio) else f"{ratio:#.3g} ({peak_mib:.0f})"
 
 
 def accuracy(measured: Results) -> str:
