@@ -20,15 +20,15 @@ from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
     AS_IT_IS,
-    EPS,
+    FLOOR,
     RECIPE,
     RECIPES,
     TRIALS,
     Candidate,
     Change,
     Finding,
-    Plan,
     Rule,
+    Scope,
     Stage,
     said,
 )
@@ -89,7 +89,7 @@ class Search(Trainings):
         trials = max(1, round(TRIALS * self.node["trainings"]))
         step = self.default.values["optimizer"]["lr"]
         stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
-        self.plan = Plan(LR, step, epochs, trials, stages)
+        self.plan = Scope(LR, step, epochs, trials, stages)
         self.rule, self.spent, self.trials = Rule(self.plan), 0, 0
 
     def _refuse(self) -> None:
@@ -116,7 +116,7 @@ class Search(Trainings):
         ]
         known, eps = {self.default.directory}, self.default.values["optimizer"].get("eps") or 0.0
         for row in self.rows(self.words, beside):
-            if kind == EPS and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
+            if kind == FLOOR and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
                 continue
             try:
                 place = compose_cell(self.source, (*changed(self.words, row), "seed=0")).directory

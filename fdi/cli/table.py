@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
     from fdi.analysis.metrics import curves
-    from fdi.analysis.render import EXAMPLE, write
+    from fdi.analysis.render import EXAMPLE, export
     from fdi.analysis.studies import of_folder
 
     results = of_folder(arguments.results)
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table = results.runs if arguments.runs else curves(results.runs)
         if results.curves is not None and arguments.curves:
             table = results.curves_of(results.runs)
-        write(table, arguments.runs or arguments.curves)
+        export(table, arguments.runs or arguments.curves)
     elif arguments.probe:
         _states(results, arguments)
     elif arguments.best:
@@ -137,7 +137,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> None:
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> None:
-    from fdi.analysis.best import CAPTION, each_at_its_best, readable
+    from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
     from fdi.cli.summary import print_best
 
     table = each_at_its_best(results)
@@ -145,7 +145,7 @@ def _best(results: Results, arguments: argparse.Namespace) -> None:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    if not _written(arguments, table, readable(table), CAPTION, "tab:best"):
+    if not _written(arguments, table, sides_in_words(table), OF_SIDES, "tab:best"):
         print_best(table)
 
 
@@ -168,7 +168,8 @@ def _states(results: Results, arguments: argparse.Namespace) -> None:
     rows = layers(results)
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
-    if not _written(arguments, rows, initial.readable(rows), initial.CAPTION, "tab:states"):
+    shown = initial.states_in_words(rows)
+    if not _written(arguments, rows, shown, initial.OF_STATES, "tab:states"):
         print_states(console(), rows)
 
 

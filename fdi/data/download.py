@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdi.data.inputs import DataError, intact
+from fdi.data.inputs import DataError, intact, log
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Source:
+class Listed:
     """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the
     download; `module`: import it needs.
     """
@@ -133,29 +133,28 @@ FASHION_MNIST = _mnist(
     "bb300cfdad3c16e7a12a480ee83cd310",
 )
 
-YOURS = Source("from the file", "from the file", "yours", "yours")
+YOURS = Listed("from the file", "from the file", "yours", "yours")
 TENS = "60,000 / - / 10,000"
-SOURCES: dict[str, Source] = {
-    "randman": Source("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
-    "poisson": Source("10", "800 / 100 / 100", "none (generated)", "-"),
-    "mackey_glass": Source("numbers", "630 / 70 / 750", "none (generated)", "-"),
-    "traces": Source("numbers", "350 / 50 / 100", "none (generated)", "-"),
+SOURCES: dict[str, Listed] = {
+    "randman": Listed("10", "8,000 / 1,000 / 1,000", "none (generated)", "-"),
+    "poisson": Listed("10", "800 / 100 / 100", "none (generated)", "-"),
+    "mackey_glass": Listed("numbers", "630 / 70 / 750", "none (generated)", "-"),
+    "traces": Listed("numbers", "350 / 50 / 100", "none (generated)", "-"),
     "hdf5": YOURS,
-    "digits": Source("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
-    "japanese_vowels": Source("9", "270 / - / 370", "6.4 MB", "CC BY 4.0", JAPANESE_VOWELS),
+    "digits": Listed("10", "1,797 in all", "none (scikit-learn)", "CC BY 4.0", module="sklearn"),
+    "japanese_vowels": Listed("9", "270 / - / 370", "6.4 MB", "CC BY 4.0", JAPANESE_VOWELS),
     "arrays": YOURS,
     "ts": YOURS,
-    "shd": Source("20", "8,156 / - / 2,264", "not known", "CC BY 4.0", SHD),
-    "ssc": Source("35", "75,466 / 9,981 / 20,382", "not known", "CC BY 4.0", SSC),
-    "nmnist": Source("10", TENS, "1.1 GB", "CC BY-SA 4.0", N_MNIST, "tonic"),
-    "dvs_gesture": Source("11", "1,077 / - / 264", "not known", "CC BY 4.0", DVS_GESTURE, "tonic"),
-    "cifar10": Source("10", "50,000 / - / 10,000", "163 MB", "none stated", CIFAR10, "torchvision"),
-    "mnist": Source("10", TENS, "11 MB", "CC BY-SA 3.0", MNIST, "torchvision"),
-    "fashion_mnist": Source("10", TENS, "30 MB", "MIT", FASHION_MNIST, "torchvision"),
+    "shd": Listed("20", "8,156 / - / 2,264", "not known", "CC BY 4.0", SHD),
+    "ssc": Listed("35", "75,466 / 9,981 / 20,382", "not known", "CC BY 4.0", SSC),
+    "nmnist": Listed("10", TENS, "1.1 GB", "CC BY-SA 4.0", N_MNIST, "tonic"),
+    "dvs_gesture": Listed("11", "1,077 / - / 264", "not known", "CC BY 4.0", DVS_GESTURE, "tonic"),
+    "cifar10": Listed("10", "50,000 / - / 10,000", "163 MB", "none stated", CIFAR10, "torchvision"),
+    "mnist": Listed("10", TENS, "11 MB", "CC BY-SA 3.0", MNIST, "torchvision"),
+    "fashion_mnist": Listed("10", TENS, "30 MB", "MIT", FASHION_MNIST, "torchvision"),
 }
 
 
-log = logging.getLogger("fdi.data")
 TIMEOUT = 30  # s without an answer
 RETRIES = 2
 CHUNK = 2**20  # bytes
