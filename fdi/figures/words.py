@@ -161,8 +161,12 @@ def condition(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
 def between(values: pd.Series, name: str) -> str:
     """One value with its name, or the least and the largest of several."""
     known = pd.to_numeric(values, errors="coerce").dropna()
-    ends = dict.fromkeys(f"{value:g}" for value in (known.min(), known.max()))
-    return f"{name} {' to '.join(ends)}" if len(known) else ""
+    return f"{name} {ends(known, 'g')}" if len(known) else ""
+
+
+def ends(values: pd.Series, form: str = "") -> str:
+    """+3 to +12, or +3 where both ends are written so."""
+    return " to ".join(dict.fromkeys(format(end, form) for end in (values.min(), values.max())))
 
 
 def cut(runs: pd.DataFrame) -> list[str]:
@@ -200,12 +204,6 @@ def several(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def span(low: float, high: float) -> str:
-    """+3 to +12, or +3 where both round to it."""
-    ends = dict.fromkeys(f"{value:+.0f}" for value in (low, high))
-    return " to ".join(ends)
-
-
 def layers(number: float) -> str:
     """The number of hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"
@@ -215,14 +213,9 @@ LEAST = 3  # seeds of an interval
 MEANS = "mean and 95 % interval"
 
 
-def seeds(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
 def over(n: pd.Series) -> str:
     """How many seeds the values shown are from, as text."""
-    return "one seed" if n.max() == 1 else f"n = {seeds(n)} seeds"
+    return "one seed" if n.max() == 1 else f"n = {ends(n)} seeds"
 
 
 def reading(n: pd.Series) -> str:
@@ -246,5 +239,5 @@ def verdicts(rows: pd.DataFrame) -> str:
         return ""
     counts = rows["verdict"].replace("", "undecided").value_counts()
     each = [f"{verdict} in {count}" for verdict, count in counts.items()]
-    points = span(rows["versus"].min(), rows["versus"].max())
+    points = ends(rows["versus"], "+.0f")
     return f"{points} points, {several(each)} of {len(rows)}"
