@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
-from fdi.analysis.collect import ACCURACY, SAMPLES, metric_of
+from fdi.analysis.collect import ACCURACY, TEST_SAMPLES, metric_of
 from fdi.analysis.conditions import (
     BASELINE,
     TESTED,
@@ -33,7 +33,7 @@ from fdi.config.metric import Metric
 VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
-FREE = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
+MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
 class Side(NamedTuple):
@@ -64,7 +64,7 @@ class Side(NamedTuple):
     def reached(self) -> Summary:
         """The test accuracy in percent."""
         seeds = self.seeds
-        return spread(seeds.of(ACCURACY), seeds.mean(SAMPLES), self.metric.scale, PERCENT)
+        return spread(seeds.of(ACCURACY), seeds.mean(TEST_SAMPLES), self.metric.scale, PERCENT)
 
     @property
     def verdict(self) -> str:
@@ -86,7 +86,7 @@ def networks(results: Results) -> list[list[Side]]:
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]
     every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
-    found = [side._replace(network=_network(side.runs.iloc[0], every)) for side in found]
+    found = [side._replace(network=_named(side.runs.iloc[0], every)) for side in found]
     last = {(side.network, side.init, side.setting): side for side in found}
     sides = sorted(last.values(), key=lambda side: side.network)
     names = [(*side.network, side.init, side.setting) for side in sides]
@@ -102,11 +102,11 @@ def networks(results: Results) -> list[list[Side]]:
     return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
 
 
-def _network(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
+def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
     """NETWORK of a run among `every` one that is compared."""
     sizes = ["dataset", "model", "layers"]
-    columns = differing(every, *FREE)
-    apart = differing(where(every, dict(zip(sizes, first[sizes]))), *FREE)
+    columns = differing(every, *MAY_DIFFER)
+    apart = differing(where(every, dict(zip(sizes, first[sizes]))), *MAY_DIFFER)
     settings = told(columns, [*first[columns]], [key for key in columns if key not in apart])
     size = (first["dataset"], first["model"], int(first["layers"]))
     return (*size, int(first["trainer.epochs"]), settings)
@@ -142,7 +142,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     )
 
 
-CAPTION = (
+OF_SIDES = (
     "test accuracy in percent after the last epoch, mean +- standard deviation over n seeds, with "
     "the difference to Kaiming over pairs of equal seed and its 95 % interval, by Holm's method "
     "over the table: at the step of the configuration, at one that suits all together, and at one "
@@ -150,7 +150,7 @@ CAPTION = (
 )
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
     """`each_at_its_best` for people: a row for each network and initial state."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
@@ -161,13 +161,13 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if row["choice"] != "chosen":
             cells.setdefault(SETTINGS["best"], row["choice"])
         said = row["choice"] if row["setting"] == "best" and row["choice"] != "chosen" else ""
-        cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_reached(row), said]))
+        cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_accuracy(row), said]))
     columns = ["network", "init", *SETTINGS.values()]
     shown = pd.DataFrame(rows.values()).reindex(columns=columns)
     return shown.dropna(axis=1, how="all").astype(object).fillna("-")
 
 
-def _reached(row: Mapping[Any, Any]) -> str:
+def _accuracy(row: Mapping[Any, Any]) -> str:
     accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
     if pd.notna(row["difference"]):
         accuracy += f"\n{row['difference']:+.1f}"

@@ -23,7 +23,7 @@ TUNED = (STEP, "optimizer.eps", "optimizer.precision")
 """Keys in which the sides of a comparison may differ, each having its own best value."""
 SETTINGS = {"common": "default step", "shared": "best common step", "best": "each at its best"}
 CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
-SAID = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
+OF_SIDE = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
 LONGER = 3  # times the short training, after which a candidate at chance counts as not found
 NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
 FINE = 2.0  # largest factor between the best value and its neighbours
@@ -218,8 +218,10 @@ class Rule:
             for _ in range(self.plan.extend):
                 top = self._whole()[0]
                 values = [each.value for each in self.known if each.beside == top.beside]
-                around = [Candidate(v, top.beside) for v in self._around(top.value, values)]
-                yield from self._ask(around, self.plan.epochs)
+                near = self._beside(top.value, values)
+                far = [v for v in near if _apart(v, top.value) > math.log(FINE)]
+                around = [*near, *(_short(math.sqrt(top.value * v)) for v in far)]  # halfway
+                yield from self._ask([Candidate(v, top.beside) for v in around], self.plan.epochs)
             row = self._whole()[0].beside
             steps = [each.value for each in self._whole() if each.beside == row][: self.plan.keep]
             others = [Candidate(value, other) for other in rows if other != row for value in steps]
@@ -234,12 +236,6 @@ class Rule:
         factor = given[1] / given[0] if len(given) > 1 else FACTOR
         below = max((v for v in values if v < value), default=_short(value / factor))
         return below, min((v for v in values if v > value), default=_short(value * factor))
-
-    def _around(self, value: float, values: Sequence[float]) -> list[float]:
-        """The nearest ones, and those halfway to what is further than FINE."""
-        near = self._beside(value, values)
-        far = [v for v in near if _apart(v, value) > math.log(FINE)]
-        return [*near, *(_short(math.sqrt(value * v)) for v in far)]
 
     def _decision(self, candidates: Sequence[Candidate]) -> Decision:
         """Of those that are equal, the one that is nearest to what is configured."""
@@ -288,8 +284,8 @@ def _short(value: float) -> float:
 
 
 def decisions(results: Path) -> list[dict[str, Any]]:
-    """What the decisions below `results` say of each initial state, SAID, the oldest first; a line
-    for each file that is none.
+    """What the decisions below `results` say of each initial state, OF_SIDE, the oldest first; a
+    line for each file that is none.
     """
     found = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
@@ -307,4 +303,4 @@ def _checked(side: dict[str, Any]) -> dict[str, Any]:
         _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
     for setting, of in side["settings"].items():
         _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
-    return {key: side[key] for key in SAID}
+    return {key: side[key] for key in OF_SIDE}

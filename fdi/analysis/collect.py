@@ -61,22 +61,22 @@ from fdi.track.record import Run, look
 from fdi.track.told import tell
 
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
-SAMPLES = "test_samples"
+TEST_SAMPLES = "test_samples"
 KEYS = ("path", "dataset", "model", "init", "seed", "id", "state")
-ACCURACIES = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
+REACHED = (ACCURACY, BEST, "best_epoch", "valid_accuracy_best", VALID)
 LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
-NUMBERS = ("epoch", "epochs", *ACCURACIES, *LOSSES, "seconds", "classes", SAMPLES)
+NUMBERS = ("epoch", "epochs", *REACHED, *LOSSES, "seconds", "classes", TEST_SAMPLES)
 MODULES, METRIC = "modules", "metric"
 ADDED = ("source", "baseline", "provenance")  # by fdi.analysis.results and studies
 ORIGIN = (*ADDED, "data_checksum", METRIC, MODULES, "sweeps", "tags", "note")
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
-SHOWN = 8  # hex digits of a hash in a table
+DIGITS = 8  # hex digits of a hash in a table
 OWN_NAMES = ("silent", "moved", "decayed", "alignment", "operations")
 PREFIXES = {"rates": "rate"} | {key: key for key in OWN_NAMES}
 """Key of a result -> first part of its columns, one for each population or projection."""
 MEASURED = tuple(f"{prefix}/" for prefix in PREFIXES.values())
-PLACE = "place of the run"
+AT = "place of the run"
 CONFIG = str(files("fdi.conf").joinpath("config.yaml"))
 
 
@@ -159,7 +159,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
     numbers = {key: result.get(metric.key(key)) for key in NUMBERS}
     numbers |= {"epoch": run.epoch, "epochs": run.epochs}
     if metric != OF_CLASSES:
-        numbers |= {METRIC: str(metric), SAMPLES: None}  # whose noise is not that of hits
+        numbers |= {METRIC: str(metric), TEST_SAMPLES: None}  # whose noise is not that of hits
     for key, prefix in PREFIXES.items():
         numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
     return {
@@ -181,12 +181,12 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
     if code is not None:
         others = {key: code[key] for key in code if key != "init"}
         text = json.dumps(others, sort_keys=True).encode()
-        whole = hashlib.blake2b(text, digest_size=SHOWN // 2).hexdigest()
+        whole = hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest()
         said["code"] = whole if others else "none"
     return {
         "data_checksum": known.get("split"),
         **{key: f"{UNKNOWN}{identity}" if said[key] is None else said[key] for key in SHARED},
-        OWN_INIT: code["init"][:SHOWN] if code and "init" in code else None,
+        OWN_INIT: code["init"][:DIGITS] if code and "init" in code else None,
     }
 
 

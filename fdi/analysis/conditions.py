@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fdi.analysis.collect import ACCURACY, PLACE, SAMPLES, VALID, Runs, config_columns, metric_of
+from fdi.analysis.collect import ACCURACY, AT, TEST_SAMPLES, VALID, Runs, config_columns, metric_of
 from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
     PERCENT,
@@ -82,11 +82,11 @@ def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     runs, in the order of these values. Runs in a state of UNTRAINED belong to no condition.
     """
     trained = ~runs["state"].isin(UNTRAINED).to_numpy()
-    placed = runs[[*columns]].assign(**{PLACE: np.arange(len(runs))})[trained]
+    placed = runs[[*columns]].assign(**{AT: np.arange(len(runs))})[trained]
     for values, members in sets(placed, columns):
         yield (
             tuple(None if pd.isna(value) else value for value in values),
-            members[PLACE].to_numpy(),
+            members[AT].to_numpy(),
         )
 
 
@@ -187,7 +187,7 @@ def difference(
     a, b = scale * one.of(quantity), scale * other.of(quantity)
     if quantity != ACCURACY:
         return paired(a, b)
-    noise = (sample_noise(side.mean(ACCURACY), side.mean(SAMPLES)) for side in (one, other))
+    noise = (sample_noise(side.mean(ACCURACY), side.mean(TEST_SAMPLES)) for side in (one, other))
     found = paired(a, b, scale * math.hypot(*noise))
     return found if abs(found.mean) > scale else found.within(scale)
 
@@ -286,7 +286,7 @@ def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[An
 
 
 STATISTICS = ("mean", "sd", "n", "low", "high")
-TESTED = (ACCURACY, SAMPLES)
+TESTED = (ACCURACY, TEST_SAMPLES)
 
 
 def moments(
@@ -301,14 +301,14 @@ def moments(
     """
     names = TESTED if quantity == ACCURACY else (quantity,)
     rows = []
-    for values, seeds in _cells(runs, by, names):
-        samples = seeds.mean(SAMPLES) if quantity == ACCURACY else np.nan
+    for values, seeds in _known(runs, by, names):
+        samples = seeds.mean(TEST_SAMPLES) if quantity == ACCURACY else np.nan
         found = spread(seeds.of(quantity), samples, scale, most)
         rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
 
-def _cells(
+def _known(
     runs: Runs, by: Sequence[str], names: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], Seeds]]:
     """Each combination of `by` for which the first of the `names` is known, and its seeds."""
@@ -331,7 +331,7 @@ def accuracies(
     """
     metric = metric_of(runs)
     table = moments(runs, by, ACCURACY, metric.scale, PERCENT)
-    seeds = [of for _, of in _cells(runs, by, TESTED)]
+    seeds = [of for _, of in _known(runs, by, TESTED)]
     alone = differences(table, seeds, base, within, metric.scale)
     table["p"] = [np.nan if each is None else each.p for each in alone]
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]

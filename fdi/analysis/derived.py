@@ -101,7 +101,7 @@ def _instead(runs: Runs) -> pd.Series:
     )
 
 
-def _part(group: str, runs: Runs) -> pd.Series:
+def _class(group: str, runs: Runs) -> pd.Series:
     """The last name of the `_target_` of a group of the config, "none" where there is none."""
     targets = runs.reindex(columns=[f"{group}._target_"])[f"{group}._target_"]
     return targets.astype(object).fillna("none").map(lambda name: name.rpartition(".")[2])
@@ -126,10 +126,10 @@ COLUMNS = {
         (*ALONE, *(f"{norm} + skip" for norm in ALONE[1:-1])),
     ),
     "layers": Column(lambda runs: with_layers(runs)["layers"], ("model.depth",)),
-    "neuron": Column(partial(_part, "neuron"), ("neuron.", "engine.")),
-    "optimizer": Column(partial(_part, "optimizer"), ("optimizer.",)),
+    "neuron": Column(partial(_class, "neuron"), ("neuron.", "engine.")),
+    "optimizer": Column(partial(_class, "optimizer"), ("optimizer.",)),
     "recurrent": Column(_recurrent, ()),
-    "scheduler": Column(partial(_part, "scheduler"), ("scheduler.", "scheduler")),
+    "scheduler": Column(partial(_class, "scheduler"), ("scheduler.", "scheduler")),
 }
 """By the names of fdi.config.settings.DERIVED."""
 

@@ -11,14 +11,9 @@ NAMING = re.compile(r"\.(_target_|name)$")
 """The end of a key that names what its group chose."""
 
 
-def number(value: float | None, form: str = ".1f", scale: float = 1.0, unknown: str = "-") -> str:
-    """`scale` times a number in a format of Python's; `unknown` for None and NaN."""
-    return unknown if value is None or value != value else format(scale * value, form)
-
-
-def percent(share: float | None, form: str = ".1f", unknown: str = "-") -> str:
-    """A share in percent, with one decimal unless said otherwise."""
-    return number(share, form, 100.0, unknown)
+def number(value: float | None, form: str = ".1f", scale: float = 1.0) -> str:
+    """`scale` times a number in a format of Python's; - for None and NaN."""
+    return "-" if value is None or value != value else format(scale * value, form)
 
 
 def plural(count: int, noun: str) -> str:

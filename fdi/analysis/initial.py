@@ -40,7 +40,7 @@ def measured(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
         yield labels, [layers.get(path, []) for path in seeds["path"]]
 
 
-CAPTION = (
+OF_STATES = (
     "initial states, means over n seeds, of gradients medians: standard deviation of the membrane "
     "potential without reset in units of the threshold, its target, firing rate, norm of the "
     "gradient of the task (*: every element is below the optimizer's floor), and by which factor "
@@ -49,7 +49,7 @@ CAPTION = (
 NUMBERS = {"sigma_U": "measured_sigma_u", "target": "target_sigma_u", "rate (Hz)": "rate"}
 
 
-def readable(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def states_in_words(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The rows of `fdi.cli.summary.state_rows` as text; what a state lacks is empty."""
     keys = dict.fromkeys(key for row in rows for key in [*row][: [*row].index("n")])
     columns = {key: [str(row.get(key, "")) for row in rows] for key in (*keys, "n", "layer")}

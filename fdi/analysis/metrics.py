@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fdi.analysis.collect import KEYS, PLACE
+from fdi.analysis.collect import AT, KEYS
 from fdi.track.files import METRICS, PROBE, read
 from fdi.track.record import TRAINED, digest, initial_state, look
 from fdi.track.told import tell
@@ -34,11 +34,11 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
         except (OSError, ValueError, OverflowError):
             _left_out(path)
         else:
-            parts.append(rows.assign(**{PLACE: place}))
+            parts.append(rows.assign(**{AT: place}))
     if not any(map(len, parts)):
         return pd.DataFrame(columns=[*KEYS, *CSV_COLUMNS])
     rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    places = rows.pop(PLACE)
+    places = rows.pop(AT)
     rows["phase"] = rows["phase"].astype("category")
     for i, key in enumerate(KEYS):
         values = table[key] if key == "seed" else table[key].astype("category")

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from fdi.analysis.choice import FINE, LONGER, NEAR, Reached, bar
 
 RECIPES, RECIPE = "recipes", "recipe.json"  # below results: recipes/<name>/recipe.json
-STEP, EPS, PAIRS = "step", "eps", "two changes"
-ENOUGH = 0.9  # accuracy of a short training from which no change could add much
+STEP, FLOOR, PAIRS = "step", "eps", "two changes"
+GOOD = 0.9  # accuracy of a short training from which no change could add much
 FACTOR = 5.0  # between the first steps
 TRIALS = 5  # short trainings that cost as much as a whole one
 GO_ON = 5  # of a stage that are not yet known
@@ -41,7 +41,7 @@ Question = tuple[Candidate, int]
 Answers = Mapping[Question, Reached]
 
 
-class Plan(NamedTuple):
+class Scope(NamedTuple):
     """What may be changed: the `step`, configured as `key`, in `trials` short trainings; then what
     is in `stages`, by kind. Trainings have `epochs`.
     """
@@ -84,7 +84,7 @@ Asking = Generator[Stage, Answers, None]
 class Rule:
     """The search for a recipe.
 
-    1. The network as it is gets a short training. At ENOUGH accuracy no change could add much.
+    1. The network as it is gets a short training. At GOOD accuracy no change could add much.
     2. The step: a factor of FACTOR up and down; then beyond the best where that is at an end, by
        FACTOR squared where nothing has moved yet; else between it and the better one beside it.
     3. Each of the other kinds of change, alone, at the configured step; eps only where some
@@ -95,17 +95,17 @@ class Rule:
     it that did not diverge are not yet known, and go on until LONGER times as many epochs.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Scope) -> None:
         self.plan = plan
         self.known: dict[Candidate, dict[int, Reached]] = {}
 
     def decide(self) -> Generator[Stage, Answers, Finding]:
         """Yields what to train, is sent what it reached, and returns what that says."""
         yield from self._ask("as it is", [AS_IT_IS])
-        if self.last(AS_IT_IS).accuracy >= ENOUGH:
+        if self.last(AS_IT_IS).accuracy >= GOOD:
             return self._finding("learns", AS_IT_IS)
         for kind in (STEP, *self.plan.stages, PAIRS):
-            if kind != EPS or self.margin < NEAR:
+            if kind != FLOOR or self.margin < NEAR:
                 yield from self._stage(kind)
             if enough := [each for each in self.of(kind) if self.suffices(each)]:
                 best = self.best(enough)
@@ -268,7 +268,7 @@ class Rule:
         if candidate[0].kind == STEP:
             direction = "small" if candidate[0].value > self.plan.step else "large"
             return f"its step is too {direction}: {with_it}"
-        if candidate[0].kind == EPS:
+        if candidate[0].kind == FLOOR:
             return f"its optimizer does not follow gradients as small as its own: {with_it}"
         return f"its {candidate[0].kind}, not its step alone: {with_it}"
 
@@ -280,7 +280,7 @@ class Rule:
         lines = []
         if kinds:
             lines.append(f"not tried: {', '.join(kinds)}")
-        if EPS in kinds and math.isnan(self.margin):
+        if FLOOR in kinds and math.isnan(self.margin):
             lines.append(
                 "whether eps matters: no gradient was measured beside the optimizer's floor"
             )

@@ -13,7 +13,8 @@ import pandas as pd
 from fdi.analysis.collect import METRIC, Runs
 from fdi.analysis.conditions import BASELINE, LABELS
 from fdi.analysis.derived import OPERATIONS
-from fdi.analysis.formats import number, percent, plural, short_names, shown
+from fdi.analysis.formats import number, plural, short_names, shown
+from fdi.analysis.statistics import PERCENT
 from fdi.analysis.summary import CHANCE, SAID
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
@@ -32,7 +33,7 @@ FULL = (
     "whose input and weight are not 0"
 )
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
-NAMED = 3  # populations whose rates are shown one by one
+ONE_BY_ONE = 3  # populations whose rates are shown one by one
 
 
 def keys(summary: pd.DataFrame) -> dict[str, str]:
@@ -64,7 +65,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         f"minus {summary.attrs.get('versus', BASELINE)}": [_versus(row) for row in rows],
     }
     if CHANCE in summary:
-        text["at chance"] = [*summary[CHANCE].map(percent)]
+        text["at chance"] = [number(share, scale=PERCENT) for share in summary[CHANCE]]
         if OPERATIONS in summary:
             text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
@@ -98,7 +99,7 @@ def _rates(row: Mapping[Any, Any]) -> str:
         for key in row
         if key.startswith("rate/") and not pd.isna(row[key])
     }
-    if len(rates) > NAMED:
+    if len(rates) > ONE_BY_ONE:
         low, high = (number(end(rates.values())) for end in (min, max))
         return f"{low}..{high}\nin {len(rates)}"
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
@@ -128,7 +129,7 @@ def _versus(row: Mapping[Any, Any]) -> str:
     return f"{text}\n({around})" if around else text
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
+def export(table: pd.DataFrame, path: Path) -> None:
     """Write a whole table as CSV with the columns that fdi.analysis.collect documents. Raises
     ValueError for a file of another name.
     """
@@ -188,7 +189,7 @@ def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     """The table with rules of the package booktabs. Raises ValueError without jinja2."""
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(_cell).rename(columns=_escaped)
+    cells = table.map(_tex).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
@@ -203,7 +204,7 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     return f"{text}% needs \\usepackage{{booktabs}}"
 
 
-def _cell(text: str) -> str:
+def _tex(text: str) -> str:
     """With a true minus, and powers of ten."""
     return POWER.sub(
         lambda number: rf"${number[1]} \times 10^{{{int(number[2])}}}$",

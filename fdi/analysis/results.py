@@ -52,9 +52,15 @@ class Results:
 
     def curves_of(self, runs: Runs) -> pd.DataFrame:
         """The learning curves of some of the runs."""
-        if self.curves is None:
-            return _judged(curves(runs), runs)
-        return self.curves[self.curves["path"].isin(runs["path"])]
+        if self.curves is not None:
+            return self.curves[self.curves["path"].isin(runs["path"])]
+        found = curves(runs)  # with what the runs are judged by in place of an accuracy
+        for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
+            for split in SPLITS:
+                if (own := f"{split}/{of_rows([text]).name}") in found:
+                    values, usual = found.pop(own), f"{split}/accuracy"
+                    found[usual] = found[usual].fillna(values) if usual in found else values
+        return found
 
     def csv(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -87,15 +93,3 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
     targets = table[TARGET] if TARGET in table else pd.Series("", index=table.index, dtype=str)
     baseline = [str(target).startswith(BASELINES) for target in targets]
     return table.assign(source=source, baseline=baseline)
-
-
-def _judged(found: pd.DataFrame, runs: Runs) -> pd.DataFrame:
-    """The curves with what the runs are judged by in place of an accuracy."""
-    for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
-        name = of_rows([text]).name
-        for split in SPLITS:
-            if (own := f"{split}/{name}") in found:
-                values = found.pop(own)
-                usual = f"{split}/accuracy"
-                found[usual] = found[usual].fillna(values) if usual in found else values
-    return found

@@ -54,7 +54,7 @@ def of_folder(folder: Path) -> Results:
     return own(folder)
 
 
-def drawn(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
+def comparable(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs that figures show: the user's own, and of those of studies the ones that differ
     from the PLAIN of a study in `varied` keys only. A run that does not mention a key has its
     value.

@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fdi.analysis.collect import ACCURACY, BEST, METRIC, SAMPLES, VALID, Runs, checked
+from fdi.analysis.collect import ACCURACY, BEST, METRIC, TEST_SAMPLES, VALID, Runs, checked
 from fdi.analysis.conditions import (
     BASELINE,
     UNTRAINED,
@@ -65,10 +65,10 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith(("rate/", "operations/"))]
     if full:
-        known = runs[[ACCURACY, "classes", SAMPLES]].notna().all(axis=1)
+        known = runs[[ACCURACY, "classes", TEST_SAMPLES]].notna().all(axis=1)
         runs = runs.assign(**{CHANCE: guesses(runs).astype(float).where(known)})
         rates.append(CHANCE)
-    measured = [ACCURACY, BEST, VALID, SAMPLES, *rates]
+    measured = [ACCURACY, BEST, VALID, TEST_SAMPLES, *rates]
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     states = runs["state"].to_numpy(dtype=str)
     places = dict(conditions(runs, columns))
@@ -81,7 +81,7 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
     rows = []
     for (condition, of), own, apart, metric in zip(places.items(), seeds, compared, metrics):
-        reached = spread(own.of(ACCURACY), own.mean(SAMPLES), most=1.0)
+        reached = spread(own.of(ACCURACY), own.mean(TEST_SAMPLES), most=1.0)
         rows.append(
             {
                 **dict(zip(columns, condition)),

@@ -38,7 +38,7 @@ def members(results: Results) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for path in sorted((results.folder / ZOO).glob("*.json")):
         with spared(str(path)):
-            rows += _rows(path)
+            rows += _sides(path)
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -54,7 +54,7 @@ def members(results: Results) -> pd.DataFrame:
     return _judged(by_seed(table))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _sides(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)

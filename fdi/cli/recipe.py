@@ -19,18 +19,18 @@ from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
     AS_IT_IS,
+    FLOOR,
     RECIPE,
     RECIPES,
     TRIALS,
     Candidate,
     Change,
     Finding,
-    Plan,
     Rule,
+    Scope,
     Stage,
     said,
 )
-from fdi.analysis.recipe import EPS as FLOOR
 from fdi.cli.cells import Cell, compose_cell, refuse_unknown, varied
 from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
@@ -77,7 +77,7 @@ class Search(Trials):
         epochs, step = self.asked.values["trainer"]["epochs"], self.asked.values["optimizer"]["lr"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
-        self.plan = Plan(LR, step, epochs, trials, stages)
+        self.plan = Scope(LR, step, epochs, trials, stages)
         self.rule = Rule(self.plan)
 
     def _refuse(self) -> None:

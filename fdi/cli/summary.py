@@ -73,10 +73,10 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
         groups[row["dataset"], row["model"]].append(row)
     for (dataset, model), group in groups.items():
         out.print(f"initial states: {dataset}, {model}")
-        shown = initial.readable(group).drop(columns=["dataset", "model"])
+        shown = initial.states_in_words(group).drop(columns=["dataset", "model"])
         keys = [*shown][: shown.columns.get_loc("layer") + 1]
         print_table(out, shown, keys)
-    print_note(out, initial.CAPTION)
+    print_note(out, initial.OF_STATES)
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"
@@ -118,11 +118,11 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
 
 def print_best(table: pd.DataFrame) -> None:
     """What fdi.analysis.best.each_at_its_best found, and what its columns are."""
-    from fdi.analysis.best import CAPTION, readable
+    from fdi.analysis.best import OF_SIDES, sides_in_words
 
-    out, rows = console(), readable(table)
+    out, rows = console(), sides_in_words(table)
     print_table(out, rows, ["network", "init"])
-    print_note(out, CAPTION)
+    print_note(out, OF_SIDES)
 
 
 def print_zoo(table: pd.DataFrame) -> None:

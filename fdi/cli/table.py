@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table = results.runs if arguments.runs else curves(results.runs)
         if results.curves is not None and arguments.curves:
             table = results.curves_of(results.runs)
-        render.write(table, arguments.runs or arguments.curves)
+        render.export(table, arguments.runs or arguments.curves)
         return 0
     found: Found = arguments.ask(results, arguments)
     if arguments.csv:
@@ -150,7 +150,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis.best import CAPTION, each_at_its_best, readable
+    from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
     from fdi.cli.summary import print_best
 
     table = each_at_its_best(results)
@@ -158,7 +158,7 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    return Found(table, readable(table), CAPTION, "tab:best", partial(print_best, table))
+    return Found(table, sides_in_words(table), OF_SIDES, "tab:best", partial(print_best, table))
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
@@ -182,4 +182,4 @@ def _states(results: Results, arguments: argparse.Namespace) -> Found:
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     show = partial(print_states, console(), rows)
-    return Found(rows, initial.readable(rows), initial.CAPTION, "tab:states", show)
+    return Found(rows, initial.states_in_words(rows), initial.OF_STATES, "tab:states", show)

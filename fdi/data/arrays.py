@@ -48,7 +48,7 @@ THRESHOLD = 0.25  # standard deviations
 Data = Mapping[str, Any] | Sequence[Any] | Any
 
 
-class Given(NamedTuple):
+class Held(NamedTuple):
     """What a file holds of one part: `x`, or `events` as in LISTS, and targets."""
 
     x: np.ndarray | None
@@ -99,7 +99,7 @@ def arrays(
     options = {key: value for key, value in locals().items() if key not in ("file", "names")}
     path = Path(file).expanduser()
     if path.is_dir():
-        read = checked(recordings(path, dt, options.pop("duration")), str(path), kind)
+        read = fitting(recordings(path, dt, options.pop("duration")), str(path), kind)
     else:
         reader = read_csv if path.suffix.lower() == ".csv" else read_npz
         read = reader(path, kind, tuple(sorted((names or {}).items())))
@@ -115,7 +115,7 @@ def from_torch(
     `sensor_size` (width, height, polarities). Other arguments as of `arrays`. Raises DataError.
     """
     given = train if test is None else (train, test)
-    read = checked(content(given, kind), name, kind)
+    read = fitting(content(given, kind), name, kind)
     return _dataset(read, name, dt=dt, kind=kind, name=name, **options)
 
 
@@ -175,7 +175,7 @@ def _dataset(
     return replace(data, said=said)
 
 
-def standardized(parts: Sequence[Given], training: np.ndarray) -> list[Given]:
+def standardized(parts: Sequence[Held], training: np.ndarray) -> list[Held]:
     """In units of the standard deviation around the mean of the samples `training` of the first
     part, of each unit, or of each channel of maps.
     """
@@ -192,7 +192,7 @@ def standardized(parts: Sequence[Given], training: np.ndarray) -> list[Given]:
     ]
 
 
-def _steps(given: Given, duration: float | None, dt: float) -> int:
+def _steps(given: Held, duration: float | None, dt: float) -> int:
     if given.kind == "images":
         if duration is None:
             raise DataError("dataset.kind = images: give dataset.duration, how long each is shown")
@@ -216,7 +216,7 @@ def _steps(given: Given, duration: float | None, dt: float) -> int:
     return max(1, round(duration / dt))
 
 
-def _inputs(given: Given, shape: tuple[int, ...], steps: int, dt: float, binning: str) -> Input:
+def _inputs(given: Held, shape: tuple[int, ...], steps: int, dt: float, binning: str) -> Input:
     if given.events is not None:
         samples, times, units = given.events
         order = np.argsort(samples, kind="stable")
@@ -236,7 +236,7 @@ def _inputs(given: Given, shape: tuple[int, ...], steps: int, dt: float, binning
     return Events(events.indptr, events.units, shape, steps, None if ones else events.counts)
 
 
-Read = tuple[Given, Given | None, tuple[int, ...]]
+Read = tuple[Held, Held | None, tuple[int, ...]]
 Names = tuple[tuple[str, str], ...]
 
 
@@ -250,7 +250,7 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
-    return checked(_renamed(content, names, path), str(path), kind)
+    return fitting(_renamed(content, names, path), str(path), kind)
 
 
 @keep
@@ -283,7 +283,7 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     y = np.stack(answers, axis=-1).reshape(*x.shape[:2], -1)
     y = y.astype(np.float64) if numbers else y[..., 0].astype(str)
     of_samples = ((y == y[:, :1]) | (y != y)).all()
-    return checked({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
+    return fitting({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
 
 
 def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:
@@ -296,7 +296,7 @@ def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[s
     return given or content
 
 
-def checked(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
+def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
     """The arrays of a file, or for one, by the names that they have there."""
     known = {"shape", *(f"{key}{part}" for key in ("x", "y", "mask", *LISTS) for part in PARTS)}
     if unknown := content.keys() - known:
@@ -339,7 +339,7 @@ def _numbered(content: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
 
 def _part(
     content: Mapping[str, np.ndarray], part: str, where: str, kind: Kind | None
-) -> Given | None:
+) -> Held | None:
     """Training or test set, `part` is at the end of their names; None if there is no such y."""
     there = {
         key: content[f"{key}{part}"]
@@ -356,7 +356,7 @@ def _part(
         x = _dense(there["x"], len(y), what, kind)
         kind = kind_of(x, kind, what, "kind")
         numbers = x if kind in ("spikes", "counts") else x.astype(np.float32, copy=False)
-        return Given(numbers, None, y, kind)
+        return Held(numbers, None, y, kind)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
     samples, units = (whole(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
@@ -366,7 +366,7 @@ def _part(
     if kind not in (None, "spikes"):
         raise DataError(f"{where}: kind = {kind}, and events are spikes")
     events = within(f"{where}: samples{part}", samples, len(y)), times, units
-    return Given(None, events, y, "spikes")
+    return Held(None, events, y, "spikes")
 
 
 def _dense(x: np.ndarray, samples: int, what: str, kind: Kind | None) -> np.ndarray:
@@ -408,7 +408,7 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
             found |= _of_lists(value, key.removeprefix("x"))
         else:
             found[key] = np.asarray(value)
-    checked(found, "data", kind)
+    fitting(found, "data", kind)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,14 +23,14 @@ from fdi.data.inputs import (
     coordinates,
     intact,
     join,
+    log,
     needs,
     steps_in,
     within,
 )
 
-log = logging.getLogger("fdi.data")
 LONGEST = 20.0  # s of a recording of DVS Gesture that are kept
-BLOCK = 32  # recordings cropped at once
+CROPPED = 32  # recordings cropped at once
 
 
 def crop_to_frames(
@@ -106,7 +105,7 @@ def recordings(name: str, root: Path, train: bool) -> Any:
     return files
 
 
-def read(
+def read_recording(
     files: Any, index: int, sensor: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Times in seconds from the first event, x, y and polarity (0, 1) of a recording; `sensor`:
@@ -190,7 +189,7 @@ def dvs_gesture(
         if test_protocol == "paper" or not len(whole):
             return Split(whole, labels, cut)
         rng, everything = stream(0, "test"), np.arange(len(whole))
-        blocks = (whole.take(everything[i : i + BLOCK]) for i in range(0, len(whole), BLOCK))
+        blocks = (whole.take(everything[i : i + CROPPED]) for i in range(0, len(whole), CROPPED))
         cuts = [crop(block, middle(block, steps), steps, drop, binning, rng) for block in blocks]
         return Split(join(cuts), labels, to_frames)
 
@@ -248,7 +247,7 @@ def _binned(
 
     def spikes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for i in range(len(files.data)) if samples is None else samples:
-            times, x, y, polarity = read(files, i, (2, sensor, sensor))
+            times, x, y, polarity = read_recording(files, i, (2, sensor, sensor))
             yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
 
     return bin_recordings(spikes(), steps, dt, (2, size, size), binning)

@@ -387,14 +387,14 @@ def stamps(path: Path) -> list[Stamp]:
     return sorted(filter(None, map(stamp, files)))
 
 
-MOST = 2**29  # bytes kept; what was used longest ago goes first
+KEPT = 2**29  # bytes kept; what was used longest ago goes first
 
-Given = ParamSpec("Given")
+Options = ParamSpec("Options")
 Made = TypeVar("Made")
 _kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()
 
 
-def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
+def keep(make: Callable[Options, Made]) -> Callable[Options, Made]:
     """`make`, except that it returns what it returned before for equal arguments: paths by the
     sizes and times of the files there, arrays by their numbers.
 
@@ -402,7 +402,7 @@ def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
     """
 
     @wraps(make)
-    def kept(*given: Given.args, **options: Given.kwargs) -> Made:
+    def kept(*given: Options.args, **options: Options.kwargs) -> Made:
         named = [*given, *(option for pair in sorted(options.items()) for option in pair)]
         key = (make.__module__, make.__qualname__, *map(_identity, named))
         if key in _kept:
@@ -413,7 +413,7 @@ def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
         for array in arrays:
             array.setflags(write=False)
         _kept[key] = made, sum(array.nbytes for array in arrays)
-        while sum(size for _, size in _kept.values()) > MOST:
+        while sum(size for _, size in _kept.values()) > KEPT:
             _kept.popitem(last=False)
         return made
 
@@ -422,7 +422,7 @@ def keep(make: Callable[Given, Made]) -> Callable[Given, Made]:
 
 def fits(path: Path) -> bool:
     """Whether the content of the file or folder is small enough to be kept."""
-    return sum(file.size for file in stamps(path)) <= MOST
+    return sum(file.size for file in stamps(path)) <= KEPT
 
 
 def _identity(value: Any) -> Any:

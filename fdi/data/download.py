@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from fdi.data.inputs import DataError, intact
+from fdi.data.inputs import DataError, intact, log
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Source:
+class Listed:
     """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the
     download; `module`: import it needs.
     """
@@ -54,14 +54,13 @@ class Source:
     module: str | None = None
 
 
-def _source(archives: Sequence[Mapping[str, str]] = (), **listed: str) -> Source:
-    return Source(**listed, archives=tuple(Archive(**each) for each in archives))
+def _source(archives: Sequence[Mapping[str, str]] = (), **listed: str) -> Listed:
+    return Listed(**listed, archives=tuple(Archive(**each) for each in archives))
 
 
 LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
-SOURCES: dict[str, Source] = {name: _source(**of) for name, of in LISTED.items()}
+SOURCES: dict[str, Listed] = {name: _source(**of) for name, of in LISTED.items()}
 PIP = "pip download --no-deps "
-log = logging.getLogger("fdi.data")
 TIMEOUT = 30  # s without an answer
 RETRIES = 2
 CHUNK = 2**20  # bytes

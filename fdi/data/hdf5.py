@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -31,6 +30,7 @@ from fdi.config.cache import TABLES, alone, cache_folder, stamp
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
 from fdi.data.inputs import (
+    BLOCK,
     Chosen,
     DataError,
     Events,
@@ -38,6 +38,7 @@ from fdi.data.inputs import (
     class_labels,
     intact,
     join,
+    log,
     seconds,
     steps_in,
     whole,
@@ -61,12 +62,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 Samples = Sequence[int] | np.ndarray
-log = logging.getLogger("fdi.data")
-BLOCK = 256  # samples that are read at once, six times as fast as one by one
 
 
 def lists(data: h5py.Dataset, samples: Samples) -> Iterator[np.ndarray]:
-    """The list of each of the samples, which are in ascending order."""
+    """The list of each of the samples, which are in ascending order; a BLOCK is read at once, six
+    times as fast as one by one.
+    """
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK]
         first, end = int(block[0]), int(block[-1]) + 1
@@ -207,7 +208,7 @@ def hdf5(
     def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
         every: Events | None = None
         if most is None:
-            every = table(path, view, lambda: parts(path, None, view))
+            every = saved(path, view, lambda: parts(path, None, view))
             if every is None and fits(path):
                 every = read_events(path, None, view)
         events = Chosen(every, samples) if every is not None else read_events(path, samples, view)
@@ -249,17 +250,17 @@ def find(root: Path, pattern: str) -> Path:
 
 
 LARGE = 2**24  # bytes of a file whose table is kept; smaller ones are read in no time
-KINDS = {"indptr": "<i8", "units": "<i4", "counts": "<f4"}  # of numbers, a file each
+DTYPES = {"indptr": "<i8", "units": "<i4", "counts": "<f4"}  # of numbers, a file each
 
 
-def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Events | None:
+def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Events | None:
     """The table of a file in this `view`, after `read`, which yields it in parts, has written it if
     it is not there. None for a small file, and where nothing can be written.
     """
     before = stamp(str(path.resolve()))
     if before is None or before.size < LARGE:
         return None
-    name = f"{path.stem}-{_key(before, *view)}"
+    name = f"{path.stem}-{_hash(before, *view)}"
     try:
         home = cache_folder(TABLES)
         if there := _opened(home / name):
@@ -274,7 +275,7 @@ def table(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         return None
 
 
-def _key(*of: Any) -> str:
+def _hash(*of: Any) -> str:
     digest = hashlib.blake2b(repr((_code(), of)).encode(), digest_size=12)
     return digest.hexdigest()
 
@@ -297,12 +298,12 @@ def _opened(folder: Path) -> Events | None:
         return None
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
         about, seal = json.loads((folder / "about.json").read_text())
-        if seal != _key(json.dumps(about)):
+        if seal != _hash(json.dumps(about)):
             raise ValueError(folder)
         arrays = {}
         for name, (size, checksum) in about["files"].items():
             if size:
-                arrays[name] = np.asarray(np.memmap(folder / name, KINDS[name], "r"))
+                arrays[name] = np.asarray(np.memmap(folder / name, DTYPES[name], "r"))
                 if (arrays[name].nbytes, crc32(arrays[name].data)) != (size, checksum):
                     raise ValueError(name)
         indptr, units, counts = arrays["indptr"], arrays["units"], arrays.get("counts")
@@ -321,7 +322,7 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
     try:
         about = _save(folder, parts)
         with (folder / "about.json").open("w") as file:
-            json.dump([about, _key(json.dumps(about))], file)
+            json.dump([about, _hash(json.dumps(about))], file)
             _sync(file)
         if unchanged() and not (home / name).exists():
             os.replace(folder, home / name)
@@ -333,13 +334,13 @@ def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
     about: dict[str, Any] = {}
     end, start = 0, bytes(8)
     with ExitStack() as stack:
-        files = {name: stack.enter_context((folder / name).open("wb")) for name in KINDS}
-        sums = dict.fromkeys(KINDS, 0) | {"indptr": crc32(start)}
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in DTYPES}
+        sums = dict.fromkeys(DTYPES, 0) | {"indptr": crc32(start)}
         files["indptr"].write(start)
         for part in parts:
             about = {"shape": part.shape, "steps": part.steps}
             columns = part.indptr[1:] + end, part.units, part.counts
-            for (name, kind), numbers in zip(KINDS.items(), columns):
+            for (name, kind), numbers in zip(DTYPES.items(), columns):
                 if numbers is not None:
                     written = np.ascontiguousarray(numbers, kind)
                     files[name].write(written.data)
@@ -347,7 +348,7 @@ def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
             end += len(part.units)
         for file in files.values():
             _sync(file)
-    sizes = {name: (folder / name).stat().st_size for name in KINDS}
+    sizes = {name: (folder / name).stat().st_size for name in DTYPES}
     return {**about, "files": {name: (size, sums[name]) for name, size in sizes.items()}}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import pickle
 import warnings
 from dataclasses import replace
@@ -26,6 +25,7 @@ from fdi.data.inputs import (
     binned,
     class_labels,
     intact,
+    log,
     needs,
     readable,
 )
@@ -104,7 +104,6 @@ def read_batch(path: Path) -> tuple[np.ndarray, list[int]]:
     return data.reshape(-1, 3, 32, 32), list(labels)
 
 
-log = logging.getLogger("fdi.data")
 Labelled = tuple[np.ndarray, np.ndarray]  # images, labels int64 [B]
 
 
@@ -269,7 +268,7 @@ def images(
         train, test = read_idx(raw, "train"), read_idx(raw, "t10k")
     samples = apart(train[1], test[1], valid, seed, max_train, max_test)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    first, last = (_split(*part, steps, mean, std, transform) for part in (train, test))
+    first, last = (_as_split(*part, steps, mean, std, transform) for part in (train, test))
     augment = partial(shift_and_mirror, crop=crop, flip=flip, encode=transform)
     learned = augment if crop or flip else transform
     return drawn(collection, first, last, samples, 10, dt, transform=learned)
@@ -296,11 +295,11 @@ def digits(
     values, labels = read_digits()
     samples = divide(labels, valid, test, stream(0, "test"), seed, max_train)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    whole = _split(values, labels, steps, mean, std, transform)
+    whole = _as_split(values, labels, steps, mean, std, transform)
     return drawn("digits", whole, whole, samples, 10, dt)
 
 
-def _split(
+def _as_split(
     values: np.ndarray,
     labels: np.ndarray,
     steps: int,

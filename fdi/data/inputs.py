@@ -7,6 +7,7 @@ slice without a copy where possible.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ class DataError(Mistake):
     """
 
 
+log = logging.getLogger("fdi.data")
 GET_AGAIN = "delete it and get it again"
 
 
@@ -364,7 +366,7 @@ def kind_of(values: np.ndarray, given: Kind | None, what: str, declare: str) -> 
 
 BINNINGS = ("binary", "counts")
 ROUNDING = 1e-6  # of a step: 0.022 s / 2 ms is 10.999... in floating point
-BLOCK = 256  # recordings sorted at once
+BLOCK = 256  # recordings read and sorted at once
 
 
 def steps_in(duration: float, dt: float) -> int:

@@ -15,7 +15,7 @@ from fdi.data.dataset import Dataset, Split, divide, drawn, dropout, keep, strea
 from fdi.data.inputs import Events, binned
 
 TERMS = 1000  # sine terms at alpha <= 1
-BLOCK = 1000  # samples evaluated at once
+POINTS = 1000  # samples evaluated at once
 
 
 def randman(
@@ -97,8 +97,8 @@ def manifold(points: np.ndarray, units: int, alpha: float, rng: np.random.Genera
     frequencies = (2 * np.pi * order * b).astype(np.float32)
     phases = (2 * np.pi * c).astype(np.float32)
     y = np.ones((len(points), units))
-    for start in range(0, len(points), BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, len(points), POINTS):
+        block = slice(start, start + POINTS)
         for j in range(units):
             for d in range(dims):
                 angles = points[block, d, None].astype(np.float32) * frequencies[j, d]

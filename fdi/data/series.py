@@ -75,7 +75,7 @@ def ts(
     test = train.with_name(train.name.replace("TRAIN", "TEST"))
     if test_file is not None:
         test = Path(test_file).expanduser()
-    learning, testing = _read(train), _read(test)
+    learning, testing = _unzipped(train), _unzipped(test)
     steps = steps_in(duration, dt)
     classes = sorted({*learning[1], *testing[1]}, key=by_number)
     dimensions = {each.shape[1] for series, _ in (learning, testing) for each in series}
@@ -101,7 +101,7 @@ def ts(
     return drawn(name, first, second, samples, len(classes), dt)
 
 
-def _read(path: Path) -> Series:
+def _unzipped(path: Path) -> Series:
     """The series of a file, which may lie in a zip archive, as if that were a folder."""
     archive = next(filter(Path.is_file, path.parents), None)
     return read_ts(archive, str(path.relative_to(archive))) if archive else read_ts(path)
@@ -169,7 +169,7 @@ def read_ts(path: Path, member: str | None = None) -> Series:
         *dimensions, label = line.strip().split(":")
         if not dimensions or not label.strip() or label.strip() == "?":
             raise DataError(f"{where}: series {number} has no label behind a colon")
-        series.append(_values(where, number, dimensions))
+        series.append(_columns(where, number, dimensions))
         labels.append(label.strip())
     if not series:
         raise DataError(f"{where}: no series behind @data")
@@ -200,7 +200,7 @@ def _header(where: object, lines: Iterator[str]) -> dict[str, list[str]]:
     return header
 
 
-def _values(where: object, number: int, dimensions: Iterable[str]) -> np.ndarray:
+def _columns(where: object, number: int, dimensions: Iterable[str]) -> np.ndarray:
     """[values, dimensions]"""
     try:
         columns = [

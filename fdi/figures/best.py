@@ -29,7 +29,6 @@ SIZE = (style.COLUMN, 0.34)
 PANELS = {"common": "all at the same step size", "best": SETTINGS["best"]}
 SEED: style.Look = {"alpha": 0.45, "markeredgewidth": 0, "markersize": 2.5}
 MEAN: style.Look = {"marker": "|", "markersize": 5, "elinewidth": 1.2}
-EPS = TUNED[1]
 WITHIN = 0.7  # of the height of the row of a network, for its initial states
 
 
@@ -50,7 +49,7 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     runs = pd.concat([side.runs.assign(setting=side.setting) for side in sides])
     of_setting = dict([*runs.groupby("setting")])
     steps = [
-        f"{words.between(of[STEP], name)}, {words.between(of[EPS], 'eps')}"
+        f"{words.between(of[STEP], name)}, {words.between(of[TUNED[1]], 'eps')}"
         for setting, name in SETTINGS.items()
         if (of := of_setting.get(setting)) is not None
     ]

@@ -26,9 +26,9 @@ from fdi.figures.sweep import Sweep, experiments, own_folders
 from fdi.track.record import is_number
 from fdi.track.told import spared
 
-OWN = "_own"
-SAID = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
-IN_REPORT = (*SAID, "TITLE", "PLACE")
+BESIDE = "_own"
+PROTOCOL = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
+IN_REPORT = (*PROTOCOL, "TITLE", "PLACE")
 ABOVE = ("catalogue", "report")  # modules that import this one
 UNSAFE = re.compile(r"[^\w.-]+")  # in names of files
 
@@ -45,7 +45,7 @@ def _figures() -> dict[str, Any]:
         with spared(f"FIGURES of {study.__name__}"):
             for name in getattr(study, "FIGURES", ()):
                 with spared(f"the figure {study.__name__}.{name}"):
-                    module = checked(import_module(f"{study.__name__}.{name}"), IN_REPORT)
+                    module = described(import_module(f"{study.__name__}.{name}"), IN_REPORT)
                     if name in found:
                         raise Mistake(f"there is a figure {name} already; rename it")
                     found[name] = module
@@ -60,7 +60,7 @@ def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]
     return FIGURES | {name: one for name, one in mine.items() if name not in FIGURES}
 
 
-def checked(module: ModuleType, said: Sequence[str] = SAID) -> ModuleType:
+def described(module: ModuleType, said: Sequence[str] = PROTOCOL) -> ModuleType:
     """The module. Raises fdi.Mistake for one that describes no figure."""
     if lacks := ", ".join(word for word in said if not hasattr(module, word)):
         raise Mistake(f"{module.__file__} is no figure: it lacks {lacks}; see fdi/figures")
@@ -90,7 +90,7 @@ def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return checked(module)
+    return described(module)
 
 
 def pages(module: Any, mine: Results, measured: Results | None = None) -> dict[str, pd.DataFrame]:
@@ -101,7 +101,7 @@ def pages(module: Any, mine: Results, measured: Results | None = None) -> dict[s
     for page, content in module.data(mine).items():
         there = (content, contents.get(page, content))
         seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
-        ours[page + OWN * (seeds < others)] = content
+        ours[page + BESIDE * (seeds < others)] = content
     return ours | {page: content for page, content in contents.items() if page not in ours}
 
 

@@ -9,13 +9,11 @@ from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.conditions import groups
 from fdi.analysis.metrics import VALID
 from fdi.analysis.results import Results
-from fdi.figures import learning_curves, marks, sheet, style
+from fdi.figures import learning_curves, sheet, style
 
 PLACE, TITLE = 10.5, "States in training"
 ABOUT = (
@@ -72,17 +70,12 @@ def panels(page: Page) -> list[list[str]]:
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data`; panels of a column share their limits."""
     rows = panels(page)
-    for (quantity, _), part in groups(page, ["quantity", "line"], sort=False):
-        if quantity in axes:
-            first = part.iloc[0]
-            look = style.look(first["init"], first["number"])
-            marks.curve(axes[quantity], part.rename(columns={"epoch": "x"}), look)
+    learning_curves.over_epochs(page, axes)
     for column, title in zip(zip(*rows), QUANTITIES.values()):
         limits = [axes[name].get_ylim() for name in column]
         low, high = min(low for low, _ in limits), max(high for _, high in limits)
         for name in column:
             axes[name].set_ylim(low, high)
-            axes[name].xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         axes[column[0]].set_title(title)
         axes[column[-1]].set_xlabel("epoch")
     for row in rows:

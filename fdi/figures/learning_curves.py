@@ -182,13 +182,7 @@ def panels(page: Page) -> list[list[str]]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Draw a page of `data`, each quantity into its axes."""
-    places = {line: place for place, line in enumerate(page["line"].unique())}
-    page = page[page["quantity"].isin(axes)]
-    for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
-        first = rows.iloc[0]
-        look = style.look(first["init"], first["number"])
-        shift = places[line] - (len(places) - 1) / 2
-        marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
+    page = over_epochs(page, axes)
     rates = [quantity for quantity in axes if quantity not in TITLES]
     reached = page[page["quantity"].isin(TITLES)]
     _finish(axes, list(TITLES), 100.0, page, min(0.0, reached["mean"].min()))
@@ -207,6 +201,20 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for panel in axes.values():
         panel.set_xlabel("epoch")
     sheet.head(axes, handles, page)
+
+
+def over_epochs(page: Page, axes: Mapping[str, Axes]) -> Page:
+    """Draw a curve for each line, over epochs; returns the rows of the page that are drawn."""
+    places = {line: place for place, line in enumerate(page["line"].unique())}
+    page = page[page["quantity"].isin(axes)]
+    for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
+        first = rows.iloc[0]
+        look = style.look(first["init"], first["number"])
+        shift = places[line] - (len(places) - 1) / 2
+        marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
+    for panel in axes.values():
+        panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
+    return page
 
 
 def entries(page: Page) -> list[Artist]:
@@ -229,6 +237,5 @@ def _finish(
         panel.set_title(TITLES.get(quantity, f"{quantity.removeprefix('rate/')} rate (Hz)"))
         panel.set_xlim(min(first - 0.5, 0), last + 0.5)
         panel.set_ylim(low - 0.02 * top, 1.02 * top)
-        panel.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)

@@ -71,7 +71,7 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def layers(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, width: float) -> None:
+def depths(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, width: float) -> None:
     """A line over layers for each kind of population (E and I are not joined), shifted for the
     `place` of `of` initial states by so many times `width`.
     """
@@ -108,13 +108,13 @@ def log_axis(axes: Axes, values: pd.Series) -> None:
     if values.max() >= EVEN * values.min():
         axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
-        axes.xaxis.set_major_locator(ticker.FixedLocator(apart(values)))
+        axes.xaxis.set_major_locator(ticker.FixedLocator(spaced(values)))
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
     axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
-def apart(values: pd.Series) -> list[float]:
+def spaced(values: pd.Series) -> list[float]:
     """Those of `values` that lie at least a sixth of their logarithmic range apart, round ones
     first.
     """

@@ -41,7 +41,7 @@ def data(results: Results) -> dict[str, Page]:
         pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(
             metric=metric_of(runs).title,
             finding=TITLE,
-            title=f"{words.setting(runs, 'epochs')}, {words.condition(runs)}",
+            title=words.trained(runs),
             source=source(runs),
         )
     return pages

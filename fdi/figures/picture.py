@@ -16,7 +16,7 @@ from fdi.data.dataset import Dataset, stream
 from fdi.data.targets import strata
 from fdi.track.files import atomic
 
-SAMPLES, STATISTICS = 4, 64  # training samples drawn, and averaged
+DRAWN, STATISTICS = 4, 64  # training samples drawn, and averaged
 INK, MARK = "#1f4e79", "#c0504d"
 
 
@@ -25,7 +25,7 @@ def draw(dataset: Dataset, path: Path) -> None:
     """Write the picture of the training split to `path` (PNG)."""
     classes = strata(dataset.train.labels)
     _, firsts = np.unique(classes, return_index=True)
-    chosen = firsts[:: max(1, len(firsts) // SAMPLES)][:SAMPLES]
+    chosen = firsts[:: max(1, len(firsts) // DRAWN)][:DRAWN]
     others = np.linspace(0, len(classes) - 1, STATISTICS).astype(np.int64)
     inputs, _ = dataset.train.batch(np.concatenate([chosen, others]), stream(0, "noise"))
     values = inputs.dense(np.float32)

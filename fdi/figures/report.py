@@ -25,7 +25,7 @@ from fdi.track.files import printable
 from fdi.track.told import spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
-SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
+SVG_SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
 FILTER = (
     '<input type="search" aria-label="show only rows of which all these words hold" '
     'placeholder="randman kaiming eps=1e-36 mean&gt;90 tags=draft">'
@@ -34,7 +34,7 @@ FILTER = (
 
 def image(alt: str, svg: bytes) -> str:
     """A picture in a tenth of its bytes, which SCRIPT unpacks when it comes into view."""
-    size = SIZE.search(svg)
+    size = SVG_SIZE.search(svg)
     assert size, "matplotlib writes the size"
     width, height = (round(float(number)) for number in size.groups())
     packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()

@@ -33,7 +33,7 @@ TITLES = {
 TARGET: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 DODGE = 0.1  # between the marks of initial states, in units of a layer
 LABELS = 8  # layers whose names fit below a panel
-KEYS = ["init", "shade", "baseline"]
+ROW = ["init", "shade", "baseline"]
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
@@ -74,7 +74,7 @@ def data(results: Results) -> dict[str, Page]:
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
     layers = layers.assign(x=layers["population"].map(places(list(layers["population"].unique()))))
-    keys = [*KEYS, "x", "population"]
+    keys = [*ROW, "x", "population"]
     parts = [moments(layers, keys, name).assign(quantity=name) for name in ("free_sigma", "rate")]
     task = layers.get("grad_task", layers["grad"]).fillna(layers["grad"])
     rows = []
@@ -101,7 +101,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for place, initial in enumerate(drawn):
         for quantity in TITLES:
             rows = initial.rows(page[page["quantity"] == quantity])
-            marks.layers(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
+            marks.depths(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
         handles.append(sheet.entry(initial.look(), initial.label, initial.rows(page)["n"]))
     targets = page.loc[page["quantity"] == "free_sigma", "target"].dropna().round(9).unique()
     for target in targets:

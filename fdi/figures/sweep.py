@@ -126,7 +126,9 @@ class Sweep:
                 names = [called.get(words.shown(value), words.shown(value)) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
-                marks.lines(one, rows, initials, self.figure.scale, self._values(panel, page))
+                two = len(panel.values) == 2  # keys: each column of panels has an axis of its own
+                column = page[page[self.figure.panels[1]] == panel.values[1]] if two else page
+                marks.lines(one, rows, initials, self.figure.scale, column["x"])
                 if len(short := rows[rows["reached"] < 1]):
                     one.plot(short["x"], short["mean"], **SHORT)
                 for initial in initials:
@@ -159,13 +161,6 @@ class Sweep:
             "no mark: not run, or weights that fdi refuses to draw": lacks,
         }
         return "; ".join(note for note, true in notes.items() if true)
-
-    def _finding(self, table: pd.DataFrame) -> str:
-        """The question, and what the rows of `data` say to it."""
-        said = words.verdicts(table[table["quantity"] == "accuracy"])
-        best = ", each at its best" * bool(table["chosen"].any())
-        answer = f"{words.PAIR}{best}: {said}" * bool(said)
-        return " ".join(filter(None, [self.figure.question, answer])) or self.TITLE
 
     def _names(self, key: str) -> dict[str, str]:
         """What the figure calls the values of a key, in their order."""
@@ -273,10 +268,13 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
+        said = words.verdicts(table[table["quantity"] == "accuracy"])
+        best = ", each at its best" * bool(table["chosen"].any())
+        answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"],
             "metric": metric.title,
-            "finding": self._finding(table),
+            "finding": " ".join(filter(None, [figure.question, answer])) or self.TITLE,
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
             "source": sweeps.source(chosen),
@@ -321,12 +319,6 @@ class Sweep:
                 if len(shown):
                     drawn.append(Panel(name, shown, quantity, values))
         return drawn
-
-    def _values(self, panel: Panel, page: Page) -> pd.Series:
-        """The values of x on the axis of a panel; of two keys, each column has its own."""
-        for key, value in list(zip(self.figure.panels, panel.values))[1:]:
-            page = page[page[key] == value]
-        return page["x"]
 
     def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
         """The range of the vertical axis, the same for panels side by side; whether chance is in

@@ -13,7 +13,7 @@ from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import plural, shown
 from fdi.analysis.results import OWN
-from fdi.analysis.studies import drawn
+from fdi.analysis.studies import comparable
 
 Enough = Callable[[pd.DataFrame], int]
 NAMED = 4  # keys of runs that are left out
@@ -41,7 +41,7 @@ def sweeps(
     deepest network); `left_out` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
-    chosen = drawn(runs[runs["state"].isin(states)], varied)
+    chosen = comparable(runs[runs["state"].isin(states)], varied)
     for key, group in networks(chosen):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):

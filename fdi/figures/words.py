@@ -44,7 +44,7 @@ INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, bas
     "homeostatic": Traits("homeostatic", "#6A3D9A", "8"),
     "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
 }  # a mark each, so that they are told apart in grey, too
-DATA = {
+DATASETS = {
     "randman": "Randman",
     "digits": "handwritten digits",
     "japanese_vowels": "Japanese vowels",
@@ -69,7 +69,7 @@ MODELS = {
     "dale": "recurrent network under Dale's law",
     "dale_conv": "convolutional network under Dale's law",
 }
-KEYS = {
+NAMES = {
     "init.sigma_u": "$\\sigma_U$",
     "init.alpha": "$\\alpha$",
     "init.xi": "$\\xi$",
@@ -78,7 +78,7 @@ KEYS = {
     "layers": "number of hidden layers",
     "model.depth": "number of hidden layers",
 }
-SAID: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
+SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
     "init": lambda value: init(str(value)),
     "layers": lambda value: layers(value),
     "model.depth": lambda value: layers(value),
@@ -90,12 +90,12 @@ SAID: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
 def of(key: str, value: Any = None) -> str:
     """A key of the config, or with a value this too, in words."""
     if value is None:
-        return KEYS.get(key, key)
+        return NAMES.get(key, key)
     text = isinstance(value, str)
-    if key in SAID and (key == "init" or not text):
-        return SAID[key](value)
+    if key in SAYING and (key == "init" or not text):
+        return SAYING[key](value)
     named = text and "." not in key  # a derived column
-    return str(value) if named else f"{KEYS.get(key, key)} = {shown(value)}"
+    return str(value) if named else f"{NAMES.get(key, key)} = {shown(value)}"
 
 
 def shown(value: Any) -> str:
@@ -116,11 +116,11 @@ def kind(model: str) -> str:
 def data(name: str) -> str:
     """The name of a data set; a number at its end is the size it was cut to."""
     start, _, size = name.rpartition("_")
-    if start in DATA and size.isdigit() and int(size) >= 100:
-        return f"{DATA[start]}, {int(size):,} samples"
+    if start in DATASETS and size.isdigit() and int(size) >= 100:
+        return f"{DATASETS[start]}, {int(size):,} samples"
     if start.endswith("_manifold") and size.isdigit():
         return f"Randman on {size}-dimensional manifolds"
-    return DATA.get(name, name)
+    return DATASETS.get(name, name)
 
 
 def setting(runs: pd.DataFrame, epochs: str = "") -> str:
@@ -161,8 +161,12 @@ def condition(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
 def between(values: pd.Series, name: str) -> str:
     """One value with its name, or the least and the largest of several."""
     known = pd.to_numeric(values, errors="coerce").dropna()
-    ends = dict.fromkeys(f"{value:g}" for value in (known.min(), known.max()))
-    return f"{name} {' to '.join(ends)}" if len(known) else ""
+    return f"{name} {ends(known, 'g')}" if len(known) else ""
+
+
+def ends(values: pd.Series, form: str = "") -> str:
+    """+3 to +12, or +3 where both ends are written so."""
+    return " to ".join(dict.fromkeys(format(end, form) for end in (values.min(), values.max())))
 
 
 def cut(runs: pd.DataFrame) -> list[str]:
@@ -200,12 +204,6 @@ def several(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def span(low: float, high: float) -> str:
-    """+3 to +12, or +3 where both round to it."""
-    ends = dict.fromkeys(f"{value:+.0f}" for value in (low, high))
-    return " to ".join(ends)
-
-
 def layers(number: float) -> str:
     """The number of hidden layers, as text."""
     return f"{number:.0f} hidden layer{'s' * bool(number != 1)}"
@@ -215,14 +213,9 @@ LEAST = 3  # seeds of an interval
 MEANS = "mean and 95 % interval"
 
 
-def seeds(n: pd.Series) -> str:
-    """Numbers of seeds, as text."""
-    return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-
-
 def over(n: pd.Series) -> str:
     """How many seeds the values shown are from, as text."""
-    return "one seed" if n.max() == 1 else f"n = {seeds(n)} seeds"
+    return "one seed" if n.max() == 1 else f"n = {ends(n)} seeds"
 
 
 def reading(n: pd.Series) -> str:
@@ -233,18 +226,18 @@ def reading(n: pd.Series) -> str:
     return f"marks: {MEANS}{few}"
 
 
-OURS = "fluct"
-PAIR = f"{init(OURS).capitalize()} against {init(BASELINE)}"
+FLUCT = "fluct"
+PAIR = f"{init(FLUCT).capitalize()} against {init(BASELINE)}"
 
 
 def verdicts(rows: pd.DataFrame) -> str:
     """By how many points, and how often, fluct is better than kaiming, undecided, or worse; ""
     where nothing is compared.
     """
-    rows = rows[(rows["init"] == OURS) & rows["versus"].notna()]
+    rows = rows[(rows["init"] == FLUCT) & rows["versus"].notna()]
     if rows.empty:
         return ""
     counts = rows["verdict"].replace("", "undecided").value_counts()
     each = [f"{verdict} in {count}" for verdict, count in counts.items()]
-    points = span(rows["versus"].min(), rows["versus"].max())
+    points = ends(rows["versus"], "+.0f")
     return f"{points} points, {several(each)} of {len(rows)}"

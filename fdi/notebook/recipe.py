@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fdi.analysis.choice import FAILS, Reached
-from fdi.analysis.recipe import AS_IT_IS, EPS, STEP, TRIALS, Candidate, Change, Plan, Rule
+from fdi.analysis.recipe import AS_IT_IS, FLOOR, STEP, TRIALS, Candidate, Change, Rule, Scope
 from fdi.config import Mistake
 from fdi.init.probe import floor
 
@@ -221,12 +221,12 @@ class _Search:
 
     def run(self, trainings: float, test: list[Batch]) -> Recipe:
         group = self.optimizer.param_groups[0]
-        lower = [Change(EPS, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
+        lower = [Change(FLOOR, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
         weights = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
         if self.dt is not None:
             weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
-        stages = {EPS: lower, weights[0].kind: weights}
-        plan = Plan("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
+        stages = {FLOOR: lower, weights[0].kind: weights}
+        plan = Scope("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
         rule = Rule(plan)
         asking = rule.decide()
         stage = next(asking)
@@ -278,7 +278,7 @@ class _Search:
             for group in self.optimizer.param_groups:
                 if kind == STEP:
                     group["lr"] *= value / first
-                elif kind == EPS:
+                elif kind == FLOOR:
                     group["eps"] = value
             if kind == WEIGHTS:
                 with torch.no_grad():
@@ -387,7 +387,7 @@ def _described(name: str, values: Tensor, samples: int) -> str:
 
 
 def _line(change: Change) -> str:
-    where = "in each group of the optimizer, " if change.kind == EPS else ""
+    where = "in each group of the optimizer, " if change.kind == FLOOR else ""
     if change.kind == STEP:
         where = "in the first group of the optimizer, and in all others by the same factor, "
     return where + " ".join(change.words)

@@ -93,7 +93,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         look = style.look(init, number)
         for quantity in LAYERS:
             shown = rows[rows["quantity"] == quantity]
-            marks.layers(axes[quantity], shown, look, place, len(lines), DODGE)
+            marks.depths(axes[quantity], shown, look, place, len(lines), DODGE)
         accuracy = rows[rows["quantity"] == "accuracy"]
         marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
         handles.append(sheet.entry(look, line, accuracy["n"]))

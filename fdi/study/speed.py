@@ -93,7 +93,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel.tick_params(axis="y", length=0)
     base = " or ".join(page["relative_to"].unique())
     panel.set_xlabel(f"times as fast as {base}")
-    rounds = f"median and quartiles of {words.seeds(page['rounds'])} rounds"
+    rounds = f"median and quartiles of {words.ends(page['rounds'])} rounds"
     title = f"training step relative to {NAMES.get(base, base)}: {rounds}"
     sheet.above(panel.figure, handles, _finding(page, base), title)
 

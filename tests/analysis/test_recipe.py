@@ -12,9 +12,9 @@ from fdi.analysis.recipe import (
     Candidate,
     Change,
     Finding,
-    Plan,
     Question,
     Rule,
+    Scope,
     Stage,
     said,
 )
@@ -27,7 +27,7 @@ WORDS = {
     "bounds": ["bounds=none"],
 }
 STAGES = {kind: [Change(kind, (word,)) for word in words] for kind, words in WORDS.items()}
-PLAN = Plan("lr", 5e-3, 10, 5, STAGES)
+PLAN = Scope("lr", 5e-3, 10, 5, STAGES)
 STUCK = Reached(0.1, GUESSING, CLASSES, 1e6)
 DIVERGED = Reached(0.0, math.inf, 2)
 
@@ -40,7 +40,7 @@ def step(candidate: Candidate) -> float:
     return next((c.value for c in candidate if c.kind == "step"), PLAN.step)
 
 
-def play(reach, plan: Plan = PLAN) -> tuple[Finding, list[Stage]]:
+def play(reach, plan: Scope = PLAN) -> tuple[Finding, list[Stage]]:
     """What the rule finds, and its stages, where it is known what each question reaches."""
     asking, stages = Rule(plan).decide(), []
     stage = next(asking)

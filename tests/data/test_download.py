@@ -18,7 +18,7 @@ from fdi.data.download import (
     PIP,
     SOURCES,
     Archive,
-    Source,
+    Listed,
     ensure,
     hex_digest,
     present,
@@ -65,7 +65,7 @@ def remote(tmp_path: Path, monkeypatch, address: str) -> Path:
         )
         for name, content in contents.items()
     )
-    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", archives))
+    monkeypatch.setitem(SOURCES, "toy", Listed("2", "-", "-", "-", archives))
     return folder
 
 
@@ -118,7 +118,7 @@ def test_offline_says_what_where_from_where_to_and_md5(remote: Path, tmp_path: P
 
 def test_no_server_is_one_short_reason(monkeypatch, tmp_path: Path, remote: Path):
     nobody = Archive("a.gz", "a", "http://127.0.0.1:9/a.gz", "0" * 32)
-    monkeypatch.setitem(SOURCES, "toy", Source("2", "-", "-", "-", (nobody,)))
+    monkeypatch.setitem(SOURCES, "toy", Listed("2", "-", "-", "-", (nobody,)))
     with pytest.raises(DataError, match=r"downloaded \(\[Errno \d+\] [\w ]+\);"):
         ensure("toy", tmp_path / "here")
 
@@ -176,7 +176,7 @@ def test_an_archive_that_holds_something_else(remote: Path, tmp_path: Path, monk
     monkeypatch.setitem(
         SOURCES,
         "toy",
-        Source("2", "-", "-", "-", (Archive("b.zip", "Test", source.url, source.sum),)),
+        Listed("2", "-", "-", "-", (Archive("b.zip", "Test", source.url, source.sum),)),
     )
     with pytest.raises(DataError, match="holds no Test"):
         ensure("toy", tmp_path / "here")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fdi.data.arrays import arrays
-from fdi.data.download import SOURCES, Archive, Source, ensure, hex_digest
+from fdi.data.download import SOURCES, Archive, Listed, ensure, hex_digest
 from fdi.data.images import read_idx
 from fdi.data.inputs import DataError
 from fdi.data.series import read_ts
@@ -121,7 +121,7 @@ def test_archives(what, tmp_path, monkeypatch):
     archive = Archive(
         name, "c", "http://127.0.0.1:9/c", hex_digest(path) if path.is_file() else "none"
     )
-    monkeypatch.setitem(SOURCES, "mine", Source("1", "1", "1", "mine", (archive,)))
+    monkeypatch.setitem(SOURCES, "mine", Listed("1", "1", "1", "mine", (archive,)))
     with pytest.raises(DataError, match=line) as caught:
         ensure("mine", root)
     assert len(str(caught.value).splitlines()) == 1

@@ -50,7 +50,7 @@ def test_what_was_used_longest_ago_goes_first():
     @dataset.keep
     def make(i: int) -> np.ndarray:
         calls.append(i)
-        return np.zeros(dataset.MOST // 2, np.uint8)
+        return np.zeros(dataset.KEPT // 2, np.uint8)
 
     for i in (1, 2, 1, 3, 1, 2):
         make(i)

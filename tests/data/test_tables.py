@@ -142,7 +142,7 @@ def test_a_full_disk_leaves_nothing_and_costs_a_line(digits_folder, home, monkey
     assert "not kept for other runs" in lines[0]
 
 
-@pytest.mark.parametrize("size", [hdf5.LARGE, dataset.MOST + 1])
+@pytest.mark.parametrize("size", [hdf5.LARGE, dataset.KEPT + 1])
 def test_without_a_folder_the_data_stay_in_memory(digits_folder, monkeypatch, caplog, size):
     """Those of the samples alone where the file is too large to be kept."""
     kept = load(digits_folder).checksum
@@ -168,7 +168,7 @@ def test_processes_that_start_together_write_one(digits_folder, monkeypatch):
         return parts(path, None, (6, 50, 0.002, "binary"))
 
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: hdf5.table(path, (6,), read), range(4)))
+        made = list(pool.map(lambda _: hdf5.saved(path, (6,), read), range(4)))
     assert len(written) == 1
     assert all(is_mapped(table) for table in made)
 

@@ -12,7 +12,7 @@ from fdi.analysis.results import own
 from fdi.cli import report as cli
 from fdi.cli.figures import main
 from fdi.figures import report
-from fdi.figures.catalogue import FIGURES, SAID, file_name, pages
+from fdi.figures.catalogue import FIGURES, PROTOCOL, file_name, pages
 from fdi.figures.report import table
 from fdi.figures.sweep import Sweep
 from fdi.study import speed
@@ -180,7 +180,7 @@ def test_report_of_nothing_says_what_to_run(tmp_path, capsys, folder):
 
 def test_every_figure_says_all_of_itself():
     for name, module in FIGURES.items():
-        assert not [word for word in ("TITLE", *SAID) if not hasattr(module, word)], name
+        assert not [word for word in ("TITLE", *PROTOCOL) if not hasattr(module, word)], name
     places = [module.PLACE for module in FIGURES.values()]
     assert sorted(set(places)) == places
 

@@ -81,10 +81,10 @@ def runs(**columns):
 
 def test_a_study_chooses_among_the_measurements_that_come_with_fdi_only():
     skip = runs(**{"model.skip": [True, True, False]})
-    assert studies.drawn(skip).index.tolist() == [0, 2]
-    assert studies.drawn(skip, ["model.skip"]).index.tolist() == [0, 1, 2]
+    assert studies.comparable(skip).index.tolist() == [0, 2]
+    assert studies.comparable(skip, ["model.skip"]).index.tolist() == [0, 1, 2]
     unsaid = runs(**{"model.skip": [True, None, True]})
-    assert studies.drawn(unsaid).index.tolist() == [0, 1]
+    assert studies.comparable(unsaid).index.tolist() == [0, 1]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import NETWORK, each_at_its_best, readable
+from fdi.analysis.best import NETWORK, each_at_its_best, sides_in_words
 from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
@@ -62,7 +62,7 @@ def at_their_best(measured: Results) -> str:
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
-    return markdown(readable(table).map(lambda text: text.replace("\n", "<br>")))
+    return markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
 
 
 def random_networks(measured: Results) -> str:

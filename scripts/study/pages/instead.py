@@ -9,7 +9,7 @@ from fdi.analysis.derived import COLUMNS, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from fdi.figures.words import OURS, SCHEDULE
+from fdi.figures.words import FLUCT, SCHEDULE
 from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, markdown, unmeasured, versus
 
@@ -40,7 +40,7 @@ def normalized(measured: Results) -> str:
 
 def _fullest(page: pd.DataFrame) -> pd.DataFrame:
     """The deepest of the networks in which fluct was compared with kaiming most often."""
-    pairs = page[page["init"] == OURS].dropna(subset="versus").groupby("layers").size()
+    pairs = page[page["init"] == FLUCT].dropna(subset="versus").groupby("layers").size()
     layers = pairs[pairs == pairs.max()].index.max() if len(pairs) else page["layers"].max()
     return page[page["layers"] == layers]
 
