@@ -169,7 +169,12 @@ def test_a_release_is_built_up_to_its_upload(checkout):
     assert done.stdout.count("PASSED") == 2, "PyPI can show the README"
     with zipfile.ZipFile(next(checkout.glob("dist/*.whl"))) as wheel:
         installed = wheel.namelist()
-    assert {"fdi/conf/config.yaml", "fdi/py.typed"} <= {*installed}
+    assert {
+        "fdi/conf/config.yaml",
+        "fdi/data/sources.yaml",
+        "fdi/figures/names.yaml",
+        "fdi/py.typed",
+    } <= {*installed}
     tops = {name.partition("/")[0] for name in installed}
     assert tops == {"fdi", f"fdi_snn-{fdi.__version__}.dist-info"}
     with tarfile.open(next(checkout.glob("dist/*.tar.gz"))) as archive:

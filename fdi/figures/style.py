@@ -8,18 +8,16 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib.style
 import pandas as pd
+from matplotlib import rc_params_from_file
 from matplotlib.colors import to_hex, to_rgb
 
 from fdi.analysis.conditions import groups
 from fdi.figures import words
-
-if TYPE_CHECKING:
-    from matplotlib.typing import RcKeyType
-
 
 COLUMN = 6.7  # inches: 170 mm, both columns of a journal
 ROW = 1.2  # inches, height of a row of panels
@@ -27,28 +25,15 @@ ROW = 1.2  # inches, height of a row of panels
 Look = dict[str, Any]
 """How lines, marks and bars look: keyword arguments of matplotlib."""
 
-RC: dict[RcKeyType, Any] = {
-    **dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize"), 7),
-    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 6.5),
-    **dict.fromkeys(("legend.fontsize", "legend.title_fontsize"), 7),
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 4,
-    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
-    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
-    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2.5),
-    "lines.linewidth": 1.1,
-    "savefig.dpi": 200,
-    "pdf.fonttype": 42,
-}
+STYLE = Path(__file__).with_name("fdi.mplstyle")
+RC: Any = dict(rc_params_from_file(STYLE, use_default_template=False))
 
 
 def alone() -> AbstractContextManager[None]:
     """What is drawn in its block looks as said here, whatever matplotlibrc is near: one in a
     stranger's folder could name a preamble for LaTeX to run.
     """
-    return matplotlib.style.context(["default", cast("dict[str, Any]", RC)])
+    return matplotlib.style.context(["default", STYLE])
 
 
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")

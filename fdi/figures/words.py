@@ -5,15 +5,17 @@ networks; what runs have in common, in one line; and what their differences say,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import yaml
 
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
 
 SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"
-RATES = {"optimizer.lr": "step size", "optimizer.eps": "eps"}
+RATES = ("optimizer.lr", "optimizer.eps")
 
 
 class Traits(NamedTuple):
@@ -27,57 +29,10 @@ class Traits(NamedTuple):
     line: int = 0
 
 
-INITS = {  # Okabe and Ito 2008; fluct and its relatives are blue and green, baselines warm
-    "fluct": Traits("fluctuation-driven", "#0072B2", "o"),
-    "fluct_mu": Traits("fluctuation-driven, mean not 0", "#56B4E9", "<", 4),
-    "fluct_calibrated": Traits("fluctuation-driven, corrected", "#009E73", "D", 2),
-    "fluct_lognormal": Traits("fluctuation-driven, log-normal", "#332288", ">", 3),
-    "fluct_rate": Traits("fluctuation-driven, equal rates", "#117733", "H", 1),
-    "kaiming": Traits("Kaiming", "#D55E00", "s", 1),
-    "xavier": Traits("Xavier", "#E69F00", "^", 2),
-    "pytorch": Traits("PyTorch's default", "#CC79A7", "v", 3),
-    "orthogonal": Traits("orthogonal", "#882255", "P", 4),
-    "lsuv": Traits("LSUV", "#000000", "X", 3),
-    "ikun": Traits("IKUN", "#CC6677", "p", 1),
-    "spytorch": Traits("SpyTorch", "#996633", "*", 4),
-    "micheli": Traits("Micheli et al.", "#C4B000", "h", 2),
-    "homeostatic": Traits("homeostatic", "#6A3D9A", "8"),
-    "gain": Traits("Kaiming times a gain", "#D55E00", "s"),
-}  # a mark each, so that they are told apart in grey, too
-DATASETS = {
-    "randman": "Randman",
-    "digits": "handwritten digits",
-    "japanese_vowels": "Japanese vowels",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "nmnist": "N-MNIST (event camera)",
-    "spoken_digits": "spoken digits",
-    "shd": "Heidelberg digits (SHD)",
-}
-SCHEDULES = {
-    "CosineAnnealingLR": "cosine",
-    "OneCycleLR": "one-cycle",
-    "ReduceLROnPlateau": "plateau",
-}
-MODELS = {
-    "dense": "fully connected network",
-    "recurrent": "recurrent network",
-    "conv": "convolutional network",
-    "conv_deep": "deep convolutional network",
-    "conv_recurrent": "recurrent convolutional network",
-    "conv_recurrent_deep": "deep recurrent convolutional network",
-    "dale": "recurrent network under Dale's law",
-    "dale_conv": "convolutional network under Dale's law",
-}
-NAMES = {
-    "init.sigma_u": "$\\sigma_U$",
-    "init.alpha": "$\\alpha$",
-    "init.xi": "$\\xi$",
-    **RATES,
-    "init.identity": "identity",
-    "layers": "number of hidden layers",
-    "model.depth": "number of hidden layers",
-}
+SAID = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))
+INITS = {init: Traits(*of) for init, of in SAID["inits"].items()}
+DATASETS, SCHEDULES = SAID["datasets"], SAID["schedules"]
+MODELS, NAMES = SAID["models"], SAID["keys"]
 SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
     "init": lambda value: init(str(value)),
     "layers": lambda value: layers(value),
@@ -153,7 +108,7 @@ def condition(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
     named = {*runs} - {*axes}
     target = None if "optimizer" in axes else _common(runs, "optimizer._target_")
     parts = ["" if target is None else str(target).rpartition(".")[2]]
-    parts += [between(runs[key], name) for key, name in RATES.items() if key in named]
+    parts += [between(runs[key], NAMES[key]) for key in RATES if key in named]
     parts += [] if {"bounds", "homeostasis"} & {*axes} else [bounds(runs)]
     return ", ".join(filter(None, parts))
 
