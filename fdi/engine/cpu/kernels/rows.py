@@ -107,6 +107,16 @@ def copy(source: np.ndarray, start: int, target: np.ndarray, to: int, n: int) ->
 
 
 @jit
+def add(x: np.ndarray, to: int, at: int, n: int) -> None:
+    """x[to : to + n] += x[at : at + n], of a flat array."""
+    whole = n - n % lanes(x)
+    for j in range(0, whole, lanes(x)):
+        store(x, (to + j,), load(x, (to + j,)) + load(x, (at + j,)))
+    for j in range(whole, n):
+        x[to + j] += x[at + j]
+
+
+@jit
 def fetch(x: np.ndarray, at: int, n: int, total: int) -> None:
     """Reads x[at : at + n], so that it lies in the cache: in a row it comes several times as fast
     as in columns. x[total:], two vectors, is scratch.

@@ -229,6 +229,41 @@ def bits(typing_context, mask):
 
 
 @intrinsic
+def store_bits(typing_context, array, row, first, mask):
+    """The bits from `first` on, a multiple of 8, of what begins at array[row], int64, become the
+    mask.
+    """
+
+    def codegen(context, builder, signature, args):
+        word = builder.bitcast(args[3], ir.IntType(mask.lanes))
+        at = _byte(context, builder, array, *args[:3])
+        builder.store(word, builder.bitcast(at, word.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, mask), codegen
+
+
+@intrinsic
+def load_bits(typing_context, array, row, first):
+    """32 bits of the same as a number."""
+
+    def codegen(context, builder, signature, args):
+        number = ir.IntType(32)
+        at = _byte(context, builder, array, *args)
+        value = builder.load(builder.bitcast(at, number.as_pointer()))
+        value.align = 1
+        return builder.zext(value, ir.IntType(64))
+
+    return types.int64(array, types.intp, types.intp), codegen
+
+
+def _byte(context, builder, array_type, array, row, first):
+    """Where the bit `first` of what begins at array[row] lies."""
+    start = pointer_to(context, builder, array_type, array, [row], ir.IntType(8))
+    return builder.gep(start, [builder.lshr(first, first.type(3))])
+
+
+@intrinsic
 def leading(typing_context, mask, count):
     """What is true among the first `count` lanes of the mask; a negative count is none."""
 
@@ -432,15 +467,35 @@ def entry(typing_context, array, index):
 
 _EIGHT = bytes(i for byte in range(256) for i in sorted(range(8), key=lambda j: not byte >> j & 1))
 """For each byte the numbers of its bits that are 1, then of the others."""
+_LISTED = 16
+"""Numbers that AVX-512 moves together at once."""
 
 
 @intrinsic
 def store_true(typing_context, array, index, first, mask):
     """array[index ...] = first + lane for each lane where the mask, or one of the lowest 32 bits of
-    a number, is true, one after another; the next eight numbers behind them are lost. Returns how
-    many they are.
+    a number, is true, one after another; the next 16 numbers behind them are lost. Returns how many
+    they are.
     """
     lanes = mask.lanes if isinstance(mask, Mask) else 32
+
+    def compressed(context, builder, signature, args):
+        number, wide, some = ir.IntType(32), ir.IntType(64), ir.IntType(_LISTED)
+        many, chosen = (ir.VectorType(kind, _LISTED) for kind in (number, ir.IntType(1)))
+        kind = ir.FunctionType(many, [many, many, chosen])
+        name = f"llvm.x86.avx512.mask.compress.v{_LISTED}i32"
+        compress = cgutils.get_or_insert_function(builder.module, kind, name)
+        n, undefined = args[1], ir.Constant(many, ir.Undefined)
+        word = args[3] if mask is types.int64 else builder.bitcast(args[3], ir.IntType(lanes))
+        at = builder.insert_element(undefined, builder.trunc(args[2], number), number(0))
+        at = builder.shuffle_vector(at, undefined, ir.Constant(many, [0] * _LISTED))
+        for lane in range(0, lanes, _LISTED):
+            part = builder.trunc(builder.lshr(word, word.type(lane)), some)
+            units = builder.add(at, ir.Constant(many, [*range(lane, lane + _LISTED)]))
+            units = builder.call(compress, [units, undefined, builder.bitcast(part, chosen)])
+            builder.store(units, pointer_to(context, builder, array, args[0], [n], many)).align = 4
+            n = builder.add(n, builder.zext(builder.ctpop(part), wide))
+        return builder.sub(n, args[1])
 
     def codegen(context, builder, signature, args):
         byte, number, wide = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -470,7 +525,8 @@ def store_true(typing_context, array, index, first, mask):
             n = builder.add(n, builder.zext(builder.ctpop(part), wide))
         return builder.sub(n, args[1])
 
-    return types.int64(array, types.intp, types.int64, mask), codegen
+    generate = compressed if REGISTERS == 32 and lanes % _LISTED == 0 else codegen
+    return types.int64(array, types.intp, types.int64, mask), generate
 
 
 @intrinsic(prefer_literal=True)
