@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import LANES, append, copy, fetch, gather, part
+from fdi.engine.cpu.kernels.rows import FEW, LANES, append, copy, fetch, gather, maybe, part
 from fdi.engine.cpu.kernels.simd import (
     REGISTERS,
     constants,
     entry,
     fill_as,
     fill_many,
+    if_before,
     lanes,
     like,
     load,
@@ -30,6 +31,7 @@ from fdi.engine.cpu.kernels.simd import (
     store,
     store_bits,
     store_each,
+    times,
 )
 from fdi.engine.cpu.neuron_equations import ahead, forward, remember, rest, silent
 
@@ -266,11 +268,15 @@ def readout_forward(network, s, given, work):
     for j in range(0, width, 2 * lanes(u)):
         x, i = load_as(gain, u, (first + j,)), like(gain, 0)
         for t in range(w.steps):
-            x, i = beta_m * x + gain * i, beta_s * i
+            x, i = beta_m * x + gain * i, times(beta_s, i)
             store(u, (first + (t + 1) * width + j,), x)
             if t > 0:
-                for e in range(below.indptr[s, t - 1], below.indptr[s, t]):
-                    i = i + load_as(i, table, (entry(below.units, e), j))
+                e, last = below.indptr[s, t - 1], below.indptr[s, t]
+                for k in range(e, e + FEW):
+                    row = load_as(i, table, (maybe(below.units, k, last), j))
+                    i = i + if_before(row, k, last)
+                for k in range(e + FEW, last):
+                    i = i + load_as(i, table, (entry(below.units, k), j))
 
 
 @jit

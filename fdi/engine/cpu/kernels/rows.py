@@ -79,6 +79,8 @@ def scatter(
     `columns` (first, behind the last).
     """
     n, (j, last) = lanes(row), columns
+    if start == stop:
+        return
     if counts.size == 0:
         while j + 8 * n <= last:
             eight = load_many(row, (at + j,), 8)
@@ -97,6 +99,19 @@ def scatter(
                 place = (entry(units, e), j)
                 store(table, place, fill_many(counts[e], 2) * two + load_many(table, place, 2))
         j += 2 * n
+
+
+FEW = 4
+"""Events of a step that are taken in any case, those that are not there as nothing: the processor
+guesses wrong how many there are.
+"""
+
+
+@inlined
+def maybe(units: np.ndarray, e: int, stop: int) -> int:
+    """Unit e of a list if e < stop, else 0; up to FEW lie behind the list."""
+    unit = entry(units, e)
+    return unit if e < stop else 0
 
 
 @jit

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import extending, types
+from numba import config, extending, types
 from numba.core import cgutils, typing
+from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin, models, register_model
 
@@ -27,6 +28,10 @@ NamedTuple: Any = types.BaseNamedTuple
 BYTES = 64
 REGISTERS = 32 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 16
 """Of 64 bytes in an AVX-512 processor, of 32 bytes in another."""
+_CHOSEN = vars(config).get("CPU_FEATURES")
+_FEATURES = get_host_cpu_features() if _CHOSEN is None else _CHOSEN
+_COMPRESSES = "+avx512vbmi2" in _FEATURES.split(",")
+"""Whether there is an instruction that moves bytes together."""
 _FLAGS = ("contract",)
 
 
@@ -281,6 +286,22 @@ def leading(typing_context, mask, count):
 
 
 @intrinsic
+def if_before(typing_context, a, index, stop):
+    """The vector `a` if index < stop, else -0, which adds nothing to any number; no branch that the
+    processor would guess.
+    """
+
+    def codegen(context, builder, signature, args):
+        before = builder.ashr(builder.sub(args[1], args[2]), ir.IntType(64)(63))
+        word = builder.trunc(before, ir.IntType(a.lanes))
+        mask = builder.bitcast(word, ir.VectorType(ir.IntType(1), a.lanes))
+        nothing = ir.Constant(context.get_value_type(a), [-0.0] * a.lanes)
+        return builder.select(mask, args[0], nothing)
+
+    return a(a, types.int64, types.int64), codegen
+
+
+@intrinsic
 def absolute(typing_context, a):
     """|a|."""
 
@@ -467,8 +488,6 @@ def entry(typing_context, array, index):
 
 _EIGHT = bytes(i for byte in range(256) for i in sorted(range(8), key=lambda j: not byte >> j & 1))
 """For each byte the numbers of its bits that are 1, then of the others."""
-_LISTED = 16
-"""Numbers that AVX-512 moves together at once."""
 
 
 @intrinsic
@@ -480,21 +499,38 @@ def store_true(typing_context, array, index, first, mask):
     lanes = mask.lanes if isinstance(mask, Mask) else 32
 
     def compressed(context, builder, signature, args):
-        number, wide, some = ir.IntType(32), ir.IntType(64), ir.IntType(_LISTED)
-        many, chosen = (ir.VectorType(kind, _LISTED) for kind in (number, ir.IntType(1)))
+        byte, number, wide = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+        some, sixteen = min(lanes, 32), ir.VectorType(number, 16)
+        many, chosen = ir.VectorType(byte, some), ir.VectorType(ir.IntType(1), some)
+        name = f"llvm.x86.avx512.mask.compress.v{some}i8"
         kind = ir.FunctionType(many, [many, many, chosen])
-        name = f"llvm.x86.avx512.mask.compress.v{_LISTED}i32"
         compress = cgutils.get_or_insert_function(builder.module, kind, name)
-        n, undefined = args[1], ir.Constant(many, ir.Undefined)
+        start = builder.insert_element(
+            ir.Constant(sixteen, ir.Undefined), builder.trunc(args[2], number), number(0)
+        )
+        start = builder.shuffle_vector(start, start, ir.Constant(sixteen, [0] * 16))
         word = args[3] if mask is types.int64 else builder.bitcast(args[3], ir.IntType(lanes))
-        at = builder.insert_element(undefined, builder.trunc(args[2], number), number(0))
-        at = builder.shuffle_vector(at, undefined, ir.Constant(many, [0] * _LISTED))
-        for lane in range(0, lanes, _LISTED):
-            part = builder.trunc(builder.lshr(word, word.type(lane)), some)
-            units = builder.add(at, ir.Constant(many, [*range(lane, lane + _LISTED)]))
-            units = builder.call(compress, [units, undefined, builder.bitcast(part, chosen)])
-            builder.store(units, pointer_to(context, builder, array, args[0], [n], many)).align = 4
-            n = builder.add(n, builder.zext(builder.ctpop(part), wide))
+        n = args[1]
+
+        def put(places, first):
+            part = ir.Constant(sixteen, [*range(first, first + 16)])
+            units = builder.zext(builder.shuffle_vector(places, places, part), sixteen)
+            at = pointer_to(
+                context, builder, array, args[0], [builder.add(n, wide(first))], sixteen
+            )
+            builder.store(builder.add(start, units), at).align = 4
+
+        for lane in range(0, lanes, some):
+            part = builder.trunc(builder.lshr(word, word.type(lane)), ir.IntType(some))
+            numbers = ir.Constant(many, [*range(lane, lane + some)])
+            is_true = builder.bitcast(part, chosen)
+            places = builder.call(compress, [numbers, ir.Constant(many, None), is_true])
+            put(places, 0)
+            found = builder.zext(builder.ctpop(part), wide)
+            if some > 16:
+                with builder.if_then(builder.icmp_unsigned(">", found, wide(16)), likely=False):
+                    put(places, 16)
+            n = builder.add(n, found)
         return builder.sub(n, args[1])
 
     def codegen(context, builder, signature, args):
@@ -525,7 +561,7 @@ def store_true(typing_context, array, index, first, mask):
             n = builder.add(n, builder.zext(builder.ctpop(part), wide))
         return builder.sub(n, args[1])
 
-    generate = compressed if REGISTERS == 32 and lanes % _LISTED == 0 else codegen
+    generate = compressed if _COMPRESSES and lanes % 16 == 0 else codegen
     return types.int64(array, types.intp, types.int64, mask), generate
 
 
