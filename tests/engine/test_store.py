@@ -157,7 +157,7 @@ def wait(name):
 
 def in_turn(source, target):
     global renamed
-    if "run_chunk" not in str(target):
+    if "run_chunks" not in str(target):
         return replace(source, target)
     renamed += 1
     if me == "A" and renamed == 1:

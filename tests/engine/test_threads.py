@@ -26,18 +26,18 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
     """On chunks of their own if a chunk has many events, else four on each."""
     network = dense((9,), hidden=hidden, recurrent=len(hidden) > 1, **GIVEN)
     x = Frames((np.random.default_rng(0).random((256, 80, 9)) < density).astype(np.uint8))
-    meet, run_chunk = threading.Barrier(32, timeout=60), batch.run_chunk
+    meet, run_chunks = threading.Barrier(32, timeout=60), batch.run_chunks
 
     def together(*given):
         meet.wait()
-        run_chunk(*given)
+        run_chunks(*given)
 
     labels = np.zeros(256, dtype=np.int64)
     CpuEngine(1).step(network, x, labels, Objective())
     alone = [p.weight.grad.clone() for p in network.projections]
     CpuEngine(19).step(network, x, labels, Objective())
     teams_of_two = [p.weight.grad.clone() for p in network.projections]
-    monkeypatch.setattr(batch, "run_chunk", together)
+    monkeypatch.setattr(batch, "run_chunks", together)
     CpuEngine(32).step(network, x, labels, Objective())
     for p, wanted, also in zip(network.projections, alone, teams_of_two):
         np.testing.assert_array_equal(p.weight.grad, wanted)
@@ -71,14 +71,14 @@ def test_wide_recurrence_in_larger_blocks_changes_no_bit(monkeypatch, dtype):
 def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):
     network = dense((9,), hidden=[33], **GIVEN)
     x = Frames((np.random.default_rng(0).random((256, 80, 9)) < 0.02).astype(np.uint8))
-    run_chunk = batch.run_chunk
+    run_chunks = batch.run_chunks
 
     def fail_once(first, *given):
         if first == 40:
             raise MemoryError
-        run_chunk(first, *given)
+        run_chunks(first, *given)
 
-    monkeypatch.setattr(batch, "run_chunk", fail_once)
+    monkeypatch.setattr(batch, "run_chunks", fail_once)
     with pytest.raises(MemoryError):
         CpuEngine(32).step(network, x, np.zeros(256, dtype=np.int64), Objective())
 

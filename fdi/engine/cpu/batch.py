@@ -14,11 +14,11 @@ from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.engine.checks import check_input, check_labels
-from fdi.engine.cpu.chunk import Results, add_gradients, run_chunk
+from fdi.engine.cpu.chunk import Results, add_gradients, run_chunks
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
 from fdi.engine.cpu.dense_layout import value_gradient
 from fdi.engine.cpu.loss import in_numbers
-from fdi.engine.cpu.memory import Sum, Team, Work
+from fdi.engine.cpu.memory import LEVELS, Sum, Team, Work
 from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
 from fdi.engine.cpu.program import Memory, signal
@@ -67,7 +67,10 @@ class Batch:
     def __post_init__(self) -> None:
         current = self.arriving.drive
         self.d_current = np.zeros_like(current) if self.train else current[:, :0]
-        self.sums = Sum(self.chunks, self.memory.tables(self.results.task.dtype))
+        self.sums = self._sum(self.chunks)
+
+    def _sum(self, count: int) -> Sum:
+        return Sum(count, self.memory.tables(self.results.task.dtype))
 
     @property
     def chunks(self) -> int:
@@ -79,6 +82,15 @@ class Batch:
         if not self.train or self.span != self.steps or program.maps or self.kept:
             return 1
         return max(1, min(threads // self.chunks, -(-self.chunk // program.block)))
+
+    def group(self, threads: int) -> int:
+        """Chunks that one of so many threads takes at once: 1, 2, 4 .., so that what they add up to
+        is one of the terms of `Sum`.
+        """
+        if self.kept:
+            return 1
+        share = self.chunks // (2 * threads) if threads > 1 else self.chunks
+        return 1 << min(LEVELS - 1, max(1, share).bit_length() - 1)
 
     def rounds(self, threads: int) -> Iterator[list[tuple]]:
         """(function, *arguments) for each of at most `threads` threads, to be called at once; with
@@ -94,8 +106,10 @@ class Batch:
         if size > 1:
             teams = [Team(size, self.sums.table()) for _ in range(self.chunks)]
             return [(self.together, i, m, t) for i, t in enumerate(teams) for m in range(size)]
-        indices = iter(range(self.chunks))
-        return [(self.alone, indices)] * min(threads, self.chunks)
+        group = self.group(threads)
+        self.sums = self._sum(-(-self.chunks // group))
+        indices = iter(range(self.sums.count))
+        return [(self.alone, indices, group)] * min(threads, self.sums.count)
 
     def gradients(self) -> dict[str, Tensor]:
         """Those of all that is learned, by the name of the network's parameter, when all calls have
@@ -162,14 +176,15 @@ class Batch:
             counts=counts,
         )
 
-    def alone(self, indices: Iterator[int]) -> None:
-        """The chunks of these numbers, one after the other."""
+    def alone(self, indices: Iterator[int], group: int) -> None:
+        """The groups of so many chunks of these numbers, one after the other."""
+        some = group * self.chunk
         with self.work() as work:
             for i in indices:
                 table = self.sums.table() if self.train else self.parameters.tables[:0]
-                first, last = i * self.chunk, (i + 1) * self.chunk
                 own = self.kept[i] if self.kept else work
-                self._run(first, last, own, Gradients(table, self.d_current))
+                gradients = Gradients(table.reshape(-1), self.d_current)
+                self._run(i * some, (i + 1) * some, own, gradients)
                 if self.train:
                     self.sums.add(i, table)
 
@@ -181,10 +196,10 @@ class Batch:
             for start in range(i * self.chunk, last, team.size * block):
                 blocks = range(start, min(start + team.size * block, last), block)
                 for first in blocks[member : member + 1]:
-                    none = Gradients(team.table, self.d_current, 0, 0)
+                    none = Gradients(team.table.reshape(-1), self.d_current, 0, 0)
                     self._run(first, min(first + block, last), own, none)
                 team.meet()
-                mine = Gradients(team.table, self.d_current, member, member + 1, team.size)
+                mine = Gradients(team.table[0], self.d_current, member, member + 1, team.size)
                 for k, first in enumerate(blocks):
                     n, work = min(block, last - first), team.works[k]
                     add_gradients(n, self.parameters, self.arriving, self.loss, work, mine)
@@ -199,9 +214,9 @@ class Batch:
 
     def _run(self, first: int, last: int, work: Work, gradients: Gradients) -> None:
         maps = self.memory.program.maps
-        run_chunk(
-            first, min(last, len(self.labels)), self.parameters, maps and maps.plan, self.arriving,
-            self.labels, self.loss, work, self.results, gradients,
+        run_chunks(
+            first, min(last, len(self.labels)), self.chunk, self.parameters, maps and maps.plan,
+            self.arriving, self.labels, self.loss, work, self.results, gradients,
         )  # fmt: skip
 
 
@@ -293,7 +308,7 @@ class Turns:
             layer, len(self.places), i, first, first + int(self.samples[i]), batch.parameters,
             maps and maps.plan, batch.arriving, batch.loss.mode, batch.loss.d_traces,
             self._normal(layer + 1), self._normal(layer), self.received_at, self.works[i],
-            Gradients(self.tables[i], batch.d_current),
+            Gradients(self.tables[i][0], batch.d_current),
         )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from fdi.engine.cpu.dense_backward import (
 )
 from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_window
 from fdi.engine.cpu.dense_layout import Parameters
-from fdi.engine.cpu.kernels.jit import inlined, kernel
-from fdi.engine.cpu.kernels.rows import part
+from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
+from fdi.engine.cpu.kernels.rows import add, part
 from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
 from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.traces import Traces, put_row, wanted, write_maps, write_rows
@@ -49,15 +49,43 @@ def of_part(work: Work, i: int) -> Work:
 
 
 @kernel
-def run_chunk(
+def run_chunks(
+    first: int, last: int, chunk: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
+    labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
+) -> None:  # fmt: skip
+    """Samples first .. last - 1 of a batch, some chunks; `maps` is None in a network without
+    convolutions.
+
+    `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
+    (`tables` of size 0) there is no backward pass. Else the chunks are added as in `Sum`, to the
+    first of the tables one behind the other, the one of them that is zero.
+    """
+    tables, level = gradients.tables, 0
+    size = min(network.tables.size, tables.size)
+    for i in range(-(-(last - first) // chunk)):
+        begin, own = first + i * chunk, part(tables, level * size, (size,))
+        if level > 0:
+            own[:] = 0
+        _run_chunk(
+            begin, min(begin + chunk, last), network, maps, inputs, labels, loss, memory, results,
+            Gradients(own, gradients.drive, gradients.begin, gradients.end, gradients.parts),
+        )  # fmt: skip
+        pairs = i
+        while pairs % 2 == 1:
+            add(tables, (level - 1) * size, level * size, size)
+            pairs, level = pairs // 2, level - 1
+        level += 1
+    for upper in range(level - 1, 0, -1):
+        add(tables, (upper - 1) * size, upper * size, size)
+
+
+@jit
+def _run_chunk(
     first: int, last: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
     labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
 ) -> None:  # fmt: skip
-    """Samples first .. last - 1 of a batch; `maps` is None in a network without convolutions.
-
-    `inputs`: Arriving, with `indptr` [B T + 1], of the whole batch. Without gradients to add
-    (`tables` of size 0) there is no backward pass. The blocks of samples share the `memory`, or
-    each has its own part of it.
+    """Samples first .. last - 1, a chunk. Its blocks of samples share the `memory`, or each has its
+    own part of it.
     """
     for start in range(first, last, memory.at[0].block):
         work = of_part(memory, min((start - first) // memory.at[0].block, memory.at.size - 1))

@@ -19,6 +19,7 @@ from fdi.engine.cpu.dense_layout import BLOCK
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import (
+    REGISTERS,
     constants,
     lanes,
     like,
@@ -49,6 +50,8 @@ from fdi.engine.cpu.neuron_equations import (
 )
 from fdi.engine.cpu.traces import add_to_rows, wanted
 
+BACK = 4 if REGISTERS == 32 else 2
+"""Vectors of neurons whose gradients go back through time in registers."""
 FAR = 1 << 20
 """So many gradients of a layer do not fit into the cache of a core. Spikes then add to a STRIP of
 columns (in vectors) after the other, for which it has room.
@@ -105,12 +108,13 @@ def _add_drive(drive, s, t, j, gradient):
 
 
 @inlined
-def _columns_back(network, layer, s, j, k, said, drive, work):
-    """Window k of two vectors of neurons of sample s from the `j`-th neuron on, in registers."""
+def _columns_back(neuron, network, layer, s, j, k, said, drive, work):
+    """Window k of as many neurons of sample s as the constants of a `neuron` are long, from the
+    `j`-th on, in registers.
+    """
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
     (t0, t1), first = window(k, work), start(plan, layer, s, w.block)
     width, far, steps, heard = p.width, w.block * plan.total, w.steps, p.heard >= 0
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     one, zero = own(neuron, network.neurons, p.state_at + j), like(neuron.reset.theta, 0)
     gu_at, learned, deep = w.gu + first + j, w.learned + first + j, far * w.span
     second, rows = far * (w.span + 4), t1 - t0
@@ -190,10 +194,18 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
     if p.recurrent_from < p.units or wanted(traces):
         _rows_back(network, layer, samples, k, said, drive, traces, b, work)
         return
+    few = constants(network.neurons.kind, network.neurons.constants, layer, 2)
+    many = constants(network.neurons.kind, network.neurons.constants, layer, BACK)
+    some = BACK * lanes(work.numbers)
     for s in range(samples):
         fetch_kept(plan, layer, s, work)
-        for j in range(0, p.width, 2 * lanes(work.numbers)):
-            _columns_back(network, layer, s, j, k, said, drive, work)
+        j = 0
+        while j + some <= p.width:
+            _columns_back(many, network, layer, s, j, k, said, drive, work)
+            j += some
+        while BACK > 2 and j < p.width:
+            _columns_back(few, network, layer, s, j, k, said, drive, work)
+            j += 2 * lanes(work.numbers)
 
 
 @jit

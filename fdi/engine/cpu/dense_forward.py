@@ -13,22 +13,30 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import LANES, append, copy, fetch, gather, part
+from fdi.engine.cpu.kernels.rows import FEW, LANES, append, copy, fetch, gather, maybe, part
 from fdi.engine.cpu.kernels.simd import (
-    bits,
+    REGISTERS,
     constants,
     entry,
+    fill_as,
     fill_many,
+    if_before,
     lanes,
     like,
     load,
     load_as,
+    load_bits,
     load_each,
     own,
     store,
+    store_bits,
     store_each,
+    times,
 )
 from fdi.engine.cpu.neuron_equations import ahead, forward, remember, rest, silent
+
+AHEAD = 8 if REGISTERS == 32 else 2
+"""Vectors of neurons whose potentials and currents go ahead through time in registers."""
 
 
 class Arriving(NamedTuple):
@@ -136,19 +144,17 @@ def update(neuron, network, p, u, row, rows, past, deep, spikes, n):
 
 
 @inlined
-def _columns_ahead(network, layer, s, j, k, rows, given, work):
-    """Window k of two vectors of neurons of sample s from the `j`-th neuron on, in registers; bits
-    of their spikes to `fired`.
+def _columns_ahead(neuron, network, layer, s, j, k, rows, given, work):
+    """Window k of as many neurons of sample s as the constants of a `neuron` are long, from the
+    `j`-th on, in registers; bits of their spikes to `fired`.
     """
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    neuron = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     one = own(neuron, network.neurons, p.state_at + j)
     below, table, far = arriving(plan, layer, given, work), weights(network.tables, p), plan.widest
     (t0, t1), first = window(k, work), start(plan, layer, s, w.block)
     row, past = w.potentials + first * (w.span + 1) + j, w.past + first * w.span + j
-    words, deep = far // (2 * lanes(u)), w.block * plan.total * w.span
-    fired_at, state_at = w.fired + j // (2 * lanes(u)), rows + plan.channels * far + j
-    width = p.width
+    words, deep = (far + 63) // 64, w.block * plan.total * w.span
+    fired_at, state_at, width = w.fired, rows + plan.channels * far + j, p.width
     x = load_as(one.reset.theta, u, (row,))
     currents = load_each(silent(one.synapses, x), u, rows + j, far)
     state = load_each(rest(one.dynamics, x), u, state_at, far)
@@ -158,7 +164,7 @@ def _columns_ahead(network, layer, s, j, k, rows, given, work):
         row += width
         past += width
         store(u, (row,), x)
-        work.starts[fired_at] = bits(fired)
+        store_bits(work.starts, fired_at, j, fired)
         fired_at += words
         if t > 0:
             i, first, last = currents[0], below.indptr[s, t - 1], below.indptr[s, t]
@@ -167,7 +173,7 @@ def _columns_ahead(network, layer, s, j, k, rows, given, work):
                     i = i + load_as(i, table.below, (entry(below.units, e), j))
             else:
                 for e in range(first, last):
-                    count = fill_many(below.counts[e], 2)
+                    count = fill_as(i, below.counts[e])
                     i = i + count * load_as(i, table.below, (entry(below.units, e), j))
             if below.drive.shape[1] > 0:
                 i = i + load_as(i, below.drive, (s, min(t - 1, below.drive.shape[1] - 1), j))
@@ -227,14 +233,21 @@ def hidden_forward(network, layer, s, k, given, work):
     if p.recurrent_from < p.units:
         _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work)
         return
-    both, n = 2 * lanes(work.numbers), spike_indptr[t0]
     fetch_kept(plan, layer, s, work)
-    for j in range(0, p.width, both):
-        _columns_ahead(network, layer, s, j, k, rows, given, work)
+    few = constants(network.neurons.kind, network.neurons.constants, layer, 2)
+    many = constants(network.neurons.kind, network.neurons.constants, layer, AHEAD)
+    j, some = 0, AHEAD * lanes(work.numbers)
+    while j + some <= p.width:
+        _columns_ahead(many, network, layer, s, j, k, rows, given, work)
+        j += some
+    while AHEAD > 2 and j < p.width:
+        _columns_ahead(few, network, layer, s, j, k, rows, given, work)
+        j += 2 * lanes(work.numbers)
+    n, fired, words = spike_indptr[t0], w.fired, (plan.widest + 63) // 64
     for t in range(t0, t1):
-        fired = w.fired + (t - t0) * (plan.widest // both)
-        for i in range(p.width // both):
-            n = append(spikes, n, work.starts[fired + i], i * both)
+        for j in range(0, p.width, 32):
+            n = append(spikes, n, load_bits(work.starts, fired, j), j)
+        fired += words
         spike_indptr[t + 1] = n
 
 
@@ -255,11 +268,15 @@ def readout_forward(network, s, given, work):
     for j in range(0, width, 2 * lanes(u)):
         x, i = load_as(gain, u, (first + j,)), like(gain, 0)
         for t in range(w.steps):
-            x, i = beta_m * x + gain * i, beta_s * i
+            x, i = beta_m * x + gain * i, times(beta_s, i)
             store(u, (first + (t + 1) * width + j,), x)
             if t > 0:
-                for e in range(below.indptr[s, t - 1], below.indptr[s, t]):
-                    i = i + load_as(i, table, (entry(below.units, e), j))
+                e, last = below.indptr[s, t - 1], below.indptr[s, t]
+                for k in range(e, e + FEW):
+                    row = load_as(i, table, (maybe(below.units, k, last), j))
+                    i = i + if_before(row, k, last)
+                for k in range(e + FEW, last):
+                    i = i + load_as(i, table, (entry(below.units, k), j))
 
 
 @jit

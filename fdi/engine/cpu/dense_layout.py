@@ -385,7 +385,7 @@ def shapes(
         readout=(n, steps + 1, classes),
         spike_indptr=(len(layers) - 1, n, steps + 1),  # ranges of `spikes`
         spikes=(n * (hidden * most + (len(layers) - 1) * LANES),),
-        fired=(span, plan.widest // LANES),  # bits of the spikes of a layer
+        fired=(span, -(-plan.widest // 64)),  # bits of the spikes of a layer
         # what arrives, ranges of `arrived`; layer 0: of the input
         indptr=(len(layers), n, steps + 1),
         arrived=(n * int(collected) * most,),

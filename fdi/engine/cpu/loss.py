@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import LANES, append, part
+from fdi.engine.cpu.kernels.rows import FEW, LANES, append, maybe, part
 from fdi.engine.cpu.kernels.simd import (
     Vector,
+    bits,
     entry,
-    fill,
     fill_as,
     fill_many,
+    if_before,
     lanes,
     like,
     load,
@@ -98,17 +99,17 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
 def _pooled(u: np.ndarray, mode: int, peak: np.ndarray, slope: np.ndarray) -> None:
     """Sets `peak` to the logits and `slope` to 1 / n for the n steps that share their gradient."""
     steps = u.shape[0] - 1
-    for k in range(0, u.shape[1], lanes(u)):
-        x = load(u, (steps, k))
+    for k in range(0, u.shape[1], 2 * lanes(u)):
+        x = load_many(u, (steps, k), 2)
         one, zero, ties = like(x, 1), like(x, 0), like(x, 1)
         if mode == MEAN:
-            ties = fill(u.dtype.type(steps))
+            ties = fill_as(x, u.dtype.type(steps))
             for t in range(1, steps):
-                x = x + load(u, (t, k))
+                x = x + load_as(x, u, (t, k))
             x = x / ties
         elif mode == MAX:
             for t in range(1, steps):
-                y = load(u, (t, k))
+                y = load_as(x, u, (t, k))
                 ties = select(y > x, one, ties + select(y == x, one, zero))
                 x = select(y > x, y, x)
         store(peak, (k,), x)
@@ -284,7 +285,9 @@ def list_pulls(pull: Pull, s: int) -> None:
         pull.indptr[s, t] = n
         for j in range(0, width if t > 2 else 0, 2 * lanes(pull.u)):
             x = _slopes(pull, s, t, j)
-            n = append(pull.classes, n, ~(x == like(x, 0)), j)
+            some = ~(x == like(x, 0))
+            if bits(some) != 0:
+                n = append(pull.classes, n, some, j)
     pull.indptr[s, rows] = n
 
 
@@ -303,8 +306,12 @@ def readout_gradients(
         for t in range(pull.u.shape[1] - 1, 2, -1):
             gu = beta_m * gu + _slopes(pull, s, t, j)
             gi = beta_s * gi + gain * gu
-            for e in range(indptr[s, t - 3], indptr[s, t - 2]):
-                place = (entry(arriving.units, e), j)
+            e, last = indptr[s, t - 3], indptr[s, t - 2]
+            for k in range(e, e + FEW):
+                place = (maybe(arriving.units, k, last), j)
+                store(d_table, place, if_before(gi, k, last) + load_as(gi, d_table, place))
+            for k in range(e + FEW, last):
+                place = (entry(arriving.units, k), j)
                 store(d_table, place, gi + load_as(gi, d_table, place))
 
 

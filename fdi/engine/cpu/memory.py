@@ -98,20 +98,24 @@ def _store(name: str) -> str:
     return "starts" if name in _STARTS else "numbers"
 
 
+LEVELS = 6
+"""Tables that the sum of up to 32 chunks takes, see Sum."""
+
+
 class Tables:
-    """Flat tables that are handed out again."""
+    """Flat tables that are handed out again, each with room for further LEVELS - 1 behind it."""
 
     def __init__(self, size: int, dtype: np.dtype) -> None:
         self._size, self._dtype = size, dtype
         self.free: SimpleQueue[np.ndarray] = SimpleQueue()
 
     def take(self) -> np.ndarray:
-        """A table of zeros."""
+        """[LEVELS, size], of which the first is zero."""
         try:
             table = self.free.get_nowait()
         except Empty:
-            return zeros(self._size, dtype=self._dtype)
-        table[:] = 0
+            return zeros(LEVELS, self._size, dtype=self._dtype)
+        table[0] = 0
         return table
 
 
@@ -145,7 +149,7 @@ class Sum:
     """
 
     def __init__(self, count: int, tables: Tables) -> None:
-        self._count, self._tables = count, tables
+        self.count, self._tables = count, tables
         self._waiting: dict[tuple[int, int], np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -154,7 +158,7 @@ class Sum:
 
     def add(self, i: int, table: np.ndarray) -> None:
         """Chunk `i` is done."""
-        left = self._count
+        left = self.count
         while left > 1:
             if i ^ 1 < left:
                 with self._lock:
@@ -164,7 +168,8 @@ class Sum:
                         return
                 # Whoever is done first: the sum has the same order, and the same bits.
                 first, second = (other, table) if i % 2 else (table, other)
-                table = np.add(first, second, out=first)
+                np.add(first[0], second[0], out=first[0])
+                table = first
                 self._tables.free.put(second)
             i, left = i // 2, (left + 1) // 2
         self._waiting[1, 0] = table
@@ -172,5 +177,5 @@ class Sum:
     @contextmanager
     def total(self) -> Iterator[np.ndarray]:
         table = self._waiting.pop((1, 0))
-        yield table
+        yield table[0]
         self._tables.free.put(table)

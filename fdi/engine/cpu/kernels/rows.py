@@ -79,6 +79,8 @@ def scatter(
     `columns` (first, behind the last).
     """
     n, (j, last) = lanes(row), columns
+    if start == stop:
+        return
     if counts.size == 0:
         while j + 8 * n <= last:
             eight = load_many(row, (at + j,), 8)
@@ -99,11 +101,34 @@ def scatter(
         j += 2 * n
 
 
+FEW = 4
+"""Events of a step that are taken in any case, those that are not there as nothing: the processor
+guesses wrong how many there are.
+"""
+
+
+@inlined
+def maybe(units: np.ndarray, e: int, stop: int) -> int:
+    """Unit e of a list if e < stop, else 0; up to FEW lie behind the list."""
+    unit = entry(units, e)
+    return unit if e < stop else 0
+
+
 @jit
 def copy(source: np.ndarray, start: int, target: np.ndarray, to: int, n: int) -> None:
     """target[to : to + n] = source[start : start + n], of flat arrays and whole vectors."""
     for j in range(0, n, lanes(source)):
         store(target, (to + j,), load(source, (start + j,)))
+
+
+@jit
+def add(x: np.ndarray, to: int, at: int, n: int) -> None:
+    """x[to : to + n] += x[at : at + n], of a flat array."""
+    whole = n - n % lanes(x)
+    for j in range(0, whole, lanes(x)):
+        store(x, (to + j,), load(x, (to + j,)) + load(x, (at + j,)))
+    for j in range(whole, n):
+        x[to + j] += x[at + j]
 
 
 @jit

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import extending, types
+from numba import config, extending, types
 from numba.core import cgutils, typing
+from numba.core.codegen import get_host_cpu_features
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import lower_builtin, models, register_model
 
@@ -27,6 +28,10 @@ NamedTuple: Any = types.BaseNamedTuple
 BYTES = 64
 REGISTERS = 32 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 16
 """Of 64 bytes in an AVX-512 processor, of 32 bytes in another."""
+_CHOSEN = vars(config).get("CPU_FEATURES")
+_FEATURES = get_host_cpu_features() if _CHOSEN is None else _CHOSEN
+_COMPRESSES = "+avx512vbmi2" in _FEATURES.split(",")
+"""Whether there is an instruction that moves bytes together."""
 _FLAGS = ("contract",)
 
 
@@ -229,6 +234,41 @@ def bits(typing_context, mask):
 
 
 @intrinsic
+def store_bits(typing_context, array, row, first, mask):
+    """The bits from `first` on, a multiple of 8, of what begins at array[row], int64, become the
+    mask.
+    """
+
+    def codegen(context, builder, signature, args):
+        word = builder.bitcast(args[3], ir.IntType(mask.lanes))
+        at = _byte(context, builder, array, *args[:3])
+        builder.store(word, builder.bitcast(at, word.type.as_pointer())).align = 1
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, mask), codegen
+
+
+@intrinsic
+def load_bits(typing_context, array, row, first):
+    """32 bits of the same as a number."""
+
+    def codegen(context, builder, signature, args):
+        number = ir.IntType(32)
+        at = _byte(context, builder, array, *args)
+        value = builder.load(builder.bitcast(at, number.as_pointer()))
+        value.align = 1
+        return builder.zext(value, ir.IntType(64))
+
+    return types.int64(array, types.intp, types.intp), codegen
+
+
+def _byte(context, builder, array_type, array, row, first):
+    """Where the bit `first` of what begins at array[row] lies."""
+    start = pointer_to(context, builder, array_type, array, [row], ir.IntType(8))
+    return builder.gep(start, [builder.lshr(first, first.type(3))])
+
+
+@intrinsic
 def leading(typing_context, mask, count):
     """What is true among the first `count` lanes of the mask; a negative count is none."""
 
@@ -243,6 +283,22 @@ def leading(typing_context, mask, count):
         return builder.and_(args[0], within)
 
     return mask(mask, types.int64), codegen
+
+
+@intrinsic
+def if_before(typing_context, a, index, stop):
+    """The vector `a` if index < stop, else -0, which adds nothing to any number; no branch that the
+    processor would guess.
+    """
+
+    def codegen(context, builder, signature, args):
+        before = builder.ashr(builder.sub(args[1], args[2]), ir.IntType(64)(63))
+        word = builder.trunc(before, ir.IntType(a.lanes))
+        mask = builder.bitcast(word, ir.VectorType(ir.IntType(1), a.lanes))
+        nothing = ir.Constant(context.get_value_type(a), [-0.0] * a.lanes)
+        return builder.select(mask, args[0], nothing)
+
+    return a(a, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -437,10 +493,45 @@ _EIGHT = bytes(i for byte in range(256) for i in sorted(range(8), key=lambda j: 
 @intrinsic
 def store_true(typing_context, array, index, first, mask):
     """array[index ...] = first + lane for each lane where the mask, or one of the lowest 32 bits of
-    a number, is true, one after another; the next eight numbers behind them are lost. Returns how
-    many they are.
+    a number, is true, one after another; the next 16 numbers behind them are lost. Returns how many
+    they are.
     """
     lanes = mask.lanes if isinstance(mask, Mask) else 32
+
+    def compressed(context, builder, signature, args):
+        byte, number, wide = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+        some, sixteen = min(lanes, 32), ir.VectorType(number, 16)
+        many, chosen = ir.VectorType(byte, some), ir.VectorType(ir.IntType(1), some)
+        name = f"llvm.x86.avx512.mask.compress.v{some}i8"
+        kind = ir.FunctionType(many, [many, many, chosen])
+        compress = cgutils.get_or_insert_function(builder.module, kind, name)
+        start = builder.insert_element(
+            ir.Constant(sixteen, ir.Undefined), builder.trunc(args[2], number), number(0)
+        )
+        start = builder.shuffle_vector(start, start, ir.Constant(sixteen, [0] * 16))
+        word = args[3] if mask is types.int64 else builder.bitcast(args[3], ir.IntType(lanes))
+        n = args[1]
+
+        def put(places, first):
+            part = ir.Constant(sixteen, [*range(first, first + 16)])
+            units = builder.zext(builder.shuffle_vector(places, places, part), sixteen)
+            at = pointer_to(
+                context, builder, array, args[0], [builder.add(n, wide(first))], sixteen
+            )
+            builder.store(builder.add(start, units), at).align = 4
+
+        for lane in range(0, lanes, some):
+            part = builder.trunc(builder.lshr(word, word.type(lane)), ir.IntType(some))
+            numbers = ir.Constant(many, [*range(lane, lane + some)])
+            is_true = builder.bitcast(part, chosen)
+            places = builder.call(compress, [numbers, ir.Constant(many, None), is_true])
+            put(places, 0)
+            found = builder.zext(builder.ctpop(part), wide)
+            if some > 16:
+                with builder.if_then(builder.icmp_unsigned(">", found, wide(16)), likely=False):
+                    put(places, 16)
+            n = builder.add(n, found)
+        return builder.sub(n, args[1])
 
     def codegen(context, builder, signature, args):
         byte, number, wide = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -470,7 +561,8 @@ def store_true(typing_context, array, index, first, mask):
             n = builder.add(n, builder.zext(builder.ctpop(part), wide))
         return builder.sub(n, args[1])
 
-    return types.int64(array, types.intp, types.int64, mask), codegen
+    generate = compressed if _COMPRESSES and lanes % 16 == 0 else codegen
+    return types.int64(array, types.intp, types.int64, mask), generate
 
 
 @intrinsic(prefer_literal=True)
