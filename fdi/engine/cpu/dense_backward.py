@@ -9,7 +9,6 @@ from __future__ import annotations
 from fdi.engine.cpu.dense_forward import (
     arriving,
     columns,
-    fetch_kept,
     split,
     start,
     weights,
@@ -30,7 +29,6 @@ from fdi.engine.cpu.kernels.simd import (
     store_each,
 )
 from fdi.engine.cpu.loss import (
-    list_pulls,
     pull_back,
     pull_of,
     pulled,
@@ -191,7 +189,6 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
         _rows_back(network, layer, samples, k, said, drive, traces, b, work)
         return
     for s in range(samples):
-        fetch_kept(plan, layer, s, work)
         for j in range(0, p.width, 2 * lanes(work.numbers)):
             _columns_back(network, layer, s, j, k, said, drive, work)
 
@@ -327,12 +324,10 @@ def add_readout(network, n, mode, given, gradients, work):
 
 
 @inlined
-def start_backward(n, network, mode, work):
-    """Where the loss of n samples pulls; nothing does behind the last step."""
-    plan, w, said = network.plan, work.at[0], pull_of(network, mode, work)
+def start_backward(network, work):
+    """Nothing pulls at a block of samples behind the last step."""
+    plan, w = network.plan, work.at[0]
     total = plan.total * w.block
-    for s in range(n):
-        list_pulls(said, s)
     if plan.learns > 0:
         work.numbers[w.learned : w.learned + total] = 0
     work.numbers[w.leak : w.leak + 2 * total] = 0
