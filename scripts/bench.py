@@ -1,11 +1,12 @@
 """Compare training steps of fdi with other libraries: python scripts/bench.py [--workloads dense
 conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
 
-Some workloads have a table of their own, which stands beside that of the others: "epoch" is a whole
-training loop of fdi, "parts" are those of whole commands (`--before`: of another checkout of fdi,
-too), "growth" is how times grow with sizes, "workers" the memory of a sweep; "accuracy" trains
-libraries until they classify 90 % of Randman correctly, and "launches" counts what a step asks of a
-GPU. See benchmark/ for what is measured. Ends with a figure.
+Some workloads have a table of their own, which stands beside that of the others: "own_loop" is a
+step in a loop of one's own beside the trainer's, "epoch" is a whole training loop of fdi, "parts"
+are those of whole commands (`--before`: of another checkout of fdi, too), "growth" is how times
+grow with sizes, "workers" the memory of a sweep; "accuracy" trains libraries until they classify
+90 % of Randman correctly, and "launches" counts what a step asks of a GPU. See
+benchmark/ for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from benchmark import accuracy, epoch, growth, parts, workers
+from benchmark import accuracy, epoch, growth, own_loop, parts, workers
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
@@ -24,7 +25,7 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
 from fdi.study import speed
 
-BESIDE = ("epoch", "growth", "workers", "parts", "accuracy", "launches")
+BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy", "launches")
 
 
 def main() -> None:
@@ -42,6 +43,7 @@ def main() -> None:
             rows += compare(workload, options.rounds, options.libraries)
             write(options.out, rows)  # what is measured stays if the rest is interrupted
     beside: dict[str, Callable[[], list[dict]]] = {
+        "own_loop": partial(own_loop.measure, options.rounds),
         "epoch": epoch.measure,
         "growth": growth.measure,
         "workers": workers.measure,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from math import prod
 from typing import Any
@@ -24,30 +25,46 @@ from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.device import dense
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
+from fdi.snn.objective import READOUTS, REDUCTIONS
 
 RECORDS = ("spikes", "potentials", "free", "moments")
 
 
-def call(network: Network, inputs: Any, record: Sequence[str] = ()) -> Activity:
+def call(
+    network: Network, inputs: Any, record: Sequence[str] = (), readout: str | None = None
+) -> Activity:
     """See `fdi.snn.network.Network.activity`."""
     if unknown := set(record) - set(RECORDS):
         raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
+    if readout not in (None, *READOUTS):
+        raise Mistake(f"readout = {readout!r} is unknown; choose one of {', '.join(READOUTS)}")
     given, record = _read(network, inputs), tuple(record)
-    weights: list[Tensor] = [*network.parameters()]
-    leaves = [given, *weights] if isinstance(given, Tensor) else weights
+    weights = _weights(network)
+    leaves = [*weights.values(), *([given] if isinstance(given, Tensor) else [])]
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms or network.dropout)
-    on_cpu = weights[0].device.type == "cpu"
-    fast = _compiled if on_cpu else _on_device
-    found = fast(network, given, record, graded, learn) if _plain(leaves) else None
-    return found or _simulated(network, given, record, learn)
+    options: dict[str, Any] = dict(record=tuple(record), learn=learn, readout=readout)
+    fast = _compiled if leaves[0].device.type == "cpu" else _on_device
+    found = fast(network, given, graded, **options) if _plain(leaves) else None
+    return found or _simulated(network, given, **options)
 
 
 def _simulated(
-    network: Network, given: Tensor | Input, record: tuple[str, ...] = (), learn: bool = False
+    network: Network,
+    given: Tensor | Input,
+    record: tuple[str, ...],
+    learn: bool,
+    readout: str | None,
 ) -> Activity:
     """By the reference engine."""
-    return simulate(network, _tensor(network, given), record, learn)
+    return _read_out(simulate(network, _tensor(network, given), record, learn), readout)
+
+
+def _read_out(activity: Activity, readout: str | None) -> Activity:
+    """With the readout over time."""
+    if readout is None:
+        return activity
+    return replace(activity, readout=REDUCTIONS[readout](activity.readout))
 
 
 def _plain(tensors: list[Tensor]) -> bool:
@@ -61,14 +78,15 @@ def _plain(tensors: list[Tensor]) -> bool:
 
 
 def _on_device(
-    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool, learn: bool
-) -> Activity | None:
+    network: Network, given: Tensor | Input, graded: bool, record: tuple[str, ...], learn: bool,
+    readout: str | None,
+) -> Activity | None:  # fmt: skip
     """Without gradients by the engine that is fast there, if it computes such a network."""
     engine = CudaEngine()
     if graded or learn or not _computes(engine, network):
         return None
     given = _frames(given) if isinstance(given, Tensor) else given
-    return engine.simulate(network, given, record)
+    return _read_out(engine.simulate(network, given, record), readout)
 
 
 def _computes(engine: CpuEngine | CudaEngine, network: Network) -> bool:
@@ -88,8 +106,9 @@ os.register_at_fork(after_in_child=_engine.cache_clear)  # threads are not copie
 
 
 def _compiled(
-    network: Network, given: Tensor | Input, record: tuple[str, ...], graded: bool, learn: bool
-) -> Activity | None:
+    network: Network, given: Tensor | Input, graded: bool, record: tuple[str, ...], learn: bool,
+    readout: str | None,
+) -> Activity | None:  # fmt: skip
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
@@ -97,7 +116,8 @@ def _compiled(
         return None
     from numba.core.errors import NumbaError
 
-    precisions = {weight.dtype for weight in network.parameters()}
+    weights = _weights(network)
+    precisions = {weight.dtype for weight in weights.values()}
     engine = _engine(torch.get_num_threads())
     if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):
         return None
@@ -108,12 +128,13 @@ def _compiled(
     whole = graded and x is not None and x.requires_grad
     if whole and any(p.convolutional for p in network.projections):
         return None
-    options: dict[str, Any] = dict(gradual=graded, whole=whole, record=record, learn=learn)
+    options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
     try:
         if not graded:
-            return named(network, *engine.trial(network, given, **options).outputs())
-        weights = _weights(network).values()
-        return named(network, *_Trial.apply(engine, network, given, options, x, *weights))
+            trial = engine.trial(network, given, gradual=False, **options)
+            return named(network, *trial.outputs())
+        wanted = whole, options, x, *weights.values()
+        return named(network, *_Trial.apply(engine, network, given, *wanted))
     except NumbaError as error:
         _FAILED.append(error)
         line = str(error).strip().partition("\n")[0]
@@ -142,11 +163,12 @@ class _Trial(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, engine: CpuEngine, network: Network, given: Input, options: Any,
+        ctx: Any, engine: CpuEngine, network: Network, given: Input, whole: bool, options: Any,
         x: Tensor | None, *weights: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         ctx.engine, ctx.network, ctx.options = engine, network, options
-        ctx.given, ctx.batch = given if x is None else None, engine.trial(network, given, **options)
+        ctx.given = given if x is None else None
+        ctx.batch = engine.trial(network, given, whole=whole, **options)
         ctx.save_for_backward(x, *weights)
         ctx.set_materialize_grads(False)
         return ctx.batch.outputs()
@@ -154,16 +176,16 @@ class _Trial(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, *weights = ctx.saved_tensors
-        none = (None,) * 4
+        none = (None,) * 5
         if torch.is_grad_enabled() or not _plain([d for d in gradients if d is not None]):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
         found = batch.gradients()
         d_x = None
-        if ctx.needs_input_grad[4]:
+        if ctx.needs_input_grad[5]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
-        wanted = zip(_weights(ctx.network), ctx.needs_input_grad[5:])
+        wanted = zip(_weights(ctx.network), ctx.needs_input_grad[6:])
         return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
 
 
@@ -172,9 +194,9 @@ class _Simulated(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, given: Any, record: tuple[str, ...], learn: bool) -> tuple[Any, ...]:
+    def forward(self, given: Any, **options: Any) -> tuple[Any, ...]:
         """As the outputs of a trial."""
-        a = _simulated(self.network, given, record, learn)
+        a = _simulated(self.network, given, **options)
         by_name = (each.values() for each in (a.counts, a.spikes, a.potentials))
         return a.readout, *(
             torch.cat([x.flatten(axis) for x in found], axis) if found else None
@@ -190,8 +212,8 @@ def _differentiable(
     state = dict(zip(_weights(ctx.network), weights))
     state |= {name: x.clone() for name, x in ctx.network.named_buffers()}
     state = {f"network.{name}": x for name, x in state.items()}
-    given = ctx.given if x is None else x, ctx.options["record"], ctx.options["learn"]
-    outputs = functional_call(_Simulated(ctx.network), state, given)
+    given = ctx.given if x is None else x
+    outputs = functional_call(_Simulated(ctx.network), state, (given,), ctx.options)
     pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
     wanted = [w for w in (x, *weights) if w is not None and w.requires_grad]
     outputs, gradients = zip(*pairs)

@@ -278,9 +278,10 @@ class Network(nn.Module):
     spike in it, those of its own layer in the next one, as other libraries have it. Raises
     ValueError for a dt that is not positive, another delay, and two projections of one name.
 
-    A network is called as any module of torch, `network(x)` is the readout [T, B, classes]; see
-    `activity` for its input and for the rest of what it does. `fixed`: by population, what reaches
-    it besides its projections. `sends_back`: do projections carry what layers above emit?
+    A network is called as any module of torch, `network(x)` is the readout [T, B, classes], and
+    `network(x, readout="max")` its largest value in time [B, classes]; see `activity` for its input
+    and for the rest of what it does. `fixed`: by population, what reaches it besides its
+    projections. `sends_back`: do projections carry what layers above emit?
     """
 
     fixed: ClassVar[Mapping[str, Sequence[str]]] = {}
@@ -316,22 +317,25 @@ class Network(nn.Module):
         )
         self.biases, self.dropout = nn.ParameterDict(), 0.0
 
-    def forward(self, inputs: Any) -> Tensor:
-        """The readout [T, B, classes] for `inputs`, see `activity`."""
-        return self.activity(inputs).readout
+    def forward(self, inputs: Any, readout: str | None = None) -> Tensor:
+        """The readout [T, B, classes], or [B, classes], for `inputs`, see `activity`."""
+        return self.activity(inputs, readout=readout).readout
 
-    def activity(self, inputs: Any, record: Sequence[str] = ()) -> Activity:
+    def activity(
+        self, inputs: Any, record: Sequence[str] = (), readout: str | None = None
+    ) -> Activity:
         """A trial of B samples with `inputs`: spikes or currents [T, B, *input_shape], a tensor or
         an array; a list with (times in s, units) of each sample; or an input of fdi.data.inputs.
 
-        `record`: any of "spikes", "potentials", "free" and "moments". Differentiable with respect
-        to a tensor and to the weights, by the engine that is fast in training, forward and
-        backward, where it computes such a network; "free" and "moments", the gradient of the input
-        of a convolution, and gradients on a GPU come from the reference engine. `train()` drops out
-        and normalizes by the batch, `eval()` by running statistics. Raises ValueError for an input
-        of another shape.
+        `record`: any of "spikes", "potentials", "free" and "moments". `readout`: "max", "mean" or
+        "last", that over time, [B, classes], for which a training step takes less time; equal
+        maxima share their gradient. Differentiable with respect to a tensor and to the weights, by
+        the engine that is fast in training, forward and backward, where it computes such a network;
+        "free" and "moments", the gradient of the input of a convolution, and gradients on a GPU
+        come from the reference engine. `train()` drops out and normalizes by the batch, `eval()` by
+        running statistics. Raises ValueError for an input of another shape and an unknown readout.
         """
-        activity: Activity = import_module(CALL).call(self, inputs, record)
+        activity: Activity = import_module(CALL).call(self, inputs, record, readout)
         return activity
 
     @property

@@ -150,6 +150,7 @@ REDUCTIONS = {
     "last": lambda readout_TBK: readout_TBK[-1],
     EVERY: lambda readout_TBK: readout_TBK.transpose(0, 1),
 }
+READOUTS = tuple(name for name in REDUCTIONS if name != EVERY)
 
 
 def _over_counted(readout_TBK: Tensor, counted_BT: Tensor, readout: str) -> Tensor:

@@ -26,6 +26,7 @@ from fdi.engine.reference.simulation import simulate
 from fdi.snn import models
 from fdi.snn.network import Activity, Network
 from fdi.snn.neuron import adlif, lif
+from fdi.snn.objective import READOUTS, REDUCTIONS
 
 IN_SINGLE = [
     *("dense", "recurrent"),
@@ -160,6 +161,82 @@ def test_so_are_spikes_and_potentials_and_what_a_loss_asks_of_them(name, kinds):
         again = net.eval().activity(x, kinds)
     if not net.norms:
         assert_same([*getattr(again, kinds[0]).values()], [*getattr(found, kinds[0]).values()], 0)
+
+
+def read_by(readout: str):
+    """The reference, read out over time by torch."""
+
+    def run(net: Network, x: Tensor) -> Activity:
+        activity = reference(net, x, TRACES)
+        return replace(activity, readout=REDUCTIONS[readout](activity.readout))
+
+    return run
+
+
+def of_scores(activity: Activity) -> Tensor:
+    """A loss of what is read out over time, and of recorded spikes."""
+    scores = activity.readout
+    labels = torch.arange(len(scores)) % scores.shape[1]
+    first = next(iter(activity.spikes.values()))
+    return nn.functional.cross_entropy(scores, labels) + 0.1 * first.mean(0).square().sum()
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("name", MARKED)
+def test_so_is_what_the_engine_reads_out_over_time(name, readout):
+    net = network(name)
+    x, run = spikes(net), read_by(readout)
+
+    def fast(net: Network, x: Tensor) -> Activity:
+        return net.activity(x, ("spikes",), readout)
+
+    found, expected = fast(net, x), run(net, x)
+    assert compiled(found.readout)
+    assert_same([found.readout], [expected.readout])
+    assert_same([*found.spikes.values()], [*expected.spikes.values()])
+    assert_same(gradients(net, x, fast, of_scores), gradients(net, x, run, of_scores))
+    with torch.no_grad():
+        assert net(x, readout=readout).shape == (B, CLASSES)
+        if not net.norms:
+            assert_same([net(x, readout)], [found.readout], 0)
+
+
+@pytest.mark.parametrize("name", ["dense", "max pooling"])
+def test_equal_maxima_share_their_gradient(name):
+    net = network(name)
+    net.projections[-1].weight.data.zero_()
+    x = spikes(net)
+    wanted = torch.linspace(-1, 2, B * CLASSES).double().view(B, CLASSES)
+
+    def loss(activity: Activity) -> Tensor:
+        return (wanted * activity.readout).sum()
+
+    found = gradients(net, x, lambda net, x: net.activity(x, readout="max"), loss)
+    assert found[-1].abs().sum() > 0
+    assert_same(found, gradients(net, x, read_by("max"), loss))
+
+
+def test_a_readout_over_time_goes_back_again_until_the_graph_is_gone():
+    net = network()
+    x, labels = spikes(net), torch.arange(B) % CLASSES
+    weights, cross_entropy = [*net.parameters()], nn.functional.cross_entropy
+    loss = cross_entropy(net(x, readout="max"), labels)
+    once = torch.autograd.grad(loss, weights, retain_graph=True)
+    for times in (1, 2):
+        loss.backward(retain_graph=times == 1)
+        for weight, gradient in zip(weights, once):
+            torch.testing.assert_close(weight.grad, times * gradient, rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+    first = torch.autograd.grad(
+        cross_entropy(net(x, readout="max"), labels), weights, create_graph=True
+    )
+    assert_same([*first], [*once])
+
+
+def test_a_readout_of_another_name_is_one_line():
+    with pytest.raises(ValueError, match=r"^readout = 'sum' is unknown; choose one of max, mean, "):
+        network("dense")(spikes(network("dense")), readout="sum")
 
 
 @pytest.mark.parametrize("name", ["tdbn", "bntt", "layer"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from fdi.engine.checks import check_input, check_labels
 from fdi.engine.cpu.chunk import Results, add_gradients, run_chunks
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
 from fdi.engine.cpu.dense_layout import value_gradient
-from fdi.engine.cpu.loss import in_numbers
+from fdi.engine.cpu.loss import STEPS, in_numbers
 from fdi.engine.cpu.memory import LEVELS, Sum, Team, Work
 from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
@@ -120,11 +120,12 @@ class Batch:
             return dict(found) | self.of_norms
 
     def outputs(self) -> tuple[Tensor, ...]:
-        """The readout [T, B, classes], spike counts [B, hidden units], and what was recorded of
-        spikes and potentials [T or 0, B, hidden units].
+        """The readout [T, B, classes] or [B, classes], spike counts [B, hidden units], and what was
+        recorded of spikes and potentials [T or 0, B, hidden units].
         """
         results = self.results
-        return tuple(map(torch.from_numpy, (results.readout, results.counts, *results.traces)))
+        readout = results.readout if self.loss.mode == STEPS else results.readout[0]
+        return tuple(map(torch.from_numpy, (readout, results.counts, *results.traces)))
 
     def value_gradient(self) -> Tensor:
         """That of dense values of a network without maps, [B, 1 or T, input units]."""
@@ -137,8 +138,8 @@ class Batch:
         """
         memory, program = self.memory, self.memory.program
         if program.places or (self.team(threads) == 1 and not program.maps):
-            dtype = self.results.task.dtype
-            self.kept = memory.keep(self, self.steps, dtype, self.chunk, self.chunks, gib)
+            extents = self.steps, self.span, self.results.task.dtype, self.chunk, self.chunks
+            self.kept = memory.keep(self, *extents, gib)
 
     def forward(self) -> Batch:
         """The same without a backward pass."""
@@ -151,11 +152,13 @@ class Batch:
 
     def back(self, *given: np.ndarray | None) -> Batch:
         """The same with the gradients of a loss that is computed elsewhere, of what `outputs` has;
-        see loss.GIVEN.
+        see Loss.
         """
         loss, network = self.loss, self.memory.program.network
         own = loss.d_readout, loss.d_counts, *loss.d_traces
         d_readout, d_counts, *traces = (b if a is None else a for a, b in zip(given, own))
+        if loss.mode != STEPS and d_readout.size > 0:
+            d_readout = (d_readout * self.results.readout[1])[None]
         given = Traces(*traces)
         loss = loss._replace(d_readout=d_readout, d_counts=d_counts, d_traces=given)
         results = _empty(network, len(self.labels), self.results.task.dtype)
@@ -182,7 +185,7 @@ class Batch:
         with self.work() as work:
             for i in indices:
                 table = self.sums.table() if self.train else self.parameters.tables[:0]
-                own = self.kept[i] if self.kept else work
+                own = self.kept[i]._replace(numbers=work.numbers) if self.kept else work
                 gradients = Gradients(table.reshape(-1), self.d_current)
                 self._run(i * some, (i + 1) * some, own, gradients)
                 if self.train:
@@ -323,11 +326,12 @@ def cut(
     windows: int | Literal["auto"],
     gib: float,
     train: bool,
-    record: Collection[str],
+    record: Mapping[str, int],
     whole: bool,
 ) -> Batch:
-    """A batch for the network of `memory`, cut as CpuEngine says; `record`: what somebody wants of
-    every step, of RECORDS; `whole`: whether somebody wants the gradient of frames.
+    """A batch for the network of `memory`, cut as CpuEngine says; `record`: of how many steps
+    somebody wants the "readout", "spikes" and "potentials"; `whole`: whether somebody wants the
+    gradient of frames.
     """
     program, network, steps = memory.program, memory.program.network, inputs.steps
     dtype = _DTYPES[network.projections[0].weight.dtype]
@@ -351,7 +355,7 @@ def cut(
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
         in_numbers(objective, network, len(inputs), dtype),
-        _empty(network, len(inputs), dtype, *(steps * (name in record) for name in RECORDS)),
+        _empty(network, len(inputs), dtype, 1, **record),
         chunk,
         steps,
         span,
@@ -362,20 +366,17 @@ def cut(
     )
 
 
-RECORDS = ("readout", "spikes", "potentials")
-
-
 def _empty(
-    network: Network, batch: int, dtype: np.dtype, readout: int = 0, spikes: int = 0,
-    potentials: int = 0,
+    network: Network, batch: int, dtype: np.dtype, counts: int = 0, readout: int = 0,
+    spikes: int = 0, potentials: int = 0,
 ) -> Results:  # fmt: skip
-    """So many steps of each."""
+    """So many steps of each, and `counts` of all of them or none."""
     units = sum(p.units for p in network.hidden)
     return Results(
         np.empty(batch, dtype),
         np.empty(batch, dtype),
         np.empty(batch, np.int64),
-        np.empty((batch, units), dtype),
+        np.empty((batch, counts * units), dtype),
         np.empty((readout, batch, network.readout.units), dtype),
         Traces(*(np.empty((steps, batch, units), dtype) for steps in (spikes, potentials))),
     )

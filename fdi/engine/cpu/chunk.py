@@ -21,7 +21,7 @@ from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_w
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.rows import add, part
-from fdi.engine.cpu.loss import GIVEN, Loss, bounds, pull_of, take, task
+from fdi.engine.cpu.loss import STEPS, Loss, Pull, bounds, list_pulls, pull_of, read_out, take, task
 from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.traces import Traces, put_row, wanted, write_maps, write_rows
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 
 class Results(NamedTuple):
-    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes] and `traces`,
-    or of size 0 if nobody wants them.
+    """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes], or [2, B,
+    classes]: over time, and its slope at each step that counts; and `traces`; all of size 0 if
+    nobody wants them.
     """
 
     task: np.ndarray
@@ -101,18 +102,18 @@ def _run_chunk(
             before = w.later > 0 and gradients.tables.size > 0
             if before:
                 fetch_lists(network.plan, n, given, work)
-            for s in range(0 if before else n):
-                run_forward(network, s, given, results.counts[start + s], work)
+            for s in range(n):
+                run_forward(network, s, before, given, results.counts[start + s], work)
                 _write(network, None, start + s, s, results.traces, work)
-            score(start, n, network, labels, loss, results, work)
+            score(start, n, before, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward(n, network, given, back, loss, start, work, gradients)
         else:
             counts, seen = results.counts[start], pooled(maps, given, work)
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
-            run_forward(network, 0, seen, counts, work)
+            run_forward(network, 0, False, seen, counts, work)
             _write(network, maps, start, 0, results.traces, work)
-            score(start, 1, network, labels, loss, results, work)
+            score(start, 1, False, network, labels, loss, results, work)
             if gradients.tables.size > 0:
                 _backward_maps(network, maps, given, back, loss, start, work, gradients)
 
@@ -146,23 +147,21 @@ def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
 
 @inlined
 def score(
-    b: int, n: int, network: Parameters, labels: np.ndarray, loss: Loss, results: Results,
-    work: Work,
+    b: int, n: int, before: bool, network: Parameters, labels: np.ndarray, loss: Loss,
+    results: Results, work: Work,
 ) -> None:  # fmt: skip
-    """The loss of n samples from number b on, a block, or what is given of its gradients."""
+    """The loss of n samples from number b on, a block, or what is given of its gradients, and where
+    it pulls; `before`: what is read out is known.
+    """
     plan, said, w = network.plan, pull_of(network, loss.mode, work), work.at[0]
     classes = plan.layers[plan.layers.size - 1].units
-    rows, width = said.u.shape[1], said.u.shape[2]
-    for t in range(results.readout.shape[0]):
-        for s in range(n):
-            at = w.readout + (s * rows + t + 1) * width
-            put_row(results.readout, t, b + s, 0, classes, work.numbers, at)
-    if loss.mode == GIVEN:
-        if results.readout.size == 0:
-            take(b, n, loss, said, plan.hidden, work)
-        return
-    weight = loss.task_weight * loss.scale
-    for s in range(n):
+    weight, back = loss.task_weight * loss.scale, results.readout.size == 0
+    for s in range(n if loss.given and not before else 0):
+        _put_readout(b + s, s, loss.mode, classes, said, results.readout, work)
+    if loss.given and back:
+        take(b, n, loss, said, plan.hidden, work)
+    listed = back if loss.mode == STEPS else not before
+    for s in range(0 if loss.given else n):
         results.task[b + s], results.prediction[b + s] = task(
             said.u[s], classes, labels[b + s], loss.mode, weight, loss.smoothing, said.peak[s],
             said.slope[s],
@@ -170,6 +169,25 @@ def score(
         gradient = part(work.numbers, w.pull + s * plan.hidden, (plan.hidden,))
         counts = results.counts[b + s]
         results.regularizer[b + s] = bounds(counts, plan.population_at, loss, gradient)
+    for s in range(n if listed and w.gradual > 0 else 0):
+        list_pulls(said, s)
+
+
+@inlined
+def _put_readout(
+    b: int, s: int, mode: int, classes: int, said: Pull, readout: np.ndarray, work: Work
+) -> None:
+    """That of sample b, the s-th of its block: of each step, or over time, and its slope."""
+    w, rows, width = work.at[0], said.u.shape[1], said.u.shape[2]
+    if mode != STEPS:
+        read_out(said.u[s], classes, mode, said.peak[s], said.slope[s])
+        if readout.size > 0:
+            put_row(readout, 0, b, 0, classes, work.numbers, w.peak + s * width)
+            put_row(readout, 1, b, 0, classes, work.numbers, w.slope + s * width)
+        return
+    for t in range(readout.shape[0]):
+        at = w.readout + (s * rows + t + 1) * width
+        put_row(readout, t, b, 0, classes, work.numbers, at)
 
 
 @inlined
@@ -198,11 +216,11 @@ def _backward(
     """
     mode = loss.mode
     add_readout(network, n, mode, back, gradients, work)
-    start_backward(n, network, mode, work)
+    start_backward(network, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         for s in range(n if k < last else 0):
-            run_window(network, s, k, given, work)
+            run_window(network, s, k, True, given, work)
         backward_window(network, n, k, mode, back, loss.d_traces, b, gradients, work)
 
 
@@ -215,12 +233,12 @@ def _backward_maps(
     mode, traces = loss.mode, loss.d_traces
     neurons, seen = network.map_neurons, pooled(maps, given, work)
     add_readout(network, 1, mode, seen, gradients, work)
-    start_backward(1, network, mode, work)
+    start_backward(network, work)
     start_maps_backward(maps, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
         if k < last:
             maps_window(k, False, maps, neurons, network.tables, given, work)
-            run_window(network, 0, k, seen, work)
+            run_window(network, 0, k, True, seen, work)
         backward_window(network, 1, k, mode, seen, traces, b, gradients, work)
         maps_backward(k, maps, network, mode, gradients.tables, back, traces, b, work)

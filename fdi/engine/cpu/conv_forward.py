@@ -114,9 +114,11 @@ def conv_forward(
 def count_spikes(
     p: Record, spike_indptr: np.ndarray, spikes: np.ndarray, count: np.ndarray
 ) -> None:
-    """Sets the part of the spike `count` [hidden units], in the order of torch, that belongs to
-    layer p.
+    """Sets the part of the spike `count` [hidden units], in the order of torch, or [0], that
+    belongs to layer p.
     """
+    if count.size == 0:
+        return
     positions, shift = p.height * p.width, p.shift
     count[p.spikes_at : p.spikes_at + p.channels * positions] = 0
     for e in range(spike_indptr[0], spike_indptr[-1]):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from fdi.engine.cpu.dense_forward import (
     arriving,
     columns,
-    fetch_kept,
     split,
     start,
     weights,
@@ -31,7 +30,6 @@ from fdi.engine.cpu.kernels.simd import (
     store_each,
 )
 from fdi.engine.cpu.loss import (
-    list_pulls,
     pull_back,
     pull_of,
     pulled,
@@ -198,7 +196,6 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
     many = constants(network.neurons.kind, network.neurons.constants, layer, BACK)
     some = BACK * lanes(work.numbers)
     for s in range(samples):
-        fetch_kept(plan, layer, s, work)
         j = 0
         while j + some <= p.width:
             _columns_back(many, network, layer, s, j, k, said, drive, work)
@@ -339,12 +336,10 @@ def add_readout(network, n, mode, given, gradients, work):
 
 
 @inlined
-def start_backward(n, network, mode, work):
-    """Where the loss of n samples pulls; nothing does behind the last step."""
-    plan, w, said = network.plan, work.at[0], pull_of(network, mode, work)
+def start_backward(network, work):
+    """Nothing pulls at a block of samples behind the last step."""
+    plan, w = network.plan, work.at[0]
     total = plan.total * w.block
-    for s in range(n):
-        list_pulls(said, s)
     if plan.learns > 0:
         work.numbers[w.learned : w.learned + total] = 0
     work.numbers[w.leak : w.leak + 2 * total] = 0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import FEW, LANES, append, copy, fetch, gather, maybe, part
+from fdi.engine.cpu.kernels.rows import FEW, LANES, append, copy, gather, maybe, part
 from fdi.engine.cpu.kernels.simd import (
     REGISTERS,
     constants,
@@ -212,19 +212,11 @@ def _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work):
             gather(u, rows + plan.widest, width, table.own, spikes, ones, border, last)
 
 
-@inlined
-def fetch_kept(plan, layer, s, work):
-    """Potentials of sample s that were kept in memory, or will be, come into the cache."""
-    w, width = work.at[0], plan.layers[layer].width
-    if w.later > 0:
-        at = w.potentials + start(plan, layer, s, w.block) * (w.span + 1)
-        fetch(work.numbers, at, (w.span + 1) * width, w.peak)
-
-
 @jit
-def hidden_forward(network, layer, s, k, given, work):
-    """Window k of sample s: the lists of spikes, and potentials, row t - t0: U[t], of which row 0
-    is given. The `rows` of currents and state at its beginning become those at its end.
+def hidden_forward(network, layer, s, k, again, given, work):
+    """Window k of sample s: the lists of spikes, unless they are there when it comes `again`, and
+    potentials, row t - t0: U[t], of which row 0 is given. The `rows` of currents and state at its
+    beginning become those at its end.
     """
     plan, p, w = network.plan, network.plan.layers[layer], work.at[0]
     begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
@@ -233,7 +225,6 @@ def hidden_forward(network, layer, s, k, given, work):
     if p.recurrent_from < p.units:
         _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work)
         return
-    fetch_kept(plan, layer, s, work)
     few = constants(network.neurons.kind, network.neurons.constants, layer, 2)
     many = constants(network.neurons.kind, network.neurons.constants, layer, AHEAD)
     j, some = 0, AHEAD * lanes(work.numbers)
@@ -244,7 +235,7 @@ def hidden_forward(network, layer, s, k, given, work):
         _columns_ahead(few, network, layer, s, j, k, rows, given, work)
         j += 2 * lanes(work.numbers)
     n, fired, words = spike_indptr[t0], w.fired, (plan.widest + 63) // 64
-    for t in range(t0, t1):
+    for t in range(t0, t0 if again else t1):
         for j in range(0, p.width, 32):
             n = append(spikes, n, load_bits(work.starts, fired, j), j)
         fired += words
@@ -281,8 +272,10 @@ def readout_forward(network, s, given, work):
 
 @jit
 def count_spikes(plan, layer, s, work, count):
-    """Sets the part of the spike `count` [hidden units] that belongs to a layer."""
+    """Sets the part of the spike `count` [hidden units], or [0], that belongs to a layer."""
     p, w = plan.layers[layer], work.at[0]
+    if count.size == 0:
+        return
     count[p.count_at : p.count_at + p.units] = 0
     begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)
     for e in range(work.starts[begin], work.starts[begin + w.steps]):
@@ -311,8 +304,8 @@ def collect(sources, layer, s, t0, t1, indptr, arrived, work):
 
 
 @jit
-def run_window(network, s, k, given, work):
-    """Sample s of the block through the hidden layers in window k."""
+def run_window(network, s, k, again, given, work):
+    """Sample s of the block through the hidden layers in window k, see `hidden_forward`."""
     plan, w, numbers = network.plan, work.at[0], work.numbers
     t0, t1 = window(k, work)
     currents, kept = plan.channels + plan.states, 1 + plan.channels + plan.states
@@ -328,7 +321,7 @@ def run_window(network, s, k, given, work):
         for row in range(currents):
             saved = at + here + (1 + row) * p.width
             copy(numbers, saved, numbers, w.rows + row * plan.widest, p.width)
-        hidden_forward(network, layer, s, k, given, work)
+        hidden_forward(network, layer, s, k, again, given, work)
         if t1 < w.steps:
             copy(numbers, u + (t1 - t0) * p.width, numbers, at + later, p.width)
             for row in range(currents):
@@ -337,9 +330,9 @@ def run_window(network, s, k, given, work):
 
 
 @jit
-def run_forward(network, s, given, count, work):
-    """Sample s of the block through all layers; sets the spike `count` of the dense layers in
-    [hidden units].
+def run_forward(network, s, again, given, count, work):
+    """Sample s of the block through all layers, `again` through the hidden ones if its spikes are
+    known; sets the spike `count` of the dense layers in [hidden units].
     """
     plan, w, numbers, starts = network.plan, work.at[0], work.numbers, work.starts
     most, kept, top = -(-w.steps // plan.gap), 1 + plan.channels + plan.states, plan.layers.size - 1
@@ -354,7 +347,9 @@ def run_forward(network, s, given, count, work):
             numbers[at : at + kept * p.width] = 0
             numbers[at : at + p.units] = network.neurons.constants[layer].u_init
     for k in range(-(-w.steps // w.span)):
-        run_window(network, s, k, given, work)
+        run_window(network, s, k, again, given, work)
+    if again:
+        return
     for layer in range(top):
         count_spikes(plan, layer, s, work, count)
     p = plan.layers[top]

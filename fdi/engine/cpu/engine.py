@@ -102,23 +102,24 @@ class CpuEngine(Engine):
         whole: bool = False,
         record: Collection[str] = (),
         learn: bool = False,
+        readout: str | None = None,
     ) -> Batch:
         """Readout, spike counts and what is to `record`, "spikes" or "potentials", of a batch that
         `differentiate` goes back through, if it is `gradual`, as often as it is asked; `whole`:
-        also to its frames. `learn`: normalize by the batch.
+        also to its frames. `learn`: normalize by the batch. `readout`: over time, or of all steps.
         """
         from fdi.engine.cpu.batch import Turns
-        from fdi.engine.cpu.loss import GIVEN
-        from fdi.snn.objective import Objective
+        from fdi.snn.objective import EVERY, Objective
 
         labels = np.zeros(len(inputs), dtype=np.int64)
-        batch = self._cut(
-            network, inputs, labels, Objective(), gradual, ("readout", *record), whole
-        )
+        steps = dict.fromkeys(record, inputs.steps)
+        steps["readout"] = 2 if readout else inputs.steps
+        objective = Objective(readout or EVERY)
+        batch = self._cut(network, inputs, labels, objective, gradual, whole, **steps)
         batch.turns = Turns(batch, learn) if network.norms else None
         if gradual:
             batch.keep(self.threads, self.memory)
-        batch.loss = batch.loss._replace(mode=GIVEN)
+        batch.loss = batch.loss._replace(given=True)
         self._compute(batch.forward())
         return batch
 
@@ -192,8 +193,8 @@ class CpuEngine(Engine):
         labels: np.ndarray,
         objective: Objective,
         train: bool = False,
-        record: Collection[str] = (),
         whole: bool = False,
+        **record: int,
     ) -> Batch:
         from fdi.engine.cpu.batch import cut
 
@@ -246,9 +247,10 @@ def named(
     from fdi.snn.network import Activity
 
     def by_name(x: Tensor) -> dict[str, Tensor]:
-        hidden = network.hidden if x.numel() else []
+        if not x.numel():
+            return {}
         parts = x.split([p.units for p in network.hidden], dim=-1)
-        return {p.name: part.unflatten(-1, p.shape) for p, part in zip(hidden, parts)}
+        return {p.name: part.unflatten(-1, p.shape) for p, part in zip(network.hidden, parts)}
 
     return Activity(readout, by_name(counts), by_name(spikes), by_name(potentials))
 

@@ -10,7 +10,7 @@ gS[t] = W^T gI[t + 2]                                gW = sum_t gI[t + 2] S[t]^T
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from fdi.engine.cpu.kernels.simd import (
     fill_many,
     if_before,
     lanes,
+    leading,
     like,
     load,
     load_as,
@@ -34,15 +35,15 @@ from fdi.engine.cpu.kernels.simd import (
 )
 from fdi.engine.cpu.traces import Traces, add_row
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective
+from fdi.snn.objective import EVERY, Objective
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.dense_forward import Arriving
     from fdi.engine.cpu.dense_layout import Parameters
     from fdi.engine.cpu.memory import Work
 
-MAX, MEAN, LAST, GIVEN = 0, 1, 2, 3
-_MODES = {"max": MAX, "mean": MEAN, "last": LAST}
+MAX, MEAN, LAST, STEPS = 0, 1, 2, 3
+_MODES = {"max": MAX, "mean": MEAN, "last": LAST, EVERY: STEPS}
 
 
 class Loss(NamedTuple):
@@ -52,11 +53,13 @@ class Loss(NamedTuple):
     gradient.
 
     `group` [P, 2]: units whose counts are averaged before each bound.
-    With the mode GIVEN the loss is computed elsewhere: `d_readout` [T, B, classes], `d_counts` [B,
-    hidden units] and `d_traces` are its gradients, or of size 0.
+    A loss that is `given` is computed elsewhere, of what is read out by the mode, in that of EVERY
+    step: `d_readout` [1 or T, B, classes], `d_counts` [B, hidden units] and `d_traces` are its
+    gradients, or of size 0.
     """
 
     mode: int
+    given: bool
     task_weight: float
     smoothing: float
     scale: float
@@ -92,11 +95,11 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         np.array(group, dtype=np.int64).reshape(-1, 2),
     )
     none, row = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], *numbers, none, row, Traces(none, none))
+    return Loss(_MODES[objective.readout], False, *numbers, none, row, Traces(none, none))
 
 
 @inlined
-def _pooled(u: np.ndarray, mode: int, peak: np.ndarray, slope: np.ndarray) -> None:
+def read_out(u: np.ndarray, classes: int, mode: int, peak: np.ndarray, slope: np.ndarray) -> None:
     """Sets `peak` to the logits and `slope` to 1 / n for the n steps that share their gradient."""
     steps = u.shape[0] - 1
     for k in range(0, u.shape[1], 2 * lanes(u)):
@@ -114,6 +117,7 @@ def _pooled(u: np.ndarray, mode: int, peak: np.ndarray, slope: np.ndarray) -> No
                 x = select(y > x, y, x)
         store(peak, (k,), x)
         store(slope, (k,), one / ties)
+    slope[classes:] = 0
 
 
 @jit
@@ -129,8 +133,7 @@ def task(
     among equal maxima, as torch.amax does.
     """
     one = peak.dtype.type(1)
-    _pooled(u, mode, peak, slope)
-    slope[classes:] = 0
+    read_out(u, classes, mode, peak, slope)
     best = 0
     for k in range(classes):
         if peak[k] > peak[best]:
@@ -209,7 +212,7 @@ def bounds(count: np.ndarray, population_at: np.ndarray, loss: Loss, gradient: n
 class Pull(NamedTuple):
     """The loss pulls at potentials `u` [S, T + 1, width] with `slope` [S, width] at every step that
     counts by `mode`: where the readout is at its `peak` [S, width], at the last step, or
-    everywhere; if it is GIVEN, with what stands in `u`. In row t these are the `classes` from
+    everywhere; of all STEPS, with what stands in `u`. In row t these are the `classes` from
     indptr[s, t] to indptr[s, t + 1] - 1. The others are constants of the readout.
     """
 
@@ -244,16 +247,22 @@ def pull_of(network: Parameters, mode: int, work: Work) -> Pull:
 
 @jit
 def take(b: int, n: int, loss: Loss, pull: Pull, width: int, work: Work) -> None:
-    """The given gradients of n samples from number b on: that of the readout in place of its
-    potentials, that of the counts where that of the bounds [`width`] would be.
+    """The given gradients of n samples from number b on: that of the readout of all steps in place
+    of its potentials, that of what is read out as the slope, that of the counts where that of the
+    bounds [`width`] would be.
     """
-    w, u = work.at[0], work.numbers
+    w, u, given = work.at[0], work.numbers, loss.d_readout
     rows, row = pull.u.shape[1], pull.u.shape[2]
-    u[w.readout : w.readout + n * rows * row] = 0
-    for t in range(loss.d_readout.shape[0]):
+    if pull.mode == STEPS:
+        u[w.readout : w.readout + n * rows * row] = 0
+        for t in range(given.shape[0]):
+            for s in range(n):
+                to = w.readout + (s * rows + t + 1) * row
+                add_row(given, t, b + s, 0, given.shape[2], u, to)
+    else:
         for s in range(n):
-            to = w.readout + (s * rows + t + 1) * row
-            add_row(loss.d_readout, t, b + s, 0, loss.d_readout.shape[2], u, to)
+            for k in range(row):
+                pull.slope[s, k] = given[0, b + s, k] if k < given.shape[2] else 0
     for s in range(n):
         to = w.pull + s * width
         u[to : to + width] = 0
@@ -266,7 +275,7 @@ def _slopes(pull: Pull, s: int, t: int, j: int) -> Vector:
     """The slopes of two vectors of classes from the j-th on, 0 where nothing pulls in row t."""
     x = load_many(pull.slope, (s, j), 2)
     zero = like(x, 0)
-    if pull.mode == GIVEN:
+    if pull.mode == STEPS:
         return load_as(x, pull.u, (s, t, j))
     if pull.mode == MAX:
         u, peak = load_as(x, pull.u, (s, t, j)), load_as(x, pull.peak, (s, j))
@@ -291,6 +300,16 @@ def list_pulls(pull: Pull, s: int) -> None:
     pull.indptr[s, rows] = n
 
 
+@inlined
+def _pulling(pull: Pull, s: int, t: int, j: int, every: Any) -> Any:
+    """Which of the classes from the j-th on pull in row t, for a mask that is true."""
+    some = ~every
+    for e in range(pull.indptr[s, t], pull.indptr[s, t + 1]):
+        k = entry(pull.classes, e) - j
+        some = some | (leading(every, k + 1) & ~leading(every, k))
+    return some
+
+
 @jit
 def readout_gradients(
     pull: Pull, s: int, arriving: Arriving, d_table: np.ndarray, columns: tuple[int, int]
@@ -301,10 +320,15 @@ def readout_gradients(
     indptr = arriving.indptr
     for j in range(columns[0], columns[1], 2 * lanes(d_table)):
         beta_m, gain = fill_many(pull.beta_m, 2), fill_many(pull.gain, 2)
-        beta_s = fill_many(pull.beta_s, 2)
-        gu = gi = like(gain, 0)
+        beta_s, slope = fill_many(pull.beta_s, 2), load_many(pull.slope, (s, j), 2)
+        gu = gi = zero = like(gain, 0)
         for t in range(pull.u.shape[1] - 1, 2, -1):
-            gu = beta_m * gu + _slopes(pull, s, t, j)
+            x = zero
+            if pull.mode == STEPS:
+                x = load_as(zero, pull.u, (s, t, j))
+            elif pull.indptr[s, t] < pull.indptr[s, t + 1]:
+                x = select(_pulling(pull, s, t, j, x == x), slope, zero)
+            gu = beta_m * gu + x
             gi = beta_s * gi + gain * gu
             e, last = indptr[s, t - 3], indptr[s, t - 2]
             for k in range(e, e + FEW):
@@ -329,7 +353,7 @@ def pulled(
     for e in range(pull.indptr[s, t], pull.indptr[s, t + 1]):
         k = entry(pull.classes, e)
         row = load_as(gu, weights, (at + k * pitch,))
-        steep = pull.u[s, t, k] if pull.mode == GIVEN else pull.slope[s, k]
+        steep = pull.u[s, t, k] if pull.mode == STEPS else pull.slope[s, k]
         gu = gu + times(fill_as(gu, steep), row)
     gi = fill_as(gi, pull.beta_s) * gi + fill_as(gu, pull.gain) * gu
     return fill_as(gu, pull.beta_m) * gu, gi

@@ -26,9 +26,9 @@ KEPT = (
     "map_spike_indptr", "map_spikes", "pooled_indptr", "pooled", "received", "spread", "back",
 )  # fmt: skip
 """What a sample leaves from the turn of one layer to that of the next, see batch.Turns."""
-PASSED = ("spike_indptr", "spikes", "indptr", "arrived", "potentials", "past")
+PASSED = ("spike_indptr", "spikes", "indptr", "arrived", "pull_indptr", "pulled")
 """What dense layers leave in the forward pass for the backward pass, of a block of samples, where
-layers take no turns.
+layers take no turns: potentials are computed again in less time than they are read.
 """
 
 

@@ -332,20 +332,27 @@ class Memory:
             free.put(work)
 
     def keep(
-        self, owner: object, steps: int, dtype: np.dtype, chunk: int, chunks: int, gib: float
+        self,
+        owner: object,
+        steps: int,
+        span: int,
+        dtype: np.dtype,
+        chunk: int,
+        chunks: int,
+        gib: float,
     ) -> tuple[Work, ...]:
         """Memory for each of the `chunks` that has what its blocks, or samples if layers take
         turns, leave for the backward pass, as long as its `owner` lives; none if that is more than
         `gib` GiB.
         """
-        shapes = self.program.shapes(steps, steps, True)
+        shapes = self.program.shapes(steps, span, True)
         parts: tuple[str, ...] = KEPT
         some = chunk
         if not self.program.places:
-            parts, some = PASSED, -(-chunk // self.program.in_step(steps, steps, True))
+            parts, some = PASSED, -(-chunk // self.program.in_step(steps, span, True))
         if chunks * size(shapes, dtype, some, parts) > gib * 2**30:
             return ()
-        given = [self._take(steps, steps, True, dtype, some, parts) for _ in range(chunks)]
+        given = [self._take(steps, span, True, dtype, some, parts) for _ in range(chunks)]
         for work, free in given:
             finalize(owner, free.put, work)
         return tuple(work for work, _ in given)
@@ -371,7 +378,7 @@ class Memory:
             windows = -(-steps // span) if gradients else 1
             block = self.program.in_step(steps, span, gradients)
             extents = dict(steps=steps, span=span, windows=windows, block=block)
-            extents |= dict(later=kept == PASSED)
+            extents |= dict(gradual=gradients, later=kept == PASSED)
             return allocate(shapes, dtype, samples, kept, **extents), free
 
     def tables(self, dtype: np.dtype) -> Tables:

@@ -25,7 +25,7 @@ from fdi.engine.cpu.dense_forward import (
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.rows import LANES, add_product, copy, gather, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import constants, lanes, load, store
-from fdi.engine.cpu.loss import list_pulls, pull_of, readout_to_source
+from fdi.engine.cpu.loss import pull_of, readout_to_source
 from fdi.engine.cpu.norm import add_normalized, note, note_back, through_norm
 from fdi.engine.cpu.traces import add_to_maps, add_to_rows, wanted, write_maps, write_rows
 
@@ -211,7 +211,7 @@ def forward_turn(
             _receive(network, maps, layer, here, chunk, before, given, own)
         else:
             _read_out(network, maps, given, results.counts[b], own)
-            score(b, 1, network, labels, loss, results, own)
+            score(b, 1, False, network, labels, loss, results, own)
 
 
 @jit
@@ -350,7 +350,6 @@ def _layer_above(network, maps, layer, hidden, above, given, gradients, work):
 
 @inlined
 def _readout_gradients(network, maps, mode, given, gradients, work):
-    list_pulls(pull_of(network, mode, work), 0)
     if maps is None:
         add_readout(network, 1, mode, given, gradients, work)
     else:

@@ -75,6 +75,23 @@ def accuracy(measured: Results) -> str:
     return markdown(table) + f"\nbench_accuracy.csv: n = {len(seconds)} seeds, {where}; {own}\n"
 
 
+def own_loop(measured: Results) -> str:
+    """One row per workload: a step in a loop of one's own over one of the trainer."""
+    rows = measured.csv("bench_own_loop")
+    table = pd.DataFrame(
+        {
+            "network": rows["about"],
+            "own loop / trainer": rows["median"].map("{:.2f}".format),
+            "least and most": [f"{r.least:.2f} to {r.most:.2f}" for r in rows.itertuples()],
+        }
+    )
+    where = f"{rows.machine.iloc[0]}, one thread, torch {rows.torch.iloc[0]}"
+    return (
+        markdown(table)
+        + f"\nbench_own_loop.csv: median of n = {rows['rounds'].iloc[0]} rounds, {where}\n"
+    )
+
+
 def growth(measured: Results) -> str:
     """One row per size that grows: from where to where, its time at both ends, and the power of the
     size that time is proportional to in the upper half, mean and standard deviation over rounds.

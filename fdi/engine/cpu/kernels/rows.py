@@ -131,18 +131,6 @@ def add(x: np.ndarray, to: int, at: int, n: int) -> None:
         x[to + j] += x[at + j]
 
 
-@jit
-def fetch(x: np.ndarray, at: int, n: int, total: int) -> None:
-    """Reads x[at : at + n], so that it lies in the cache: in a row it comes several times as fast
-    as in columns. x[total:], two vectors, is scratch.
-    """
-    some = load_many(x, (at,), 2)
-    for j in range(at + 2 * lanes(x), at + n, 2 * lanes(x)):
-        some = some + load_many(x, (j,), 2)
-    store(x, (total,), some)
-
-
-@jit
 def repeat(
     source: np.ndarray, start: int, target: np.ndarray, to: int, width: int, rows: int
 ) -> None:
