@@ -7,6 +7,7 @@ import gc
 import pickle
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np

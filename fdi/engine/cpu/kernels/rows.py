@@ -131,6 +131,7 @@ def add(x: np.ndarray, to: int, at: int, n: int) -> None:
         x[to + j] += x[at + j]
 
 
+@jit
 def repeat(
     source: np.ndarray, start: int, target: np.ndarray, to: int, width: int, rows: int
 ) -> None:
