@@ -74,7 +74,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     table = each_at_its_best(own(tmp_path / "results"))
     assert table["setting"].tolist() == ["common", "shared", "best"] * 2
     steps = table.set_index(["setting", "init"])[STEP]
-    assert steps["common"].tolist() == [0.01, 0.01]
+    assert steps["common"].tolist() == [0.025, 0.025]
     assert set(steps["shared"]) == {chosen(content)[None]}
     assert steps["best"].to_dict() == {k: v for k, v in chosen(content).items() if k}
     best = table[table["setting"] == "best"]
