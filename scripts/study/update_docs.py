@@ -16,6 +16,7 @@ from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
     bounded,
+    brought,
     floors,
     followed,
     interacting,
@@ -72,6 +73,7 @@ TABLES = {
     "lowered": mended,
     "one_layer": partial(bounded, most=1),
     "interaction": interacting,
+    "brought": brought,
     "best": at_their_best,
     "zoo": random_networks,
     "paper": paper,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,54 @@ def primed(measured: Results) -> str:
     for row, found in zip(rows, correct(pairs, [0] * len(pairs))):
         row["beside none"] = "" if found is None else difference(found)
     return listed(rows, "fdi-run -m experiment=restore") + fresh
+
+
+BROUGHT = {
+    ("kaiming", None): "Kaiming",
+    ("homeostatic", "bounds"): "the same, brought to the authors' rates by their bounds",
+    ("homeostatic", "fluctuations"): "the same, centred and scaled to a spread of 1",
+    ("fluct", None): "fluctuation-driven",
+}
+STATE = {
+    "mean potential (thresholds)": "free_mean",
+    "Fano factor": "fano",
+    "classes known from counts (%)": "decoded",
+}
+
+
+def brought(measured: Results) -> str:
+    """What networks reach from weights that bounds, or scaling, brought to a target before the
+    task, and their states then, from the least to the largest of the hidden layers. Differences
+    are to the row above, and corrected for all rows.
+    """
+    runs = measured.runs[
+        of_sweep(measured.runs, "homeostatic") & (measured.runs["state"] == "done")
+    ]
+    if runs.empty:
+        return unmeasured("fdi-run -m experiment=homeostatic")
+    of = {
+        (init, rule): runs[(runs["init"] == init) & (runs["init.rule"].eq(rule) | (rule is None))]
+        for init, rule in BROUGHT
+    }
+    reached = [PERCENT * part.set_index("seed")[ACCURACY] for part in of.values()]
+    pairs = [None, *(paired(*a.align(b, join="inner")) for b, a in pairwise(reached))]
+    rows = []
+    for (name, part), found in zip(of.items(), correct(pairs, [0] * len(pairs))):
+        states = measured.probe[measured.probe["id"].isin(part["id"])]
+        layers = states.groupby("population")[[*STATE.values()]].mean()
+        layers["decoded"] *= PERCENT
+        rows.append(
+            {
+                "weights": BROUGHT[name],
+                "test accuracy (%)": accuracy(part),
+                "to the row above": "" if found is None else difference(found),
+                **{
+                    title: f"{layers[key].min():.3g} to {layers[key].max():.3g}"
+                    for title, key in STATE.items()
+                },
+            }
+        )
+    return listed(rows)
 
 
 def predicting(measured: Results) -> str:
