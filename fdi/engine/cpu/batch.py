@@ -87,7 +87,7 @@ class Batch:
         """Chunks that one of so many threads takes at once: 1, 2, 4 .., so that what they add up to
         is one of the terms of `Sum`.
         """
-        if self.kept:
+        if self.memory.program.places:
             return 1
         share = self.chunks // (2 * threads) if threads > 1 else self.chunks
         return 1 << min(LEVELS - 1, max(1, share).bit_length() - 1)
@@ -138,8 +138,9 @@ class Batch:
         """
         memory, program = self.memory, self.memory.program
         if program.places or (self.team(threads) == 1 and not program.maps):
-            extents = self.steps, self.span, self.results.task.dtype, self.chunk, self.chunks
-            self.kept = memory.keep(self, *extents, gib)
+            group = self.group(threads)
+            extents = self.steps, self.span, self.results.task.dtype, self.chunk, group
+            self.kept = memory.keep(self, *extents, -(-self.chunks // group), gib)
 
     def forward(self) -> Batch:
         """The same without a backward pass."""
