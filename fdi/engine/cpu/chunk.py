@@ -13,7 +13,6 @@ from fdi.engine.cpu.conv_forward import maps_forward, maps_window
 from fdi.engine.cpu.dense_backward import (
     add_readout,
     backward_window,
-    fetch_lists,
     hidden_gradients,
     start_backward,
 )
@@ -103,8 +102,6 @@ def _run_chunk(
         back = given_to(inputs, start, n, gradients.drive, work)
         if maps is None:
             before = w.later > 0 and gradients.tables.size > 0
-            if before:
-                fetch_lists(network.plan, n, given, work)
             for s in range(n):
                 run_forward(network, s, before, given, results.counts[start + s], work)
                 _write(network, None, start + s, s, results.traces, work)
