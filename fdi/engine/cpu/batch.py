@@ -357,7 +357,7 @@ def cut(
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
         in_numbers(objective, network, len(inputs), dtype),
-        _empty(network, len(inputs), dtype, **{"counts": 1} | record),
+        _empty(network, len(inputs), dtype, **{"counts": 1, **record}),
         chunk,
         steps,
         span,

@@ -107,7 +107,8 @@ class CpuEngine(Engine):
     ) -> Batch:
         """Readout, spike `counts` and what is to `record`, "spikes" or "potentials", of a batch
         that `differentiate` goes back through, if it is `gradual`, as often as it is asked;
-        `whole`: also to its frames. `learn`: normalize by the batch. `readout`: over time, or of all steps.
+        `whole`: also to its frames. `learn`: normalize by the batch. `readout`: over time, or of
+        all steps.
         """
         from fdi.engine.cpu.batch import Turns
         from fdi.snn.objective import EVERY, Objective
