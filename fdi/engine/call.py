@@ -31,9 +31,10 @@ RECORDS = ("spikes", "potentials", "free", "moments")
 
 
 def call(
-    network: Network, inputs: Any, record: Sequence[str] = (), readout: str | None = None
-) -> Activity:
-    """See `fdi.snn.network.Network.activity`."""
+    network: Network, inputs: Any, record: Sequence[str] = (), readout: str | None = None,
+    counts: bool = True,
+) -> Activity:  # fmt: skip
+    """See `fdi.snn.network.Network.activity`; without spike counts unless somebody wants them."""
     if unknown := set(record) - set(RECORDS):
         raise Mistake(f"record has {min(unknown)}; choose from {', '.join(RECORDS)}")
     if readout not in (None, *READOUTS):
@@ -44,8 +45,12 @@ def call(
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms or network.dropout)
     options: dict[str, Any] = dict(record=tuple(record), learn=learn, readout=readout)
-    fast = _compiled if leaves[0].device.type == "cpu" else _on_device
-    found = fast(network, given, graded, **options) if _plain(leaves) else None
+    found = None
+    if _plain(leaves):
+        if leaves[0].device.type == "cpu":
+            found = _compiled(network, given, weights, graded, counts=counts, **options)
+        else:
+            found = _on_device(network, given, graded, **options)
     return found or _simulated(network, given, **options)
 
 
@@ -106,17 +111,16 @@ os.register_at_fork(after_in_child=_engine.cache_clear)  # threads are not copie
 
 
 def _compiled(
-    network: Network, given: Tensor | Input, graded: bool, record: tuple[str, ...], learn: bool,
-    readout: str | None,
+    network: Network, given: Tensor | Input, weights: dict[str, Tensor], graded: bool,
+    counts: bool, **options: Any,
 ) -> Activity | None:  # fmt: skip
     """By the compiled engine; None if it does not compute this. If nothing can be compiled, says so
     once.
     """
-    if _FAILED or not {"spikes", "potentials"}.issuperset(record):
+    if _FAILED or not {"spikes", "potentials"}.issuperset(options["record"]):
         return None
     from numba.core.errors import NumbaError
 
-    weights = _weights(network)
     precisions = {weight.dtype for weight in weights.values()}
     engine = _engine(torch.get_num_threads())
     if len(precisions) > 1 or not precisions <= PRECISIONS or not _computes(engine, network):
@@ -128,12 +132,11 @@ def _compiled(
     whole = graded and x is not None and x.requires_grad
     if whole and any(p.convolutional for p in network.projections):
         return None
-    options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
     try:
         if not graded:
-            trial = engine.trial(network, given, gradual=False, **options)
+            trial = engine.trial(network, given, gradual=False, counts=counts, **options)
             return named(network, *trial.outputs())
-        wanted = whole, options, x, *weights.values()
+        wanted = tuple(weights), dict(whole=whole, counts=counts), options, x, *weights.values()
         return named(network, *_Trial.apply(engine, network, given, *wanted))
     except NumbaError as error:
         _FAILED.append(error)
@@ -163,12 +166,12 @@ class _Trial(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, engine: CpuEngine, network: Network, given: Input, whole: bool, options: Any,
-        x: Tensor | None, *weights: Tensor,
+        ctx: Any, engine: CpuEngine, network: Network, given: Input, names: tuple[str, ...],
+        how: Any, options: Any, x: Tensor | None, *weights: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
-        ctx.engine, ctx.network, ctx.options = engine, network, options
+        ctx.engine, ctx.network, ctx.names, ctx.options = engine, network, names, options
         ctx.given = given if x is None else None
-        ctx.batch = engine.trial(network, given, whole=whole, **options)
+        ctx.batch = engine.trial(network, given, **how, **options)
         ctx.save_for_backward(x, *weights)
         ctx.set_materialize_grads(False)
         return ctx.batch.outputs()
@@ -176,16 +179,16 @@ class _Trial(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         x, *weights = ctx.saved_tensors
-        none = (None,) * 5
+        none = (None,) * 6
         if torch.is_grad_enabled() or not _plain([d for d in gradients if d is not None]):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
         found = batch.gradients()
         d_x = None
-        if ctx.needs_input_grad[5]:
+        if ctx.needs_input_grad[6]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
-        wanted = zip(_weights(ctx.network), ctx.needs_input_grad[6:])
+        wanted = zip(ctx.names, ctx.needs_input_grad[7:])
         return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
 
 
@@ -209,7 +212,7 @@ def _differentiable(
     ctx: Any, x: Tensor | None, weights: list[Tensor], gradients: tuple[Tensor | None, ...]
 ) -> Iterator[Tensor | None]:
     """The gradients of x and of the weights, by the reference engine, to be differentiated."""
-    state = dict(zip(_weights(ctx.network), weights))
+    state = dict(zip(ctx.names, weights))
     state |= {name: x.clone() for name, x in ctx.network.named_buffers()}
     state = {f"network.{name}": x for name, x in state.items()}
     given = ctx.given if x is None else x

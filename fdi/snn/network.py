@@ -319,7 +319,8 @@ class Network(nn.Module):
 
     def forward(self, inputs: Any, readout: str | None = None) -> Tensor:
         """The readout [T, B, classes], or [B, classes], for `inputs`, see `activity`."""
-        return self.activity(inputs, readout=readout).readout
+        activity: Activity = import_module(CALL).call(self, inputs, (), readout, counts=False)
+        return activity.readout
 
     def activity(
         self, inputs: Any, record: Sequence[str] = (), readout: str | None = None

@@ -378,9 +378,9 @@ def test_another_input_is_refused_in_a_line(x, words):
 
 @pytest.mark.parametrize("share", [0.1, 0.9])
 def test_memory_for_the_way_back_is_kept_or_not_with_the_same_numbers(share, monkeypatch):
-    """Dense values and sparse ones, too."""
+    """Dense values and sparse ones, too, in chunks whose last block is not full."""
     net = network("dense")
-    x = (torch.rand(T, 40, 9, generator=torch.Generator().manual_seed(1)) < share).double()
+    x = (torch.rand(T, 90, 9, generator=torch.Generator().manual_seed(1)) < share).double()
     expected = gradients(net, x)
     monkeypatch.setattr(calling._engine(torch.get_num_threads()), "memory", 0)
     assert_same(gradients(net, x), expected, 0)

@@ -87,7 +87,7 @@ class Batch:
         """Chunks that one of so many threads takes at once: 1, 2, 4 .., so that what they add up to
         is one of the terms of `Sum`.
         """
-        if self.kept:
+        if self.memory.program.places:
             return 1
         share = self.chunks // (2 * threads) if threads > 1 else self.chunks
         return 1 << min(LEVELS - 1, max(1, share).bit_length() - 1)
@@ -138,14 +138,16 @@ class Batch:
         """
         memory, program = self.memory, self.memory.program
         if program.places or (self.team(threads) == 1 and not program.maps):
-            extents = self.steps, self.span, self.results.task.dtype, self.chunk, self.chunks
-            self.kept = memory.keep(self, *extents, gib)
+            group = self.group(threads)
+            extents = self.steps, self.span, self.results.task.dtype, self.chunk, group
+            self.kept = memory.keep(self, *extents, -(-self.chunks // group), gib)
 
     def forward(self) -> Batch:
-        """The same without a backward pass."""
+        """The same without a backward pass, which `back` gives."""
         recorded = any(trace.size for trace in self.results.traces)
         if self.kept or self.turns or not (self.train or recorded):
-            return replace(self, train=False)
+            self.train = False
+            return self
         chunk = min(self.chunk, self.memory.program.chunk(len(self.labels), math.inf))
         span = self.steps if recorded else min(self.steps, _EVALUATED)
         return replace(self, train=False, gradual=False, chunk=chunk, span=span)
@@ -330,8 +332,8 @@ def cut(
     whole: bool,
 ) -> Batch:
     """A batch for the network of `memory`, cut as CpuEngine says; `record`: of how many steps
-    somebody wants the "readout", "spikes" and "potentials"; `whole`: whether somebody wants the
-    gradient of frames.
+    somebody wants the "readout", "spikes" and "potentials", or 0 "counts"; `whole`: whether
+    somebody wants the gradient of frames.
     """
     program, network, steps = memory.program, memory.program.network, inputs.steps
     dtype = _DTYPES[network.projections[0].weight.dtype]
@@ -355,7 +357,7 @@ def cut(
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
         in_numbers(objective, network, len(inputs), dtype),
-        _empty(network, len(inputs), dtype, 1, **record),
+        _empty(network, len(inputs), dtype, **{"counts": 1, **record}),
         chunk,
         steps,
         span,

@@ -13,7 +13,6 @@ from fdi.engine.cpu.conv_forward import maps_forward, maps_window
 from fdi.engine.cpu.dense_backward import (
     add_readout,
     backward_window,
-    fetch_lists,
     hidden_gradients,
     start_backward,
 )
@@ -61,14 +60,15 @@ def run_chunks(
     (`tables` of size 0) there is no backward pass. Else the chunks are added as in `Sum`, to the
     first of the tables one behind the other, the one of them that is zero.
     """
-    tables, level = gradients.tables, 0
+    tables, level, blocks = gradients.tables, 0, -(-chunk // memory.at[0].block)
     size = min(network.tables.size, tables.size)
     for i in range(-(-(last - first) // chunk)):
         begin, own = first + i * chunk, part(tables, level * size, (size,))
         if level > 0:
             own[:] = 0
         _run_chunk(
-            begin, min(begin + chunk, last), network, maps, inputs, labels, loss, memory, results,
+            begin, min(begin + chunk, last), i * blocks, network, maps, inputs, labels, loss,
+            memory, results,
             Gradients(own, gradients.drive, gradients.begin, gradients.end, gradients.parts),
         )  # fmt: skip
         pairs = i
@@ -82,14 +82,16 @@ def run_chunks(
 
 @jit
 def _run_chunk(
-    first: int, last: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
-    labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
+    first: int, last: int, block: int, network: Parameters, maps: ConvPlan | None,
+    inputs: Arriving, labels: np.ndarray, loss: Loss, memory: Work, results: Results,
+    gradients: Gradients,
 ) -> None:  # fmt: skip
-    """Samples first .. last - 1, a chunk. Its blocks of samples share the `memory`, or each has its
-    own part of it.
+    """Samples first .. last - 1, a chunk. Its blocks of samples, from number `block` on, share the
+    `memory`, or each has its own part of it.
     """
     for start in range(first, last, memory.at[0].block):
-        work = of_part(memory, min((start - first) // memory.at[0].block, memory.at.size - 1))
+        number = block + (start - first) // memory.at[0].block
+        work = of_part(memory, min(number, memory.at.size - 1))
         w = work.at[0]
         n = min(w.block, last - start)
         for s in range(n):
@@ -100,8 +102,6 @@ def _run_chunk(
         back = given_to(inputs, start, n, gradients.drive, work)
         if maps is None:
             before = w.later > 0 and gradients.tables.size > 0
-            if before:
-                fetch_lists(network.plan, n, given, work)
             for s in range(n):
                 run_forward(network, s, before, given, results.counts[start + s], work)
                 _write(network, None, start + s, s, results.traces, work)

@@ -206,21 +206,6 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
 
 
 @jit
-def fetch_lists(plan, n, given, work):
-    """Lists of n samples whose forward pass was before come into the cache, in the order in which a
-    processor reads ahead; they are asked for in the other one.
-    """
-    w, total = work.at[0], 0
-    for e in range(given.indptr[0, 0], given.indptr[n - 1, w.steps]):
-        total += given.units[e]
-    for i in range((plan.layers.size - 1) * w.block):
-        at = w.spike_indptr + i * (w.steps + 1)
-        for e in range(work.starts[at], work.starts[at + w.steps] if i % w.block < n else 0):
-            total += work.lists[w.spikes + e]
-    work.starts[w.fired] = total
-
-
-@jit
 def hidden_gradients(network, layer, samples, k, given, gradients, work):
     """Adds what window k of a layer's adjoints says of the weights."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers

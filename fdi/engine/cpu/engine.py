@@ -100,20 +100,22 @@ class CpuEngine(Engine):
         *,
         gradual: bool = True,
         whole: bool = False,
+        counts: bool = True,
         record: Collection[str] = (),
         learn: bool = False,
         readout: str | None = None,
     ) -> Batch:
-        """Readout, spike counts and what is to `record`, "spikes" or "potentials", of a batch that
-        `differentiate` goes back through, if it is `gradual`, as often as it is asked; `whole`:
-        also to its frames. `learn`: normalize by the batch. `readout`: over time, or of all steps.
+        """Readout, spike `counts` and what is to `record`, "spikes" or "potentials", of a batch
+        that `differentiate` goes back through, if it is `gradual`, as often as it is asked;
+        `whole`: also to its frames. `learn`: normalize by the batch. `readout`: over time, or of
+        all steps.
         """
         from fdi.engine.cpu.batch import Turns
         from fdi.snn.objective import EVERY, Objective
 
         labels = np.zeros(len(inputs), dtype=np.int64)
         steps = dict.fromkeys(record, inputs.steps)
-        steps["readout"] = 2 if readout else inputs.steps
+        steps |= dict(readout=2 if readout else inputs.steps, counts=int(counts))
         objective = Objective(readout or EVERY)
         batch = self._cut(network, inputs, labels, objective, gradual, whole, **steps)
         batch.turns = Turns(batch, learn) if network.norms else None

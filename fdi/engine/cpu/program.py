@@ -275,6 +275,7 @@ class Memory:
         self.program = Program(network)
         self._free: dict[tuple, SimpleQueue[Work]] = {}
         self._tables: dict[np.dtype, Tables] = {}
+        self._size: tuple[tuple | None, int] = None, 0
 
     def span(
         self,
@@ -338,21 +339,26 @@ class Memory:
         span: int,
         dtype: np.dtype,
         chunk: int,
-        chunks: int,
+        group: int,
+        groups: int,
         gib: float,
     ) -> tuple[Work, ...]:
-        """Memory for each of the `chunks` that has what its blocks, or samples if layers take
-        turns, leave for the backward pass, as long as its `owner` lives; none if that is more than
-        `gib` GiB.
+        """Memory for each of the `groups` of so many chunks that has what their blocks, or samples
+        if layers take turns, leave for the backward pass, as long as its `owner` lives; none if
+        that is more than `gib` GiB.
         """
-        shapes = self.program.shapes(steps, span, True)
         parts: tuple[str, ...] = KEPT
         some = chunk
         if not self.program.places:
-            parts, some = PASSED, -(-chunk // self.program.in_step(steps, span, True))
-        if chunks * size(shapes, dtype, some, parts) > gib * 2**30:
+            parts, some = PASSED, group * -(-chunk // self.program.in_step(steps, span, True))
+        wanted = steps, span, True, dtype, some, parts
+        known, extent = self._size
+        if known != wanted:
+            extent = size(self.program.shapes(steps, span, True), dtype, some, parts)
+            self._size = wanted, extent
+        if groups * extent > gib * 2**30:
             return ()
-        given = [self._take(steps, span, True, dtype, some, parts) for _ in range(chunks)]
+        given = [self._take(*wanted) for _ in range(groups)]
         for work, free in given:
             finalize(owner, free.put, work)
         return tuple(work for work, _ in given)
