@@ -257,9 +257,8 @@ def brought(measured: Results) -> str:
     task, and their states then, from the least to the largest of the hidden layers. Differences
     are to the row above, and corrected for all rows.
     """
-    runs = measured.runs[
-        of_sweep(measured.runs, "homeostatic") & (measured.runs["state"] == "done")
-    ]
+    runs = with_layers(measured.runs)
+    runs = runs[of_sweep(runs, "homeostatic") & (runs["state"] == "done")]
     if runs.empty:
         return unmeasured("fdi-run -m experiment=homeostatic")
     of = {
@@ -279,12 +278,13 @@ def brought(measured: Results) -> str:
                 "test accuracy (%)": accuracy(part),
                 "to the row above": "" if found is None else difference(found),
                 **{
-                    title: f"{layers[key].min():.3g} to {layers[key].max():.3g}"
+                    title: f"{layers[key].min():.2g} to {layers[key].max():.2g}"
                     for title, key in STATE.items()
+                    if layers[key].notna().any()
                 },
             }
         )
-    return listed(rows)
+    return markdown(pd.DataFrame(rows).fillna(""))
 
 
 def predicting(measured: Results) -> str:
