@@ -110,7 +110,12 @@ def swept(runs: Runs, init: str, *keys: str) -> pd.DataFrame:
     return largest(chosen, [column for column in differing(chosen) if column not in keys])
 
 
-USUAL: dict[str, Any] = {"init.alpha": 0.9, "init.nu": "auto", "init.gain": 1.0}
+USUAL: dict[str, Any] = {
+    "init.alpha": 0.9,
+    "init.nu": "auto",
+    "init.gain": 1.0,
+    "init.rule": "bounds",
+}
 """Defaults of the arguments of initializations."""
 
 
