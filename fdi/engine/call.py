@@ -44,7 +44,7 @@ def call(
     leaves = [*weights.values(), *([given] if isinstance(given, Tensor) else [])]
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms or network.dropout)
-    options: dict[str, Any] = dict(record=tuple(record), learn=learn, readout=readout)
+    options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
     found = None
     if _plain(leaves):
         if leaves[0].device.type == "cpu":
