@@ -243,7 +243,8 @@ def run_sweep(
     refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them, also where that is
-    interrupted; returns the exit code. `table`: show them in one. `refused` gets those that are.
+    interrupted; returns the exit code. `table`: show them in one. `refused` gets those that are,
+    which are no failure then.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
@@ -263,6 +264,7 @@ def run_sweep(
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)
+            unfinished -= 1
         if is_refused or stopped:
             leave_nothing(cell)
     if stopped:

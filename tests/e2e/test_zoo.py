@@ -78,6 +78,15 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
         assert row["accuracy"] == pytest.approx(mean)
 
 
+def test_a_state_that_cannot_be_drawn_is_a_result_and_no_failure(fdi_run, tmp_path):
+    small = [word for word in SMALL if not word.startswith(("model", "optimizer", "zoo", "tune.v"))]
+    dale = ("model=dale", "model.excitatory=8", "zoo.networks=1", "tune.values=[1]")
+    found = fdi_run(*WORDS, *small, *dale)
+    assert "1 refused" in found.out
+    assert found.code == 0, found.err
+    assert set(members(own(tmp_path / "results"))["init"]) == {"fluct"}
+
+
 def asked(row: pd.Series, run: Run) -> bool:
     """Whether a run compares the network, initial state and step of a row."""
     config = run.config
