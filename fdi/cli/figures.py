@@ -29,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
     from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import of_folder, own
     from fdi.config.parts import choose
     from fdi.figures.catalogue import FIGURES, named, with_own
 

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fdi.analysis import render
     from fdi.analysis.conditions import select
     from fdi.analysis.metrics import curves
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import of_folder
 
     results = of_folder(arguments.results)
     if results.runs.empty:

@@ -17,8 +17,7 @@ import pandas as pd
 import fdi.figures
 from fdi.analysis.collect import config_columns
 from fdi.analysis.derived import COLUMNS
-from fdi.analysis.results import Results
-from fdi.analysis.studies import studies
+from fdi.analysis.results import Results, studies
 from fdi.config import Mistake
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style

@@ -17,8 +17,7 @@ import pandas as pd
 from fdi import __version__
 from fdi.analysis.conditions import LABELS, groups
 from fdi.analysis.render import caption, counted, keys, readable
-from fdi.analysis.results import Results
-from fdi.analysis.studies import studies
+from fdi.analysis.results import Results, studies
 from fdi.analysis.summary import summarize
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
 from fdi.track.files import printable
