@@ -210,7 +210,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
         )
     else:
         mine = evidence.of(config, context.data.checksum)
-        if evidence.compare(run.evidence, mine) != evidence.SAME:
+        if not evidence.same(run.evidence, mine):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
         run = replace(run, evidence=mine, origin=now)
     record.write(directory, replace(run, epoch=epoch))
@@ -296,8 +296,7 @@ def _take_over(context: RunContext) -> None:
     now = evidence.origin(context.device, build.threads(config))
     for epochs, other in candidates:
         run = record.whole(other)
-        same = evidence.compare(run.evidence, mine) == evidence.SAME
-        if not same or (run.evidence or {})["split"] != mine["split"]:
+        if not evidence.same(run.evidence, mine) or (run.evidence or {})["split"] != mine["split"]:
             continue
         if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue
