@@ -103,8 +103,6 @@ def phases(
     added to its loss if `joint` and what the optimizer remembers of priming unless
     `fresh_optimizer`; only the task has `patience` and `stop_at_loss`.
     """
-    if epochs < 1:
-        raise Mistake(f"trainer.epochs = {epochs} must be at least 1")
     if prime_epochs and upper is None and lower is None:
         raise Mistake(
             "homeostasis primes without a bound; set homeostasis.upper.strength or "
