@@ -57,9 +57,8 @@ from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import Metric, of_result, of_rows
 from fdi.track import plans
 from fdi.track.evidence import SHARED
-from fdi.track.files import directories
+from fdi.track.files import directories, tell
 from fdi.track.record import Run, look
-from fdi.track.told import tell
 
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 TEST_SAMPLES = "test_samples"

@@ -13,9 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from fdi.analysis.collect import AT, KEYS
-from fdi.track.files import METRICS, PROBE, read
+from fdi.track.files import METRICS, PROBE, read, tell
 from fdi.track.record import TRAINED, digest, initial_state, look
-from fdi.track.told import tell
 
 CSV_COLUMNS = ("epoch", "phase")
 VALID = "valid/accuracy"

@@ -27,10 +27,11 @@ import pandas as pd
 from fdi.analysis.collect import METRIC, Runs, checked, runs
 from fdi.analysis.metrics import curves, probes
 from fdi.config.metric import of_rows
-from fdi.track.told import spared
+from fdi.track.files import spared
 
 TARGET, BASELINES = "init._target_", "fdi.init.baselines."
 OWN = "own runs"
+EXAMPLE = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"  # makes runs, where there are none
 GROUP = "fdi.studies"
 READOUT, SPLITS = "readout", ("train", "valid")
 

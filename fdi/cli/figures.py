@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import Parser, add_results, command_line
-from fdi.track.files import printable
-from fdi.track.told import spared
+from fdi.track.files import printable, spared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
-    from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import of_folder, own
+    from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.config.parts import choose
     from fdi.figures.catalogue import FIGURES, named, with_own
 

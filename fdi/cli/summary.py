@@ -153,13 +153,13 @@ def counted(states: Iterable[str]) -> str:
 
 def print_comparison(summary: pd.DataFrame) -> None:
     """The `summary` of a table of runs."""
-    from fdi.analysis import render  # pandas: only where runs are in a table
+    from fdi.analysis.summary import caption, keys, readable  # pandas: only where it is needed
 
     out = console()
-    rows = render.readable(summary)
+    rows = readable(summary)
     same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
     if same:
         out.print(", ".join(rows[name].iloc[0] for name in same))
     rows = rows.drop(columns=same)
-    print_table(out, rows, [name for name in rows if name in render.keys(summary)])
-    print_note(out, render.caption(summary))
+    print_table(out, rows, [name for name in rows if name in keys(summary)])
+    print_note(out, caption(summary))

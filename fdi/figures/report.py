@@ -16,12 +16,10 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.conditions import LABELS, groups
-from fdi.analysis.render import caption, counted, keys, readable
 from fdi.analysis.results import Results, studies
-from fdi.analysis.summary import summarize
+from fdi.analysis.summary import caption, counted, keys, readable, summarize
 from fdi.figures.catalogue import about, file_name, pages, svg, with_own
-from fdi.track.files import printable
-from fdi.track.told import spared
+from fdi.track.files import printable, spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SVG_SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')

@@ -13,8 +13,16 @@ from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import Training, remarks, verdict
-from fdi.interop.currents import Recording
-from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
+from fdi.interop.network import (
+    Recording,
+    Seen,
+    Simulate,
+    activity_of,
+    followed,
+    is_analogue,
+    own,
+    running,
+)
 from fdi.interop.wiring import Norm, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 

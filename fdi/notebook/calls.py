@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fdi.analysis import collect, metrics
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
-from fdi.analysis.render import EXAMPLE
+from fdi.analysis.results import EXAMPLE
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep

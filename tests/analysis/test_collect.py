@@ -13,9 +13,9 @@ from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
 from fdi.analysis.metrics import curves
 from fdi.analysis.results import own
 from fdi.track import record
+from fdi.track.files import tell
 from fdi.track.plans import Plan, write
 from fdi.track.process import lock
-from fdi.track.told import tell
 
 
 def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):

@@ -20,7 +20,7 @@ from fdi.cli import report
 from fdi.figures import catalogue
 from fdi.study import claims
 from fdi.study.measured import REFERENCE, reference
-from fdi.track.told import tell
+from fdi.track.files import tell
 
 PACKAGE = Path(fdi.__file__).parent
 ROOT = PACKAGE.parent
