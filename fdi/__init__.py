@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fdi.interop.foreign import initialize
     from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.notebook.recipe import Recipe, recipe
+    from fdi.runner.trained import Trained as Trained
     from fdi.runner.trained import load
 
 __version__ = "0.3.0"

@@ -264,11 +264,11 @@ def _mean(cells: Sequence[Cell]) -> float | None:
 
 
 def _curve(cell: Cell) -> Curve:
-    from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
+    from fdi.analysis import collect, results  # pandas: only where runs are in a table
 
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
-    rows = metrics.curves(table)
-    return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
+    rows = results.curves(table)
+    return rows["epoch"].tolist(), rows[results.VALID].tolist() if len(rows) else []
 
 
 def _side_by_side(found: Mapping[str, Curve]) -> dict[str, list[str]]:

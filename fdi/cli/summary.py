@@ -31,7 +31,7 @@ def state_rows(results: Results) -> list[Row]:
     gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
-    from fdi.analysis.initial import measured
+    from fdi.analysis.results import measured
 
     rows = []
     for labels, seeds in measured(results):
@@ -66,17 +66,17 @@ def _layer(seeds: Sequence[Row]) -> Row:
 
 def print_states(out: Console, rows: Sequence[Row]) -> None:
     """A table of `state_rows` for each data set and model; then what the columns mean."""
-    from fdi.analysis import initial
+    from fdi.analysis.results import OF_STATES, states_in_words
 
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["model"]].append(row)
     for (dataset, model), group in groups.items():
         out.print(f"initial states: {dataset}, {model}")
-        shown = initial.states_in_words(group).drop(columns=["dataset", "model"])
+        shown = states_in_words(group).drop(columns=["dataset", "model"])
         keys = [*shown][: shown.columns.get_loc("layer") + 1]
         print_table(out, shown, keys)
-    print_note(out, initial.OF_STATES)
+    print_note(out, OF_STATES)
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"

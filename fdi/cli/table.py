@@ -23,8 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
-    from fdi.analysis.metrics import curves
-    from fdi.analysis.results import EXAMPLE, of_folder
+    from fdi.analysis.results import EXAMPLE, curves, of_folder
     from fdi.analysis.summary import chosen, export, latex, without_formulas
 
     results = of_folder(arguments.results)
@@ -172,7 +171,7 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis import initial
+    from fdi.analysis.results import OF_STATES, states_in_words
     from fdi.cli.summary import print_states, state_rows
     from fdi.cli.terminal import console
 
@@ -180,4 +179,4 @@ def _states(results: Results, arguments: argparse.Namespace) -> Found:
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     show = partial(print_states, console(), rows)
-    return Found(rows, initial.states_in_words(rows), initial.OF_STATES, "tab:states", show)
+    return Found(rows, states_in_words(rows), OF_STATES, "tab:states", show)

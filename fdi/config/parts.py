@@ -320,12 +320,19 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
     """What a class of torch takes, as far as fdi knows. Raises ValueError for one that it cannot
     make.
     """
-    optimizers = importlib.import_module("fdi.train.optimizers")
-    if key == "optimizer":
-        return optimizers.TORCH_ARGUMENTS
-    if not (takes := optimizers.TORCH_SCHEDULES.get(target.rpartition(".")[2])):
+    name = "optimizers" if key == "optimizer" else target.rpartition(".")[2]
+    if not (takes := _ranges_of_torch().get(name)):
         raise Mistake(f"{key}._target_ = {target} {NOT_MADE.format(key=key)}")
     return takes
+
+
+@cache
+def _ranges_of_torch() -> dict[str, dict[str, Any]]:
+    import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
+
+    text = Path(__file__).with_name("torch.yaml").read_text(encoding="ascii")
+    said = {k: types.SimpleNamespace(__annotations__=of) for k, of in yaml.safe_load(text).items()}
+    return {k: get_type_hints(of, globals(), include_extras=True) for k, of in said.items()}
 
 
 @cache

@@ -116,13 +116,7 @@ class Recipe:
     stages: dict[str, Any] = field(default_factory=dict)
 
 
-READOUT_INITS = {
-    "normal": "fdi.init.baselines.Kaiming",
-    "fluct": "fdi.init.fluct.Fluct",
-    "xavier": "fdi.init.baselines.Xavier",
-    "pytorch": "fdi.init.baselines.PyTorch",
-    "orthogonal": "fdi.init.baselines.Orthogonal",
-}
+READOUT_INITS = ("normal", "fluct", "xavier", "pytorch", "orthogonal")
 """With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
 
 

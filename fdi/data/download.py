@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +54,11 @@ class Listed:
     module: str | None = None
 
 
-def _source(archives: Sequence[Mapping[str, str]] = (), **listed: str) -> Listed:
-    return Listed(**listed, archives=tuple(Archive(**each) for each in archives))
-
-
 LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
-SOURCES: dict[str, Listed] = {name: _source(**of) for name, of in LISTED.items()}
+SOURCES: dict[str, Listed] = {
+    name: Listed(**of | {"archives": tuple(Archive(**each) for each in of.get("archives", ()))})
+    for name, of in LISTED.items()
+}
 PIP = "pip download --no-deps "
 TIMEOUT = 30  # s without an answer
 RETRIES = 2

@@ -11,8 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.metrics import VALID
-from fdi.analysis.results import Results
+from fdi.analysis.results import VALID, Results
 from fdi.figures import learning_curves, sheet, style
 
 PLACE, TITLE = 10.5, "States in training"

@@ -17,21 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.config import Mistake
 from fdi.config.identity import contents
 from fdi.config.parts import ROLES, SURROGATE, choose, resolve
-from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.data.targets import change
 from fdi.engine import Engine
+from fdi.init.named import named
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import (
-    EVERY,
-    CrossEntropy,
-    Loss,
-    LowerBound,
-    UpperBound,
-)
+from fdi.snn.objective import EVERY, CrossEntropy, Loss, LowerBound, UpperBound
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
@@ -101,7 +95,7 @@ def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
     """
     if config.readout_init == "same" or hidden.takes_readout():
         return hidden
-    return resolve("init", READOUT_INITS[config.readout_init], [])()
+    return named("kaiming" if config.readout_init == "normal" else config.readout_init)
 
 
 def engine(config: DictConfig) -> Engine:

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
-from fdi.analysis.metrics import curves
-from fdi.analysis.results import own
+from fdi.analysis.results import curves, own
 from fdi.track import record
 from fdi.track.files import tell
 from fdi.track.plans import Plan, write

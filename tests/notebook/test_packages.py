@@ -105,6 +105,7 @@ def test_parts_of_a_package_run_and_its_version_is_in_the_record(install):
     ):
         fdi.run(**CHOSEN)
     second = look(Path(fdi.run(results="other", **CHOSEN).directory)).evidence
+    assert second is not None
     assert evidence.same(first, second | {"code": first["code"]})
     assert not evidence.same(first, second)
     install("1.1", 0.2)  # other files of the same version
