@@ -27,17 +27,8 @@ from fdi.config.parts import (
     spelt,
 )
 
-DERIVED = (
-    "bounds",
-    "homeostasis",
-    "instead",
-    "layers",
-    "neuron",
-    "optimizer",
-    "recurrent",
-    "scheduler",
-)
-"""Columns made of several keys: fdi.analysis.derived."""
+DERIVED = ("bounds", "instead", "layers", "recurrent")
+"""Columns made of several keys that are not called as one: fdi.analysis.derived."""
 SCALES = ("auto", "linear", "log", "names")
 
 

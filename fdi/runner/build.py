@@ -195,15 +195,6 @@ def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
     return fuse(chosen)
 
 
-def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
-    """Raises ValueError where the last batch of an epoch is too small for the statistics of a
-    normalization.
-    """
-    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
-    for norm in net.norms.values():
-        norm.check(last)
-
-
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
     """The schedule of the learning rate, or None. It is first tried on another optimizer, so that
     what torch refuses is refused before training.

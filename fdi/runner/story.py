@@ -39,21 +39,7 @@ from fdi.runner.training import (
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.track import evidence, record
-from fdi.track.evidence import (
-    check_done,
-    other_than_before,
-    refuse_other_code,
-    refuse_other_data,
-)
-from fdi.track.files import (
-    CHECKPOINT,
-    LOG,
-    METRICS,
-    PROBE,
-    Metrics,
-    atomic,
-    make_directory,
-)
+from fdi.track.files import CHECKPOINT, LOG, METRICS, PROBE, Metrics, atomic, make_directory
 from fdi.track.process import lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
@@ -96,7 +82,7 @@ def run(
     """
     if record.finished(directory, config.probe):
         before = record.whole(directory)
-        check_done(directory, before, config, lambda: build.dataset(config).checksum)
+        evidence.check_done(directory, before, config, lambda: build.dataset(config).checksum)
         if line := evidence.older(directory, before):
             view.say(line)
         return before.result or {}
@@ -201,7 +187,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
         now["command"] = record.command(run.words)
     now |= {"engine": config.engine.name, "data": context.data.form(), **plan}
     if epoch and run.evidence:
-        if line := other_than_before(directory, run, now):
+        if line := evidence.other_than_before(directory, run, now):
             context.view.say(line)
         run = replace(
             run,
@@ -264,7 +250,9 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
         schedule=build.schedule(config, network, data),
         phases=build.training_phases(config, data, network),
     )
-    build.check_batches(config, network, data)
+    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
+    for norm in network.norms.values():  # of an epoch, the batch that may be too small
+        norm.check(last)
     build.check_targets(config, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if data.said:
@@ -300,7 +288,7 @@ def _take_over(context: RunContext) -> None:
             continue
         if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue
-        if other_than_before(other, run, now) or not _is_whole(other, run):
+        if evidence.other_than_before(other, run, now) or not _is_whole(other, run):
             continue
         record.change(
             directory,
@@ -339,8 +327,8 @@ def _resume(context: RunContext) -> Progress:
     if not path.exists():
         return Progress()
     run = record.whole(directory)
-    refuse_other_code(directory, run, config)
-    refuse_other_data(directory, run, config.dataset, context.data.checksum)
+    evidence.refuse_other_code(directory, run, config)
+    evidence.refuse_other_data(directory, run, config.dataset, context.data.checksum)
     if config.probe == "only":
         return Progress()
     progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)
