@@ -131,10 +131,4 @@ def draw(module: Any, content: pd.DataFrame, path: Path) -> list[Path]:
     return []
 
 
-def svg(module: Any, content: pd.DataFrame) -> bytes:
-    """One page as SVG."""
-    with style.alone():
-        return sheet.svg(figure(module, content))
-
-
 FIGURES = _figures()

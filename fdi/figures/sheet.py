@@ -155,6 +155,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return files
 
 
+@style.alone()
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date."""
     _settle(figure)

@@ -21,7 +21,6 @@ from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.data.targets import change
 from fdi.engine import Engine
-from fdi.init.named import named
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
@@ -87,15 +86,6 @@ def _of_kind(part: Any, kind: type, config: DictConfig, key: str) -> Any:
         f"{key}._target_ = {config[key]._target_} makes no {kind.__name__}; let it inherit from "
         f"{kind.__module__}.{kind.__name__}"
     )
-
-
-def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """That of the readout: the same for every `hidden` one, unless readout_init=same, or it comes
-    from a run with the others.
-    """
-    if config.readout_init == "same" or hidden.takes_readout():
-        return hidden
-    return named("kaiming" if config.readout_init == "normal" else config.readout_init)
 
 
 def engine(config: DictConfig) -> Engine:

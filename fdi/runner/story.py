@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
@@ -184,7 +185,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     run = record.whole(directory)
     now = evidence.origin(context.device, build.threads(config))
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
-        now["command"] = record.command(run.words)
+        now["command"] = shlex.join(["fdi-run", *run.words])
     now |= {"engine": config.engine.name, "data": context.data.form(), **plan}
     if epoch and run.evidence:
         if line := evidence.other_than_before(directory, run, now):
@@ -308,7 +309,8 @@ def _take_over(context: RunContext) -> None:
 def _is_whole(directory: Path, run: Run) -> bool:
     """Whether the tables of a finished run and its checkpoint are as it wrote them."""
     path = directory / CHECKPOINT
-    if not path.exists() or record.changed(directory, run):
+    of_then = all(record.checksum(directory / n) == known for n, known in run.files.items())
+    if not path.exists() or not of_then:
         return False
     try:
         with refusing_damage(path):

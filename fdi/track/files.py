@@ -205,10 +205,6 @@ class Metrics:
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
 
-    def sync(self) -> None:
-        """Put the rows on disk."""
-        sync(self.path)
-
 
 def _rows(path: Path, epoch: int) -> list[str]:
     try:
