@@ -40,11 +40,7 @@ def stream(seed: int, name: str, *more: int) -> np.random.Generator:
 
 
 def train_valid(
-    labels: np.ndarray,
-    valid: float,
-    seed: int,
-    *,
-    max_train: int | None = None,
+    labels: np.ndarray, valid: float, seed: int, *, max_train: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sorted indices of the training and the validation split, drawn from stream "split" of the
     run's seed.

@@ -32,9 +32,7 @@ def SMORMS3(
 
 
 def AdamAtan2(
-    params: Iterable[Tensor],
-    lr: StepSize = 5e-3,
-    betas: tuple[Share, Share] = (0.9, 0.999),
+    params: Iterable[Tensor], lr: StepSize = 5e-3, betas: tuple[Share, Share] = (0.9, 0.999)
 ) -> Optimizer:
     """Adam without eps, and so without a floor (Everett et al. 2024, arXiv:2407.05872). Equations:
     fdi.train.rules.

@@ -113,10 +113,7 @@ def phases(
     task = Phase("task", objective, epochs, patience, stop_at_loss, fresh_optimizer)
     if not prime_epochs:
         return [task]
-    return [
-        Phase("prime", replace(bounds, task_weight=0.0), prime_epochs),
-        task,
-    ]
+    return [Phase("prime", replace(bounds, task_weight=0.0), prime_epochs), task]
 
 
 @dataclass
