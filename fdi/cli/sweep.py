@@ -291,13 +291,11 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
     def fingerprint(dataset: Mapping[str, Any]) -> str | None:
         return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
 
-    for cell in done:
-        check_done(cell.config, cell.directory, fingerprint)
+    older = [check_done(cell.config, cell.directory, fingerprint) for cell in done]
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
-    for cell in done:
-        if line := evidence.older(cell.directory, look(cell.directory)):
-            print(line)
+    for line in filter(None, older):
+        print(line)
 
 
 def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:

@@ -83,8 +83,10 @@ def run(
     """
     if record.finished(directory, config.probe):
         before = record.whole(directory)
-        evidence.check_done(directory, before, config, lambda: build.dataset(config).checksum)
-        if line := evidence.older(directory, before):
+        line = evidence.check_done(
+            directory, before, config, lambda: build.dataset(config).checksum
+        )
+        if line:
             view.say(line)
         return before.result or {}
     with lock(directory, config.take_over):

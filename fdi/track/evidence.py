@@ -183,23 +183,18 @@ def check_done(
     config: Mapping[str, Any],
     split: Callable[[], str | None],
     files: Callable[[Mapping[str, Any]], str | None] = fingerprint,
-) -> None:
+) -> str | None:
     """Raises ValueError if the data or the user's own code at hand are not those of a finished run.
     The checksum of the data, `split`, is asked for only where `files` have changed since: what fdi
-    generates follows from the configuration, and data that are gone cannot be compared.
+    generates follows from the configuration, and data that are gone cannot be compared. Returns
+    what is said of a run whose numbers this fdi would not compute again.
     """
     refuse_other_code(directory, run, config)
-    if run.evidence is None:
-        return
-    dataset = config["dataset"]
+    known, dataset = run.evidence or {}, config["dataset"]
     lies_in_files = dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")
-    if not lies_in_files or files(dataset) not in (None, run.evidence["files"]):
+    if known and (not lies_in_files or files(dataset) not in (None, known["files"])):
         refuse_other_data(directory, run, dataset, split())
-
-
-def older(directory: Path, run: Run) -> str | None:
-    """What is said of a finished run whose numbers this fdi would not compute again."""
-    then = (run.evidence or {}).get("numerics")
+    then = known.get("numerics")
     if then == NUMERICS:
         return None
     return printable(
