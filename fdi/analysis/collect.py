@@ -108,7 +108,7 @@ def runs(results: Path) -> pd.DataFrame:
 
 def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     """The runs in these folders below `results`. A plan that cannot be read is a line."""
-    planned, broken = plans.read(results)
+    planned, broken = plans.read_plans(results)
     for line in broken:
         tell(f"{line}; this sweep is left out")
     sweeps, root = plans.titles(planned), f"{results}/"

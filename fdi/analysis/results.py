@@ -239,7 +239,7 @@ OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial stat
 Rows = list[dict[str, Any]]
 
 
-def measured(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
+def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
     """For each initial state: the texts that tell it from others, and the rows of its probes, those
     of one run for each seed. Runs that differ only in their training share an initial state.
     """

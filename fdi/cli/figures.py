@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fdi.analysis.conditions import select
     from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import FIGURES, named, with_own
+    from fdi.figures.catalogue import FIGURES, figure_named, with_own
 
     if arguments.list:
         for name, module in FIGURES.items():
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures: dict[str, Any] = {}
     for name in names:
         with spared(f"the figure {name}"):
-            figures[name] = there.get(name) or named(name, mine.runs, modules)
+            figures[name] = there.get(name) or figure_named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")

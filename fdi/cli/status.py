@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser)
     arguments = parser.parse_args(argv)
     results = arguments.results
-    known, broken = plans.read(results)
+    known, broken = plans.read_plans(results)
     there = [os.path.relpath(path, results) for path, *_ in directories(results)]
     planned = {place for plan in known for place in plan.cells}
     alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}

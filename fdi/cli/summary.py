@@ -31,10 +31,10 @@ def state_rows(results: Results) -> list[Row]:
     gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
-    from fdi.analysis.results import measured
+    from fdi.analysis.results import measured_states
 
     rows = []
-    for labels, seeds in measured(results):
+    for labels, seeds in measured_states(results):
         names = short_names([key for key in labels if key not in LABELS])
         said = {name: labels[name] for name in LABELS}
         said |= {name: labels[key] for key, name in names.items()}

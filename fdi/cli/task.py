@@ -55,11 +55,11 @@ def _again(config: DictConfig, directory: Path) -> int:
     from fdi.runner.training import configured
 
     name = config.name
-    Terminal().probe(measured(directory), name.model, name.init, configured(config))
+    Terminal().probe(measured_state(directory), name.model, name.init, configured(config))
     return 0
 
 
-def measured(directory: Path) -> list[dict[str, Any]]:
+def measured_state(directory: Path) -> list[dict[str, Any]]:
     """The initial state of a finished run; raises ValueError where it was not measured."""
     run = record.look(directory)
     if rows := initial_state(directory, run):

@@ -35,13 +35,13 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     from fdi.analysis.results import of_folder, of_runs, own
     from fdi.config import Mistake
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import figure, named, pages, with_own  # loads matplotlib
+    from fdi.figures.catalogue import figure, figure_named, pages, with_own  # loads matplotlib
 
     if isinstance(runs, str | Path):
         mine, measured = own(Path(runs)), of_folder(Path(runs) / "reference")
     else:
         mine, measured = of_runs(runs, Path("results")), None
-    module = named(name, mine.runs)
+    module = figure_named(name, mine.runs)
     if module is None:
         raise Mistake(f"no figure {name}; {choose(name, with_own(mine.runs))}")
     contents = pages(module, mine, measured)

@@ -68,7 +68,7 @@ def described(module: ModuleType, said: Sequence[str] = PROTOCOL) -> ModuleType:
     return module
 
 
-def named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) -> Any:
+def figure_named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) -> Any:
     """The figure of this name, one of `with_own` or the module `name`.py in a folder; or that of a
     sweep by hand over the key `name` of these runs. None if there is none; raises fdi.Mistake for a
     module that is no figure.

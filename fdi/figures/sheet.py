@@ -155,12 +155,11 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return files
 
 
-@style.alone()
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date."""
-    _settle(figure)
     content = BytesIO()
-    with rc_context({"svg.hashsalt": "fdi"}):
+    with style.alone(), rc_context({"svg.hashsalt": "fdi"}):
+        _settle(figure)
         figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()
 

@@ -240,7 +240,7 @@ class Seen(NamedTuple):
     nu: float
     analogue: bool
 
-    def spread(self, population: Any, activity: Activity) -> float:
+    def sigma_u(self, population: Any, activity: Activity) -> float:
         """The measured sigma_U of a population in units of theta."""
         analogue = self.analogue and self.hears_input(population)
         found = measured_spread(self.network, population, activity, analogue)
@@ -289,7 +289,7 @@ def foreign(
             why = "no neuron follows" if part.upstream else "it is not called in a trial"
             network.leave(part, None, part.reason if isinstance(part, Other) else why)
 
-    def measured(below: Foreign) -> Activity:
+    def simulated(below: Foreign) -> Activity:
         below.write()
         last = below.hidden[-1].name
         heard = [
@@ -299,7 +299,7 @@ def foreign(
             run()
         return activity_of(below, recording, heard, analogue)
 
-    return Seen(network, measured, (power if analogue else float(x.mean())) / dt, analogue)
+    return Seen(network, simulated, (power if analogue else float(x.mean())) / dt, analogue)
 
 
 def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) -> Foreign:

@@ -183,7 +183,7 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
     if name in activity.moments:
         mean = activity.moments[name].free_mean / population.neuron.theta
         mu_u, apart = float(mean.mean()), float(mean.std(correction=0))
-        sigma_u = seen.spread(population, activity)
+        sigma_u = seen.sigma_u(population, activity)
     return {
         "population": name,
         "parts": parts,

@@ -30,7 +30,7 @@ from fdi.analysis.results import curves as curves_of
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
-from fdi.cli.task import measured
+from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
@@ -141,7 +141,7 @@ def probe(
     _train(cell, _Quiet())
     from fdi.runner.training import configured
 
-    rows = measured(cell.directory)
+    rows = measured_state(cell.directory)
     print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")
     table = pd.DataFrame([row | {"verdict": verdict(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
