@@ -90,7 +90,12 @@ def run(
             view.say(line)
         return before.result or {}
     with lock(directory, config.take_over):
-        before = _before(directory)
+        before = record.look(directory)
+        if before.state == "broken":  # nobody can tell of which data and code it is
+            raise Mistake(
+                f"{directory} is broken: {before.error}; put the file back, or delete the folder "
+                f"to run it again"
+            )
         if before.result is not None:  # another process was here a moment ago
             return before.result
         make_directory(directory)
@@ -110,19 +115,6 @@ def run(
 
 KEPT = ("epoch", "epochs", "evidence", "origin", "resumed")
 """What of a record stays when its run goes on."""
-
-
-def _before(directory: Path) -> Run:
-    """The record of a run that is to go on, or a new one. Raises ValueError where there is one that
-    is not whole, since nobody can tell of which data and code it is.
-    """
-    before = record.look(directory)
-    if before.state == "broken":
-        raise Mistake(
-            f"{directory} is broken: {before.error}; put the file back, or delete the folder to "
-            f"run it again"
-        )
-    return before
 
 
 def _told(error: Exception, config: DictConfig) -> Exception:
