@@ -328,22 +328,25 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
 
 @cache
 def _ranges_of_torch() -> dict[str, dict[str, Any]]:
+    named = _yaml(Path(__file__).with_name("torch.yaml"))
+    said = {key: types.SimpleNamespace(__annotations__=of) for key, of in named.items()}
+    return {key: get_type_hints(of, globals(), include_extras=True) for key, of in said.items()}
+
+
+def _yaml(file: Any) -> dict[str, Any]:
     import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
 
-    text = Path(__file__).with_name("torch.yaml").read_text(encoding="ascii")
-    said = {k: types.SimpleNamespace(__annotations__=of) for k, of in yaml.safe_load(text).items()}
-    return {k: get_type_hints(of, globals(), include_extras=True) for k, of in said.items()}
+    fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), fast) or {}
 
 
 @cache
 def option(group: str, name: str) -> dict[str, Any]:
     """What the file of an option of fdi's own says; nothing if there is none. Nobody changes it."""
-    import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
-
     file = resources.files("fdi.conf") / group / f"{name}.yaml"
     if not name.isidentifier() or not file.is_file():
         return {}
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return _yaml(file)
 
 
 @cache
