@@ -140,13 +140,18 @@ def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, floa
     from scipy.stats import binomtest
 
     of = members[members["setting"] == setting]
-    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns")
-    both = wide[[init, BASELINE]].dropna().astype(bool)
-    own, base = both[init], both[BASELINE]
+    own, base = paired(of, init)
     only_own, only_base = int((own & ~base).sum()), int((base & ~own).sum())
     differ = only_own + only_base
     p = binomtest(only_own, differ).pvalue if differ else 1.0
     return only_own, only_base, float(p)
+
+
+def paired(of: pd.DataFrame, init: str) -> tuple[pd.Series, pd.Series]:
+    """Whether `init` learns, and the baseline, in each network that has both."""
+    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns")
+    both = wide[[init, BASELINE]].dropna().astype(bool)
+    return both[init], both[BASELINE]
 
 
 def said(members: pd.DataFrame) -> list[str]:

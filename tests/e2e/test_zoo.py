@@ -12,7 +12,7 @@ import yaml
 from commands import REFERENCE, records, write_classes
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import by_seed, members, only, share
+from fdi.analysis.zoo import by_seed, members, only, paired, share
 from fdi.cli.tune import random_networks
 from fdi.track.record import Run
 
@@ -198,3 +198,4 @@ def test_learns_is_three_times_chance_and_what_dale_forbids_counts_nowhere(tmp_p
     found = members(Results(pd.DataFrame(), None, None, tmp_path))
     assert found["learns"].tolist() == [False, True, False, True, False]
     assert only(found, "fluct", "best")[:2] == (1, 0)
+    assert [len(of) for of in paired(found, "fluct")] == [1, 1]
