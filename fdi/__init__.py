@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +11,8 @@ if TYPE_CHECKING:
     from fdi.interop.foreign import initialize
     from fdi.notebook.calls import curves, probe, results, run, sweep
     from fdi.notebook.recipe import Recipe, recipe
-    from fdi.runner.trained import Trained
+    from fdi.runner.trained import Trained as Trained
+    from fdi.runner.trained import load
 
 __version__ = "0.3.0"
 __all__ = [
@@ -35,38 +34,20 @@ __all__ = [
 ]
 
 
-def load(
-    directory: str | Path, weights: str = "last", modules: Sequence[str | Path] = ()
-) -> Trained:
-    """Network, config, metrics and result of a run, from its directory.
-
-    `weights`: those after the "last" epoch, or after the "best" validation epoch. `modules`:
-    folders of your own that the code of the run's model is in.
-
-        run = fdi.load("results/runs/randman/dense/fluct/seed=0-1a2b3c4d")
-        run.network.weights()["input->h1"]
-
-    Raises fdi.Mistake where there is no run, or nothing trained yet.
-    """
-    from fdi.runner import trained  # torch: only where it is used
-
-    return trained.load(Path(directory), weights, modules)
-
-
 if not TYPE_CHECKING:  # it would make every name, misspelt ones too, one of any type
 
     def __getattr__(name):
-        """Each of the others is imported when it is first used."""
+        """Each of them is imported when it is first used."""
         if name in ("data", "figures", "init", "interop"):
             return import_module(f"fdi.{name}")
-        if name in ("Error", "Mistake"):
-            return getattr(import_module("fdi.config"), name)
-        if name in ("Recipe", "recipe"):
-            return getattr(import_module("fdi.notebook.recipe"), name)
-        if name == "initialize":
-            return getattr(import_module("fdi.interop.foreign"), name)
+        homes = {"Error": "config", "Mistake": "config", "initialize": "interop.foreign"}
+        homes |= {
+            "Recipe": "notebook.recipe",
+            "recipe": "notebook.recipe",
+            "load": "runner.trained",
+        }
         if name in __all__:
-            return getattr(import_module("fdi.notebook.calls"), name)
+            return getattr(import_module(f"fdi.{homes.get(name, 'notebook.calls')}"), name)
         from difflib import get_close_matches
 
         close = get_close_matches(name, __all__, n=1)

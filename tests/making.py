@@ -105,7 +105,7 @@ def write_run(
 def write_plan(results: Path, experiment: str | None) -> None:
     """Writes the plan of a sweep that all runs below `results` belong to."""
     cells = {path.removeprefix(f"{results}/"): ["seed=0"] for path, *_ in directories(results)}
-    plans.write(results, Plan(f"fdi-run -m experiment={experiment}", experiment, cells))
+    plans.write_plan(results, Plan(f"fdi-run -m experiment={experiment}", experiment, cells))
 
 
 def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int) -> str:

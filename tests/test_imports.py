@@ -59,6 +59,7 @@ PARTS = {
     "fdi.data.targets",  # what it is asked for
     "fdi.init.baselines",  # the readout's
     "fdi.init.fluct",
+    "fdi.init.named",  # by its name
     "fdi.runner.operations",  # what it costs
     "fdi.snn.models",
     "fdi.snn.neuron",

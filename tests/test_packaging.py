@@ -171,6 +171,7 @@ def test_a_release_is_built_up_to_its_upload(checkout):
         installed = wheel.namelist()
     assert {
         "fdi/conf/config.yaml",
+        "fdi/config/torch.yaml",
         "fdi/data/sources.yaml",
         "fdi/figures/names.yaml",
         "fdi/py.typed",

@@ -15,8 +15,7 @@ import numpy as np
 
 from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import Metric
-from fdi.track.files import parse_json
-from fdi.track.told import tell
+from fdi.track.files import parse_json, tell
 
 STEP = "optimizer.lr"
 TUNED = (STEP, "optimizer.eps", "optimizer.precision")

@@ -57,9 +57,8 @@ from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import Metric, of_result, of_rows
 from fdi.track import plans
 from fdi.track.evidence import SHARED
-from fdi.track.files import directories
+from fdi.track.files import directories, tell
 from fdi.track.record import Run, look
-from fdi.track.told import tell
 
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 TEST_SAMPLES = "test_samples"
@@ -109,7 +108,7 @@ def runs(results: Path) -> pd.DataFrame:
 
 def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     """The runs in these folders below `results`. A plan that cannot be read is a line."""
-    planned, broken = plans.read(results)
+    planned, broken = plans.read_plans(results)
     for line in broken:
         tell(f"{line}; this sweep is left out")
     sweeps, root = plans.titles(planned), f"{results}/"

@@ -84,10 +84,8 @@ def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, 
     trained = ~runs["state"].isin(UNTRAINED).to_numpy()
     placed = runs[[*columns]].assign(**{AT: np.arange(len(runs))})[trained]
     for values, members in sets(placed, columns):
-        yield (
-            tuple(None if pd.isna(value) else value for value in values),
-            members[AT].to_numpy(),
-        )
+        known = tuple(None if pd.isna(value) else value for value in values)
+        yield known, members[AT].to_numpy()
 
 
 def sets(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
@@ -290,11 +288,7 @@ TESTED = (ACCURACY, TEST_SAMPLES)
 
 
 def moments(
-    runs: Runs,
-    by: Sequence[str],
-    quantity: str,
-    scale: float = 1.0,
-    most: float = np.inf,
+    runs: Runs, by: Sequence[str], quantity: str, scale: float = 1.0, most: float = np.inf
 ) -> pd.DataFrame:
     """`spread` of `quantity` over the seeds: a row per combination of `by`, columns *by, mean, sd,
     n, low, high.

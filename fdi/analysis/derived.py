@@ -131,7 +131,7 @@ COLUMNS = {
     "recurrent": Column(_recurrent, ()),
     "scheduler": Column(partial(_class, "scheduler"), ("scheduler.", "scheduler")),
 }
-"""By the names of fdi.config.settings.DERIVED."""
+"""By their names, those of groups of the config or of fdi.config.settings.DERIVED."""
 
 
 OPERATIONS = "operations/effective"

@@ -16,9 +16,8 @@ from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
-from fdi.track.files import RUNS, ZOO, parse_json
+from fdi.track.files import RUNS, ZOO, parse_json, spared
 from fdi.track.record import TRAINED
-from fdi.track.told import spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}

@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fdi.cli.compose import composed, explain, fitting, lacking, parsed, source, told
+from fdi.cli.compose import composed, explain, fitting, interpolating, lacking, parsed, source
 from fdi.config.identity import LABELS
 from fdi.config.settings import settings
 from fdi.track.files import METRICS
@@ -66,7 +66,7 @@ def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
     """The run of these words, checked. Raises ValueError, one line."""
     config = composed(source, overrides)
     try:
-        with told(config):
+        with interpolating(config):
             values = settings(config)
     except OmegaConfBaseException as error:
         raise ValueError(explain(error)) from None

@@ -80,7 +80,7 @@ def _initialized() -> Iterator[None]:
 
 
 @contextmanager
-def told(config: Any) -> Iterator[None]:
+def interpolating(config: Any) -> Iterator[None]:
     """`config` is where interpolations of Hydra's own node are looked up meanwhile."""
     before, HydraConfig.instance().cfg = HydraConfig.instance().cfg, config
     try:
@@ -148,7 +148,7 @@ def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
             )
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
-            with told(config):
+            with interpolating(config):
                 OmegaConf.resolve(name)  # here, since it would be parsed anew for each cell
         return config
     except (HydraException, OmegaConfBaseException) as error:

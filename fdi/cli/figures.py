@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdi.cli.command import Parser, add_results, command_line
-from fdi.track.files import printable
-from fdi.track.told import spared
+from fdi.track.files import printable, spared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
     from fdi.analysis.conditions import select
-    from fdi.analysis.render import EXAMPLE
-    from fdi.analysis.results import own
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import FIGURES, named, with_own
+    from fdi.figures.catalogue import FIGURES, figure_named, with_own
 
     if arguments.list:
         for name, module in FIGURES.items():
@@ -46,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     figures: dict[str, Any] = {}
     for name in names:
         with spared(f"the figure {name}"):
-            figures[name] = there.get(name) or named(name, mine.runs, modules)
+            figures[name] = there.get(name) or figure_named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")

@@ -160,7 +160,7 @@ class Search(Trials):
         return FAILED if None in map(_accuracy, proof.get("after", ())) else 0
 
     def _say(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
-        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+        from fdi.figures.learning_curves import draw_proof  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
         out = console()
@@ -170,7 +170,7 @@ class Search(Trials):
             out.print(f"recipe: {first}\n    or: {other}")
             found = {name: _curve(of[0]) for name, of in proof.items()}
             print_table(out, _side_by_side(found), ["epoch"])
-            page = draw(found, self.rule.steps, self.plan.short)
+            page = draw_proof(found, self.rule.steps, self.plan.short)
             file = save(page, self.folder / "proof")[-1]
             print_note(out, f"proof: {self._proven(proof)}; {file}")
         elif finding.state == "not found":
@@ -264,11 +264,11 @@ def _mean(cells: Sequence[Cell]) -> float | None:
 
 
 def _curve(cell: Cell) -> Curve:
-    from fdi.analysis import collect, metrics  # pandas: only where runs are in a table
+    from fdi.analysis import collect, results  # pandas: only where runs are in a table
 
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
-    rows = metrics.curves(table)
-    return rows["epoch"].tolist(), rows[metrics.VALID].tolist() if len(rows) else []
+    rows = results.curves(table)
+    return rows["epoch"].tolist(), rows[results.VALID].tolist() if len(rows) else []
 
 
 def _side_by_side(found: Mapping[str, Curve]) -> dict[str, list[str]]:

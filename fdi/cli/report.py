@@ -20,9 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = parser.parse_args(argv).results
     from rich.console import Console
 
-    from fdi.analysis.render import EXAMPLE  # pandas and matplotlib: only where they are used
-    from fdi.analysis.results import own
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.figures.report import html
 
     with Console(stderr=True).status("reading") as status:

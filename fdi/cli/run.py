@@ -81,13 +81,13 @@ def _show_config(arguments: Namespace) -> int:
     from omegaconf import OmegaConf, open_dict
 
     from fdi.cli.cells import common_words, compose_cells
-    from fdi.cli.compose import composed, source, told
+    from fdi.cli.compose import composed, interpolating, source
 
     given = common_words(arguments) if arguments.multirun else arguments.overrides
     config: Any = composed(source(arguments), given)
     if not (arguments.multirun and config.tune):
         compose_cells(arguments)  # refuses what does not fit
-    with told(deepcopy(config)):
+    with interpolating(deepcopy(config)):
         if arguments.cfg == "hydra":
             print(OmegaConf.to_yaml(config.hydra), end="")
             return 0

@@ -22,14 +22,6 @@ from fdi.track.record import SAID, STATES, STOPPED, Run, look
 ALONE = "single runs"
 
 
-def _with_single_runs(results: Path, known: list[Plan]) -> list[Plan]:
-    """The sweeps and, as a last plan without a command, the runs that belong to none."""
-    there = [os.path.relpath(path, results) for path, *_ in directories(results)]
-    planned = {place for plan in known for place in plan.cells}
-    alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
-    return [*known, Plan("", ALONE, alone)] if alone else known
-
-
 @command_line("fdi-status")
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
@@ -47,17 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_results(parser)
     arguments = parser.parse_args(argv)
     results = arguments.results
-    known, broken = plans.read(results)
-    wanted = [
-        plan
-        for plan in _with_single_runs(results, known)
-        if not arguments.experiments or plan.title in arguments.experiments
-    ]
+    known, broken = plans.read_plans(results)
+    there = [os.path.relpath(path, results) for path, *_ in directories(results)]
+    planned = {place for plan in known for place in plan.cells}
+    alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
+    known += [Plan("", ALONE, alone)] if alone else []  # a last one, without a command
+    names = arguments.experiments
+    wanted = [plan for plan in known if not names or plan.title in names]
     decisions(results)  # a line for what is none
     for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not wanted:
-        what = " ".join(arguments.experiments) or "runs"
+        what = " ".join(names) or "runs"
         raise ValueError(f"no {what} in {results}; fdi-run -m experiment=quickstart makes some")
     places = dict.fromkeys(place for plan in wanted for place in plan.cells)
     runs = {place: look(results / place) for place in places}

@@ -31,10 +31,10 @@ def state_rows(results: Results) -> list[Row]:
     gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
-    from fdi.analysis.initial import measured
+    from fdi.analysis.results import measured_states
 
     rows = []
-    for labels, seeds in measured(results):
+    for labels, seeds in measured_states(results):
         names = short_names([key for key in labels if key not in LABELS])
         said = {name: labels[name] for name in LABELS}
         said |= {name: labels[key] for key, name in names.items()}
@@ -66,17 +66,17 @@ def _layer(seeds: Sequence[Row]) -> Row:
 
 def print_states(out: Console, rows: Sequence[Row]) -> None:
     """A table of `state_rows` for each data set and model; then what the columns mean."""
-    from fdi.analysis import initial
+    from fdi.analysis.results import OF_STATES, states_in_words
 
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["model"]].append(row)
     for (dataset, model), group in groups.items():
         out.print(f"initial states: {dataset}, {model}")
-        shown = initial.states_in_words(group).drop(columns=["dataset", "model"])
+        shown = states_in_words(group).drop(columns=["dataset", "model"])
         keys = [*shown][: shown.columns.get_loc("layer") + 1]
         print_table(out, shown, keys)
-    print_note(out, initial.OF_STATES)
+    print_note(out, OF_STATES)
 
 
 ELSEWHERE, WRONG = "running elsewhere", "refused"
@@ -153,13 +153,13 @@ def counted(states: Iterable[str]) -> str:
 
 def print_comparison(summary: pd.DataFrame) -> None:
     """The `summary` of a table of runs."""
-    from fdi.analysis import render  # pandas: only where runs are in a table
+    from fdi.analysis.summary import caption, keys, readable  # pandas: only where it is needed
 
     out = console()
-    rows = render.readable(summary)
+    rows = readable(summary)
     same = [name for name in LABELS if rows[name].nunique() == 1] if len(rows) > 1 else []
     if same:
         out.print(", ".join(rows[name].iloc[0] for name in same))
     rows = rows.drop(columns=same)
-    print_table(out, rows, [name for name in rows if name in render.keys(summary)])
-    print_note(out, render.caption(summary))
+    print_table(out, rows, [name for name in rows if name in keys(summary)])
+    print_note(out, caption(summary))

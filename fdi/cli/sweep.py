@@ -24,7 +24,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from fdi.cli.cells import Cell, compose_sweep, is_hydras, label, leave_nothing, varied
-from fdi.cli.compose import composed, extra_of, source, told
+from fdi.cli.compose import composed, extra_of, interpolating, source
 from fdi.cli.cost import cores
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell
@@ -90,7 +90,7 @@ def launch(
     job: Any = partial(_job, os.getcwd(), os.getpid() if here else None)
     loader: Any = _Compose(source(arguments), tuple(filter(is_hydras, arguments.overrides)))
     callbacks: Any = _Brief()
-    with told(config):
+    with interpolating(config):
         try:
             context = HydraContext(loader, callbacks)
             launcher: Any = Plugins.instance().instantiate_launcher(context, job, config)
@@ -250,7 +250,7 @@ def run_sweep(
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
     stopped, results = None, Path(cells[0].values["paths"]["results"])
-    write = partial(plans.write, results, plan_of(arguments, cells))
+    write = partial(plans.write_plan, results, plan_of(arguments, cells))
     try:
         _launch_again(arguments, cells, write)
         write()  # where nothing was left
@@ -293,13 +293,11 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
     def fingerprint(dataset: Mapping[str, Any]) -> str | None:
         return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
 
-    for cell in done:
-        check_done(cell.config, cell.directory, fingerprint)
+    older = [check_done(cell.config, cell.directory, fingerprint) for cell in done]
     if done:
         print(f"{len(done)} of {len(cells)} already done, skipped")
-    for cell in done:
-        if line := evidence.older(cell.directory, look(cell.directory)):
-            print(line)
+    for line in filter(None, older):
+        print(line)
 
 
 def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:

@@ -22,28 +22,27 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    from fdi.analysis import render
     from fdi.analysis.conditions import select
-    from fdi.analysis.metrics import curves
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import EXAMPLE, curves, of_folder
+    from fdi.analysis.summary import chosen, export, latex, without_formulas
 
     results = of_folder(arguments.results)
     if results.runs.empty:
-        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {render.EXAMPLE}")
+        raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
     results = replace(results, runs=select(results.runs, arguments.filters))
     if arguments.runs or arguments.curves:
         table = results.runs if arguments.runs else curves(results.runs)
         if results.curves is not None and arguments.curves:
             table = results.curves_of(results.runs)
-        render.export(table, arguments.runs or arguments.curves)
+        export(table, arguments.runs or arguments.curves)
         return 0
     found: Found = arguments.ask(results, arguments)
     if arguments.csv:
-        table = render.without_formulas(render.chosen(found.numbers, arguments.columns))
+        table = without_formulas(chosen(found.numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
     elif arguments.latex:
-        table = render.chosen(found.paper, arguments.columns)
-        print(printable(render.latex(table, found.caption, found.label), "\n"))
+        table = chosen(found.paper, arguments.columns)
+        print(printable(latex(table, found.caption, found.label), "\n"))
     else:
         found.show()
     return 0
@@ -132,21 +131,19 @@ class Found(NamedTuple):
 
 
 def _summary(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis import render
-    from fdi.analysis.summary import summarize
+    from fdi.analysis.summary import caption, counted, readable, summarize
     from fdi.cli.summary import print_comparison
     from fdi.cli.terminal import console
 
     def show() -> None:
         print_comparison(summary)
-        console().print(render.counted(results.runs)[0])
+        console().print(counted(results.runs)[0])
 
     summary = summarize(results.runs, arguments.versus, arguments.full)
     finished = summary[summary["n"] > 0]
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")
-    caption = render.caption(summary)
-    return Found(summary, render.readable(finished), caption, "tab:accuracy", show)
+    return Found(summary, readable(finished), caption(summary), "tab:accuracy", show)
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> Found:
@@ -174,7 +171,7 @@ def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _states(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis import initial
+    from fdi.analysis.results import OF_STATES, states_in_words
     from fdi.cli.summary import print_states, state_rows
     from fdi.cli.terminal import console
 
@@ -182,4 +179,4 @@ def _states(results: Results, arguments: argparse.Namespace) -> Found:
     if not rows:
         raise ValueError("no initial state of these runs was measured; fdi-run probe=only does it")
     show = partial(print_states, console(), rows)
-    return Found(rows, initial.states_in_words(rows), initial.OF_STATES, "tab:states", show)
+    return Found(rows, states_in_words(rows), OF_STATES, "tab:states", show)

@@ -46,8 +46,7 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
 
 
 def _again(config: DictConfig, directory: Path) -> int:
-    check_done(config, directory)
-    if line := evidence.older(directory, record.look(directory)):
+    if line := check_done(config, directory):
         print(line)
     if config.probe != "only":
         print(f"{printable(str(directory))}: already done, skipped")
@@ -56,11 +55,11 @@ def _again(config: DictConfig, directory: Path) -> int:
     from fdi.runner.training import configured
 
     name = config.name
-    Terminal().probe(measured(directory), name.model, name.init, configured(config))
+    Terminal().probe(measured_state(directory), name.model, name.init, configured(config))
     return 0
 
 
-def measured(directory: Path) -> list[dict[str, Any]]:
+def measured_state(directory: Path) -> list[dict[str, Any]]:
     """The initial state of a finished run; raises ValueError where it was not measured."""
     run = record.look(directory)
     if rows := initial_state(directory, run):
@@ -72,17 +71,15 @@ def measured(directory: Path) -> list[dict[str, Any]]:
     )
 
 
-def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> None:
-    """Raises ValueError if the data or the user's own code at hand are not those of a finished
-    run.
-    """
+def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> str | None:
+    """As fdi.track.evidence.check_done, for the run of this directory."""
 
     def split() -> str | None:
         from fdi.runner import build  # torch: only where files of the data have changed
 
         return build.dataset(config).checksum
 
-    evidence.check_done(directory, record.whole(directory), config, split, files)
+    return evidence.check_done(directory, record.whole(directory), config, split, files)
 
 
 def _attempt(config: DictConfig, directory: Path, words: Sequence[str]) -> tuple[str, int]:

@@ -24,7 +24,12 @@ def cache_folder(name: str) -> Path:
     """A folder of the user alone, in that which FDI_CACHE names, else in the user's cache. Raises
     OSError where that cannot be written.
     """
-    home = _home()
+    user: str | Path | None = os.environ.get("XDG_CACHE_HOME")
+    if sys.platform == "darwin":
+        user = Path.home() / "Library" / "Caches"
+    home = Path(user or Path.home() / ".cache") / "fdi"
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        home = Path(chosen).expanduser().absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
         make_private(home / name)
@@ -58,15 +63,6 @@ def alone(path: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _home() -> Path:
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser().absolute()
-    user: str | Path | None = os.environ.get("XDG_CACHE_HOME")
-    if sys.platform == "darwin":
-        user = Path.home() / "Library" / "Caches"
-    return Path(user or Path.home() / ".cache") / "fdi"
 
 
 class Stamp(NamedTuple):

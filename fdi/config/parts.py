@@ -320,23 +320,33 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
     """What a class of torch takes, as far as fdi knows. Raises ValueError for one that it cannot
     make.
     """
-    optimizers = importlib.import_module("fdi.train.optimizers")
-    if key == "optimizer":
-        return optimizers.TORCH_ARGUMENTS
-    if not (takes := optimizers.TORCH_SCHEDULES.get(target.rpartition(".")[2])):
+    name = "optimizers" if key == "optimizer" else target.rpartition(".")[2]
+    if not (takes := _ranges_of_torch().get(name)):
         raise Mistake(f"{key}._target_ = {target} {NOT_MADE.format(key=key)}")
     return takes
 
 
 @cache
-def option(group: str, name: str) -> dict[str, Any]:
-    """What the file of an option of fdi's own says; nothing if there is none. Nobody changes it."""
+def _ranges_of_torch() -> dict[str, dict[str, Any]]:
+    named = _yaml(Path(__file__).with_name("torch.yaml"))
+    said = {key: types.SimpleNamespace(__annotations__=of) for key, of in named.items()}
+    return {key: get_type_hints(of, globals(), include_extras=True) for key, of in said.items()}
+
+
+def _yaml(file: Any) -> dict[str, Any]:
     import yaml  # not needed to compute: scripts/gpu_check.py has no more than torch
 
+    fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_text(encoding="utf-8"), fast) or {}
+
+
+@cache
+def option(group: str, name: str) -> dict[str, Any]:
+    """What the file of an option of fdi's own says; nothing if there is none. Nobody changes it."""
     file = resources.files("fdi.conf") / group / f"{name}.yaml"
     if not name.isidentifier() or not file.is_file():
         return {}
-    return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return _yaml(file)
 
 
 @cache

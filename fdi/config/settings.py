@@ -27,17 +27,8 @@ from fdi.config.parts import (
     spelt,
 )
 
-DERIVED = (
-    "bounds",
-    "homeostasis",
-    "instead",
-    "layers",
-    "neuron",
-    "optimizer",
-    "recurrent",
-    "scheduler",
-)
-"""Columns made of several keys: fdi.analysis.derived."""
+DERIVED = ("bounds", "instead", "layers", "recurrent")
+"""Columns made of several keys that are not called as one: fdi.analysis.derived."""
 SCALES = ("auto", "linear", "log", "names")
 
 
@@ -116,13 +107,7 @@ class Recipe:
     stages: dict[str, Any] = field(default_factory=dict)
 
 
-READOUT_INITS = {
-    "normal": "fdi.init.baselines.Kaiming",
-    "fluct": "fdi.init.fluct.Fluct",
-    "xavier": "fdi.init.baselines.Xavier",
-    "pytorch": "fdi.init.baselines.PyTorch",
-    "orthogonal": "fdi.init.baselines.Orthogonal",
-}
+READOUT_INITS = ("normal", "fluct", "xavier", "pytorch", "orthogonal")
 """With its default values; normal is W ~ N(0, 1 / fan_in), the gain of 1 of init=kaiming."""
 
 

@@ -32,8 +32,7 @@ from fdi.data.inputs import (
     whole,
     within,
 )
-from fdi.data.series import by_number, delta_spikes
-from fdi.data.sound import recordings
+from fdi.data.series import by_number, delta_spikes, recordings
 from fdi.data.targets import targets
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
@@ -81,7 +80,8 @@ def arrays(
     steps that count, if not all do; and the same with `_test` if there is a test set. `names`: how
     the file calls them, where otherwise. A file .csv has a row for each step, with `sample`,
     `label` or numbers `target/0`, `target/1`, .., and a column for each unit; a label or numbers
-    that change within a sample are those of each step. A folder has recordings, see fdi.data.sound.
+    that change within a sample are those of each step. A folder has recordings, see
+    fdi.data.series.recordings.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with

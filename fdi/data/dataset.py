@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from fdi.config import Mistake
 from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input
 from fdi.data.targets import check, strata
 
@@ -37,27 +36,17 @@ def stream(seed: int, name: str, *more: int) -> np.random.Generator:
     Its entropy is [seed, crc32(name), *more], so the same arguments give the same numbers, whatever
     was drawn elsewhere. Raises ValueError for a negative seed.
     """
-    if seed < 0:
-        raise Mistake(f"seed = {seed} must not be negative")
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *more])
 
 
 def train_valid(
-    labels: np.ndarray,
-    valid: float,
-    seed: int,
-    *,
-    max_train: int | None = None,
+    labels: np.ndarray, valid: float, seed: int, *, max_train: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sorted indices of the training and the validation split, drawn from stream "split" of the
     run's seed.
 
     `max_train`: at most so many samples, validation included. `valid`: share of them held out.
     """
-    if not 0 <= valid < 1:
-        raise DataError(
-            f"valid = {valid} must be a share of the training set, at least 0 and below 1"
-        )
     rng, labels = stream(seed, "split"), strata(labels)
     chosen = subset(labels, max_train, rng)
     if valid == 0:

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -27,13 +27,15 @@ class Archive:
     what it is put.
 
     `file`: its own name there, that of `content` if it stays packed; `url`: its address, or the
-    PIP command that gets it; `sum`: of the archive, md5, or sha256 if it is that long.
+    PIP command that gets it; `sum`: of the archive, md5, or sha256 if it is that long; `files`: the
+    md5 of those in it that are read.
     """
 
     file: str
     content: str
     url: str
     sum: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def algorithm(self) -> str:
@@ -54,12 +56,11 @@ class Listed:
     module: str | None = None
 
 
-def _source(archives: Sequence[Mapping[str, str]] = (), **listed: str) -> Listed:
-    return Listed(**listed, archives=tuple(Archive(**each) for each in archives))
-
-
 LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
-SOURCES: dict[str, Listed] = {name: _source(**of) for name, of in LISTED.items()}
+SOURCES: dict[str, Listed] = {
+    name: Listed(**of | {"archives": tuple(Archive(**each) for each in of.get("archives", ()))})
+    for name, of in LISTED.items()
+}
 PIP = "pip download --no-deps "
 TIMEOUT = 30  # s without an answer
 RETRIES = 2
@@ -94,7 +95,15 @@ def hex_digest(path: Path, algorithm: str = "md5") -> str:
 def _obtain(name: str, archive: Archive, root: Path) -> None:
     """Put `archive.content` into `root`, from the archive placed there by hand, or downloaded."""
     packed, place = root / archive.file, root / archive.content
-    with _scratch(name, place) as folder:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-")
+    except OSError as error:
+        raise DataError(
+            f"{name}: {place} cannot be written ({error.strerror}); set dataset.root="
+        ) from error
+    with scratch:
+        folder = Path(scratch.name)
         if not packed.exists():
             source = _download(name, archive, packed, folder)
         elif not packed.is_file():
@@ -145,20 +154,6 @@ def _pip(command: str, output: str, pooch: object) -> None:
             raise OSError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
         (wheel,) = Path(folder).iterdir()
         wheel.replace(output)
-
-
-@contextmanager
-def _scratch(name: str, place: Path) -> Iterator[Path]:
-    """A folder next to `place` that is gone afterwards."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-")
-    except OSError as error:
-        raise DataError(
-            f"{name}: {place} cannot be written ({error.strerror}); set dataset.root="
-        ) from error
-    with scratch as folder:
-        yield Path(folder)
 
 
 def _unpack(source: Path, content: str, folder: Path) -> Path:

@@ -276,15 +276,10 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
 
 
 def _hash(*of: Any) -> str:
-    digest = hashlib.blake2b(repr((_code(), of)).encode(), digest_size=12)
-    return digest.hexdigest()
-
-
-@cache
-def _code() -> str:
-    """Hash of the code that makes a table of a file."""
+    """With the code that makes a table of a file."""
     files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "inputs")]
-    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
+    code = hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return hashlib.blake2b(repr((code, of)).encode(), digest_size=12).hexdigest()
 
 
 @cache

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from fdi.config.parts import Count, Fraction, Positive, Share, TimeConstant, TimeStep
 from fdi.data.dataset import Dataset, Split, Transform, apart, divide, drawn, keep, stream
-from fdi.data.download import ensure, hex_digest
+from fdi.data.download import SOURCES, ensure, hex_digest
 from fdi.data.inputs import (
     Constant,
     DataError,
@@ -29,15 +29,6 @@ from fdi.data.inputs import (
     needs,
     readable,
 )
-
-CIFAR10_MD5 = {
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
-}
 
 
 def shift_and_mirror(
@@ -112,7 +103,8 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Labelled, Labelled]:
     """Training and test images of the Python batches in `folder`. Without `check` files that are
     not the official ones, and fewer of them, are read with a warning.
     """
-    paths = {name: folder / name for name in CIFAR10_MD5}
+    official = SOURCES["cifar10"].archives[0].files
+    paths = {name: folder / name for name in official}
     there = [name for name, path in paths.items() if path.is_file()]
     if "test_batch" not in there or len(there) < 2:
         raise DataError(
@@ -120,7 +112,7 @@ def read_cifar(folder: Path, check: bool = True) -> tuple[Labelled, Labelled]:
             f"{', '.join(there) or 'neither'}"
         )
     sums = {name: hex_digest(paths[name]) for name in there}
-    wrong = [name for name, md5 in CIFAR10_MD5.items() if sums.get(name) != md5]
+    wrong = [name for name, md5 in official.items() if sums.get(name) != md5]
     if wrong:
         line = f"{folder}: {', '.join(wrong)} missing or not the official files of CIFAR-10 (md5)"
         if check:

@@ -32,17 +32,16 @@ def draw(name: str, runs: str | Path | pd.DataFrame = "results", page: str | Non
     model as in the names of the files that `fdi-figures` writes; the first unless given. Raises
     ValueError for a name or a page that does not exist, and where the runs are not enough.
     """
-    from fdi.analysis.results import of_runs, own  # pandas and matplotlib: only where they are used
-    from fdi.analysis.studies import of_folder
+    from fdi.analysis.results import of_folder, of_runs, own
     from fdi.config import Mistake
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import figure, named, pages, with_own
+    from fdi.figures.catalogue import figure, figure_named, pages, with_own  # loads matplotlib
 
     if isinstance(runs, str | Path):
         mine, measured = own(Path(runs)), of_folder(Path(runs) / "reference")
     else:
         mine, measured = of_runs(runs, Path("results")), None
-    module = named(name, mine.runs)
+    module = figure_named(name, mine.runs)
     if module is None:
         raise Mistake(f"no figure {name}; {choose(name, with_own(mine.runs))}")
     contents = pages(module, mine, measured)

@@ -17,14 +17,13 @@ import pandas as pd
 import fdi.figures
 from fdi.analysis.collect import config_columns
 from fdi.analysis.derived import COLUMNS
-from fdi.analysis.results import Results
-from fdi.analysis.studies import studies
+from fdi.analysis.results import Results, studies
 from fdi.config import Mistake
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style
 from fdi.figures.sweep import Sweep, experiments, own_folders
+from fdi.track.files import spared
 from fdi.track.record import is_number
-from fdi.track.told import spared
 
 BESIDE = "_own"
 PROTOCOL = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
@@ -69,7 +68,7 @@ def described(module: ModuleType, said: Sequence[str] = PROTOCOL) -> ModuleType:
     return module
 
 
-def named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) -> Any:
+def figure_named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) -> Any:
     """The figure of this name, one of `with_own` or the module `name`.py in a folder; or that of a
     sweep by hand over the key `name` of these runs. None if there is none; raises fdi.Mistake for a
     module that is no figure.
@@ -130,12 +129,6 @@ def draw(module: Any, content: pd.DataFrame, path: Path) -> list[Path]:
     with spared(f"the figure {path.name}", but=OSError), style.alone():
         return sheet.save(figure(module, content), path)
     return []
-
-
-def svg(module: Any, content: pd.DataFrame) -> bytes:
-    """One page as SVG."""
-    with style.alone():
-        return sheet.svg(figure(module, content))
 
 
 FIGURES = _figures()

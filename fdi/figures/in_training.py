@@ -11,8 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import Page, Runs
-from fdi.analysis.metrics import VALID
-from fdi.analysis.results import Results
+from fdi.analysis.results import VALID, Results
 from fdi.figures import learning_curves, sheet, style
 
 PLACE, TITLE = 10.5, "States in training"
@@ -41,7 +40,7 @@ def data(results: Results) -> dict[str, Page]:
         return {}
     probed = replace(results, runs=results.runs[results.runs["probe_every"] > 0])
 
-    def read(runs: Runs) -> pd.DataFrame:
+    def with_start(runs: Runs) -> pd.DataFrame:
         states, curves = results.probe_of(runs), results.curves_of(runs)
         wide = states.reindex(columns=["path", "seed", "population", *QUANTITIES]).pivot(
             index=["path", "seed"], columns="population", values=[*QUANTITIES]
@@ -51,7 +50,7 @@ def data(results: Results) -> dict[str, Page]:
         start = wide[known].reset_index().assign(epoch=0, phase="start")
         return pd.concat([start, curves.astype({"path": str, "phase": str})], ignore_index=True)
 
-    pages = learning_curves.pages(probed, read, lambda q: q.startswith(PROBE) or q == VALID)
+    pages = learning_curves.pages(probed, with_start, lambda q: q.startswith(PROBE) or q == VALID)
     return {
         name: page.assign(finding=TITLE)
         for name, page in pages.items()

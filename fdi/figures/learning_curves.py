@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from fdi.analysis.choice import Reached
 from fdi.analysis.collect import SHARED, Page, Runs, metric_of
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
 from fdi.analysis.formats import told
@@ -239,3 +240,28 @@ def _finish(
         panel.set_ylim(low - 0.02 * top, 1.02 * top)
         if first < 1:
             panel.axvspan(first - 0.5, 0.5, color=style.PRIME, linewidth=0, zorder=0)
+
+
+Curve = tuple[Sequence[float], Sequence[float]]
+LOOKS: Mapping[str, style.Look] = {"before": {"color": "0.5"}, "after": {"color": "tab:blue"}}
+
+
+def draw_proof(
+    curves: Mapping[str, Curve], steps: Mapping[float, Reached], epochs: int
+) -> sheet.Page:
+    """The proof of a recipe: validation accuracy of `curves`, before and after, over epochs; and of
+    `steps` after that many `epochs`.
+    """
+    with style.alone():
+        page, axes = sheet.page([["curves", "steps"]], style.COLUMN, style.ROW)
+        for name, (epoch, accuracy) in curves.items():
+            shown = [PERCENT * value for value in accuracy]
+            axes["curves"].plot(epoch, shown, label=name, **LOOKS[name])
+        axes["curves"].legend()
+        axes["curves"].set(xlabel="epoch", ylabel="validation accuracy (%)", ylim=(0, PERCENT))
+        values = sorted(steps)
+        reached = [PERCENT * steps[value].accuracy for value in values]
+        axes["steps"].plot(values, reached, "o-", color="0.2", markersize=4)
+        axes["steps"].set(xlabel="step size", ylabel=f"after {epochs} epochs (%)", xscale="log")
+        axes["steps"].set_ylim(0, PERCENT)
+        return page

@@ -16,13 +16,11 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.conditions import LABELS, groups
-from fdi.analysis.render import caption, counted, keys, readable
-from fdi.analysis.results import Results
-from fdi.analysis.studies import studies
-from fdi.analysis.summary import summarize
-from fdi.figures.catalogue import about, file_name, pages, svg, with_own
-from fdi.track.files import printable
-from fdi.track.told import spared
+from fdi.analysis.results import Results, studies
+from fdi.analysis.summary import caption, counted, keys, readable, summarize
+from fdi.figures.catalogue import about, figure, file_name, pages, with_own
+from fdi.figures.sheet import svg
+from fdi.track.files import printable, spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
 SVG_SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
@@ -128,7 +126,7 @@ def _figures(
             contents |= pages(module, mine, measured)
         for page, content in contents.items():
             with spared(f"the figure {file_name(name, page)}"):
-                images.append(image(f"{name} {page}", svg(module, content)))
+                images.append(image(f"{name} {page}", svg(figure(module, content))))
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
         more = f"<details><summary>{len(images) - 1} more</summary>{''.join(images[1:])}</details>"
         yield (

@@ -157,9 +157,9 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, without a date."""
-    _settle(figure)
     content = BytesIO()
-    with rc_context({"svg.hashsalt": "fdi"}):
+    with style.alone(), rc_context({"svg.hashsalt": "fdi"}):
+        _settle(figure)
         figure.savefig(content, format="svg", metadata={"Date": None})
     return content.getvalue()
 

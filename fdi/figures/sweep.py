@@ -31,7 +31,7 @@ from fdi.config.parts import choose
 from fdi.config.settings import Figure, check_values
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.figures.sweeps import SIGMA
-from fdi.track.told import spared
+from fdi.track.files import spared
 
 ANY = "*"  # in `only`: any value but null
 LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"

@@ -12,8 +12,7 @@ from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import plural, shown
-from fdi.analysis.results import OWN
-from fdi.analysis.studies import comparable
+from fdi.analysis.results import OWN, comparable
 
 Enough = Callable[[pd.DataFrame], int]
 NAMED = 4  # keys of runs that are left out

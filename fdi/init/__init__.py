@@ -5,11 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__all__ = [
-    "Strategy",
-    "fluctuation_driven_normal_",
-    "psp_kernel_integrals",
-]
+__all__ = ["Strategy", "fluctuation_driven_normal_", "psp_kernel_integrals"]
 
 if TYPE_CHECKING:
     from fdi.init.functional import fluctuation_driven_normal_

@@ -76,7 +76,7 @@ def probe(
     rates = {p.name: seen(activity, p, dt) for p in network.projections if p.source != INPUT}
     drive = rates | dict.fromkeys(heard, inputs.mean() / dt)
     noise = rates | dict.fromkeys(heard, nu_input)
-    rows = []
+    rows, bounds = [], {"upper": objective.upper, "lower": objective.lower}
     for population in network.hidden:
         name, counts = population.name, activity.counts[population.name]
         analogue = inputs.analogue and any(p.name in heard for p in network.afferents(name))
@@ -96,7 +96,10 @@ def probe(
                 **_potentials(network, population, activity, analogue),
                 **firing(counts, duration, population.neuron.highest_rate(dt)),
                 "rate_passed": float(activity.passed[name].double().mean()) / duration,
-                **_penalties(objective, counts),
+                **{
+                    side: float(of.per_sample(counts.float()).mean()) if of else 0.0
+                    for side, of in bounds.items()
+                },
                 **_pulls(network, population, whole, task, exchanged),
             }
         )
@@ -212,12 +215,6 @@ def pull(weights: Sequence[Tensor], gradients: Collection[Tensor]) -> dict[str, 
 def norm(tensors: Iterable[Tensor]) -> float:
     """Of all numbers in the tensors."""
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
-
-
-def _penalties(objective: Objective, counts: Tensor) -> dict[str, float]:
-    """What the bounds add to the loss of a sample on average."""
-    bounds = {"upper": objective.upper, "lower": objective.lower}
-    return {k: float(b.per_sample(counts.float()).mean()) if b else 0.0 for k, b in bounds.items()}
 
 
 def predicted(

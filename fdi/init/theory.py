@@ -190,8 +190,8 @@ class Afferent:
     """One projection onto a neuron: fan-in n, presynaptic rate nu (Hz) and the integrals of its PSP
     eps_bar, eps_hat (s).
 
-    `recurrent`: the source lies in the target's own layer. Raises ValueError for a value that is
-    not positive and finite.
+    `recurrent`: the source lies in the target's own layer. Raises ValueError for a rate that is not
+    positive and finite.
     """
 
     n: int
@@ -201,16 +201,9 @@ class Afferent:
     recurrent: bool = False
 
     def __post_init__(self) -> None:
-        if not self.n >= 1:
-            raise Mistake(f"fan-in n = {self.n} must be at least 1")
-        taken = "take it from psp_kernel_integrals"
-        for symbol, value, unit, advice in (
-            ("rate nu", self.nu, "Hz", "estimate it from the training set"),
-            ("eps_bar", self.eps_bar, "s", taken),
-            ("eps_hat", self.eps_hat, "s", taken),
-        ):
-            if not 0 < value < math.inf:
-                raise Mistake(f"{symbol} = {value} {unit} must be positive and finite; {advice}")
+        if not 0 < self.nu < math.inf:
+            advice = "estimate it from the training set"
+            raise Mistake(f"rate nu = {self.nu} Hz must be positive and finite; {advice}")
 
     @property
     def mean_gain(self) -> float:
@@ -223,22 +216,21 @@ class Afferent:
         return self.n * self.nu * self.eps_hat
 
 
-def sigma_u_from_xi(mu_u: float, xi: float, theta: float = 1.0) -> float:
-    """Spread that puts the threshold xi standard deviations above the mean.
+def sigma_u_from_xi(mu_u: float, xi: float) -> float:
+    """Spread that puts the threshold xi > 0 standard deviations above the mean, both in units of
+    theta.
 
-        sigma_u = (theta - mu_u) / xi,   recommended 1 <= xi <= 3
+        sigma_u = (1 - mu_u) / xi,   recommended 1 <= xi <= 3
 
-    Raises ValueError for xi <= 0 and for mu_u >= theta, where it is the mean that causes the
-    spikes. Source: Rossbroich et al. 2022.
+    Raises ValueError for mu_u >= 1, where it is the mean that causes the spikes. Source: Rossbroich
+    et al. 2022.
     """
-    if not xi > 0:
-        raise Mistake(f"xi = {xi} must be positive; 1 to 3 is recommended")
-    if not mu_u < theta:
+    if not mu_u < 1:
         raise Mistake(
-            f"mu_u = {mu_u} must lie below theta = {theta}: at or above it the mean causes the "
+            f"mu_u = {mu_u} must lie below theta = 1.0: at or above it the mean causes the "
             f"spikes, not the fluctuations"
         )
-    return (theta - mu_u) / xi
+    return (1 - mu_u) / xi
 
 
 def variance_shares(recurrent: Sequence[bool], alpha: float) -> list[float]:
@@ -247,14 +239,12 @@ def variance_shares(recurrent: Sequence[bool], alpha: float) -> list[float]:
 
         feed-forward: alpha / K_ff,   recurrent: (1 - alpha) / K_rec
 
-    and 1 / K each if all are of one kind. Raises ValueError for an alpha outside (0, 1) if both
-    kinds exist. Source: Rossbroich et al. 2022.
+    and 1 / K each if all are of one kind; 0 < alpha < 1. Source: Rossbroich et al. 2022.
     """
     k_rec = sum(recurrent)
     k_ff = len(recurrent) - k_rec
     if not (k_ff and k_rec):
         return [1 / len(recurrent)] * len(recurrent)
-    _check_alpha(alpha)
     return [(1 - alpha) / k_rec if own else alpha / k_ff for own in recurrent]
 
 
@@ -317,7 +307,6 @@ def dale_scales(
     if rec is None:
         rec_ratio = rec_mean = rec_variance = 0.0
     else:
-        _check_alpha(alpha)
         rec_ratio = math.sqrt((1 - alpha) * ff.variance_gain / (alpha * rec.variance_gain))
         rec_mean, rec_variance = rec.mean_gain, rec.variance_gain
     inh_ratio = (ff.mean_gain + rec_mean * rec_ratio) / inh.mean_gain
@@ -332,12 +321,4 @@ def _check_sigma_u(sigma_u: float) -> None:
     if not 0 < sigma_u < math.inf:
         raise Mistake(
             f"sigma_u = {sigma_u} must be positive and finite; theta / 3 to theta is recommended"
-        )
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise Mistake(
-            f"alpha = {alpha}, the feed-forward share of the variance, must lie between 0 and 1 in "
-            f"a recurrent population"
         )

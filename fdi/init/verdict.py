@@ -236,7 +236,10 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         place = silent[0]
         below = "almost no gradient reaches the layers below"
         why = below if place else "its weights have almost no gradient"
-        starved = _starved(hidden[: place or 1])
+        starved = all(  # no measured gradient is one that the optimizer follows
+            row.get("step") is not None and (row["grad_task_max"] == 0 or is_lost(row))
+            for row in hidden[: place or 1]
+        )
         return f"{hidden[place]['population']} is silent" + f", and {why}" * starved
     if _steep(hidden):
         verb = "climb" if last > first else "fall"
@@ -256,13 +259,6 @@ def sentence(rows: Sequence[Row], init: str) -> str:
 def _steep(hidden: Sequence[Row]) -> bool:
     first, last = hidden[0]["rate"], hidden[-1]["rate"]
     return bool(max(first, last) > STEEP * min(first, last))
-
-
-def _starved(rows: Sequence[Row]) -> bool:
-    """Whether the measured gradients of all are below what the optimizer follows."""
-    return all(
-        row.get("step") is not None and (row["grad_task_max"] == 0 or is_lost(row)) for row in rows
-    )
 
 
 def _meets_target(row: Row, factor: float = NEAR) -> bool:

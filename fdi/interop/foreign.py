@@ -135,7 +135,7 @@ def _calibrated(seen: Seen, strategy: Strategy, generator: Generator) -> Activit
     for _ in range(SWEEPS if network.sends_back else 0):
         for i, (population,) in enumerate(network.layers):
             target = (strategy.target(population)[1] or 0.0) / population.neuron.theta
-            if target and abs(seen.spread(population, activity) / target - 1) > MOVED:
+            if target and abs(seen.sigma_u(population, activity) / target - 1) > MOVED:
                 heard = seen.analogue and seen.hears_input(population)
                 strategy.correct(network.up_to(i + 1), seen.measure, heard)
         activity = seen.measure(network)
@@ -145,7 +145,7 @@ def _calibrated(seen: Seen, strategy: Strategy, generator: Generator) -> Activit
 def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[LayerReport]:
     """A row for each part, in the order of registration; `activity`: of one that is drawn."""
     network, rows = seen.network, []
-    spreads = {p.name: seen.spread(p, activity) for p in network.hidden if activity is not None}
+    spreads = {p.name: seen.sigma_u(p, activity) for p in network.hidden if activity is not None}
     populations = {p.name: p for p in (*network.hidden, network.readout)}
     for p in network.projections if spreads else ():
         of, values = populations[p.target], p.weight.detach()

@@ -1,23 +1,25 @@
 """Networks of fdi and of other libraries under the same nouns: what strategies, the calibration and
-the probe see of them, and how a batch is measured.
+the probe see of them, and how a batch is measured: what arrives at their neurons, and the potential
+that it causes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
+from torch.utils.hooks import RemovableHandle
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import NO_CHANGE, measured_spread
+from fdi.init.strategy import NO_CHANGE, Unreachable, measured_spread
 from fdi.init.theory import Response, response, spread, time_in_seconds, trial
-from fdi.interop.currents import Recording, moments
 from fdi.interop.neurons import (
     LIBRARIES,
     NotSpiking,
@@ -28,11 +30,133 @@ from fdi.interop.neurons import (
     reset,
 )
 from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
-from fdi.snn.network import INPUT, Activity, Network
+from fdi.snn.network import INPUT, Activity, Moments, Network
 
 Simulate = Callable[[Any], Any]
 Part = Weights | Norm | Other
 CLOSE = 1e-3  # between the mean squares of two signals that are the same
+
+
+class Recording:
+    """What arrives at populations, what they emit, and what `weights` hear, [T, B, ...], while it
+    is entered.
+    """
+
+    def __init__(self, populations: Sequence[Population], weights: Sequence[Weights] = ()) -> None:
+        self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
+        self._feedback: dict[Population, dict[int, Tensor]] = {p: {} for p in populations}
+        self._emitted: dict[Population, list[Tensor]] = {p: [] for p in populations}
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> Recording:
+        for key, given in self._given.items():
+            if isinstance(key, Population):
+                self._hear(key.module, given)
+                self._watch(key)
+            elif key.attribute == "weight":
+                for layer in key.layers:
+                    self._hear(layer, given)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def current(self, population: Population) -> Tensor:
+        """Raises Unreachable if the neuron was not called."""
+        calls, neuron = self._given[population], cast(Any, population.module)
+        if not calls:
+            raise Unreachable(
+                f"{population.label} is not called when the batch is simulated; check `simulate`"
+            )
+        current = _over_time(calls, neuron)
+        if feedback := self._feedback[population]:
+            current = current + _over_time(list(feedback.values()), neuron)
+        if hasattr(neuron, "recurrent_weights"):  # of Norse, which keeps all weights inside
+            before = self.spikes(population).roll(1, 0)
+            before[0] = 0
+            inside = (neuron.input_weights, neuron.recurrent_weights)
+            into, within = (weight.detach().float().cpu() for weight in inside)
+            current = linear(current, into) + linear(before, within)
+        return current
+
+    def spikes(self, population: Population) -> Tensor:
+        return _over_time(self._emitted[population], population.module)
+
+    def heard(self, weights: Weights, target: Population, like: Tensor) -> Tensor | None:
+        """The input of weights onto a neuron that hears `like`, [T, B, ...]; None if it does not
+        show which of its numbers belong to which step.
+        """
+        if weights in target.own:
+            return None if weights.inside else _over_time(self._given[target], target.module)
+        calls, steps, batch = self._given[weights], *like.shape[:2]
+        axis = over_time(target.module)
+        if axis is None:
+            return torch.stack(calls) if len(calls) == steps else None
+        order = (steps, batch) if axis == 0 else (batch, steps)
+        x = torch.cat(calls, axis)
+        if x.shape[:2] != order:
+            if len(x) != steps * batch:
+                return None
+            x = x.unflatten(0, order)
+        return x.swapaxes(0, axis)
+
+    def _hear(self, module: nn.Module, given: list[Tensor]) -> None:
+        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = args[0] if args else next(iter(kwargs.values()))
+            given.append(x.detach().float().cpu())
+
+        self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+
+    def _watch(self, population: Population) -> None:
+        given, module = self._given[population], population.module
+
+        def leave(_: nn.Module, args: Any, out: Any) -> None:
+            emitted = out[0] if isinstance(out, tuple) else out
+            self._emitted[population].append(emitted.detach().float().cpu())
+
+        def fed_back(_: nn.Module, args: Any, out: Tensor) -> None:
+            # in each step once: snnTorch asks for it more than once
+            self._feedback[population][len(given)] = out.detach().float().cpu()
+
+        self._hooks.append(module.register_forward_hook(leave))
+        if isinstance(recurrent := getattr(module, "recurrent", None), nn.Module):
+            self._hooks.append(recurrent.register_forward_hook(fed_back))
+
+
+AT_ONCE = 2**21  # numbers that are transformed at once
+
+
+def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
+    """Of U = k * I without reset, for I [T, B, *shape]; `neurons`: each unit's own, where they
+    differ.
+    """
+    kernels = [torch.from_numpy(each.kernel[: len(current)]) for each in neurons or [neuron]]
+    k = torch.nn.utils.rnn.pad_sequence(kernels).unsqueeze(1)  # [T, 1, units]
+    size = 2 ** (len(current) + len(k) - 2).bit_length()
+    spectrum = torch.fft.rfft(k, size, dim=0)
+    means, variances = [], []
+    flat = current.double().flatten(2) if current.ndim > 2 else current.double()[..., None]
+    for part in flat.split(max(1, AT_ONCE // flat[:, 0].numel()), 1):
+        u = torch.fft.irfft(torch.fft.rfft(part, size, dim=0) * spectrum, size, dim=0)
+        u = u[: len(current)]
+        means.append(u.mean(0))
+        variances.append(u.var(0, correction=0))
+    shape = current.shape[2:]
+    mean, temporal = torch.cat(means), torch.cat(variances)
+    found = (mean.mean(0), temporal.mean(0), mean.var(0, correction=0))
+    free = [each.reshape(shape) for each in found]
+    return Moments(*[torch.full_like(free[0], torch.nan)] * 3, *free)
+
+
+def _over_time(calls: list[Tensor], neuron: Any) -> Tensor:
+    """[T, ...] from calls with a step each, or with many."""
+    axis = over_time(neuron) if library(neuron) else (0 if len(calls) == 1 else None)
+    if axis is None:
+        return torch.stack(calls)
+    if hasattr(neuron, "num_timesteps"):  # of Sinabs: batch and time in one axis
+        calls = [c.unflatten(0, (neuron.batch_size, neuron.num_timesteps)) for c in calls]
+    return torch.cat([c.swapaxes(0, axis) for c in calls])
 
 
 @dataclass(eq=False)
@@ -116,7 +240,7 @@ class Seen(NamedTuple):
     nu: float
     analogue: bool
 
-    def spread(self, population: Any, activity: Activity) -> float:
+    def sigma_u(self, population: Any, activity: Activity) -> float:
         """The measured sigma_U of a population in units of theta."""
         analogue = self.analogue and self.hears_input(population)
         found = measured_spread(self.network, population, activity, analogue)
@@ -165,7 +289,7 @@ def foreign(
             why = "no neuron follows" if part.upstream else "it is not called in a trial"
             network.leave(part, None, part.reason if isinstance(part, Other) else why)
 
-    def measured(below: Foreign) -> Activity:
+    def simulated(below: Foreign) -> Activity:
         below.write()
         last = below.hidden[-1].name
         heard = [
@@ -175,7 +299,7 @@ def foreign(
             run()
         return activity_of(below, recording, heard, analogue)
 
-    return Seen(network, measured, (power if analogue else float(x.mean())) / dt, analogue)
+    return Seen(network, simulated, (power if analogue else float(x.mean())) / dt, analogue)
 
 
 def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) -> Foreign:

@@ -278,7 +278,7 @@ def from_nir(
     first.must(shape and min(shape) > 0, f"its shape {shape} has no values")
     reader = _Reader(dt, _one_of("reset", get_args(Reset), given), shape)
     for before, node in pairwise(chain):
-        reader.read(node, before.name)
+        reader.add(node, before.name)
         if node.name in own:
             reader.feed_back(own[node.name])
     reader.end(metadata)
@@ -417,7 +417,7 @@ class _Reader:
     projections: list[Projection] = field(default_factory=list)
     biases: dict[str, Tensor] = field(default_factory=dict)
 
-    def read(self, node: _Node, before: str) -> None:
+    def add(self, node: _Node, before: str) -> None:
         places: tuple[tuple[tuple[str, ...], object, Any], ...] = (
             (("SumPool2d", "AvgPool2d"), not (self.weights or self.pool), self._pools),
             (("Flatten",), not self.weights, lambda _: None),

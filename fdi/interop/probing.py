@@ -13,8 +13,16 @@ from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import Training, remarks, verdict
-from fdi.interop.currents import Recording
-from fdi.interop.network import Seen, Simulate, activity_of, followed, is_analogue, own, running
+from fdi.interop.network import (
+    Recording,
+    Seen,
+    Simulate,
+    activity_of,
+    followed,
+    is_analogue,
+    own,
+    running,
+)
 from fdi.interop.wiring import Norm, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 
@@ -175,7 +183,7 @@ def _state(seen: Seen, population: Any, activity: Activity, parts: Sequence[Any]
     if name in activity.moments:
         mean = activity.moments[name].free_mean / population.neuron.theta
         mu_u, apart = float(mean.mean()), float(mean.std(correction=0))
-        sigma_u = seen.spread(population, activity)
+        sigma_u = seen.sigma_u(population, activity)
     return {
         "population": name,
         "parts": parts,

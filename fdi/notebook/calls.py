@@ -22,14 +22,15 @@ import pandas as pd
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from fdi.analysis import collect, metrics
+from fdi.analysis import collect
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
-from fdi.analysis.render import EXAMPLE
+from fdi.analysis.results import EXAMPLE
+from fdi.analysis.results import curves as curves_of
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
-from fdi.cli.task import measured
+from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
@@ -140,7 +141,7 @@ def probe(
     _train(cell, _Quiet())
     from fdi.runner.training import configured
 
-    rows = measured(cell.directory)
+    rows = measured_state(cell.directory)
     print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")
     table = pd.DataFrame([row | {"verdict": verdict(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
@@ -216,7 +217,7 @@ def curves(runs: Runs) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return metrics.curves(checked(runs))
+    return curves_of(checked(runs))
 
 
 class _Quiet(Terminal):

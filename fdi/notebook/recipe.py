@@ -70,10 +70,10 @@ class Recipe:
         if not self.curves:
             where = f"it is {self.folder / PICTURE}" if self.folder else "no recipe was found"
             raise Mistake(f"there is no picture to draw: {where}")
-        from fdi.figures.recipe import draw  # matplotlib: only where it is needed
+        from fdi.figures.learning_curves import draw_proof  # matplotlib: only where it is needed
 
         curves = {name: (range(1, len(of) + 1), of) for name, of in self.curves.items()}
-        return draw(curves, self.steps, self.short)
+        return draw_proof(curves, self.steps, self.short)
 
     def __str__(self) -> str:
         proof = []

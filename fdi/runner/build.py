@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf
 from fdi.config import Mistake
 from fdi.config.identity import contents
 from fdi.config.parts import ROLES, SURROGATE, choose, resolve
-from fdi.config.settings import READOUT_INITS
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.data.targets import change
@@ -25,13 +24,7 @@ from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import (
-    EVERY,
-    CrossEntropy,
-    Loss,
-    LowerBound,
-    UpperBound,
-)
+from fdi.snn.objective import EVERY, CrossEntropy, Loss, LowerBound, UpperBound
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
@@ -93,15 +86,6 @@ def _of_kind(part: Any, kind: type, config: DictConfig, key: str) -> Any:
         f"{key}._target_ = {config[key]._target_} makes no {kind.__name__}; let it inherit from "
         f"{kind.__module__}.{kind.__name__}"
     )
-
-
-def readout_strategy(config: DictConfig, hidden: Strategy) -> Strategy:
-    """That of the readout: the same for every `hidden` one, unless readout_init=same, or it comes
-    from a run with the others.
-    """
-    if config.readout_init == "same" or hidden.takes_readout():
-        return hidden
-    return resolve("init", READOUT_INITS[config.readout_init], [])()
 
 
 def engine(config: DictConfig) -> Engine:
@@ -199,15 +183,6 @@ def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
             f"step; choose one that takes gradients alone"
         )
     return fuse(chosen)
-
-
-def check_batches(config: DictConfig, net: Network, data: Dataset) -> None:
-    """Raises ValueError where the last batch of an epoch is too small for the statistics of a
-    normalization.
-    """
-    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
-    for norm in net.norms.values():
-        norm.check(last)
 
 
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
@@ -39,21 +40,7 @@ from fdi.runner.training import (
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.track import evidence, record
-from fdi.track.evidence import (
-    check_done,
-    other_than_before,
-    refuse_other_code,
-    refuse_other_data,
-)
-from fdi.track.files import (
-    CHECKPOINT,
-    LOG,
-    METRICS,
-    PROBE,
-    Metrics,
-    atomic,
-    make_directory,
-)
+from fdi.track.files import CHECKPOINT, LOG, METRICS, PROBE, Metrics, atomic, make_directory
 from fdi.track.process import lock
 from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
@@ -96,12 +83,19 @@ def run(
     """
     if record.finished(directory, config.probe):
         before = record.whole(directory)
-        check_done(directory, before, config, lambda: build.dataset(config).checksum)
-        if line := evidence.older(directory, before):
+        line = evidence.check_done(
+            directory, before, config, lambda: build.dataset(config).checksum
+        )
+        if line:
             view.say(line)
         return before.result or {}
     with lock(directory, config.take_over):
-        before = _before(directory)
+        before = record.look(directory)
+        if before.state == "broken":  # nobody can tell of which data and code it is
+            raise Mistake(
+                f"{directory} is broken: {before.error}; put the file back, or delete the folder "
+                f"to run it again"
+            )
         if before.result is not None:  # another process was here a moment ago
             return before.result
         make_directory(directory)
@@ -121,19 +115,6 @@ def run(
 
 KEPT = ("epoch", "epochs", "evidence", "origin", "resumed")
 """What of a record stays when its run goes on."""
-
-
-def _before(directory: Path) -> Run:
-    """The record of a run that is to go on, or a new one. Raises ValueError where there is one that
-    is not whole, since nobody can tell of which data and code it is.
-    """
-    before = record.look(directory)
-    if before.state == "broken":
-        raise Mistake(
-            f"{directory} is broken: {before.error}; put the file back, or delete the folder to "
-            f"run it again"
-        )
-    return before
 
 
 def _told(error: Exception, config: DictConfig) -> Exception:
@@ -198,10 +179,10 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     run = record.whole(directory)
     now = evidence.origin(context.device, build.threads(config))
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
-        now["command"] = record.command(run.words)
+        now["command"] = shlex.join(["fdi-run", *run.words])
     now |= {"engine": config.engine.name, "data": context.data.form(), **plan}
     if epoch and run.evidence:
-        if line := other_than_before(directory, run, now):
+        if line := evidence.other_than_before(directory, run, now):
             context.view.say(line)
         run = replace(
             run,
@@ -210,7 +191,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
         )
     else:
         mine = evidence.of(config, context.data.checksum)
-        if evidence.compare(run.evidence, mine) != evidence.SAME:
+        if not evidence.same(run.evidence, mine):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
         run = replace(run, evidence=mine, origin=now)
     record.write(directory, replace(run, epoch=epoch))
@@ -264,7 +245,9 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
         schedule=build.schedule(config, network, data),
         phases=build.training_phases(config, data, network),
     )
-    build.check_batches(config, network, data)
+    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
+    for norm in network.norms.values():  # of an epoch, the batch that may be too small
+        norm.check(last)
     build.check_targets(config, data)
     view.say(f"engine {config.engine.name}, device {config.device}")
     if data.said:
@@ -296,12 +279,11 @@ def _take_over(context: RunContext) -> None:
     now = evidence.origin(context.device, build.threads(config))
     for epochs, other in candidates:
         run = record.whole(other)
-        same = evidence.compare(run.evidence, mine) == evidence.SAME
-        if not same or (run.evidence or {})["split"] != mine["split"]:
+        if not evidence.same(run.evidence, mine) or (run.evidence or {})["split"] != mine["split"]:
             continue
         if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue
-        if other_than_before(other, run, now) or not _is_whole(other, run):
+        if evidence.other_than_before(other, run, now) or not _is_whole(other, run):
             continue
         record.change(
             directory,
@@ -321,7 +303,8 @@ def _take_over(context: RunContext) -> None:
 def _is_whole(directory: Path, run: Run) -> bool:
     """Whether the tables of a finished run and its checkpoint are as it wrote them."""
     path = directory / CHECKPOINT
-    if not path.exists() or record.changed(directory, run):
+    of_then = all(record.checksum(directory / n) == known for n, known in run.files.items())
+    if not path.exists() or not of_then:
         return False
     try:
         with refusing_damage(path):
@@ -340,8 +323,8 @@ def _resume(context: RunContext) -> Progress:
     if not path.exists():
         return Progress()
     run = record.whole(directory)
-    refuse_other_code(directory, run, config)
-    refuse_other_data(directory, run, config.dataset, context.data.checksum)
+    evidence.refuse_other_code(directory, run, config)
+    evidence.refuse_other_data(directory, run, config.dataset, context.data.checksum)
     if config.probe == "only":
         return Progress()
     progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)

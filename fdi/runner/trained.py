@@ -136,13 +136,21 @@ def _targets(labels: np.ndarray, steps: tuple[int, ...]) -> pd.DataFrame:
     return pd.DataFrame({f"target/{k}": column for k, column in enumerate(columns)})
 
 
-def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] = ()) -> Trained:
-    """The run in `directory`, with its weights after the "last" epoch or the "best" validation
-    epoch; nothing is written. `modules`: folders with your own code that the run used; those that
-    the run names are not trusted. Raises fdi.Mistake for what is not a trained run.
+def load(
+    directory: str | Path, weights: str = "last", modules: Sequence[str | Path] = ()
+) -> Trained:
+    """Network, config, metrics and result of the run in `directory`; nothing is written.
+
+        run = fdi.load("results/runs/randman/dense/fluct/seed=0-1a2b3c4d")
+        run.network.weights()["input->h1"]
+
+    `weights`: those after the "last" epoch, or after the "best" validation epoch. `modules`:
+    folders of your own that the code of the run's model is in; those that the run names are not
+    trusted. Raises fdi.Mistake where there is no run, or nothing trained yet.
     """
     if weights not in ("last", "best"):
         raise Mistake(f"weights = {weights!r} must be 'last' or 'best'")
+    directory = Path(directory)
     done = record.look(directory)
     if not done.evidence or not (directory / CHECKPOINT).exists():
         raise Mistake(
@@ -157,7 +165,8 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
     trusted = {"paths": {"modules": [str(Path(folder).resolve()) for folder in modules]}}
     try:
         config = DictConfig(OmegaConf.merge(OmegaConf.create(done.config), trusted))
-        network = _network(config, done.origin["data"], saved)
+        form: Any = SimpleNamespace(**done.origin["data"])
+        network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(saved)
         network.eval()
@@ -168,13 +177,3 @@ def load(directory: Path, weights: str = "last", modules: Sequence[str | Path] =
             reason = str(error)
         raise Mistake(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
     return Trained(directory, network, config, metrics, done.result)
-
-
-def _network(config: DictConfig, data: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
-    """The network of a run, on the CPU. Raises fdi.Mistake if it is not that of the `weights`."""
-    form: Any = SimpleNamespace(**data)
-    network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
-    shapes = {name: weight.shape for name, weight in network.weights().items()}
-    if shapes != {name: weight.shape for name, weight in weights.items()}:
-        raise Mistake("its configuration is not that of the weights in its checkpoint")
-    return network

@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from fdi.config import Mistake
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
+from fdi.init.named import named
 from fdi.init.probe import follow_gradients, norm, probe
 from fdi.init.strategy import Measure, draw
 from fdi.init.verdict import Training, expected, floors
@@ -31,7 +32,7 @@ from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import record
-from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, write_json
+from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, sync, write_json
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
 
@@ -74,7 +75,9 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     """
     config, data, engine = context.config, context.data, context.engine
     inputs, _ = batch(context)
-    strategy = build.strategy(config)
+    strategy = readout = build.strategy(config)
+    if config.readout_init != "same" and not strategy.takes_readout():
+        readout = named({"normal": "kaiming"}.get(config.readout_init, config.readout_init))
     weights = stream(config.seed, "weights")
     device = context.device
     network = build.network(config, data)
@@ -83,7 +86,7 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     draw(
         network,
         strategy,
-        build.readout_strategy(config, strategy),
+        readout,
         nu_input=build.input_rate(data, network),
         measure=lambda below: measure(
             below if str(device) == "cpu" else deepcopy(below).to(device)
@@ -353,7 +356,7 @@ def train(
         unsaved.append({key: value for key, value in row.items() if value is not None})
         if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
             return
-        metrics.sync()
+        sync(metrics.path)
         state = context.network, context.optimizer, progress, context.schedule
         save_checkpoint(directory / CHECKPOINT, *state)
         mark()

@@ -260,16 +260,9 @@ def _image(shape: Shape) -> Shape:
 
 def _per_layer(depth: int | None, **sizes: Sizes) -> list[list[int]]:
     """Each size as a list of `depth` values."""
-    lists = {
-        name: [value] if isinstance(value, int) else list(value) for name, value in sizes.items()
-    }
-    for name, values in lists.items():
-        if not values or min(values) < (0 if name == "padding" else 1):
-            raise Mistake(f"{name} = {values} must be positive integers, one per layer")
-    depth = max(map(len, lists.values())) if depth is None else depth
-    if depth < 1:
-        raise Mistake(f"depth = {depth} must be at least 1")
-    return [(values + values[-1:] * depth)[:depth] for values in lists.values()]
+    lists = [[value] if isinstance(value, int) else list(value) for value in sizes.values()]
+    depth = max(map(len, lists)) if depth is None else depth
+    return [(values + values[-1:] * depth)[:depth] for values in lists]
 
 
 def _assemble(
@@ -291,8 +284,6 @@ def _assemble(
 
     from fdi.snn.network import Network, Projection
 
-    if not 0 <= dropout < 1:
-        raise Mistake(f"dropout = {dropout} must be at least 0 and below 1")
     sources: list[tuple[str, Shape, Shape]] = [(INPUT, tuple(input_shape), ())]  # with its average
     projections: list[Projection] = []
 

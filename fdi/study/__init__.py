@@ -1,7 +1,7 @@
 """What exists because of one paper, Rossbroich, Gygax and Zenke (2022), and of the experiments
 beyond it: its claims with their evidence, what was published, and figures of no other data.
 
-The rest of fdi works without this package, which joins it as any study may: fdi.analysis.studies.
+The rest of fdi works without this package, which joins it as any study may: fdi.analysis.results.
 """
 
 from __future__ import annotations

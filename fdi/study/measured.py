@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, checked, config_columns, with_neutral
-from fdi.analysis.metrics import curves
-from fdi.analysis.results import Results, own, with_origin
+from fdi.analysis.results import Results, curves, own, with_origin
 
 REFERENCE = "results/reference, commit "
 EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads

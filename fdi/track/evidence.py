@@ -19,7 +19,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -37,42 +37,17 @@ if TYPE_CHECKING:
 
     from fdi.config.cache import Stamp
 
-SAME, DIFFERENT, UNKNOWN = "same", "different", "unknown"
 SHARED = ("data", "code", "numerics")
 """What the runs of a row, and of a pair, share besides their configuration."""
 GENERATED = "generated"
 
 
-def apart(
-    one: Mapping[str, Any] | None, other: Mapping[str, Any] | None, but: Sequence[str] = ()
-) -> dict[str, str]:
-    """Those of SHARED in which two pieces of evidence are not the same: DIFFERENT, or UNKNOWN where
-    one of them does not say it. `but`: parts whose own code need not be the same, as the
-    initialization of a pair.
+def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Whether two pieces of evidence are known to agree in all of SHARED: only then one run goes on
+    with what the other has.
     """
-    found = {}
-    for key in SHARED:
-        mine, theirs = (_part(evidence, key, but) for evidence in (one, other))
-        if mine is None or theirs is None:
-            found[key] = UNKNOWN
-        elif mine != theirs:
-            found[key] = DIFFERENT
-    return found
-
-
-def compare(
-    one: Mapping[str, Any] | None, other: Mapping[str, Any] | None, but: Sequence[str] = ()
-) -> str:
-    """SAME, DIFFERENT or UNKNOWN; only what is the same stands in one row, or goes on."""
-    kinds = set(apart(one, other, but).values())
-    return next((kind for kind in (DIFFERENT, UNKNOWN) if kind in kinds), SAME)
-
-
-def _part(evidence: Mapping[str, Any] | None, key: str, but: Sequence[str]) -> Any:
-    value = (evidence or {}).get(key)
-    if key == "code" and isinstance(value, dict):
-        return {part: known for part, known in value.items() if part not in but}
-    return value
+    mine, theirs = ([(of or {}).get(key) for key in SHARED] for of in (one, other))
+    return None not in mine and mine == theirs
 
 
 def of(config: Mapping[str, Any], split: str | None = None) -> dict[str, Any]:
@@ -208,23 +183,18 @@ def check_done(
     config: Mapping[str, Any],
     split: Callable[[], str | None],
     files: Callable[[Mapping[str, Any]], str | None] = fingerprint,
-) -> None:
+) -> str | None:
     """Raises ValueError if the data or the user's own code at hand are not those of a finished run.
     The checksum of the data, `split`, is asked for only where `files` have changed since: what fdi
-    generates follows from the configuration, and data that are gone cannot be compared.
+    generates follows from the configuration, and data that are gone cannot be compared. Returns
+    what is said of a run whose numbers this fdi would not compute again.
     """
     refuse_other_code(directory, run, config)
-    if run.evidence is None:
-        return
-    dataset = config["dataset"]
+    known, dataset = run.evidence or {}, config["dataset"]
     lies_in_files = dataset.get("root") or str(dataset.get("_target_")).startswith("fdi.")
-    if not lies_in_files or files(dataset) not in (None, run.evidence["files"]):
+    if known and (not lies_in_files or files(dataset) not in (None, known["files"])):
         refuse_other_data(directory, run, dataset, split())
-
-
-def older(directory: Path, run: Run) -> str | None:
-    """What is said of a finished run whose numbers this fdi would not compute again."""
-    then = (run.evidence or {}).get("numerics")
+    then = known.get("numerics")
     if then == NUMERICS:
         return None
     return printable(

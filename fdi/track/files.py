@@ -1,6 +1,7 @@
 """Files of a run: each is written under a temporary name, put on disk and renamed, so that a kill
 or a power cut leaves the old file or the new one; but metrics.csv, the learning curves, which gets
-a row an epoch.
+a row an epoch. And what is left out of them and why, a line each, so that one bad item takes no
+command down.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ import csv
 import errno
 import io
 import json
+import logging
 import os
 import re
 import secrets
 import stat
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from glob import escape, glob
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from fdi.config import Mistake
 
 LARGEST = 2**26  # bytes that a file of text may have
 
@@ -112,6 +118,35 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
+log = logging.getLogger("fdi")
+
+
+@cache
+def tell(line: str) -> None:
+    """Say, once, what is left out and why: on stderr, unless the program logs elsewhere."""
+    log.warning("%s", printable(" ".join(line.split())))
+
+
+@contextmanager
+def spared(item: str, but: type[BaseException] | tuple[()] = ()) -> Iterator[None]:
+    """The block is left where it raises, and a line says what of `item`; `but`: what is none of its
+    faults.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except (Exception, SystemExit) as error:
+        tell(f"{item} is left out: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Mistake):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+
+
 RUNS, SWEEPS, ZOO = "runs", "sweeps", "zoo"
 """Folders below results: the runs, the plans of sweeps, which random network a run belongs to."""
 
@@ -169,10 +204,6 @@ class Metrics:
         with self.path.open("r+") as file:  # "a" would make a new one
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
-
-    def sync(self) -> None:
-        """Put the rows on disk."""
-        sync(self.path)
 
 
 def _rows(path: Path, epoch: int) -> list[str]:

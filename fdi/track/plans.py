@@ -36,14 +36,14 @@ class Plan:
         return self.experiment or self.name
 
 
-def write(results: Path, plan: Plan) -> None:
+def write_plan(results: Path, plan: Plan) -> None:
     """Write the plan of a sweep."""
     path = results / SWEEPS / f"{plan.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(plan))
 
 
-def read(results: Path) -> tuple[list[Plan], list[str]]:
+def read_plans(results: Path) -> tuple[list[Plan], list[str]]:
     """The plans in a folder of results, and a line for each that cannot be read."""
     plans, broken = [], []
     for path in sorted((results / SWEEPS).glob("*.json")):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
@@ -92,11 +91,6 @@ class Run:
 
 
 KEYS = {entry.name for entry in fields(Run)}
-
-
-def command(words: Sequence[str]) -> str:
-    """The command that runs one run with these overrides."""
-    return shlex.join(["fdi-run", *words])
 
 
 def new(config: DictConfig | Mapping[str, Any], words: Sequence[str] = ()) -> Run:
@@ -197,11 +191,6 @@ def finished(directory: Path, probe: str) -> bool:
     run = look(directory)
     known = probe == "only" and run.state != "broken" and initial_state(directory, run)
     return run.ended or bool(known)
-
-
-def changed(directory: Path, run: Run) -> list[str]:
-    """The tables of a run that has ended which are not there any more as it wrote them."""
-    return [name for name, known in run.files.items() if checksum(directory / name) != known]
 
 
 def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:

@@ -1,13 +1,11 @@
-"""The optimizers: those that torch lacks, the ranges of the values of those of torch.optim, and
-step sizes of their own for some parameters.
-"""
+"""The optimizers: those that torch lacks, and step sizes of their own for some parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from fdi.config.parts import Count, Index, NotNegative, Positive, Share, StepSize
+from fdi.config.parts import Positive, Share, StepSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,9 +32,7 @@ def SMORMS3(
 
 
 def AdamAtan2(
-    params: Iterable[Tensor],
-    lr: StepSize = 5e-3,
-    betas: tuple[Share, Share] = (0.9, 0.999),
+    params: Iterable[Tensor], lr: StepSize = 5e-3, betas: tuple[Share, Share] = (0.9, 0.999)
 ) -> Optimizer:
     """Adam without eps, and so without a floor (Everett et al. 2024, arXiv:2407.05872). Equations:
     fdi.train.rules.
@@ -44,71 +40,6 @@ def AdamAtan2(
     from fdi.train import rules
 
     return rules.AdamAtan2(params, lr, betas)
-
-
-TORCH_ARGUMENTS: dict[str, Any] = {
-    "lr": StepSize,
-    "betas": tuple[Share, Share],
-    "eps": Positive,
-    "weight_decay": NotNegative,
-    "amsgrad": bool,
-    "momentum": Share,
-    "dampening": Share,
-    "nesterov": bool,
-    "alpha": Share,
-    "centered": bool,
-}
-"""Ranges of arguments that many classes of torch.optim take. Torch checks some of them itself, but
-only when it is called; the other arguments are left to it.
-"""
-
-TORCH_SCHEDULES: dict[str, dict[str, Any]] = {
-    "StepLR": {"step_size": Count, "gamma": Positive},
-    "MultiStepLR": {"milestones": Sequence[Count], "gamma": Positive},
-    "ConstantLR": {"factor": Positive, "total_iters": Index},
-    "LinearLR": {"start_factor": Positive, "end_factor": NotNegative, "total_iters": Count},
-    "ExponentialLR": {"gamma": Positive},
-    "PolynomialLR": {"total_iters": Count, "power": Positive},
-    "CosineAnnealingLR": {"T_max": Count, "eta_min": NotNegative},
-    "CosineAnnealingWarmRestarts": {"T_0": Count, "T_mult": Count, "eta_min": NotNegative},
-    "OneCycleLR": {
-        "max_lr": Positive,
-        "total_steps": Count | None,
-        "epochs": Count | None,
-        "steps_per_epoch": Count | None,
-        "pct_start": Share,
-        "anneal_strategy": Literal["cos", "linear"],
-        "cycle_momentum": bool,
-        "base_momentum": Share,
-        "max_momentum": Share,
-        "div_factor": Positive,
-        "final_div_factor": Positive,
-        "three_phase": bool,
-    },
-    "CyclicLR": {
-        "base_lr": Positive,
-        "max_lr": Positive,
-        "step_size_up": Count,
-        "step_size_down": Count | None,
-        "mode": Literal["triangular", "triangular2", "exp_range"],
-        "gamma": Positive,
-        "cycle_momentum": bool,
-        "base_momentum": Share,
-        "max_momentum": Share,
-    },
-    "ReduceLROnPlateau": {
-        "factor": Share,
-        "patience": Index,
-        "threshold": NotNegative,
-        "threshold_mode": Literal["rel", "abs"],
-        "cooldown": Index,
-        "min_lr": NotNegative,
-        "eps": NotNegative,
-    },
-}
-"""What a configuration may give to the schedules of torch.optim.lr_scheduler. Those that take
-functions or other schedules are not here: no configuration can say them.
-"""
 
 
 def fuse(optimizer: Optimizer) -> Optimizer:

@@ -32,13 +32,7 @@ class SMORMS3(torch.optim.Optimizer):
     state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
     _load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
 
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        lr: float,
-        eps: float,
-        precision: str,
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, eps: float, precision: str) -> None:
         if eps < (least := torch.finfo(getattr(torch, precision)).tiny):
             raise Mistake(
                 f"optimizer.eps = {eps} is below {least:.2g}, the least number of {precision}; "

@@ -103,8 +103,6 @@ def phases(
     added to its loss if `joint` and what the optimizer remembers of priming unless
     `fresh_optimizer`; only the task has `patience` and `stop_at_loss`.
     """
-    if epochs < 1:
-        raise Mistake(f"trainer.epochs = {epochs} must be at least 1")
     if prime_epochs and upper is None and lower is None:
         raise Mistake(
             "homeostasis primes without a bound; set homeostasis.upper.strength or "
@@ -115,10 +113,7 @@ def phases(
     task = Phase("task", objective, epochs, patience, stop_at_loss, fresh_optimizer)
     if not prime_epochs:
         return [task]
-    return [
-        Phase("prime", replace(bounds, task_weight=0.0), prime_epochs),
-        task,
-    ]
+    return [Phase("prime", replace(bounds, task_weight=0.0), prime_epochs), task]
 
 
 @dataclass

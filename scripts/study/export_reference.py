@@ -30,8 +30,7 @@ import pandas as pd
 
 from fdi.analysis import zoo
 from fdi.analysis.choice import CHOICES
-from fdi.analysis.metrics import curves, probes
-from fdi.analysis.results import Results, own
+from fdi.analysis.results import Results, curves, own, probes
 from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
 from fdi.track.files import ZOO, atomic
 from fdi.track.record import look

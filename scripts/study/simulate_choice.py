@@ -23,8 +23,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.choice import STEP, Candidate, Plan, Question, Reached, play
-from fdi.analysis.metrics import curves
-from fdi.analysis.results import Results, own
+from fdi.analysis.results import Results, curves, own
 
 VALUES = (5e-4, 1.5e-3, 5e-3, 1.5e-2, 5e-2, 1.5e-1)
 OUTSIDE = Reached(0.0, math.inf, 10)  # what the grid does not hold

@@ -21,7 +21,7 @@ import torch
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from fdi.analysis.studies import of_folder
+from fdi.analysis.results import of_folder
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
 from fdi.engine.reference import ReferenceEngine

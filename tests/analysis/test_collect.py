@@ -10,19 +10,18 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
-from fdi.analysis.metrics import curves
-from fdi.analysis.results import own
+from fdi.analysis.results import curves, own
 from fdi.track import record
-from fdi.track.plans import Plan, write
+from fdi.track.files import tell
+from fdi.track.plans import Plan, write_plan
 from fdi.track.process import lock
-from fdi.track.told import tell
 
 
 def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
     directory = write_run("fluct", 3, 0.9, config={"init.nu": "auto"}, tags=["a", "b"], note="mine")
     place = str(directory.relative_to(tmp_path))
     for experiment in ("depth", "width"):
-        write(tmp_path, Plan("fdi-run", experiment, {place: []}))
+        write_plan(tmp_path, Plan("fdi-run", experiment, {place: []}))
     table = runs(tmp_path)
     assert tuple(table.columns[: len(KEYS) + 1 + len(NUMBERS)]) == (*KEYS, "error", *NUMBERS)
     expected = {

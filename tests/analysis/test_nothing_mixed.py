@@ -11,8 +11,7 @@ from making import EVIDENCE
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
-from fdi.analysis.render import readable
-from fdi.analysis.summary import summarize
+from fdi.analysis.summary import readable, summarize
 from fdi.study.contrasts import contrasts
 
 

@@ -12,8 +12,7 @@ import pytest
 from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS
-from fdi.analysis.metrics import curves
-from fdi.analysis.results import own
+from fdi.analysis.results import curves, own
 from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse

@@ -10,9 +10,8 @@ import pytest
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
 from fdi.analysis.formats import short_names, shown
-from fdi.analysis.render import chosen, latex, readable
 from fdi.analysis.statistics import paired, summary
-from fdi.analysis.summary import summarize
+from fdi.analysis.summary import chosen, latex, readable, summarize
 
 FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.conditions import select
-from fdi.analysis.render import without_formulas
+from fdi.analysis.summary import without_formulas
 from fdi.cli.table import main
-from fdi.track.told import tell
+from fdi.track.files import tell
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 from composing import CONF, cells, options, prepared
 from omegaconf import OmegaConf
 
+from fdi.analysis.derived import COLUMNS
 from fdi.cli.compose import forget
-from fdi.config.settings import DERIVED, Figure
+from fdi.config.settings import Figure
 
 DATASETS, MODELS = options("dataset"), options("model")
 OF_DATASET = {"trainer": {"batch_size", "epochs"}, "homeostasis": {"upper", "lower"}}
@@ -184,7 +185,7 @@ def test_every_value_is_explained(file):
 def test_every_key_of_a_figure_is_explained():
     text = (CONF.resolve().parent / "docs" / "howto" / "figure.md").read_text(encoding="utf-8")
     assert not [entry.name for entry in fields(Figure) if f"`{entry.name}`" not in text]
-    assert not [name for name in DERIVED if f"`{name}`" not in text]
+    assert not [name for name in COLUMNS if f"`{name}`" not in text]
 
 
 def test_the_folder_of_a_run_is_a_value_as_it_is_printed():

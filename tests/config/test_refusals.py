@@ -11,8 +11,7 @@ from typing import Literal
 import pytest
 from composing import cells, refusal
 
-from fdi.config.parts import values_of
-from fdi.train.optimizers import TORCH_ARGUMENTS
+from fdi.config.parts import options, values_of
 
 
 class Mode(Enum):
@@ -215,4 +214,4 @@ def test_torch_takes_what_is_declared_for_its_optimizers():
 
     classes = [getattr(torch.optim, name) for name in ("Adam", "AdamW", "SGD", "RMSprop", "ASGD")]
     taken = {key for kind in classes for key in inspect.signature(kind).parameters}
-    assert TORCH_ARGUMENTS.keys() <= taken
+    assert options("optimizer", "torch.optim.Adam")[0].keys() <= taken

@@ -11,7 +11,7 @@ import pytest
 
 from fdi.data.arrays import arrays
 from fdi.data.inputs import DataError
-from fdi.data.sound import SILENCE, recordings
+from fdi.data.series import SILENCE, recordings
 
 RATE, DT = 8000, 0.01
 

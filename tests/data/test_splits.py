@@ -29,7 +29,7 @@ def test_streams_are_stable_and_independent():
     assert stream(0, "split").integers(1 << 30) == 287357330, (
         "runs recorded so far would not be reproduced"
     )
-    with pytest.raises(ValueError, match="seed = -1"):
+    with pytest.raises(ValueError, match="non-negative"):
         stream(-1, "split")
 
 
@@ -69,8 +69,6 @@ def test_test_split_does_not_depend_on_the_run():
 def test_impossible_splits():
     with pytest.raises(DataError, match="a subset of 2 samples cannot hold all of 3 classes"):
         train_valid(LABELS, 0.1, 0, max_train=2)
-    with pytest.raises(DataError, match=r"valid = 1\.0 must be a share"):
-        train_valid(LABELS, 1.0, 0)
     with pytest.raises(DataError, match=r"test = 0\.5, valid = 0\.5"):
         divide(LABELS, 0.5, 0.5, np.random.default_rng(0), 0, None)
 

@@ -19,7 +19,7 @@ MORE = ("-m", *TINY, "model.depth=1,2,3", "init=kaiming", "seed=0")
 
 def planned(folder: Path) -> list[set[Path]]:
     """The runs of each plan below a folder, the largest sweep first."""
-    found, broken = plans.read(folder)
+    found, broken = plans.read_plans(folder)
     assert broken == []
     return sorted(({folder / place for place in plan.cells} for plan in found), key=len)[::-1]
 
@@ -43,7 +43,7 @@ def test_a_plan_names_the_runs_of_its_sweep_and_a_run_may_belong_to_two(fdi_run,
     assert fdi_run(*MORE).out.startswith("2 of 3 already done, skipped\n")
     first, second = planned(Path("results"))
     assert (first, len(second), len(second - twelve)) == (twelve, 3, 1)
-    one, other = (plan.title for plan in plans.read(Path("results"))[0])
+    one, other = (plan.title for plan in plans.read_plans(Path("results"))[0])
     sweeps = table(fdi_run, "results")["sweeps"].str.split(", ").map(set)
     for path in twelve | second:
         assert len(sweeps[str(path)]) == (path in first) + (path in second)

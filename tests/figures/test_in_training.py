@@ -31,8 +31,8 @@ def probed(monkeypatch, tmp_path, write_run):
         write(write_run, "fluct", seed)
     results = own(tmp_path)
     # what was written over is no longer the file of its record
-    monkeypatch.setattr("fdi.analysis.metrics.digest", lambda text: None)
-    monkeypatch.setattr("fdi.analysis.metrics.look", lambda path: type("", (), {"files": {}}))
+    monkeypatch.setattr("fdi.analysis.results.digest", lambda text: None)
+    monkeypatch.setattr("fdi.analysis.results.look", lambda path: type("", (), {"files": {}}))
     state = results.runs[["path", "seed"]].assign(**STATE)
     monkeypatch.setattr(type(results), "probe_of", lambda self, runs: state)
     results.runs["probe_every"] = 2

@@ -14,7 +14,7 @@ from fdi.cli import figures, report
 from fdi.figures import sheet
 from fdi.figures.report import html
 from fdi.track import record
-from fdi.track.told import tell
+from fdi.track.files import tell
 
 
 @pytest.fixture

@@ -185,31 +185,16 @@ def test_variance_shares():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Afferent(0, 10.0, *EXC), r"fan-in n = 0 must be at least 1"),
         (
             lambda: Afferent(10, 0.0, *EXC),
             r"rate nu = 0\.0 Hz must be positive and finite; estimate it from the training set",
         ),
         (lambda: Afferent(10, math.nan, *EXC), r"rate nu = nan Hz"),
         (
-            lambda: Afferent(10, 10.0, 0.0, 1.0),
-            r"eps_bar = 0\.0 s must be positive and finite; take it from psp_kernel_integrals",
-        ),
-        (lambda: Afferent(10, 10.0, 1.0, math.nan), r"eps_hat = nan s must be positive"),
-        (
             lambda: normal_weights([FF], sigma_u=0.0),
             r"sigma_u = 0\.0 must be positive and finite; theta / 3 to theta is recommended",
         ),
-        (
-            lambda: normal_weights([FF, REC], sigma_u=1.0, alpha=1.0),
-            r"alpha = 1\.0, .* must lie between 0 and 1 in a recurrent population",
-        ),
-        (
-            lambda: exponential(FF, OWN, REC, sigma_u=1.0, alpha=0.0),
-            r"alpha = 0\.0, .* must lie between 0 and 1",
-        ),
         (lambda: log_normal(FF, OWN, sigma_u=math.nan), r"sigma_u = nan must be positive"),
-        (lambda: sigma_u_from_xi(0.0, 0.0), r"xi = 0\.0 must be positive; 1 to 3 is recommended"),
         (
             lambda: sigma_u_from_xi(1.0, 2.0),
             r"mu_u = 1\.0 must lie below theta = 1\.0: at or above it the mean causes the spikes",

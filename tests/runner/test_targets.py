@@ -10,8 +10,7 @@ import pytest
 
 import fdi
 from fdi.analysis.collect import metric_of
-from fdi.analysis.render import caption, readable
-from fdi.analysis.summary import summarize
+from fdi.analysis.summary import caption, readable, summarize
 from fdi.runner import build
 
 SAMPLES, T, UNITS = 60, 12, 5

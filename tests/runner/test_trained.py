@@ -140,5 +140,5 @@ def test_weights_that_are_not_those_of_the_configuration_are_refused(spoiled, mo
     shutil.copytree(spoiled, home)
     record.write(home, other)
     assert record.look(home).state == "done"
-    with pytest.raises(fdi.Mistake, match="weights in its checkpoint"):
+    with pytest.raises(fdi.Mistake, match="not the run it was: weights"):
         fdi.load(home)

@@ -131,8 +131,6 @@ def test_engines_without_them_refuse_and_auto_chooses_another(tmp_path):
             fdi.run(*SMALL, word, "engine=cpu", results=tmp_path)
     with pytest.raises(fdi.Mistake, match=r"set model\.bias=false"):
         models.dense(**FORM, bias=True, norm="tdbn")
-    with pytest.raises(fdi.Mistake, match="below 1"):
-        models.dense(**FORM, dropout=1.0)
     pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(fdi.Mistake, match="h1: NIR cannot say a bias"):
         to_nir(network(hidden=8, bias=True), start_at_rest=True)

@@ -14,13 +14,12 @@ import pytest
 from making import write_run
 
 import fdi
-from fdi.analysis import studies
-from fdi.analysis.results import OWN, own
+from fdi.analysis.results import OWN, comparable, own, studies
 from fdi.cli import report
 from fdi.figures import catalogue
 from fdi.study import claims
 from fdi.study.measured import REFERENCE, reference
-from fdi.track.told import tell
+from fdi.track.files import tell
 
 PACKAGE = Path(fdi.__file__).parent
 ROOT = PACKAGE.parent
@@ -81,10 +80,10 @@ def runs(**columns):
 
 def test_a_study_chooses_among_the_measurements_that_come_with_fdi_only():
     skip = runs(**{"model.skip": [True, True, False]})
-    assert studies.comparable(skip).index.tolist() == [0, 2]
-    assert studies.comparable(skip, ["model.skip"]).index.tolist() == [0, 1, 2]
+    assert comparable(skip).index.tolist() == [0, 2]
+    assert comparable(skip, ["model.skip"]).index.tolist() == [0, 1, 2]
     unsaid = runs(**{"model.skip": [True, None, True]})
-    assert studies.comparable(unsaid).index.tolist() == [0, 1]
+    assert comparable(unsaid).index.tolist() == [0, 1]
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ def installed(tmp_path, monkeypatch):
         for name in [module for module in sys.modules if module.partition(".")[0] in names]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        for known in (tell, studies.studies):
+        for known in (tell, studies):
             known.cache_clear()
 
     yield install

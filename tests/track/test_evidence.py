@@ -13,41 +13,35 @@ from making import EVIDENCE
 from fdi.config.identity import NUMERICS
 from fdi.track import record
 from fdi.track.evidence import (
-    DIFFERENT,
     GENERATED,
-    SAME,
-    UNKNOWN,
-    compare,
     data,
     fingerprint,
     origin,
     other_than_before,
     resumed,
+    same,
 )
 
 OWN = EVIDENCE | {"code": {"init": "ab", "model": "cd"}}
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "but", "said"),
+    ("one", "other", "said"),
     [
-        (EVIDENCE, EVIDENCE, (), SAME),
-        (OWN, OWN | {"split": "other", "files": "other"}, (), SAME),
-        (EVIDENCE, EVIDENCE | {"data": "0123"}, (), DIFFERENT),
-        (EVIDENCE, EVIDENCE | {"numerics": "1, 2 after epoch 3"}, (), DIFFERENT),
-        (EVIDENCE, OWN, (), DIFFERENT),
-        (OWN, OWN | {"code": {"model": "cd"}}, (), DIFFERENT),
-        (OWN, OWN | {"code": {"model": "cd"}}, ("init",), SAME),
-        (OWN, OWN | {"code": {"init": "ab"}}, ("init",), DIFFERENT),
-        (EVIDENCE, None, (), UNKNOWN),
-        (None, None, (), UNKNOWN),
-        (EVIDENCE, EVIDENCE | {"numerics": None}, (), UNKNOWN),
-        (EVIDENCE | {"data": None}, EVIDENCE | {"data": None}, (), UNKNOWN),
-        (EVIDENCE | {"data": None}, EVIDENCE | {"numerics": 1}, (), DIFFERENT),
+        (EVIDENCE, EVIDENCE, True),
+        (OWN, OWN | {"split": "other", "files": "other"}, True),
+        (EVIDENCE, EVIDENCE | {"data": "0123"}, False),
+        (EVIDENCE, EVIDENCE | {"numerics": "1, 2 after epoch 3"}, False),
+        (EVIDENCE, OWN, False),
+        (OWN, OWN | {"code": {"model": "cd"}}, False),
+        (EVIDENCE, None, False),
+        (None, None, False),
+        (EVIDENCE, EVIDENCE | {"numerics": None}, False),
+        (EVIDENCE | {"data": None}, EVIDENCE | {"data": None}, False),
     ],
 )
-def test_two_pieces_of_evidence_are_the_same_different_or_unknown(one, other, but, said):
-    assert compare(one, other, but) == compare(other, one, but) == said
+def test_two_pieces_of_evidence_are_the_same_if_both_are_known(one, other, said):
+    assert same(one, other) is same(other, one) is said
 
 
 def test_the_data_are_the_content_of_their_files_and_not_the_place(tmp_path):

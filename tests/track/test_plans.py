@@ -16,8 +16,8 @@ OWN = Plan("fdi-run -m seed=range(3)", None, {place: [] for place in PLACES})
 
 def test_a_run_may_belong_to_several_sweeps(tmp_path):
     for plan in (DEPTH, OWN, DEPTH):
-        plans.write(tmp_path, plan)
-    found, broken = plans.read(tmp_path)
+        plans.write_plan(tmp_path, plan)
+    found, broken = plans.read_plans(tmp_path)
     assert (found, broken) == ([DEPTH, OWN], [])
     titles = plans.titles(found)
     assert [titles[place] for place in PLACES] == [["depth", OWN.title]] * 2 + [[OWN.title]]
@@ -36,10 +36,10 @@ WHOLE = {"command": "fdi-run", "experiment": None, "cells": {PLACES[0]: ["a=1"]}
     ],
 )
 def test_a_broken_plan_is_one_line_and_takes_no_other_down(tmp_path, content):
-    plans.write(tmp_path, OWN)
+    plans.write_plan(tmp_path, OWN)
     text = content if isinstance(content, str) else json.dumps(content)
     (tmp_path / "sweeps" / "broken.json").write_text(text)
-    found, (line,) = plans.read(tmp_path)
+    found, (line,) = plans.read_plans(tmp_path)
     assert found == [OWN]
     assert line.startswith(f"{tmp_path}/sweeps/broken.json: ")
     assert len(line.splitlines()) == 1
