@@ -53,9 +53,11 @@ KINDS = {
     **{f"different {n}": lif(tau_shape=3.0, reset=n) for n in ("zero", "subtract")},
     "different alif": alif(a=0.7, tau_shape=3.0),
     "different adlif": adlif(a=0.5, tau_shape=3.0),
+    "different adaptive_threshold": adaptive_threshold(b=0.3, tau_shape=3.0),
 }
-COMPILED = (  # by other tests that are not slow, too, but for the last two
-    *(("conv and dense", "lif"), ("recurrent", "different zero"), ("skip", "different zero")),
+COMPILED = (  # by other tests that are not slow, too
+    ("conv and dense", "lif"),
+    *((model, "different adaptive_threshold") for model in ("recurrent", "skip")),
     *((model, "learning, subtract") for model in ("dense", "skip", "recurrent")),
 )
 
@@ -97,7 +99,7 @@ def test_a_kind_of_neuron_in_a_network_is_that_of_the_reference_or_refused(model
         assert not torch.allclose(one, other)
 
 
-@pytest.mark.parametrize("kind", ["learning, subtract", "different zero"])
+@pytest.mark.parametrize("kind", ["learning, subtract", "different adaptive_threshold"])
 def test_threads_and_windows_change_no_bit(kind):
     net = network("recurrent", KINDS[kind])
     x = frames(net, STEPS, BATCH)

@@ -81,7 +81,7 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
 
 
 def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
-    n: Any = adaptive_threshold(tau_ada=50e-3, b=0.5, t_ref=3 * DT)
+    n: Any = adaptive_threshold(tau_ada=50e-3, b=0.5, t_ref=3 * DT, tau_shape=3.0)
     network = draw(small(n))
     x = spikes((6,))
     activity = ReferenceEngine().simulate(network, x, record=("spikes", "potentials"))
@@ -99,7 +99,7 @@ def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
     for windows in (1, 4):
         for ours, theirs in zip(outputs(CpuEngine(1, windows=windows), network, x), wanted):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-    maps = draw(conv((2, 6, 6), 3, STEPS, DT, n, filters=[4]))
+    maps = draw(conv((2, 6, 6), 3, STEPS, DT, replace(n, tau_shape=None), filters=[4]))
     with pytest.raises(ValueError, match="threshold adapts in fully connected layers only"):
         CpuEngine().check(maps)
     assert ReferenceEngine().simulate(maps, spikes((2, 6, 6))).counts["h1"].sum() > 0
