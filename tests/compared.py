@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from fdi.data.inputs import Events, Input, sparse
+from fdi.data.inputs import Events, Frames, Input, sparse
 from fdi.engine import Engine
 from fdi.engine.reference import ReferenceEngine
+from fdi.init.baselines import Kaiming
+from fdi.init.strategy import Strategy, draw
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
@@ -19,6 +22,43 @@ def as_events(counts: np.ndarray, counted: bool = False) -> Events:
     """The spikes of frames [B, T, ...], each once, or as often as it is counted."""
     found = sparse(counts.reshape(*counts.shape[:2], -1))
     return replace(found, shape=counts.shape[2:], counts=found.counts if counted else None)
+
+
+def weighted(net: Network, strength: float, seed: int = 0, positive: float = 1.0) -> Network:
+    """With normal weights whose sum over the synapses of a neuron has the spread `strength`;
+    those of one sign are their sizes, times `positive`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for link in net.projections:
+        link.weight.data.normal_(0, strength / link.fan_in**0.5, generator=generator)
+        if link.nonnegative:
+            link.weight.data.abs_().mul_(positive)
+    return net
+
+
+def drawn(
+    net: Network,
+    strategy: Strategy,
+    inputs: Input,
+    nu: float,
+    seed: int = 0,
+    analogue: bool = False,
+    readout: Strategy | None = None,
+) -> Network:
+    """With the weights that a strategy draws for this input of `nu` Hz; Kaiming's readout, if
+    none is given.
+    """
+    measure = ReferenceEngine().measuring(inputs)
+    generator = torch.Generator().manual_seed(seed)
+    given: dict[str, Any] = {"measure": measure, "generator": generator, "analogue": analogue}
+    draw(net, strategy, readout or Kaiming(), nu_input=nu, **given)
+    return net
+
+
+def frames(net: Network, steps: int, samples: int, rate: float = 0.3) -> Frames:
+    """Counts of Poisson spikes, so many in a step."""
+    counts = np.random.default_rng(0).poisson(rate, (samples, steps, *net.input_shape))
+    return Frames(counts.astype(np.uint8))
 
 
 Gradients = dict[str, torch.Tensor]

@@ -1,13 +1,17 @@
-"""Folders of runs with known numbers, as fdi-run leaves them."""
+"""Folders of runs with known numbers, as fdi-run leaves them; and what is refused in a line."""
 
 from __future__ import annotations
 
 import copy
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pytest
 
 from fdi.track import plans, record
 from fdi.track.files import METRICS, PROBE, RUN, directories
@@ -102,6 +106,30 @@ def write_run(
     return directory
 
 
+def write_shd(path: Path, spikes: Sequence[Any], labels: Sequence[int], *, keys: int = 0) -> Path:
+    """Writes a file in the layout of SHD: `spikes` is a list of (times, units), one per sample."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, column, kind in (("times", 0, np.float16), ("units", 1, np.uint16)):
+            given = h5py.vlen_dtype(np.dtype(kind))
+            data = file.create_dataset(f"spikes/{name}", (len(spikes),), dtype=given)
+            for i, sample in enumerate(spikes):
+                data[i] = np.asarray(sample[column], dtype=kind)
+        file["labels"] = np.asarray(labels, dtype=np.int32)
+        if keys:
+            file["extra/keys"] = np.array([f"{k}".encode() for k in range(keys)])
+    return path
+
+
+@contextmanager
+def one_line(words: str, kind: type[Exception] = ValueError) -> Iterator[None]:
+    """What is done within is refused in one line with these words, a regular expression."""
+    with pytest.raises(kind, match=words) as caught:
+        yield
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def write_plan(results: Path, experiment: str | None) -> None:
     """Writes the plan of a sweep that all runs below `results` belong to."""
     cells = {path.removeprefix(f"{results}/"): ["seed=0"] for path, *_ in directories(results)}
@@ -118,6 +146,10 @@ def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int
     return "\n".join([*lines, ""])
 
 
+SHD: dict[str, Any] = dict(
+    train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25
+)
+"""How two such files are read."""
 SMALL: dict[str, Any] = {
     "dataset.classes": 2,
     "dataset.samples": 20,

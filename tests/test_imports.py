@@ -131,14 +131,48 @@ def test_a_room_imports_only_what_it_may(path):
     assert not {name.split(".")[0] for name in imports(path)} & FORBIDDEN.get(own, set())
 
 
-def test_the_console_starts_without_torch():
-    """One process for all: the first line that is not empty names who imports what."""
-    modules = ["config.settings", *(f"cli.{name}" for name in sorted(RUN["cli"] | {"summary"}))]
-    code = "import sys\n" + "\n".join(
-        f"import fdi.{module}; print('{module}', *{HEAVY} & set(sys.modules))" for module in modules
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines() == modules
+COMMANDS = [f"fdi.cli.{name}" for name in sorted(RUN["cli"] | {"summary"})]
+PARTS_OF_CONF = """
+from pathlib import Path
+import yaml
+from fdi.config.parts import ROLES, options
+for key in ROLES:
+    group, _, inner = key.partition(".")
+    for file in Path("conf", group).glob("*.yaml"):
+        node = yaml.safe_load(file.read_text())
+        node = node.get(inner) if inner else node
+        if node and "_target_" in node:
+            options(key, node["_target_"], [])
+"""
+LIGHT: dict[str, tuple[str, set[str]]] = {  # code, and what it must not import
+    "fdi": ("import fdi", {"torch", "pandas", "matplotlib"}),
+    "the console": (f"import fdi.config.settings, {', '.join(COMMANDS)}", HEAVY),
+    "fdi-data": ("import fdi.cli.data", {"torch", "tonic", "h5py", "matplotlib"}),
+    "fdi-figures": ("import fdi.cli.figures", {"torch", "matplotlib.pyplot"}),
+    "a report": (
+        "import fdi.analysis.results, fdi.figures.report\n"
+        "from fdi.analysis.statistics import paired; paired([0.5, 0.7], [0.4, 0.5], 0.05)",
+        {"scipy.optimize", "scipy.stats", "torch"},
+    ),
+    "what a part takes": (PARTS_OF_CONF, HEAVY),
+    "a recipe": ("import fdi.notebook.recipe", {"pandas", "hydra", "matplotlib", "numba"}),
+    "a run by default": (
+        "import torch; from fdi.train.optimizers import SMORMS3\n"
+        "from fdi.engine.device import exact; exact()\n"
+        "assert torch.are_deterministic_algorithms_enabled()\n"
+        "made = SMORMS3([torch.ones(1, requires_grad=True)])\n"
+        "made.load_state_dict(made.state_dict())",
+        {"torch._dynamo"},  # its compiler
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_nothing_large_is_imported_without_need(name):
+    code, unwanted = LIGHT[name]
+    code = f"{code}\nimport sys; print(*{unwanted} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (found.stdout, found.returncode) == ("\n", 0), found.stderr
 
 
 def test_what_hydra_keeps_to_itself_is_not_asked_for():

@@ -17,19 +17,9 @@ import yaml
 import fdi
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = set(
-    re.findall(
-        r"^(\w+) = \[",
-        (ROOT / "pyproject.toml")
-        .read_text()
-        .partition("[project.optional-dependencies]")[2]
-        .partition("\n[")[0],
-        re.MULTILINE,
-    )
-)
-
-
 PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+OPTIONAL = PROJECT.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+EXTRAS = set(re.findall(r"^(\w+) = \[", OPTIONAL, re.MULTILINE))
 CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # what others are called there
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
 from fdi.analysis.results import curves, own
-from fdi.track import record
 from fdi.track.files import tell
 from fdi.track.plans import Plan, write_plan
 from fdi.track.process import lock
@@ -77,27 +75,6 @@ def test_a_partial_run_is_marked_and_has_no_numbers(write_run, tmp_path, state):
     assert nobody_at_it == ("interrupted" if state == "running" else state)
     assert np.isnan(row["test_accuracy_last"])
     assert row["error"] == error if error else pd.isna(row["error"])
-
-
-def _edit(path):
-    path.write_text(path.read_text().replace("0.9", "0.8"))
-
-
-@pytest.mark.parametrize(
-    ("damage", "error"),
-    [
-        (_edit, "run.json: edited or damaged, its checksum is another"),
-        (lambda path: path.write_bytes(b"\xff"), "run.json"),
-        (lambda path: path.rename(path.with_name("record.json")), "written by fdi before 0.3"),
-    ],
-)
-def test_a_record_that_is_not_whole_is_one_broken_run(write_run, tmp_path, damage, error):
-    write_run(seed=1)
-    damage(write_run(seed=0) / "run.json")
-    table = runs(tmp_path)
-    assert table["state"].tolist() == ["broken", "done"]
-    assert table.loc[0, "error"].startswith(error)
-    assert table.loc[0, ["test_accuracy_last", "trainer.epochs"]].isna().all()
 
 
 def test_other_folders_and_files_are_passed_over(write_run, tmp_path):
@@ -167,14 +144,3 @@ def test_a_damaged_learning_curve_is_told_and_harms_no_other(
         assert caplog.messages == [line], "once"
         assert {*found["path"]} == {*table["path"][1:]}
         assert found["valid/accuracy"].tolist() == [0.2, 0.4] * 2
-
-
-def test_a_curve_or_initial_state_that_was_edited_is_not_that_of_the_run(write_run, tmp_path):
-    path = write_run(curve=[0.2, 0.4], probe=[{"population": "h1", "rate": 3.0}])
-    assert len(record.initial_state(path, record.look(path))) == 1
-    for name in ("metrics.csv", "init.json"):
-        text = (path / name).read_text()
-        (path / name).write_text(text.replace("0.4", "0.5").replace("3.0", "4.0"))
-    assert curves(runs(tmp_path)).empty
-    assert record.initial_state(path, record.look(path)) == []
-    assert json.loads((path / "init.json").read_text())[0]["rate"] == 4.0

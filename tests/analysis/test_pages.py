@@ -11,18 +11,8 @@ import pytest
 from fdi.analysis.collect import config_columns
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import own
-from fdi.study.circumstances import STANDARD
-from fdi.study.evidence import JOINT, KAIMING
 from fdi.study.measured import reference
 
-SETTINGS = {
-    **STANDARD,
-    **JOINT,
-    "optimizer.eps": 1e-16,
-    "trainer.batch_size": 250,
-    "homeostasis.upper.strength": 0.1,
-    "homeostasis.lower.strength": 100.0,
-}
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
 
 
@@ -33,13 +23,10 @@ def page(monkeypatch):
 
 
 @pytest.fixture
-def measured(write_run, tmp_path):
-    common = SETTINGS
-    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
+def measured(authors_run, tmp_path):
     for seed, more in enumerate((0.0, 0.01, 0.02)):
-        write_run("fluct", seed, 0.7 + more, config=common | fluct, rates={"h1": 8.0})
-        write_run("kaiming", seed, 0.5, config=common | KAIMING, rates={"h1": 8.0})
-        write_run("xavier", seed, 0.7, config=common, rates={"h1": 8.0})
+        for init, accuracy in (("fluct", 0.7 + more), ("kaiming", 0.5), ("xavier", 0.7)):
+            authors_run(init, seed, accuracy)
     return own(tmp_path)
 
 
@@ -50,12 +37,8 @@ def rows(text: str) -> list[list[str]]:
 
 def test_claims(page, measured):
     table = rows(page("claims").full(measured))
-    assert table[2][:2] == [
-        "Networks with one hidden layer learn better than from Kaiming weights",
-        "reproduced",
-    ]
-    assert table[2][2] == "1 of 1"
-    assert table[2][3] == ""
+    claim = "Networks with one hidden layer learn better than from Kaiming weights"
+    assert table[2][:4] == [claim, "reproduced", "1 of 1", ""]
     assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: for it" in table[2][4]
 
 
@@ -67,22 +50,18 @@ def test_advice(page, measured):
     assert found["worse"] == "kaiming -21.0"
 
 
-def test_advice_does_not_mix_sizes_of_the_data(page, write_run, tmp_path):
+def test_advice_does_not_mix_sizes_of_the_data(page, authors_run, tmp_path):
     for i, cut in enumerate((None, 100)):
-        config = {**SETTINGS, "dataset.max_train": cut}
         for seed in range(2):
             for init, accuracy in (("fluct", 0.7 - i / 10), ("kaiming", 0.5)):
-                write_run(init, seed, accuracy, config=config)
+                authors_run(init, seed, accuracy, {"dataset.max_train": cut})
     found = sorted(row[0] for row in rows(page("advice").advice(own(tmp_path)))[2:])
-    assert found == [
-        "randman (100 samples), dense, 2 layers, 200 epochs",
-        "randman, dense, 2 layers, 200 epochs",
-    ]
+    sizes = ("randman (100 samples)", "randman")
+    assert found == [f"{size}, dense, 1 layer, 200 epochs" for size in sizes]
 
 
-def test_convolutions(page, write_run, tmp_path):
-    upper = {"homeostasis.lower.strength": 0.0}
-    common = {**SETTINGS, **upper, "init.sigma_u": 1.0, "dataset.max_train": None}
+def test_convolutions(page, authors_run, tmp_path):
+    common = {"homeostasis.lower.strength": 0.0, "init.sigma_u": 1.0, "dataset.max_train": None}
     rates = {f"h{i}": 8.0 for i in range(1, 5)}
     given = {"dataset": "cifar10", "model": "conv_deep", "rates": rates}
     cut = common | {"dataset.max_train": 100}
@@ -94,27 +73,20 @@ def test_convolutions(page, write_run, tmp_path):
         ("kaiming", 0, 0.2, cut),
         ("fluct", 0, 0.9, common | {"trainer.epochs": 2000}),
     ):
-        write_run(init, seed, accuracy, config=config, **given)
+        authors_run(init, seed, accuracy, config, **given)
     whole, part = sorted(rows(page("images").convolutions(own(tmp_path)))[2:], reverse=True)
     assert whole[0] == "cifar10, conv_deep, 4 layers, 200 epochs"
-    assert whole[1:] == [
-        "",
-        "65.0 (1.5..100.0), n = 2",
-        "",
-        "50.0, n = 1",
-        "",
-    ]
+    assert whole[1:] == ["", "65.0 (1.5..100.0), n = 2", "", "50.0, n = 1", ""]
     assert part[0] == "cifar10 (100 samples), conv_deep, 4 layers, 200 epochs"
     assert part[1:] == ["20.0, n = 1", "30.0, n = 1", "", "", ""]
 
 
-def test_a_cell_holds_one_configuration(page, write_run, tmp_path):
+def test_a_cell_holds_one_configuration(page, authors_run, tmp_path):
     """Three seeds with a steep surrogate gradient are no part of the five with the usual one."""
     for seed in range(5):
-        write_run("kaiming", seed, 0.2, config=SETTINGS, rates={"h1": 8.0})
+        authors_run("kaiming", seed, 0.2)
     for seed in range(3):
-        steep = {**SETTINGS, "neuron.beta": 100.0}
-        write_run("kaiming", seed, 0.8, config=steep, rates={"h1": 8.0})
+        authors_run("kaiming", seed, 0.8, {"neuron.beta": 100.0})
     runs = with_layers(own(tmp_path).runs)
     assert page("tables").accuracy(runs) == "20.0 (20.0..20.0), n = 5"
     assert len(page("tables").averaged(runs, ["layers", "neuron.beta"])) == 2
@@ -169,39 +141,35 @@ def test_without_runs(page, tmp_path):
     assert page("tables").behind("gain", own(tmp_path)).startswith("*Not measured yet: `fdi-run")
 
 
-def test_advice_decides_over_the_comparisons_of_a_network(page, write_run, tmp_path):
+def test_advice_decides_over_the_comparisons_of_a_network(page, authors_run, tmp_path):
     """Each difference has p = 0.0136 by itself, 0.054 as one of four."""
     for i in range(4):
         for seed, more in enumerate((0.1, 0.12, 0.15)):
-            name = {"dataset": f"data{i}"}
-            write_run("fluct", seed, 0.5 + more, config=SETTINGS, **name)
-            write_run("kaiming", seed, 0.5, config=SETTINGS | KAIMING, **name)
+            authors_run("fluct", seed, 0.5 + more, dataset=f"data{i}")
+            authors_run("kaiming", seed, 0.5, dataset=f"data{i}")
     found = rows(page("advice").advice(own(tmp_path)))[2:]
     assert [bool(row[3]) for row in found] == [True] * 4
     for seed in range(3):
         for init in ("pytorch", "xavier", "orthogonal"):
-            write_run(init, seed, 0.5, config=SETTINGS, dataset="data3")
+            authors_run(init, seed, 0.5, dataset="data3")
     found = rows(page("advice").advice(own(tmp_path)))[2:]
     assert [bool(row[3]) for row in found] == [True] * 3 + [False]
 
 
-def test_runs_with_another_eps_are_no_advice(page, write_run, tmp_path):
+def test_runs_with_another_eps_are_no_advice(page, authors_run, tmp_path):
     for seed in range(3):
-        config = SETTINGS | {"optimizer.eps": 1e-30}
-        write_run("fluct", seed, 0.9, config=config)
-        write_run("kaiming", seed, 0.5, config=config | KAIMING)
+        for init, accuracy in (("fluct", 0.9), ("kaiming", 0.5)):
+            authors_run(init, seed, accuracy, {"optimizer.eps": 1e-30})
     assert "*Not measured yet" in page("advice").advice(own(tmp_path))
 
 
-def test_normalized_runs_have_a_row_and_no_part_in_other_tables(page, write_run, tmp_path):
+def test_normalized_runs_have_a_row_and_no_part_in_other_tables(page, authors_run, tmp_path):
     kinds = {("none", False): 0.2, ("tdbn", False): 0.6, ("none", True): 0.5, ("tdbn", True): 0.7}
     for seed, more in enumerate((0.0, 0.01, 0.02)):
         for (norm, skip), kaiming in kinds.items():
-            config = SETTINGS | {"model.norm": norm, "model.skip": skip}
-            given = {"rates": {"h1": 8.0, "h2": 8.0}}
-            fluct = config | {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-            write_run("fluct", seed, 0.7 + more, config=fluct, **given)
-            write_run("kaiming", seed, kaiming, config=config | KAIMING, **given)
+            config = {"model.norm": norm, "model.skip": skip}
+            for init, accuracy in (("fluct", 0.7 + more), ("kaiming", kaiming)):
+                authors_run(init, seed, accuracy, config, rates=TWO)
     found = own(tmp_path)
     head, _, row = rows(page("instead").normalized(found))
     compared = dict(zip(head, row))
@@ -214,16 +182,17 @@ def test_normalized_runs_have_a_row_and_no_part_in_other_tables(page, write_run,
     assert (best[:5], undecided, worse) == ("fluct", "", "kaiming -51.0")
 
 
-def test_step_sizes_behind_a_normalization_have_a_row_each(page, write_run, tmp_path):
+TWO = {"h1": 8.0, "h2": 8.0}
+
+
+def test_step_sizes_behind_a_normalization_have_a_row_each(page, authors_run, tmp_path):
     cosine = {"scheduler": {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}}
-    config = SETTINGS | cosine | {"model.norm": "tdbn", "model.skip": False}
     cells = [("fluct", 0.005, 0.1, 0.5), ("fluct", 0.05, 1.0, 0.9), ("kaiming", 0.005, 1.0, 0.9)]
     for init, lr, moved, accuracy in cells:
         for norm in ("tdbn", "none"):
-            given = {"rates": {"h1": 8.0, "h2": 8.0}}
             result = {"moved": {"input->h1": moved, "h1->h2": moved, "h2->readout": 9.0}}
-            varied = config | {"optimizer.lr": lr, "model.norm": norm}
-            write_run(init, 0, accuracy, config=varied, result=result, **given)
+            varied = cosine | {"model.skip": False, "optimizer.lr": lr, "model.norm": norm}
+            authors_run(init, 0, accuracy, varied, result=result, rates=TWO)
     assert [row[1:] for row in rows(page("instead").moving(own(tmp_path)))[2:]] == [
         ["fluct", "0.005", "0.10", "50.0, n = 1", ""],
         ["fluct", "0.05", "1.00", "90.0, n = 1", "+40.0"],
@@ -231,18 +200,16 @@ def test_step_sizes_behind_a_normalization_have_a_row_each(page, write_run, tmp_
     ]
 
 
-def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, write_run, tmp_path):
-    fluct = {"init.sigma_u": 1.0, "init.alpha": 0.9, "init.nu": "auto"}
-    free = {**STANDARD, "optimizer.eps": 1e-16, "homeostasis.joint": False, "neuron.beta": None}
+def test_surrogates_have_a_row_each_with_the_gradient_and_the_accuracy(page, authors_run, tmp_path):
+    free = {"homeostasis.joint": False, "neuron.beta": None}
     for number, name in enumerate(("superspike", "triangle")):
         config = free | {"neuron.surrogate": name, "homeostasis.prime_epochs": 0}
-        given = {"rates": {"h1": 8.0, "h2": 8.0}}
-        states = (("fluct", fluct, 0.9, 1e-2), ("kaiming", KAIMING, 0.5 - 0.4 * number, 1e-9))
-        for init, values, accuracy, gradient in states:
+        states = (("fluct", 0.9, 1e-2), ("kaiming", 0.5 - 0.4 * number, 1e-9))
+        for init, accuracy, gradient in states:
             most = gradient * (1 - number)
             layer = {"population": "h1", "grad": most, "grad_task_max": most}
             layer |= {"floor_steady": 1e-9, "floor_noisy": 1e-8}
-            write_run(init, 0, accuracy, config=config | values, probe=[layer], **given)
+            authors_run(init, 0, accuracy, config, probe=[layer], rates=TWO)
     table = rows(page("gradients").surrogates(own(tmp_path)))
     assert table[2] == ["superspike", "20", "1e-01", "50.0, n = 1", "1e+06", "90.0, n = 1", ""]
     assert table[3] == ["triangle", "1", "0e+00", "10.0, n = 1", "0e+00", "90.0, n = 1", ""]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
 import pytest
+from making import one_line
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
@@ -137,15 +136,9 @@ def test_words_and_numbers_in_one_column(write_run, tmp_path):
     assert sorted(table["nu"]) == ["-", "15.8", "auto"]
 
 
-def test_broken_runs_are_in_no_condition(write_run, tmp_path):
-    write_run("fluct", 0, 0.9)
-    (write_run("fluct", 1, 0.1) / "run.json").write_text("{")
-    assert row(summarize(runs(tmp_path)), init="fluct")["accuracy"] == 0.9
-
-
 def test_nothing_but_broken_runs_is_an_error(write_run, tmp_path):
     (write_run() / "run.json").write_text("{")
-    with pytest.raises(ValueError, match="all 1 runs are broken"):
+    with one_line("all 1 runs are broken"):
         summarize(runs(tmp_path))
 
 
@@ -162,45 +155,21 @@ def test_rates_of_many_populations_are_a_range(write_run, tmp_path):
     assert readable(summarize(runs(tmp_path)))["rates (Hz)"].tolist() == ["1.0..7.0\nin 7"]
 
 
-def test_csv_reads_back(both):
-    table = summarize(both)
-    again = pd.read_csv(io.StringIO(table.to_csv(index=False)))
-    assert list(again.columns) == list(table.columns)
-    assert again["accuracy"].tolist() == pytest.approx(table["accuracy"].tolist())
-
-
 def test_short_names():
-    columns = [
-        "init",
-        "model.hidden",
-        "homeostasis.upper.strength",
-        "homeostasis.lower.strength",
-        "optimizer._target_",
-        "engine.name",
-    ]
-    assert list(short_names(columns).values()) == [
-        "init",
-        "hidden",
-        "upper.strength",
-        "lower.strength",
-        "optimizer",
-        "engine",
-    ]
+    short = {
+        "init": "init",
+        "model.hidden": "hidden",
+        "homeostasis.upper.strength": "upper.strength",
+        "homeostasis.lower.strength": "lower.strength",
+        "optimizer._target_": "optimizer",
+        "engine.name": "engine",
+    }
+    assert short_names([*short]) == short
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "null"),
-        (True, "true"),
-        (1.0, "1"),
-        (0.25, "0.25"),
-        ("[1, 2]", "[1, 2]"),
-        ("torch.optim.Adam", "Adam"),
-    ],
-)
-def test_shown(value, text):
-    assert shown(value) == text
+def test_shown():
+    values = (None, True, 1.0, 0.25, "[1, 2]", "torch.optim.Adam")
+    assert [shown(value) for value in values] == ["null", "true", "1", "0.25", "[1, 2]", "Adam"]
 
 
 def test_numbers_in_latex_have_a_true_minus_and_powers(both):
@@ -220,7 +189,7 @@ def test_the_baseline_may_be_another_initialization(both):
     assert kaiming["versus"] == pytest.approx(-paired(FLUCT, KAIMING).mean)
     assert kaiming["verdict"] == "worse"
     assert "minus fluct" in readable(table)
-    with pytest.raises(ValueError, match=r"--versus fluc: no such run; did you mean fluct\?"):
+    with one_line(r"--versus fluc: no such run; did you mean fluct\?"):
         summarize(both, versus="fluc")
 
 

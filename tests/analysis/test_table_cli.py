@@ -140,20 +140,6 @@ def test_initial_states_are_a_table_for_a_paper(table, probed):
     assert "readout" not in text
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--probe", "--full"),
-        ("--probe", "--runs", "a.csv"),
-        ("--best", "--full"),
-        ("--best", "--runs", "a.csv"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(table, words):
-    code, _, err = table(*words)
-    assert (code, err.count("\n")) == (1, 1)
-
-
 def test_no_initial_state_is_one_line(table):
     assert table("--probe")[2].startswith("fdi-table: no initial state of these runs was measured")
 
@@ -185,15 +171,6 @@ def test_a_bad_filter_is_one_line(table, word, line):
     assert (code, out) == (1, "")
     assert err.startswith(f"fdi-table: {line}")
     assert err.count("\n") == 1
-
-
-def test_no_runs_is_one_line_with_the_command_that_makes_some(tmp_path, capsys):
-    assert main(["--results", str(tmp_path)]) == 1
-    expected = (
-        f"fdi-table: no runs in {tmp_path / 'runs'}; make some: fdi-run -m "
-        f"init=kaiming,fluct 'seed=range(3)'\n"
-    )
-    assert capsys.readouterr().err == expected
 
 
 def test_whole_tables_go_to_files(table, write_run, tmp_path):

@@ -1,22 +1,9 @@
-"""What commands leave undone to be quick: large imports, and a look for garbage at the end."""
+"""What commands leave undone to be quick: a look for garbage at the end."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-
-IMPORTED = """
-import sys
-import fdi.analysis.results, fdi.figures.report
-from fdi.analysis.statistics import paired
-paired([0.5, 0.7, 0.8], [0.4, 0.5, 0.7], 0.05)
-print(*{"scipy.optimize", "scipy.stats", "torch"} & set(sys.modules))
-"""
-
-
-def test_a_report_imports_nothing_large_that_it_can_do_without():
-    assert subprocess.check_output([sys.executable, "-c", IMPORTED], text=True) == "\n"
-
 
 ENDS = """
 from fdi.cli.command import command_line

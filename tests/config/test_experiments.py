@@ -68,14 +68,8 @@ def test_a_comparison_that_is_not_fair_is_seen(budget):
 
 
 def test_keys_that_vary_together_are_replaced_by_the_command_line():
-    overrides = [
-        "experiment=calibrated",
-        "budget=paper",
-        "seed=0",
-        "init=kaiming",
-        "dataset=poisson",
-    ]
-    found = cells("-m", *overrides)
+    overrides = ["experiment=calibrated", "budget=paper", "seed=0", "init=kaiming"]
+    found = cells("-m", *overrides, "dataset=poisson")
     assert [(cell.config.name.dataset, cell.config.name.model) for cell in found] == [
         ("poisson", "dense"),
         ("poisson", "conv_recurrent_deep"),

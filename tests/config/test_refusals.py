@@ -106,29 +106,6 @@ def test_a_wrong_value_is_one_line(override, line):
     assert re.fullmatch(line, refusal(override))
 
 
-def test_a_mode_that_wandb_lacks_is_refused_before_the_run():
-    assert refusal("logger=wandb", "logger.mirror.mode=offlin") == (
-        "logger.mirror.mode = offlin must be offline or online or disabled or shared"
-    )
-
-
-def test_a_wrong_value_in_one_cell_of_a_sweep_is_refused_before_any_runs():
-    said = refusal("-m", "init=kaiming,fluct", "seed=0,x")
-    assert said == "seed = x must be an integer at least 0"
-
-
-@pytest.mark.parametrize(
-    ("overrides", "line"),
-    [
-        (["seed=range(0)"], "the sweep has no cells; give each of its keys a value"),
-        (["hydra/launcher=local", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs = 0 must be"),
-        (["hydra.sweeper.max_batch_size=-1"], "hydra.sweeper.max_batch_size = -1 must be"),
-    ],
-)
-def test_a_sweep_that_cannot_work_is_one_line(overrides, line):
-    assert refusal("-m", *overrides).startswith(line)
-
-
 @pytest.mark.parametrize(
     "words",
     ["-m seed=", "=", "a", "seed", "+", "~seed", "seed=1,2", "-x", "@a=b", "seedx=1", "seed.=1"],

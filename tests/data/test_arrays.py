@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from making import one_line
 from torch.utils.data import TensorDataset
 
 from fdi.data.arrays import arrays, content, digest, from_torch
 from fdi.data.dataset import Dataset
-from fdi.data.inputs import Constant, DataError, Events, Frames
+from fdi.data.inputs import Constant, Events, Frames
 
 T, UNITS, DT = 10, 4, 0.01
 Y = np.arange(20) % 2
@@ -78,11 +79,11 @@ def test_counts_keep_their_number_and_maps_their_shape(tmp_path: Path):
 
 def test_what_is_not_certain_is_declared(tmp_path: Path):
     x = np.random.default_rng(0).poisson(10, (20, T, UNITS))
-    with pytest.raises(DataError, match=r"up to \d+; .*: kind=spikes .*, counts or currents"):
+    with one_line(r"up to \d+; .*: kind=spikes .*, counts or currents"):
         content((x, Y))
-    with pytest.raises(DataError, match="kind = counts, and data: x holds signs or fractions"):
+    with one_line("kind = counts, and data: x holds signs or fractions"):
         content((x - 0.5, Y), "counts")
-    with pytest.raises(DataError, match="events are spikes"):
+    with one_line("events are spikes"):
         content(([(np.zeros(1), np.zeros(1, int))] * 20, Y), "counts")
     assert made(tmp_path, (x, Y), "spikes").nu == pytest.approx(10 / DT, rel=0.1)
     for kind in ("counts", "currents"):
@@ -93,9 +94,9 @@ def test_what_is_not_certain_is_declared(tmp_path: Path):
 
 def test_an_image_stands_for_the_whole_trial(tmp_path: Path):
     images = np.random.default_rng(0).integers(0, 256, (20, 3, 5, 5), np.uint8)
-    with pytest.raises(DataError, match=r"images, declared by kind=images, are \(samples, units\)"):
+    with one_line(r"images, declared by kind=images, are \(samples, units\)"):
         content((images, Y))
-    with pytest.raises(DataError, match=r"kind = images: give dataset\.duration"):
+    with one_line(r"kind = images: give dataset\.duration"):
         made(tmp_path, (images, Y), "images")
     data = made(tmp_path, (images, Y), "images", duration=0.2, standardize=True)
     inputs = data.train.inputs
@@ -117,7 +118,7 @@ def test_currents_are_standardized_and_coded(tmp_path: Path):
     assert isinstance(coded.train.inputs, Events)
     assert (coded.shape, coded.nu is None) == ((2 * UNITS,), False)
     assert coded.said.endswith("as spikes by delta coding")
-    with pytest.raises(DataError, match="spikes are neither standardized nor coded"):
+    with one_line("spikes are neither standardized nor coded"):
         made(tmp_path, (spikes(), Y), standardize=True)
 
 
@@ -129,7 +130,7 @@ def test_labels_may_be_words_and_files_have_names_of_their_own(tmp_path: Path):
     np.savez(path, X_train=spikes(), activity=words, more=np.zeros(3))
     named = arrays(file=path, dt=DT, names={"x": "X_train", "y": "activity"})
     assert (named.classes, named.shape) == (2, (UNITS,))
-    with pytest.raises(DataError, match=r"names has X; there is X_train, activity, more"):
+    with one_line(r"names has X; there is X_train, activity, more"):
         arrays(file=path, dt=DT, names={"x": "X"})
 
 
@@ -147,10 +148,10 @@ def test_a_table_has_a_row_for_each_step(tmp_path: Path):
     np.testing.assert_allclose(first[:, 0] - first[0, 0], range(5), rtol=1e-5)
     np.testing.assert_allclose(first[:, 1], 9.8, rtol=1e-5)
     path.write_text("\n".join(rows[:-1]))
-    with pytest.raises(DataError, match="samples of 4 to 5 rows"):
+    with one_line("samples of 4 to 5 rows"):
         arrays(file=path, dt=DT)
     path.write_text(rows[1])
-    with pytest.raises(DataError, match=r"no column label; name it with dataset\.names"):
+    with one_line(r"no column label; name it with dataset\.names"):
         arrays(file=path, dt=DT)
 
 
@@ -212,7 +213,7 @@ def test_data_sets_of_torch_and_tonic(tmp_path: Path, monkeypatch):
     own = from_torch("mine", Camera(), Camera(), dt=DT, valid=0.2, seed=3)
     assert (own.name, own.shape, len(own.valid), len(own.test)) == ("mine", (2, 2, 3), 4, 20)
     monkeypatch.setattr(Camera, "sensor_size", (2, 1, 2))
-    with pytest.raises(DataError, match=r"a unit of the sensor \(2, 1, 2\) = \d is outside"):
+    with one_line(r"a unit of the sensor \(2, 1, 2\) = \d is outside"):
         from_torch("mine", Camera(), dt=DT)
 
 
@@ -241,14 +242,13 @@ def test_the_same_content_has_the_same_digest():
     ],
 )
 def test_what_does_not_fit_is_said_in_a_line(data: Any, words: str):
-    with pytest.raises(DataError, match=words) as error:
+    with one_line(words):
         content(data)
-    assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_none(tmp_path: Path):
     (tmp_path / "x.npz").write_text("no arrays")
-    with pytest.raises(DataError, match=r"cannot be read as arrays .*; write it with numpy\.savez"):
+    with one_line(r"cannot be read as arrays .*; write it with numpy\.savez"):
         arrays(file=tmp_path / "x.npz", dt=DT)
-    with pytest.raises(DataError, match=r"has 10 steps, of dataset\.dt each; leave it out"):
+    with one_line(r"has 10 steps, of dataset\.dt each; leave it out"):
         made(tmp_path, (spikes(), Y), duration=0.1)

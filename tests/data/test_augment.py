@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fdi.config.parts import option
 from fdi.data.dataset import dropout, thin
 from fdi.data.images import (
     encoding_transform,
@@ -13,6 +14,8 @@ from fdi.data.images import (
     shift_and_mirror,
 )
 from fdi.data.inputs import Constant, DataError, Events, binned, coordinates
+from fdi.data.poisson import poisson
+from fdi.data.randman import randman
 
 
 @pytest.fixture
@@ -97,20 +100,11 @@ def test_dropout_counts_each_spike_of_a_bin():
     assert thin(events, np.random.default_rng(0), drop=0.9999).total() < 5
 
 
-@pytest.mark.parametrize("name", ["randman", "poisson"])
-def test_only_training_loses_spikes(name):
-    from hydra import compose, initialize_config_module
-
-    import fdi.config.settings
-    import fdi.data.poisson
-    import fdi.data.randman
-
-    with initialize_config_module("fdi.conf", version_base="1.3"):
-        values = dict(compose("config", overrides=[f"dataset={name}"]).dataset)
-    values.pop("_target_")
-    make = getattr(getattr(fdi.data, name), name)
-    small = {**values, "samples": 20, "max_train": None}
-    whole, thinned = make(**small), make(**{**small, "drop": 0.5})
+@pytest.mark.parametrize("make", [randman, poisson])
+def test_only_training_loses_spikes(make):
+    given = option("dataset", make.__name__) | {"samples": 20, "max_train": None}
+    del given["_target_"]
+    whole, thinned = make(**given), make(**given | {"drop": 0.5})
     assert thinned.nu == pytest.approx(0.5 * whole.nu, rel=0.1)
     assert thinned.valid.transform is None
     assert thinned.test.transform is None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pytest
 from omegaconf import OmegaConf
 
 from fdi.cli.data import BY_FILE, main
@@ -37,19 +34,6 @@ def test_list_says_what_is_here(capsys, tmp_path: Path):
     assert here["hdf5"]
     assert not here["shd"]
     assert "CC BY-SA 4.0" in out
-
-
-def test_starts_without_torch():
-    code = (
-        "import sys, fdi.cli.data; print([name for name in ('torch', 'tonic', 'h5py', "
-        "'matplotlib') if name in sys.modules])"
-    )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == "[]"
-    )
 
 
 def test_every_yaml_fits_its_function_and_is_listed():
@@ -106,24 +90,6 @@ def test_get(capsys, tmp_path: Path, monkeypatch):
     assert code == 2
     assert err.startswith(f"fdi-data: shd: {tmp_path}/shd_train.h5.zip has md5 ")
     assert err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["foo=1"], "dataset.foo: no such key of dataset=randman; choose one of"),
-        (["dt=fast"], "dataset.dt = fast must be a number"),
-        (["binning=sum"], "dataset.binning = sum must be binary or counts"),
-        (["samples=0"], "dataset.samples = 0 must be an integer at least 1"),
-        (["dt=[1,"], "dt=[1,"),
-        (["dt"], "unrecognized arguments: dt"),
-    ],
-)
-def test_wrong_settings_are_one_line(capsys, words: list[str], message: str):
-    code, out, err = _run(capsys, "show", "randman", *words)
-    assert code == 2
-    assert message in err.splitlines()[-1]
-    assert out == ""
 
 
 def test_settings_of_the_yaml_are_used(capsys, tmp_path: Path):

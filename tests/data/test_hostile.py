@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from making import one_line
 
 from fdi.data.arrays import arrays
 from fdi.data.download import SOURCES, Archive, Listed, ensure, hex_digest
@@ -80,10 +81,10 @@ def test_mnist(header, tmp_path):
 def test_series_and_images_that_are_no_files(tmp_path):
     pytest.importorskip("torchvision")
     os.mkfifo(tmp_path / "x_TRAIN.ts")
-    with pytest.raises(DataError, match="not a file"):
+    with one_line("not a file"):
         read_ts(tmp_path / "x_TRAIN.ts")
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
-    with pytest.raises(DataError, match="not a file"):
+    with one_line("not a file"):
         read_idx(tmp_path, "train")
 
 
@@ -122,7 +123,6 @@ def test_archives(what, tmp_path, monkeypatch):
         name, "c", "http://127.0.0.1:9/c", hex_digest(path) if path.is_file() else "none"
     )
     monkeypatch.setitem(SOURCES, "mine", Listed("1", "1", "1", "mine", (archive,)))
-    with pytest.raises(DataError, match=line) as caught:
+    with one_line(line):
         ensure("mine", root)
-    assert len(str(caught.value).splitlines()) == 1
     assert [path.name for path in tmp_path.rglob("*")] == ["root", name]

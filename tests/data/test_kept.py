@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from making import SHD, write_shd
 
 from fdi.data import dataset
 from fdi.data.hdf5 import hdf5
 
-FILES: dict[str, Any] = dict(
-    train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25
-)
-
 
 def test_other_seeds_read_nothing(digits_folder: Path):
-    first, *others = (hdf5(root=digits_folder, **FILES, seed=seed) for seed in (0, 1, 2, 0))
+    first, *others = (hdf5(root=digits_folder, **SHD, seed=seed) for seed in (0, 1, 2, 0))
     for data in others:
         assert data.train.inputs.table is data.valid.inputs.table is first.train.inputs.table
         assert data.test.inputs.table is first.test.inputs.table
@@ -26,14 +22,14 @@ def test_other_seeds_read_nothing(digits_folder: Path):
     assert others[-1].checksum == first.checksum
 
 
-def test_files_that_change_are_read_again_and_other_settings_too(digits_folder: Path, write_shd):
-    before = hdf5(root=digits_folder, **FILES)
+def test_files_that_change_are_read_again_and_other_settings_too(digits_folder: Path):
+    before = hdf5(root=digits_folder, **SHD)
     write_shd(digits_folder / "toy_test.h5", [([0.01], [5]), ([0.02], [3])], [0, 1], keys=2)
-    after = hdf5(root=digits_folder, **FILES)
+    after = hdf5(root=digits_folder, **SHD)
     assert after.train.inputs.table is before.train.inputs.table
     assert len(after.test) == 2
     assert after.checksum != before.checksum
-    assert hdf5(root=digits_folder, **FILES, binning="counts").train.inputs.counts is not None
+    assert hdf5(root=digits_folder, **SHD, binning="counts").train.inputs.counts is not None
 
 
 def test_nobody_can_write_to_what_is_kept():

@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from making import SHD, write_shd
 
 from fdi.data import dataset, hdf5
 from fdi.data.inputs import Chosen, DataError, bin_recordings
-
-FILES: dict[str, Any] = dict(
-    train_file="*train*.h5", test_file="*test*.h5", duration=0.1, dt=0.002, valid=0.25
-)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +32,7 @@ def large_files(digits_folder: Path) -> None:
 def load(folder: Path, **options: Any) -> dataset.Dataset:
     """As another process does, which has read nothing yet."""
     dataset._kept.clear()
-    return hdf5.hdf5(root=folder, **{**FILES, **options})
+    return hdf5.hdf5(root=folder, **{**SHD, **options})
 
 
 def content(data: dataset.Dataset) -> str:
@@ -92,7 +89,7 @@ def test_each_view_and_each_seed_has_its_own(digits_folder):
     assert len(seen) == 4
 
 
-def test_a_file_that_changes_is_read_again(digits_folder, write_shd):
+def test_a_file_that_changes_is_read_again(digits_folder):
     before = load(digits_folder)
     path = digits_folder / "toy_test.h5"
     write_shd(path, [([0.01], [5]), ([0.02], [3])], [0, 1], keys=2)

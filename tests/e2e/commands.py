@@ -75,6 +75,16 @@ def records(folder: Path) -> dict[Path, record.Run]:
     return {path.parent: record.whole(path.parent) for path in sorted(folder.rglob(RUN))}
 
 
+def trials_and_tests(folder: Path) -> tuple[list[record.Run], list[record.Run]]:
+    """The runs of a choice, which has seed 1000 and never sees the test set, and those after it."""
+    runs = records(folder).values()
+    tried = [run for run in runs if not run.config["trainer"]["test"]]
+    tested = [run for run in runs if run.config["trainer"]["test"]]
+    assert [{run.config["seed"] for run in of} for of in (tried, tested)] == [{1000}, {0}]
+    assert {run.result["test_accuracy_last"] for run in tried if run.result} == {None}
+    return tried, tested
+
+
 def process(*arguments: str, before: str = "", **options) -> subprocess.Popen:
     # a job in the background ignores it
     code = "from signal import *; signal(SIGINT, default_int_handler)\n"

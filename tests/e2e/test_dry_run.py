@@ -63,13 +63,6 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run, untried):
         "dry_run=true",
     )
     assert fdi_run(*sweep).out.splitlines()[-2] == "12 cells: 12 not run yet"
-    typo = fdi_run("-m", "init=kaiming,fluct", "init.sgima_u=0.5,1")
-    assert typo.code == 2
-    assert (
-        typo.err
-        == "fdi-run: init.sgima_u: no such key; did you mean sigma_u? choose one of alpha, nu, "
-        "sigma_u\n"
-    )
 
 
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run, untried):

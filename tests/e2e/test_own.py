@@ -72,38 +72,7 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(
     assert re.search("engine=cpu does not compute .* use engine=reference", refused.err)
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["neuron.surrogate=own_parts.laplaze"], "neuron.surrogate = own_parts.laplaze does not"),
-        (["neuron.surrogate=os.system"], "neuron.surrogate = os.system is not of fdi, and there"),
-        (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
-    ],
-)
-def test_what_is_wrong_with_ones_choice_is_one_line(fdi_run, words, line):
-    found = fdi_run("--config-dir", str(OWN / "conf"), *SMALL, *words)
-    assert (found.code, found.err.count("\n")) == (2, 1)
-    assert line in found.err
-
-
 NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["optimizer._target_=torch.optim.NAdamm"], "has no NAdamm; did you mean NAdam"),
-        (
-            [*NADAM, "+optimizer.momentu=1"],
-            "optimizer._target_ = torch.optim.NAdam: got an unexpected keyword argument 'momentu'",
-        ),
-        (["optimizer=sgd", "optimizer._target_=torch.optim.LBFGS"], "torch.optim.LBFGS"),
-    ],
-)
-def test_an_optimizer_that_does_not_fit_is_one_line(fdi_run, words, line):
-    found = fdi_run(*commands.SMALL, commands.REFERENCE, *words)
-    assert (found.code, found.err.count("\n")) == (2, 1), found.err
-    assert line in found.err
 
 
 def test_any_optimizer_of_torch_trains(fdi_run):

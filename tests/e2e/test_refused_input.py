@@ -7,12 +7,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from commands import REFERENCE, SMALL, TINY
+from making import write_shd
 
 import fdi.cli.data
+import fdi.cli.figures
 import fdi.cli.report
 import fdi.cli.run
 import fdi.cli.status
@@ -43,6 +44,10 @@ OWN = {
 }
 MINE = ("--config-dir", "{own}")
 HDF5 = ("dataset=hdf5", "dataset.root={spikes}/set")
+OPTIONS = ("--config-dir", str(Path(__file__).parents[2] / "examples" / "own" / "conf"))
+NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
+PRIMED = ("init=homeostatic", "homeostasis=none")
+RECIPE = ("experiment=recipe",)
 BEST = ("-m", "experiment=best", "budget=laptop", "init=kaiming,fluct")
 ZOO = ("-m", "experiment=zoo", "budget=laptop", "zoo.networks=3", "init=kaiming,fluct")
 
@@ -60,7 +65,48 @@ RUN = [
         "init.nu=interval(1,5) names no values; a sweep needs them",
     ),
     (["-m", "seed=0,1", "hydra.sweeper._target_=x.Y"], "hydra/sweeper: fdi runs all combinations"),
+    (["--seed=3"], "--seed=3 is not an option; write settings without dashes, as in seed=3"),
+    (["-m", "--seed", "3"], "--seed is not an option; "),
+    (["--cfg", "yaml"], "argument -c/--cfg: invalid choice: 'yaml'"),
     (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
+    (["-m", "seed=range(0)"], "the sweep has no cells; give each of its keys a value"),
+    (["-m", "init=kaiming,fluct", "seed=0,x"], "seed = x must be an integer at least 0"),
+    (
+        ["-m", "hydra/launcher=local", "hydra.launcher.n_jobs=0"],
+        "hydra.launcher.n_jobs = 0 must be",
+    ),
+    (["-m", "hydra.sweeper.max_batch_size=-1"], "hydra.sweeper.max_batch_size = -1 must be"),
+    (
+        ["logger=wandb", "logger.mirror.mode=offlin"],
+        "logger.mirror.mode = offlin must be offline or",
+    ),
+    ([*PRIMED, "init.base=kaimin"], "init = 'kaimin': did you mean kaiming? "),
+    ([*PRIMED, "init.base=homeostatic"], "init = 'homeostatic': choose one of "),
+    ([*PRIMED, "init.options={{gain:-1}}"], "gain = -1 must be a number above 0"),
+    ([*PRIMED, "init.options={{gian:1}}"], "init = kaiming has no gian; did you mean gain?"),
+    ([*PRIMED, "model=dale"], "init.base = kaiming draws weights of both signs, and Dale's law"),
+    (
+        [*PRIMED, "model=dale", "init.base=fluct", "init.rule=fluctuations"],
+        "init.rule = fluctuations centres the weights of a neuron, and Dale's law",
+    ),
+    (["-m", "init=kaiming,fluct", "init.sgima_u=1"], "init.sgima_u: no such key; did you mean sig"),
+    ([*OPTIONS, "neuron.surrogate=own_parts.laplaze"], "neuron.surrogate = own_parts.laplaze does"),
+    (
+        [*OPTIONS, "neuron.surrogate=os.system"],
+        "neuron.surrogate = os.system is not of fdi, and th",
+    ),
+    (["neuron.surrogate=superspik"], "neuron.surrogate = superspik must be superspike or"),
+    (["optimizer._target_=torch.optim.NAdamm"], "has no NAdamm; did you mean NAdam"),
+    ([*NADAM, "+optimizer.momentu=1"], "NAdam: got an unexpected keyword argument 'momentu'"),
+    (["optimizer=sgd", "optimizer._target_=torch.optim.LBFGS"], "torch.optim.LBFGS"),
+    (["trainer.frozen=[h3]"], "no population h3; choose one of h1, hidden, readout"),
+    (["trainer.frozen=[hidden,readout]"], "nothing is left to learn; leave a population out"),
+    ([*RECIPE, "seed=1000"], "seed=1000 is a seed of the trials (recipe.seeds)"),
+    ([*RECIPE, "dataset.valid=0"], "dataset.valid = 0"),
+    (["-m", *RECIPE, "model.hidden=4,8"], "give one value of model.hidden"),
+    ([*RECIPE, "probe=only"], "probe = only trains nothing"),
+    ([*RECIPE, "recipe.trainings=0"], "recipe.trainings = 0"),
+    ([*RECIPE, "objective=mean_square"], "objective = MeanSquare: a recipe"),
     (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
     (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
     (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
@@ -100,16 +146,27 @@ RUN = [
 ]
 DATA = [
     (["poisson", "shape=[100000000000]"], "poisson does not fit into memory"),
+    (["randman", "foo=1"], "dataset.foo: no such key of dataset=randman; choose one of"),
+    (["randman", "dt=fast"], "dataset.dt = fast must be a number"),
+    (["randman", "binning=sum"], "dataset.binning = sum must be binary or counts"),
+    (["randman", "samples=0"], "dataset.samples = 0 must be an integer at least 1"),
+    (["randman", "dt=[1,"], "dt=[1,"),
+    (["randman", "dt"], "unrecognized arguments: dt"),
     (["hdf5", "root={spikes}/set", "channels=100000000000"], "channels = 100,000,000,000; at mo"),
     (["hdf5", "root=/etc", "train_file=passwd", "test_file=passwd"], "passwd"),
 ]
 TABLES = [
     ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
     ("table", [], "no runs in results/runs; make some: "),
+    ("table", ["--best", "--full"], "argument --full: not allowed with argument --best"),
+    ("table", ["--probe", "--runs", "a.csv"], "--runs"),
+    ("table", ["--best", "--runs", "a.csv"], "--runs"),
+    ("figures", [], "no runs in results/runs; make some: fdi-run"),
+    ("figures", ["--own", "learning_curve"], "no figure learning_curve; did you mean learning_cur"),
     ("table", ["--columns", "init"], "--columns goes with --csv or --latex"),
     ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),
     ("table", ["--runs", "a.csv", "--csv"], "--runs and --curves write whole tables of their own"),
-    ("report", [], "no runs in results/runs"),
+    ("report", [], "no runs in results/runs; make some: fdi-run"),
     ("report", ["--no"], "unrecognized arguments: --no; see fdi-report --help"),
 ]
 CASES = [*(("run", *row) for row in RUN), *(("data", *row) for row in DATA), *TABLES]
@@ -118,18 +175,9 @@ COMMANDS = {
     "data": fdi.cli.data.main,
     "status": fdi.cli.status.main,
     "table": fdi.cli.table.main,
+    "figures": fdi.cli.figures.main,
     "report": fdi.cli.report.main,
 }
-
-
-def write_spikes(path: Path, spikes: int = 5, samples: int = 40) -> None:
-    with h5py.File(path, "w") as file:
-        for name, kind in (("times", "float32"), ("units", "int64")):
-            kept = h5py.vlen_dtype(np.dtype(kind))
-            data = file.create_dataset(f"spikes/{name}", (samples,), kept)
-            for i in range(samples):
-                data[i] = np.linspace(0, 0.5, spikes).astype(kind)
-        file["labels"] = np.arange(samples) % 2
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +188,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
         (spikes / folder).mkdir()
     for name in ("train.h5", "test.h5"):
         (spikes / "loop" / name).symlink_to(name)
-    for name in ("set/train", "set/test", "other"):
-        write_spikes(spikes / f"{name}.h5")
-    write_spikes(spikes / "set" / "silent.h5", spikes=0)
+    for name, n in (("set/train", 5), ("set/test", 5), ("other", 5), ("set/silent", 0)):
+        write_shd(spikes / f"{name}.h5", [(np.linspace(0, 0.5, n), [0] * n)] * 40, [0, 1] * 20)
     for name, text in OWN.items():
         (own / name).parent.mkdir(exist_ok=True)
         (own / name).write_text(text)

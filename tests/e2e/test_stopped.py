@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 from commands import REFERENCE, TINY, process, records, wait_for_epoch
+from making import write_shd
 
 from fdi.track import record
 
@@ -22,25 +22,13 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def write_spikes(folder: Path, seed: int) -> None:
-    """Files of two classes in the layout of SHD."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
-    for name in ("train", "test"):
-        with h5py.File(folder / f"{name}.h5", "w") as file:
-            float_array = h5py.vlen_dtype(np.dtype("float32"))
-            units = h5py.vlen_dtype(np.dtype("int64"))
-            times = file.create_dataset("spikes/times", (40,), float_array)
-            places = file.create_dataset("spikes/units", (40,), units)
-            for i in range(40):
-                times[i] = np.sort(rng.uniform(0, 0.6, 30)).astype(np.float32)
-                places[i] = rng.integers(0, 20, 30)
-            file["labels"] = np.arange(40) % 2
-
-
 def test_a_done_run_is_touched_by_nothing_and_refuses_other_data(fdi_run, tmp_path):
-    write_spikes(tmp_path / "a" / "set", 1)
-    write_spikes(tmp_path / "b" / "set", 2)
+    for seed, name in enumerate("ab"):
+        (tmp_path / name / "set").mkdir(parents=True)
+        rng = np.random.default_rng(seed)
+        spikes = [(np.sort(rng.uniform(0, 0.6, 30)), rng.integers(0, 20, 30)) for _ in range(40)]
+        for part in ("train", "test"):
+            write_shd(tmp_path / name / "set" / f"{part}.h5", spikes, [0, 1] * 20)
     command = ("dataset=hdf5", "model.hidden=4", "trainer.epochs=1", "threads=1", REFERENCE)
     first = fdi_run(*command, "dataset.root=a/set")
     assert first.code == 0, first.err

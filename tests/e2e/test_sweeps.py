@@ -215,21 +215,3 @@ def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
         "Requeued job" in file.read_text() for file in tmp_path.glob("results/submitit/*/*_log.*")
     )
     assert len((cell / "metrics.csv").read_text().splitlines()) == 61
-
-
-@pytest.mark.slow
-def test_a_sweep_in_two_terminals_runs_each_cell_once(tmp_path):
-    sweep = ("seed=range(6)", "trainer.epochs=10", "model.hidden=8")
-    children = [
-        start(tmp_path, "local", *sweep, "hydra.launcher.n_jobs=1", "threads=1") for _ in range(2)
-    ]
-    ends = [finish(child) for child in children]
-    assert all(code == 0 or "running elsewhere" in out for code, out, _ in ends), ends
-    assert len(ended(tmp_path)) == 6
-    assert all(
-        len((cell / "metrics.csv").read_text().splitlines()) == 11 for cell in ended(tmp_path)
-    )
-    started = [
-        re.findall(r"initial state", (cell / "output.log").read_text()) for cell in ended(tmp_path)
-    ]
-    assert [len(times) for times in started] == [1] * 6

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from commands import REFERENCE, records, write_classes
+from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
 from fdi.analysis.zoo import by_seed, members, only, paired, share
@@ -107,28 +107,6 @@ def measured(table: pd.DataFrame, home: Path) -> None:
     assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
     assert again["learns"].tolist() == table["learns"].tolist()
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
-
-
-@pytest.mark.slow
-def test_validation_chooses_whatever_the_test_set_says(fdi_run, tmp_path):
-    write_classes(tmp_path)
-    data = ("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3")
-    network = ("model=dense", "model.hidden=16", "model.depth=1", "optimizer=adam", "threads=1")
-    training = ("homeostasis=none", "trainer.epochs=8", "trainer.batch_size=4", REFERENCE)
-    choice = ("zoo.networks=2", "tune.values=[1e-6,5e-2]", "tune.extend=0", "tune.seeds=[1000]")
-    words = (*WORDS, *data, *network, *training, *choice)
-    assert fdi_run(*words).code == 0
-    runs = [r for r in records(tmp_path / "results").values() if not r.config["trainer"]["test"]]
-    best = members(own(tmp_path / "results")).query("setting == 'best'")
-    for _, row in best.iterrows():
-        reached = [
-            (r.result or {})["valid_accuracy_last"]
-            for r in runs
-            if r.config["name"]["init"] == row["init"]
-            and f"neuron.tau_mem={r.config['neuron']['tau_mem']:.3g}" in row["words"]
-        ]
-        assert row["validated"] == max(reached)
-    assert best["accuracy"].min() < 0.5
 
 
 def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_random_networks():

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from compared import weighted
 from scipy.special import erf, logsumexp
 
 from fdi.data.inputs import Frames
@@ -158,14 +159,8 @@ def differences(network: Network, x: np.ndarray, y: np.ndarray, h: float = 1e-5)
 
 
 def check(engine, build, neuron: Neuron) -> None:
-    network = build(neuron).double()
+    network = weighted(build(neuron).double(), 6, 1, 1 / 4)
     draw_time_constants(network, np.random.default_rng(0))
-    generator = torch.Generator().manual_seed(1)
-    for p in network.projections:
-        with torch.no_grad():
-            p.weight.normal_(0, 6 / p.fan_in**0.5, generator=generator)
-            if p.nonnegative:
-                p.weight.abs_().div_(4)
     rng = np.random.default_rng(0)
     x, y = (rng.random((2, STEPS, 3)) < 0.4).astype(np.uint8), np.array([0, 2])
     outcome = engine.step(network, Frames(x), y, Objective("mean"))
@@ -209,30 +204,6 @@ def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surr
 def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kind, build):
     for reset in get_args(Reset):
         check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=[pytest.mark.slow] * (kind == "adaptive_threshold"))
-        for kind in KINDS
-    ],
-)  # a kernel for each
-def test_the_cpu_engine_has_the_gradients_of_finite_differences(kind):
-    check(CpuEngine(threads=1), layers, KINDS[kind])
-
-
-@pytest.mark.slow
-def test_the_cpu_engine_has_them_where_each_neuron_has_its_own_time_constants():
-    check(CpuEngine(threads=1), layers, DIFFERENT["lif"])
-
-
-@pytest.mark.slow  # each is compiled
-@pytest.mark.parametrize("build", [layers, two_channels])
-@pytest.mark.parametrize("reset", COMPUTES.resets)
-@pytest.mark.parametrize("kind", DIFFERENT)
-def test_each_kind_of_the_cpu_engine_has_them_too(kind, reset, build):
-    check(CpuEngine(threads=1), build, replace(DIFFERENT[kind], reset=reset))
 
 
 @pytest.mark.slow  # each is compiled

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compared import assert_like_the_reference
+from compared import assert_like_the_reference, drawn, frames, weighted
+from making import one_line
 from torch import nn
 
 from fdi.data.inputs import Constant, Frames
@@ -18,7 +19,6 @@ from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct, FluctCalibrated
 from fdi.init.probe import probe
-from fdi.init.strategy import draw
 from fdi.snn.models import conv, dale_conv
 from fdi.snn.network import Network, fold, unroll
 from fdi.snn.objective import LowerBound, Objective, UpperBound
@@ -44,19 +44,11 @@ MODELS: dict[str, Any] = {
 
 
 def network(model: str) -> Network:
-    net = MODELS[model]().double()
-    for link in net.projections:
-        generator = torch.Generator().manual_seed(1)
-        nn.init.normal_(link.weight, 0, 25 / link.fan_in**0.5, generator)
-        if link.nonnegative:
-            link.weight.data.abs_()
-    return net
+    return weighted(MODELS[model]().double(), 25, 1)
 
 
 def batch(net: Network) -> tuple[Frames, np.ndarray]:
-    rng = np.random.default_rng(0)
-    x = rng.random((BATCH, STEPS, *net.input_shape)) < 0.3
-    return Frames(x.astype(np.uint8)), np.arange(BATCH) % CLASSES
+    return frames(net, STEPS, BATCH), np.arange(BATCH) % CLASSES
 
 
 @pytest.mark.parametrize(
@@ -84,14 +76,12 @@ def test_weights_of_single_spikes_stand_for_those_of_averages():
 
 
 def test_a_map_that_windows_do_not_divide_is_refused_with_what_to_do():
-    with pytest.raises(
-        ValueError, match=r"map of h1 has edges of 9 and 9; use windows that divide"
-    ):
+    with one_line(r"map of h1 has edges of 9 and 9; use windows that divide"):
         conv((2, 9, 9), filters=[4], pool=2, **GIVEN)
 
 
 def test_engines_that_do_not_average_say_so_and_are_not_chosen():
-    with pytest.raises(ValueError, match=r"engine=cuda does not compute average pooling \(h1->h2"):
+    with one_line(r"engine=cuda does not compute average pooling \(h1->h2"):
         check_parts(network("conv"), COMPUTES)
     values = {"device": "cuda", "model": {"pooling": "average"}}
     assert CudaEngine.lacks(values) == "model.pooling=average"
@@ -105,14 +95,7 @@ def test_the_closed_form_counts_the_average():
     net = conv((2, 8, 8), filters=16, depth=2, pool=[2, 1], **given)
     inputs, labels = Frames(x), np.arange(12) % CLASSES
     for strategy, near in ((Fluct(nu="propagate"), 0.15), (FluctCalibrated(), 0.02)):
-        draw(
-            net,
-            strategy,
-            Fluct(),
-            nu_input=20.0,
-            measure=lambda drawn: ReferenceEngine().simulate(drawn, inputs, record=("moments",)),
-            generator=torch.Generator().manual_seed(0),
-        )
+        drawn(net, strategy, inputs, 20.0)
         *rows, _ = probe(net, ReferenceEngine(), inputs, labels, Objective(), strategy, 20.0)
         for row in rows:
             assert row["free_sigma"] == pytest.approx(1.0, rel=near), strategy

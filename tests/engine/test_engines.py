@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compared import Gradients, as_events, assert_like_the_reference, gradients, gradients_of
+from compared import (
+    Gradients,
+    as_events,
+    assert_like_the_reference,
+    gradients,
+    gradients_of,
+    weighted,
+)
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
 
@@ -89,19 +96,6 @@ def two_layers(kind: str) -> Network:
     )
 
 
-def draw_weights(network: Network, scale: float, seed: int) -> Network:
-    generator = torch.Generator().manual_seed(seed)
-    for projection in network.projections:
-        with torch.no_grad():
-            weight = (
-                torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
-                * scale
-                / projection.fan_in**0.5
-            )
-            projection.weight.copy_(weight.abs() if projection.nonnegative else weight)
-    return network
-
-
 def draw_input(
     kind: str, samples: int, steps: int, shape: tuple[int, ...], density: float, seed: int
 ) -> Input:
@@ -155,7 +149,7 @@ def cases(draw, maps: tuple[str, ...] = MAPS) -> tuple[Network, Input, np.ndarra
     steps, samples = draw(st.integers(1, 16)), draw(st.integers(1, 9))
     network = draw(networks(steps, maps))
     seed = draw(st.integers(0, 1000))
-    network = draw_weights(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
+    network = weighted(network.double(), draw(st.sampled_from([0.1, 3.0, 10.0, 100.0])), seed)
     kind = draw(st.sampled_from(["events", "counted events", "frames", "constant"]))
     x = draw_input(
         kind, samples, steps, network.input_shape, draw(st.sampled_from([0.0, 0.1, 0.3, 0.9])), seed
@@ -252,7 +246,7 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     """
     agreed = 0
     for seed in range(8):
-        network = draw_weights(two_layers(kind), 10.0, seed=seed).float()
+        network = weighted(two_layers(kind), 10.0, seed).float()
         x = draw_input("events", 5, 20, network.input_shape, 0.2, seed=seed)
         given = x, np.arange(5) % CLASSES, OBJECTIVES[1]
         spikes, found = [], []
@@ -278,7 +272,7 @@ def test_every_kind_of_network_equals_the_reference_in_float32(make, kind):
     ],
 )
 def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind):
-    network = draw_weights(two_layers(kind), 10.0, seed=0)
+    network = weighted(two_layers(kind), 10.0, 0)
     x = draw_input("events", 23, 20, network.input_shape, 0.2, seed=0)
     given = network, x, np.arange(23) % CLASSES, OBJECTIVES[1]
     results = []
@@ -295,16 +289,10 @@ def test_gradients_are_bit_identical_for_any_number_of_threads_and_windows(kind)
 def test_a_network_silent_from_the_start_shares_the_gradient_among_equal_maxima(make):
     network = build("dense", 12, [5], skip=False, readout_u_init=0.0).double()
     x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
-    given = draw_weights(network, 0.0, seed=0), x, np.zeros(3, dtype=np.int64), Objective()
+    given = weighted(network, 0.0, 0), x, np.zeros(3, dtype=np.int64), Objective()
     expected = gradients(ReferenceEngine(), *given)
     for name, actual in gradients(make(1), *given).items():
         torch.testing.assert_close(actual, expected[name], rtol=0, atol=1e-15)
-
-
-def test_traces_come_from_the_reference(make):
-    network = draw_weights(build("dense", 12, [5], skip=False), 10.0, seed=0)
-    x = draw_input("events", 3, 12, network.input_shape, 0.2, seed=0)
-    assert make(1).simulate(network, x, record=("spikes",)).spikes["h1"].shape == (12, 3, 5)
 
 
 @pytest.mark.parametrize(
@@ -341,7 +329,7 @@ def test_what_the_test_of_cuda_hardware_does(few_programs, kind):
 def assert_like_the_cpu(kind: str, dtype: torch.dtype, device: torch.device) -> None:
     """Weights are multiples of 1/64 in float32, so that sums of spikes are exact in any order."""
     network = two_layers(kind)
-    draw_weights(network.to(dtype), 10.0, seed=0)
+    weighted(network.to(dtype), 10.0, 0)
     with torch.no_grad():
         for weight in network.parameters():
             weight.copy_((64 * weight).round() / 64)

@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from compared import weighted
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
@@ -20,7 +21,7 @@ from fdi.engine.cpu.kernels.simd import constants, load, store
 from fdi.engine.cpu.neuron_equations import slope, surrogate_constants
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
-from fdi.snn.models import conv, dale, dale_conv, dense
+from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import INPUT, Network, Projection, draw_time_constants
 from fdi.snn.neuron import (
     LIF,
@@ -42,12 +43,7 @@ KINDS = {"lif": lif(), "alif": alif(), "adlif": adlif()}
 
 
 def draw(network: Network, seed: int = 0) -> Network:
-    generator = torch.Generator().manual_seed(seed)
-    for projection in network.double().projections:
-        with torch.no_grad():
-            weight = torch.randn(projection.weight.shape, generator=generator, dtype=torch.float64)
-            projection.weight.copy_(8 * weight / projection.fan_in**0.5)
-    return network
+    return weighted(network.double(), 8, seed)
 
 
 def spikes(shape: tuple[int, ...], samples: int = 2) -> Frames:
@@ -85,7 +81,7 @@ def test_kernels_have_the_slopes_of_the_formulas(name):
 
 
 def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
-    n: Any = adaptive_threshold(tau_ada=50e-3, b=0.5, t_ref=3 * DT)
+    n: Any = adaptive_threshold(tau_ada=50e-3, b=0.5, t_ref=3 * DT, tau_shape=3.0)
     network = draw(small(n))
     x = spikes((6,))
     activity = ReferenceEngine().simulate(network, x, record=("spikes", "potentials"))
@@ -103,7 +99,7 @@ def test_a_spike_raises_the_threshold_and_is_followed_by_rest():
     for windows in (1, 4):
         for ours, theirs in zip(outputs(CpuEngine(1, windows=windows), network, x), wanted):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-    maps = draw(conv((2, 6, 6), 3, STEPS, DT, n, filters=[4]))
+    maps = draw(conv((2, 6, 6), 3, STEPS, DT, replace(n, tau_shape=None), filters=[4]))
     with pytest.raises(ValueError, match="threshold adapts in fully connected layers only"):
         CpuEngine().check(maps)
     assert ReferenceEngine().simulate(maps, spikes((2, 6, 6))).counts["h1"].sum() > 0
@@ -136,7 +132,7 @@ COMPILED = ("reset", "surrogate", "tau_shape")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_field_of_a_neuron_changes_the_numbers_or_is_refused(engine, kind):
     learning = draw(small(replace(KINDS[kind], learn_tau=True)))
-    assert refuses(ENGINES[engine](), learning) == (engine != "cpu")  # see test_learned_tau.py
+    assert refuses(ENGINES[engine](), learning) == (engine != "cpu")  # see test_kinds.py
     for field in fields(KINDS[kind]):
         if field.name not in (*COMPILED, "learn_tau"):
             changes_the_numbers(engine, kind, field.name)
@@ -270,58 +266,3 @@ def test_two_projections_of_one_name_are_refused():
 def test_the_walk_over_projections_leaves_no_field_out():
     walked = {change.split(",")[0] for change in PROJECTIONS}
     assert walked == {*inspect.signature(Projection).parameters}
-
-
-BOTH: dict[str, Any] = dict(steps=STEPS, dt=DT, classes=3)
-MAPS: dict[str, Any] = dict(kernel=3, padding=1, pool=2, **BOTH)
-NETWORKS = {
-    "dense layers above convolutions": lambda: conv(
-        (2, 7, 7), filters=[9, 5], dense=[17, 6], dense_recurrent=True, **MAPS
-    ),
-    "recurrent, subtract, sigmoid": lambda: dense(
-        (6,),
-        neuron=alif(reset="subtract", surrogate="sigmoid", a=0.7),
-        hidden=[33, 17],
-        recurrent=True,
-        **BOTH,
-    ),
-    "dale, adlif, triangle": lambda: dale(
-        (6,), neuron=adlif(surrogate="triangle", a=0.5), excitatory=[33, 17], inhibitory=9, **BOTH
-    ),
-    "recurrent conv, adlif, boxcar": lambda: conv(
-        (2, 7, 7),
-        neuron=adlif(reset="zero", surrogate="boxcar", beta=0.4),
-        filters=[9, 5],
-        recurrent_kernel=3,
-        dense=7,
-        **MAPS,
-    ),
-    "dale conv, alif": lambda: dale_conv(
-        (2, 7, 7), neuron=alif(a=0.6), excitatory=[9, 5], inhibitory=3, recurrent_kernel=3, **MAPS
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["lif", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("alif", "adlif"))],
-)
-def test_each_kind_of_neuron_in_maps_and_rows_equals_the_reference(kind):
-    given: dict[str, Any] = dict(filters=[4], kernel=3, padding=1, pool=2, dense=7) | BOTH
-    network = draw(conv((2, 6, 6), neuron=KINDS[kind], **given))
-    x = spikes(network.input_shape)
-    agrees_or_refuses(CpuEngine(1), network, x, outputs(ReferenceEngine(), network, x))
-    assert not refuses(CpuEngine(1), network)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_kinds_of_neurons_on_all_architectures_equal_the_reference(name):
-    network = draw(NETWORKS[name]())
-    x = spikes(network.input_shape, samples=5)
-    wanted = outputs(ReferenceEngine(), network, x)
-    assert all(np.abs(each).max() > 0 for each in wanted)
-    for windows in (1, 3):
-        engine = CpuEngine(threads=2, chunk=2, windows=windows)
-        for a, b in zip(outputs(engine, network, x), wanted):
-            np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * np.abs(b).max())

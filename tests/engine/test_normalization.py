@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compared import as_events
+from compared import as_events, weighted
+from making import one_line
 
 from fdi.data.inputs import Constant, Frames
+from fdi.engine import Engine
 from fdi.engine.cpu import CpuEngine
+from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dense
 from fdi.snn.network import Network, Norm, draw_time_constants
@@ -48,9 +51,7 @@ def network(model: str, kind: str, neuron=NEURONS["lif"], steps: int = STEPS) ->
     net = MODELS[model](classes=CLASSES, steps=steps, dt=DT, neuron=neuron, norm=kind)
     draw_time_constants(net, np.random.default_rng(0))
     generator = torch.Generator().manual_seed(1)
-    for link in net.projections:
-        link.weight.data.normal_(0, 5 / link.fan_in**0.5, generator=generator)
-    for population in net.hidden:
+    for population in weighted(net, 5, 1).hidden:
         net.scale(population.name, 5.0)
         for value in net.norms[population.name].parameters():
             value.data.add_(torch.rand(value.shape, generator=generator))
@@ -68,7 +69,7 @@ def batch(net: Network, form: str = "frames", seed: int = 0, samples: int = BATC
     return as_events(counts, True), labels
 
 
-def assert_equal_to_the_reference(net: Network, engine: CpuEngine, *inputs: tuple) -> None:
+def assert_equal_to_the_reference(net: Network, engine: Engine, *inputs: tuple) -> None:
     """Steps and evaluations, of the batch before any step; then gradients and all that is kept."""
     other = deepcopy(net)
     for i, (x, labels) in enumerate(inputs):
@@ -92,18 +93,23 @@ def assert_equal_to_the_reference(net: Network, engine: CpuEngine, *inputs: tupl
         torch.testing.assert_close(other.weights()[name], value, rtol=1e-9, atol=1e-12)
 
 
+ENGINES: list[Any] = [lambda: CpuEngine(threads=2, chunk=2), lambda: CudaEngine(kernels="off")]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("model", QUICK)
-def test_steps_are_those_of_the_reference(model, kind):
-    net, engine = network(model, kind), CpuEngine(threads=2, chunk=2)
-    assert_equal_to_the_reference(net, engine, *(batch(net, seed=seed) for seed in range(2)))
+def test_steps_are_those_of_the_reference(model, kind, engine):
+    net = network(model, kind)
+    assert_equal_to_the_reference(net, engine(), *(batch(net, seed=seed) for seed in range(2)))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("form", ["constant", "events"])
 @pytest.mark.parametrize("model", ["skip", "conv and dense"])
-def test_with_any_input(model, form):
+def test_with_any_input(model, form, engine):
     net = network(model, "tdbn")
-    assert_equal_to_the_reference(net, CpuEngine(threads=1, chunk=3), batch(net, form))
+    assert_equal_to_the_reference(net, engine(), batch(net, form))
 
 
 @pytest.mark.slow
@@ -174,96 +180,27 @@ def test_in_float32_too(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_short_trials(kind, steps):
     """Before the third step nothing arrives that has an effect."""
-    nets = [dense((9,), CLASSES, steps, DT, hidden=5, norm=kind).double() for _ in range(2)]
+    nets = [dense((9,), CLASSES, steps, DT, hidden=5, norm=kind).double() for _ in range(3)]
     x, labels = Frames(np.ones((3, steps, 9), np.uint8)), np.zeros(3, np.int64)
-    for net, engine in zip(nets, (ReferenceEngine(), CpuEngine(threads=1))):
+    for net, engine in zip(nets, (ReferenceEngine(), *(make() for make in ENGINES))):
         for link in net.projections:
             link.weight.data.copy_(torch.linspace(-9, 9, link.weight.numel()).view_as(link.weight))
         assert engine.step(net, x, labels, OBJECTIVE).samples == 3
-    for p, q in zip(nets[0].parameters(), nets[1].parameters()):
-        torch.testing.assert_close(q.grad, p.grad)
-    for name, value in nets[0].weights().items():
-        torch.testing.assert_close(nets[1].weights()[name], value)
-
-
-def hidden_layer(x: np.ndarray, values: list[np.ndarray], base=None):
-    """(potentials of neurons behind tdBN over all steps, spikes of the threshold 1) for weights,
-    gain and bias; around the potentials and spikes `base` the spikes are linear with the slope of
-    SuperSpike, the reset is as it was.
-    """
-    w, gain, bias = values
-    current, u, beta_m, beta_s = 0.0, 0.0, np.exp(-DT / 20e-3), np.exp(-DT / 10e-3)
-    given = x[:, :-2] @ w.T
-    mean, var = given.mean((0, 1)), given.var((0, 1))
-    normed = gain * (given - mean) / np.sqrt(var + 1e-5) + bias
-    potentials, spikes = [], []
-    for t in range(x.shape[1]):
-        v = u - 1.0
-        fired = s = (np.asarray(v) > 0) * np.ones((len(x), len(w)))
-        if base:
-            fired, before = base[1][t], base[0][t]
-            s = fired + (v - before) / (1 + 10 * np.abs(before)) ** 2
-        potentials.append(v * np.ones_like(fired))
-        spikes.append(s)
-        u = (beta_m * u + (1 - beta_m) * current) * (1 - fired)
-        arrived = normed[:, t - 1] if 0 < t < x.shape[1] - 1 else 0.0
-        current = beta_s * current + arrived
-    return potentials, spikes
-
-
-def test_gradients_are_finite_differences_of_the_equations():
-    """Nothing of the engines is used: the readout is driven by spikes that are linear around those
-    of the run.
-    """
-    neuron = lif(beta=10.0)
-    net = dense((3,), CLASSES, STEPS, DT, neuron, hidden=4, norm="tdbn", readout_u_init=0.0)
-    net = net.double()
-    rng = np.random.default_rng(1)
-    x, labels = rng.poisson(0.4, (6, STEPS, 3)).astype(np.uint8), rng.integers(0, CLASSES, 6)
-    norm, (into, out) = net.norms["h1"], net.projections
-    for value in (into.weight, norm.gain, norm.bias, out.weight):
-        value.data.copy_(torch.from_numpy(rng.normal(size=value.shape)))
-    norm.gain.data.abs_().mul_(8)
-    outcome = CpuEngine(threads=1, chunk=4).step(net, Frames(x), labels, Objective("mean"))
-    assert outcome.counts["h1"].sum() > 5
-    tau = net.readout.neuron.tau_mem
-    beta_m, beta_s = np.exp(-DT / tau), np.exp(-DT / net.readout.neuron.tau_syn[0])
-    start = [value.detach().numpy().copy() for value in (into.weight, norm.gain, norm.bias)]
-    base = hidden_layer(x, start)
-
-    def loss(values: list[np.ndarray]) -> float:
-        u = current = arrived = total = np.zeros((len(x), CLASSES))
-        for s in hidden_layer(x, values, base)[1]:
-            u = beta_m * u + (1 - beta_m) * current
-            total = total + u
-            current = beta_s * current + arrived
-            arrived = s @ out.weight.detach().numpy().T
-        logits = total / STEPS
-        rest = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(x)), labels]
-        return float(rest.mean())
-
-    for k, value in enumerate((into.weight, norm.gain, norm.bias)):
-        wanted = np.zeros_like(start[k])
-        for place in np.ndindex(wanted.shape):
-            ends = []
-            for step in (1e-5, -1e-5):
-                moved = [each.copy() for each in start]
-                moved[k][place] += step
-                ends.append(loss(moved))
-            wanted[place] = (ends[0] - ends[1]) / 2e-5
-        size = np.abs(wanted).max()
-        assert size > 1e-6
-        np.testing.assert_allclose(value.grad.numpy(), wanted, rtol=0, atol=1e-5 * size)
+    for other in nets[1:]:
+        for p, q in zip(nets[0].parameters(), other.parameters()):
+            torch.testing.assert_close(q.grad, p.grad)
+        for name, value in nets[0].weights().items():
+            torch.testing.assert_close(other.weights()[name], value)
 
 
 def test_what_is_not_computed_is_refused_in_a_line():
     net = network("dense", "tdbn")
     net.norms["h1"] = type("Own", (Norm,), {})("rms", (30,), 0, 1.0)
-    with pytest.raises(ValueError, match=r"\(rms, of population h1\); use engine=reference$"):
+    with one_line(r"\(rms, of population h1\); use engine=reference$"):
         CpuEngine().check(net)
     net = dense((9,), CLASSES, STEPS, DT, hidden=5, recurrent=True)
     net.norms["h1"] = Norm("layer", (5,), STEPS - 2, 1.0)
-    with pytest.raises(ValueError, match=r"recurrence .* \(h1->h1\); use engine=reference$"):
+    with one_line(r"recurrence .* \(h1->h1\); use engine=reference$"):
         CpuEngine().check(net)
 
 
@@ -271,17 +208,15 @@ def test_a_batch_that_does_not_fit_into_memory_is_refused():
     net = network("dense", "tdbn")
     x, labels = batch(net)
     CpuEngine(1, checkpoint="auto").step(net, x, labels, OBJECTIVE)
-    with pytest.raises(ValueError, match=r"lower trainer\.batch_size"):
+    with one_line(r"lower trainer\.batch_size"):
         CpuEngine(1, checkpoint="auto", memory=1e-5).step(net, x, labels, OBJECTIVE)
 
 
 def test_gains_of_another_number_of_steps_and_single_values_are_refused():
     net = network("dense", "bntt", steps=30)
     x, labels = batch(net)
-    with pytest.raises(
-        ValueError, match="has a gain for each of 28 steps with an effect, and a trial has 16"
-    ):
+    with one_line("has a gain for each of 28 steps with an effect, and a trial has 16"):
         CpuEngine().step(net, x, labels, OBJECTIVE)
     single = dense((9,), CLASSES, 3, DT, hidden=5, norm="tdbn")
-    with pytest.raises(ValueError, match="has no variance"):
+    with one_line("has no variance"):
         CpuEngine().step(single, Frames(np.ones((1, 3, 9), np.uint8)), labels[:1], OBJECTIVE)

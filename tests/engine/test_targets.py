@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from compared import assert_like_the_reference
+from compared import assert_like_the_reference, weighted
 from torch import Tensor
 
 from fdi.data.inputs import Frames
@@ -86,15 +86,7 @@ FEW = ("classes per step, masked", "numbers at the end")
 
 
 def network(model: str, dtype: torch.dtype = torch.float64):
-    net = MODELS[model]().to(dtype)
-    generator = torch.Generator().manual_seed(1)
-    for projection in net.projections:
-        with torch.no_grad():
-            shape = projection.weight.shape
-            weight = torch.randn(shape, generator=generator, dtype=torch.float64)
-            weight *= 3 / projection.fan_in**0.5
-            projection.weight.copy_(weight.abs() / 3 if projection.nonnegative else weight)
-    return net
+    return weighted(MODELS[model]().double(), 3, 1, 1 / 3).to(dtype)
 
 
 def inputs(model: str) -> Frames:

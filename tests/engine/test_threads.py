@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import frames, weighted
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine, batch, dense_layout
@@ -47,10 +48,8 @@ def test_thirty_two_threads_work_on_a_batch_of_256_at_once(monkeypatch, hidden, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_wide_recurrence_in_larger_blocks_changes_no_bit(monkeypatch, dtype):
     """All weights pass by once for eight samples instead of four."""
-    network = dense((9,), hidden=[512, 1024], recurrent=True, **GIVEN | dict(steps=12)).to(dtype)
-    for p in network.projections:
-        torch.nn.init.normal_(p.weight, 0, 4 / p.fan_in**0.5, torch.Generator().manual_seed(1))
-    x = Frames((np.random.default_rng(0).random((70, 12, 9)) < 0.3).astype(np.uint8))
+    network = dense((9,), hidden=[512, 1024], recurrent=True, **GIVEN | dict(steps=12))
+    x = frames(weighted(network.to(dtype), 4), 12, 70)
     labels = np.arange(70) % 4
     found = []
     for wide in (dense_layout.WIDE, 1 << 40):

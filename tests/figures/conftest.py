@@ -70,23 +70,11 @@ def results(tmp_path: Path) -> Callable[..., Results]:
     ) -> Results:
         rows, probe, curves = [], [], []
         for number, (init, seed, accuracy, layers, config) in enumerate(runs):
-            values = (
-                f"{model}/{init}/{number}",
-                "randman",
-                model,
-                init,
-                seed,
-                f"{number:08x}",
-                state,
-            )
+            path = f"{model}/{init}/{number}"
+            values = (path, "randman", model, init, seed, f"{number:08x}", state)
             keys = dict(zip(KEYS, values))
-            numbers = {
-                "epoch": 3.0,
-                "epochs": 3.0,
-                "test_accuracy_last": accuracy,
-                "test_accuracy_best": accuracy,
-                "valid_accuracy_last": accuracy,
-            }
+            judged = ("test_accuracy_last", "test_accuracy_best", "valid_accuracy_last")
+            numbers = {"epoch": 3.0, "epochs": 3.0, **dict.fromkeys(judged, accuracy)}
             rates = {f"rate/h{i}": 5.0 for i in range(1, layers + 1)}
             fixed = {
                 "source": "own runs",
@@ -110,11 +98,8 @@ def results(tmp_path: Path) -> Callable[..., Results]:
                 }
                 probe.append({**keys, "population": f"h{i}", **measured})
             for epoch in (1, 2, 3):
-                measured = {
-                    "valid/accuracy": accuracy * epoch / 3,
-                    "train/accuracy": accuracy * epoch / 3,
-                } | rates
-                curves.append({**keys, "epoch": epoch, "phase": "task", **measured})
+                grown = dict.fromkeys(("valid/accuracy", "train/accuracy"), accuracy * epoch / 3)
+                curves.append({**keys, "epoch": epoch, "phase": "task", **grown, **rates})
         return Results(pd.DataFrame(rows), pd.DataFrame(curves), pd.DataFrame(probe), tmp_path)
 
     return build

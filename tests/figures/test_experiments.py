@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from fdi.figures import style
 from fdi.figures.catalogue import FIGURES
 from fdi.study import calibrated, dale, floor, gain, gradients, shallow
 
-bounds, depth, homeostasis, instead, lazy, learning_rate, readout, recurrent_alpha = (
+bounds, depth, homeostasis, instead, lazy, learning_rate, recurrent_alpha = (
     FIGURES[name]
-    for name in ("bounds", "depth", "homeostasis", "instead", "lazy", "learning_rate", "readout",
+    for name in ("bounds", "depth", "homeostasis", "instead", "lazy", "learning_rate",
                  "recurrent_alpha")
 )  # fmt: skip
 RUNS = ("shallow", "gradients", "depth", "homeostasis", "recurrent_alpha", "dale", "calibrated",
@@ -24,20 +24,42 @@ SIGMAS = (0.2, 0.5, 1.0, 2.0)
 FLUCT = {"init.alpha": 0.9, "init.nu": "auto"}
 PAPER = {"trainer.epochs": 200}
 SEEDS = ((0, -0.02), (1, 0.02))  # and what they add to the accuracy
+OPTIMIZER, SMORMS3 = "optimizer._target_", "fdi.train.optimizers.SMORMS3"
+ACCURACY = {1e-2: 0.1, 1e-8: 0.8, 1e-24: 0.9}  # by eps
+
+
+def optimizer(name):
+    return {OPTIMIZER: f"torch.optim.{name}"}
+
+
+def together(one, other):
+    """The tables of both."""
+    runs, curves, probed = (
+        pd.concat([getattr(each, name) for each in (one, other)])
+        for name in ("runs", "curves", "probe")
+    )
+    return replace(other, runs=runs, curves=curves, probed=probed)
 
 
 def sweep(init, accuracy, layers=1, **config):
     return [(init, seed, accuracy + more, layers, config) for seed, more in SEEDS]
 
 
-def spreads(layers=1, **config):
-    return [
-        run
-        for sigma_u in SIGMAS
-        for run in sweep(
-            "fluct", 0.4 * sigma_u, layers, **FLUCT, **{"init.sigma_u": sigma_u}, **config
-        )
-    ]
+def crossed(made, *axes):
+    """Runs of `made` for each combination of values."""
+    return [run for values in product(*axes) for run in made(*values)]
+
+
+def changed(runs, **config):
+    """The same runs, with other values of their configuration."""
+    return [(*run[:4], run[4] | config) for run in runs]
+
+
+def spreads(layers=1, scale=0.4, init="fluct", **config):
+    """At each of SIGMAS, with an accuracy of `scale` times that."""
+    return crossed(
+        lambda s: sweep(init, scale * s, layers, **FLUCT, **{"init.sigma_u": s}, **config), SIGMAS
+    )
 
 
 def test_shallow(results, drawn):
@@ -61,22 +83,6 @@ def test_shallow(results, drawn):
     figure, axes = drawn(shallow, page)
     np.testing.assert_allclose(axes["accuracy"].lines[0].get_ydata().astype(float), [8, 20, 40, 80])
     assert "published [K]" in [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def test_shallow_needs_one_layer_and_three_spreads(results):
-    assert shallow.data(results(spreads()[:4])) == {}
-    assert shallow.data(results(spreads(layers=2))) == {}
-
-
-def test_of_several_sweeps_the_largest_is_drawn(results):
-    short = spreads(**{"trainer.batch_size": 10})
-    long = [
-        *spreads(**{"trainer.batch_size": 20}),
-        *sweep("kaiming", 0.3, **{"trainer.batch_size": 20}),
-    ]
-    page = shallow.data(results([*short, *long]))["randman_dense"]
-    assert set(page["init"]) == {"fluct", "kaiming"}
-    assert set(page["n"]) == {2}
 
 
 def test_gradients_of_states_that_were_never_trained(results, drawn):
@@ -115,11 +121,8 @@ def test_depth(results, drawn):
     for layers in (1, 3, 7):
         key = {"model.depth": float(layers)}
         runs += [*spreads(layers, **key), *sweep("kaiming", 0.1, layers, **key)]
-        runs += [
-            run
-            for s in (0.5, 1.0)
-            for run in sweep("fluct_calibrated", 0.6, layers, **{"init.sigma_u": s}, **key)
-        ]
+        for s in (0.5, 1.0):
+            runs += sweep("fluct_calibrated", 0.6, layers, **{"init.sigma_u": s}, **key)
     page = depth.data(results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"]
     assert len(accuracy) == 3 * 7
@@ -139,93 +142,54 @@ def test_homeostasis(results, drawn):
         key = {"homeostasis.joint": joint, "homeostasis.prime_epochs": prime}
         runs += [*spreads(3, **key), *sweep("kaiming", 0.1 + prime / 100, 3, **key)]
     page = homeostasis.data(results(runs))["randman_dense"]
-    found = page[(page["quantity"] == "accuracy") & (page["init"] == "kaiming")].set_index("x")[
-        "mean"
-    ]
-    assert found.to_dict() == pytest.approx(
-        {"none": 10, "joint": 10, "prime": 30, "prime + joint": 30}
-    )
+    found = page[(page["quantity"] == "accuracy") & (page["init"] == "kaiming")]
+    expected = {"none": 10, "joint": 10, "prime": 30, "prime + joint": 30}
+    assert found.set_index("x")["mean"].to_dict() == pytest.approx(expected)
     _, axes = drawn(homeostasis, page)
     marks = [label.get_text() for label in axes["rate"].get_xticklabels()]
     assert marks == ["no bounds", "bounds", "priming", "priming\nand bounds"]
 
 
 def test_states_of_another_experiment_are_left_out(results):
-    both = [
-        {"homeostasis.joint": joint, "homeostasis.prime_epochs": 0, "model.depth": 3.0}
-        for joint in (False, True)
-    ]
-    runs = [
-        *sweep("kaiming", 0.1, 3, **both[0]),
-        *sweep("kaiming", 0.2, 3, **both[1]),
-        *sweep("lsuv", 0.3, 3, **both[1]),
-    ]
+    free = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0, "model.depth": 3.0}
+    joint = free | {"homeostasis.joint": True}
+    runs = [*sweep("kaiming", 0.1, 3, **free), *sweep("kaiming", 0.2, 3, **joint)]
+    runs += sweep("lsuv", 0.3, 3, **joint)
     assert set(homeostasis.data(results(runs))["randman_dense"]["init"]) == {"kaiming"}
-    runs += [
-        *sweep("lsuv", 0.3, 7, **both[1] | {"model.depth": 7.0}),
-        *sweep("xavier", 0.3, 1, **both[1] | {"model.depth": None}),
-    ]
+    runs += sweep("lsuv", 0.3, 7, **joint | {"model.depth": 7.0})
+    runs += sweep("xavier", 0.3, 1, **joint | {"model.depth": None})
     assert set(depth.data(results(runs))["randman_dense"]["init"]) == {"lsuv"}
 
 
 def test_alpha(results, drawn):
     wired = {"model.recurrent": True}
-    runs = [
-        run
-        for a in (0.1, 0.5, 0.9)
-        for run in sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)
-    ]
-    page = recurrent_alpha.data(
-        results([*runs, *sweep("kaiming", 0.3, **wired)], model="recurrent")
-    )["randman_recurrent"]
+    runs = sweep("kaiming", 0.3, **wired)
+    for a in (0.1, 0.5, 0.9):
+        runs += sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)
+    page = recurrent_alpha.data(results(runs, model="recurrent"))["randman_recurrent"]
     accuracy = page[page["quantity"] == "accuracy"]
-    assert accuracy["mean"].tolist() == pytest.approx([10, 50, 90, 30])
+    assert sorted(accuracy["mean"]) == pytest.approx([10, 30, 50, 90])
     drawn(recurrent_alpha, page)
-    free = [
-        (init, seed, value, layers, config | {"model.recurrent": False})
-        for init, seed, value, layers, config in runs
-    ]
+    free = changed(runs, **{"model.recurrent": False})
     assert recurrent_alpha.data(results(free)) == {}, "without recurrence alpha means nothing"
 
 
 def test_dale(results, drawn):
-    laws = [
-        run
-        for init in ("fluct", "fluct_lognormal")
-        for s in SIGMAS
-        for run in sweep(init, 0.3 * s, 2, **{"init.sigma_u": s})
-    ]
-    obeying, free = (
-        results(laws, model="dale"),
-        results([*spreads(), *sweep("kaiming", 0.2)], model="recurrent"),
-    )
-    both = type(free)(
-        *(
-            pd.concat([getattr(obeying, name), getattr(free, name)])
-            for name in ("runs", "curves", "probe")
-        ),
-        free.folder,
-    )
+    laws = [*spreads(2, 0.3), *spreads(2, 0.3, "fluct_lognormal")]
+    free = results([*spreads(), *sweep("kaiming", 0.2)], model="recurrent")
+    both = together(results(laws, model="dale"), free)
     page = dale.data(both)["randman_dale"]
-    assert page.loc[
-        (page["part"] == "sigma") & (page["init"] == "fluct"), "mean"
-    ].tolist() == pytest.approx([6, 15, 30, 60])
-    assert page.loc[
-        (page["part"] == "free") & (page["init"] == "kaiming"), "mean"
-    ].tolist() == pytest.approx([20])
-    assert page.loc[
-        (page["part"] == "curve") & (page["init"] == "fluct"), "mean"
-    ].tolist() == pytest.approx([10, 20, 30])
+    means = page.groupby(["part", "init"])["mean"].apply(list)
+    assert means["sigma", "fluct"] == pytest.approx([6, 15, 30, 60])
+    assert means["free", "kaiming"] == pytest.approx([20])
+    assert means["curve", "fluct"] == pytest.approx([10, 20, 30])
     drawn(dale, page)
 
 
 def test_calibrated(results, drawn):
     runs = [*spreads(3), *sweep("kaiming", 0.1, 3), *sweep("lsuv", 0.2, 3, **{"init.sigma_u": 1.0})]
-    runs += [
-        run
-        for s in (0.5, 1.0)
-        for run in sweep("fluct_calibrated", 0.7 * s, 3, **{"init.sigma_u": s})
-    ]
+    for s in (0.5, 1.0):
+        runs += sweep("fluct_calibrated", 0.7 * s, 3, **{"init.sigma_u": s})
     page = calibrated.data(results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index("init")["mean"]
     assert accuracy.to_dict() == pytest.approx(
@@ -238,15 +202,11 @@ def test_calibrated(results, drawn):
 
 
 def test_gain(results, drawn):
-    gains = (1.0, 2.0, 5.0, 10.0)
-    runs = [
-        run
-        for layers in (1, 3)
-        for gain in gains
-        for run in sweep(
-            "gain", gain / 20, layers, **{"init.gain": gain, "model.depth": float(layers)}
-        )
-    ]
+    runs = crossed(
+        lambda d, g: sweep("gain", g / 20, d, **{"init.gain": g, "model.depth": float(d)}),
+        (1, 3),
+        (1.0, 2.0, 5.0, 10.0),
+    )
     runs += sweep("fluct", 0.6, 1, **FLUCT, **{"init.sigma_u": 1.0, "model.depth": 1.0})
     runs += sweep("kaiming", 0.05, 1, **{"model.depth": 1.0})
     found = results(runs)
@@ -267,35 +227,15 @@ def test_gain(results, drawn):
     assert (band.x0, band.x1) == pytest.approx((10 / 3, 10))
 
 
-def test_readout(results, drawn):
-    runs = [
-        run
-        for layers in (1, 3)
-        for readout, more in (("normal", 0.3), ("fluct", 0.0))
-        for init, accuracy in (("kaiming", 0.4), ("fluct", 0.5))
-        for run in sweep(
-            init, accuracy + more, layers, readout_init=readout, **{"model.depth": float(layers)}
-        )
-    ]
-    page = readout.data(results(runs))["randman_dense"]
-    rows = page.set_index(["layers", "init", "x"])
-    assert rows.loc[(3, "fluct", "normal"), "mean"] == pytest.approx(80)
-    fluct = rows.loc[pd.IndexSlice[:, ["fluct"], :], :]
-    assert fluct["versus"].tolist() == pytest.approx([10] * 4), "with the same readout"
-    drawn(readout, page)
-
-
 def test_learning_rate_is_chosen_on_validation(results, drawn):
-    adam, sgd = "torch.optim.Adam", "torch.optim.SGD"
-    runs = [
-        run
-        for target in (adam, sgd)
-        for init, accuracy in (("kaiming", 0.4), ("fluct", 0.5))
-        for rate, more in ((0.1, 0.0), (0.2, 0.1), (0.3, 0.2))
-        for run in sweep(
-            init, accuracy + more, **{"optimizer._target_": target, "optimizer.lr": rate}
-        )
-    ]
+    runs = crossed(
+        lambda init, rate: sweep(
+            init, rate + (0.3 if init == "kaiming" else 0.4), **{"optimizer.lr": rate}
+        ),
+        ("kaiming", "fluct"),
+        (0.1, 0.2, 0.3),
+    )
+    runs = [run for kind in ("Adam", "SGD") for run in changed(runs, **optimizer(kind))]
     found = results(runs)
     found.runs.loc[found.runs["optimizer.lr"] == 0.2, "valid_accuracy_last"] = 0.99
     page = learning_rate.data(found)["randman_dense"]
@@ -308,11 +248,8 @@ def test_learning_rate_is_chosen_on_validation(results, drawn):
 
 
 def test_steps_that_a_choice_compared_are_no_sweep_of_steps(results):
-    runs = [
-        run for rate in (0.1, 0.2, 0.3) for run in sweep("fluct", 0.5, **{"optimizer.lr": rate})
-    ]
-    runs = [(*run[:4], run[4] | {"optimizer._target_": "torch.optim.Adam"}) for run in runs]
-    found = results(runs)
+    runs = crossed(lambda rate: sweep("fluct", 0.5, **{"optimizer.lr": rate}), (0.1, 0.2, 0.3))
+    found = results(changed(runs, **optimizer("Adam")))
     assert learning_rate.data(found)
     for name in ("best", "zoo, best"):
         assert not learning_rate.data(replace(found, runs=found.runs.assign(sweeps=name)))
@@ -323,10 +260,8 @@ def test_steps_that_a_choice_compared_are_no_sweep_of_steps(results):
 def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, drawn):
     values = (0.5, 1.0, 1.5, 2.0, 3.0)
     runs = sweep("kaiming", 0.3, **{"init.gain": 1.0})
-    for mu_u in (-1.0, 0.0, 0.4):
-        for xi in values:
-            key = {"init.mu_u": mu_u, "init.xi": xi}
-            runs += sweep("fluct_mu", 0.5 + mu_u / 10 + xi / 100, **key)
+    for mu, xi in product((-1.0, 0.0, 0.4), values):
+        runs += sweep("fluct_mu", 0.5 + mu / 10 + xi / 100, **{"init.mu_u": mu, "init.xi": xi})
     page = FIGURES["regime_map"].data(results(runs))["randman_dense"]
     ours = page[page["init"] == "fluct_mu"].set_index(["shade", "x"])
     assert len(ours) == 15
@@ -340,23 +275,16 @@ def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, 
 
 
 def test_floor(results, drawn):
-    smorms3 = {"optimizer._target_": "fdi.train.optimizers.SMORMS3"}
-    runs = [
-        run
-        for eps, accuracy in ((1e-2, 0.1), (1e-8, 0.8), (1e-24, 0.9))
-        for layers in (2, 4)
-        for init in ("kaiming", "fluct")
-        for run in sweep(
-            init, accuracy, layers,
-            **smorms3 | {"optimizer.eps": eps, "model.depth": float(layers), "init.sigma_u": 1.0},
-        )
-    ]  # fmt: skip
-    bounded = [
-        (init, seed, accuracy, layers, config | {"homeostasis.joint": True})
-        for init, seed, accuracy, layers, config in runs
-    ]
-    strong = {"homeostasis.upper.strength": 0.1}
-    bounded = [(*run[:4], run[4] | strong) for run in bounded]
+    smorms3 = {OPTIMIZER: SMORMS3, "init.sigma_u": 1.0}
+    runs = crossed(
+        lambda eps, d, init: sweep(
+            init, ACCURACY[eps], d, **{"optimizer.eps": eps, "model.depth": float(d)}, **smorms3
+        ),
+        ACCURACY,
+        (2, 4),
+        ("kaiming", "fluct"),
+    )
+    bounded = changed(runs, **{"homeostasis.joint": True, "homeostasis.upper.strength": 0.1})
     assert floor.data(results(bounded)) == {}, "bounds hide the gradient of the task"
     page = floor.data(results(runs))["randman_dense"]
     single = page[page["part"] == "ratio"]
@@ -400,32 +328,15 @@ def test_bounds(results, drawn):
     assert page["finding"].iloc[0].startswith(bounds.figure.question + " Fluctuation-driven ")
 
 
-OPTIMIZER, SMORMS3 = "optimizer._target_", "fdi.train.optimizers.SMORMS3"
-
-
 def test_instead(results, drawn):
-    kinds = {
-        ("none", False): (0.1, 0.9),
-        ("tdbn", False): (0.8, 0.9),
-        ("bntt", False): (0.85, 0.9),
-        ("none", True): (0.5, 0.9),
-        ("tdbn", True): (0.9, 0.9),
-    }
-    runs = [
-        run
-        for layers in (4, 8)
-        for (norm, skip), accuracies in kinds.items()
-        for init, accuracy in zip(("kaiming", "fluct"), accuracies)
-        for run in sweep(
-            init, accuracy, layers,
-            **{"model.norm": norm, "model.skip": skip, "model.depth": float(layers)},
-            **{OPTIMIZER: SMORMS3},
-        )
-    ]  # fmt: skip
+    kinds = [("none", False, 0.1), ("tdbn", False, 0.8), ("bntt", False, 0.85), ("none", True, 0.5)]
+    runs = []
+    for d, (norm, skip, kaiming) in product((4, 8), [*kinds, ("tdbn", True, 0.9)]):
+        key = {"model.norm": norm, "model.skip": skip, "model.depth": float(d), OPTIMIZER: SMORMS3}
+        runs += [*sweep("kaiming", kaiming, d, **key), *sweep("fluct", 0.9, d, **key)]
     found = results(runs)
     page = instead.data(found)["randman_dense"]
-    adam = [(*run[:4], run[4] | {OPTIMIZER: "torch.optim.Adam"}) for run in runs]
-    both = instead.data(results([*runs, *adam]))
+    both = instead.data(results([*runs, *changed(runs, **optimizer("Adam"))]))
     assert set(both) == {"randman_dense", "randman_dense_adam"}
     assert "Adam" in both["randman_dense_adam"]["title"].iloc[0]
     assert both["randman_dense"]["n"].equals(page["n"])
@@ -456,12 +367,9 @@ def test_instead(results, drawn):
 
 
 def test_lazy(results, drawn):
-    runs = [
-        run
-        for samples in (100, 1000)
-        for run in spreads(**{"trainer.stop_at_loss": 0.5, "dataset.max_train": samples})
-    ]
-    found = results(runs)
+    keys = {"trainer.stop_at_loss": 0.5, "dataset.max_train": 100}
+    runs = spreads(**keys)
+    found = results([*runs, *changed(runs, **{"dataset.max_train": 1000})])
     found.runs["train_loss_last"] = np.where(found.runs["init.sigma_u"] < 0.3, 0.6, 0.4)
     found.runs["moved/input->h1"], found.runs["moved/h1->readout"] = 0.25, 9.0
     found.runs["alignment/h1"] = 0.75
@@ -478,10 +386,7 @@ def test_lazy(results, drawn):
 def test_the_network_with_most_runs_comes_first(results):
     few = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5)], "conv")
     many = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5), *sweep("lsuv", 0.5)], "dense")
-    both = {
-        name: pd.concat([getattr(few, name), getattr(many, name)]) for name in ("runs", "curves")
-    }
-    found = replace(many, **both)
+    found = together(few, many)
     found = replace(found, runs=found.runs.assign(**{"operations/effective": 1e4}))
     for name in ("operations", "learning_curves"):
         assert [*FIGURES[name].data(found)] == ["randman_dense", "randman_conv"]
@@ -491,12 +396,5 @@ def test_missing_runs_give_no_pages(results):
     few = results(sweep("fluct", 0.5, **{"init.sigma_u": 1.0}))
     for name in RUNS:
         assert FIGURES[name].data(few) == {}, name
-
-
-def test_one_colour_per_initialization_in_every_figure(results, drawn):
-    found = results([*spreads(), *sweep("kaiming", 0.3)])
-    _, axes = drawn(shallow, shallow.data(found)["randman_dense"])
-    assert {line.get_color() for line in axes["accuracy"].lines} >= {
-        style.color("fluct"),
-        style.color("kaiming"),
-    }
+    assert shallow.data(results(spreads()[:4])) == {}, "it needs three spreads"
+    assert shallow.data(results(spreads(layers=2))) == {}, "and one layer"

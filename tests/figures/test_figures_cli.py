@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -77,12 +75,6 @@ def test_what_there_is_is_drawn_and_a_line_says_of_the_rest(write_run, figures):
     )
 
 
-def test_an_unknown_figure_is_one_line(figures):
-    code, out, err = figures("learning_curve")
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("fdi-figures: no figure learning_curve; did you mean learning_curves? ")
-
-
 def test_a_figure_of_ones_own_is_in_a_folder(figures, write_run, tmp_path, caplog):
     for seed in range(2):
         write_run("fluct", seed, [0.1, 0.2])
@@ -95,25 +87,9 @@ def test_a_figure_of_ones_own_is_in_a_folder(figures, write_run, tmp_path, caplo
     assert figures("seeds")[0] == 1
 
 
-def test_no_runs_is_one_line(figures, tmp_path):
-    code, out, err = figures()
-    assert code == 1
-    assert out.startswith("figures of the measurements that come with fdi need results/reference")
-    assert err.startswith(f"fdi-figures: no runs in {tmp_path / 'runs'}; make some: fdi-run")
-    assert err.count("\n") == 1
-
-
 def test_a_folder_that_cannot_be_written_is_one_line(write_run, tmp_path, figures):
     write_run("fluct", 0, [0.1])
     (tmp_path / "out").write_text("in the way")
     code, _, err = figures()
     assert code == 1
     assert err.count("\n") == 1
-
-
-def test_neither_torch_nor_a_window_is_needed():
-    code = (
-        "import sys, fdi.cli.figures; sys.exit(bool({'torch', 'matplotlib.pyplot'} & "
-        "set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,6 @@ import pytest
 
 from fdi.analysis.results import own
 from fdi.cli import report as cli
-from fdi.cli.figures import main
 from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, PROTOCOL, file_name, pages
 from fdi.figures.report import table
@@ -168,23 +167,8 @@ def test_cells_of_the_claims_know_their_column():
     assert "<td>90 %</td>" in table(rows)
 
 
-@pytest.mark.parametrize("folder", ["nothing", "."])
-def test_report_of_nothing_says_what_to_run(tmp_path, capsys, folder):
-    assert cli.main(["--results", str(tmp_path / folder)]) == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert error.startswith("fdi-report: no runs in ")
-    assert "make some: fdi-run" in error
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_every_figure_says_all_of_itself():
     for name, module in FIGURES.items():
         assert not [word for word in ("TITLE", *PROTOCOL) if not hasattr(module, word)], name
     places = [module.PLACE for module in FIGURES.values()]
     assert sorted(set(places)) == places
-
-
-def test_nothing_at_all_is_one_line(tmp_path, capsys):
-    assert main(["--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err.startswith(f"fdi-figures: no runs in {tmp_path / 'runs'}")

@@ -10,11 +10,9 @@ import pandas as pd
 import pytest
 
 from fdi.analysis.results import own
-from fdi.cli import figures, report
 from fdi.figures import sheet
 from fdi.figures.report import html
 from fdi.track import record
-from fdi.track.files import tell
 
 
 @pytest.fixture
@@ -23,18 +21,6 @@ def results(write_run, tmp_path) -> Path:
     write_run("kaiming", 0, [0.1, 0.2, 0.3])
     write_run("xavier", 0, [0.1], done=False)
     return tmp_path
-
-
-@pytest.mark.slow
-def test_a_damaged_learning_curve_is_told_once(results, caplog):
-    run = next(results.glob("runs/randman/dense/fluct/seed=0-*"))
-    (run / "metrics.csv").write_text("epoch,phase\nnothing")
-    tell.cache_clear()  # runs of another test had this name
-    out = ["--out", str(results / "out")]
-    for main, more in ((report.main, []), (figures.main, out)):
-        main(["--results", str(results), *more])
-    (line,) = caplog.messages
-    assert line.endswith(f"{run}: metrics.csv is damaged; this learning curve is left out")
 
 
 def test_a_report_says_what_it_leaves_out(results):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
+from compared import drawn, frames, weighted
 
-from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import Growing
 from fdi.init.fluct import FluctCalibrated
-from fdi.init.strategy import draw
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.neuron import Neuron
 
@@ -42,14 +40,8 @@ NETWORKS = {
 
 
 def made(name):
-    torch.manual_seed(0)
-    network = NETWORKS[name]()
-    for p in network.projections:
-        weight = torch.randn(p.weight.shape) * 6 / p.fan_in**0.5
-        p.weight.data = weight.abs() / 3 if name == "dale" else weight
-    shape = network.input_shape
-    x = np.random.default_rng(0).random((STEPS, 6, *shape)) < 0.1
-    return network, Frames(np.ascontiguousarray(x.astype(np.uint8).swapaxes(0, 1)))
+    network = weighted(NETWORKS[name](), 6, 0, 1 / 3)
+    return network, frames(network, STEPS, 6, 0.1)
 
 
 def numbers(activity, names):
@@ -97,10 +89,7 @@ def test_the_work_of_an_initial_state_grows_with_its_depth():
         steps.clear()
         sizes = range(20, 20 + depth)
         network = dense(*SMALL[:4], Counted(20e-3, (10e-3,)), hidden=[*sizes])
-        measure = ReferenceEngine().measuring(made("dense")[1])
-        seeded = torch.Generator().manual_seed(0)
-        strategy = FluctCalibrated(sigma_u=2.0)
-        draw(network, strategy, strategy, nu_input=0.1 / DT, measure=measure, generator=seeded)
+        drawn(network, FluctCalibrated(sigma_u=2.0), made("dense")[1], 0.1 / DT)
         return [steps[size] / STEPS for size in sizes]
 
     short, long = work(3), work(6)

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import compared
 import pytest
 import torch
 import yaml
 
 import fdi
-from fdi.init.baselines import Kaiming
+from fdi.data.inputs import Frames
 from fdi.init.named import NAMES, named
-from fdi.init.strategy import Strategy, draw
+from fdi.init.strategy import Strategy
 from fdi.snn.models import conv, dale, dense
 
 CONF = Path(__file__).parents[2] / "conf" / "init"
@@ -100,15 +101,7 @@ def test_weights_are_those_of_a_run():
     drawn, wanted = NETWORKS["dense"](), NETWORKS["dense"]()
     strategy = named("fluct_calibrated", sigma_u=0.7)
     nu = float(X.double().mean()) / 2e-3
-    with torch.no_grad():
-        draw(
-            wanted,
-            strategy,
-            Kaiming(),
-            nu_input=nu,
-            measure=lambda below: below.activity(X, ("moments",)),
-            generator=torch.Generator().manual_seed(3),
-        )
+    compared.drawn(wanted, strategy, Frames(X.byte().numpy().swapaxes(0, 1)), nu, 3)
     generator = torch.Generator().manual_seed(3)
     fdi.initialize(drawn, sigma_u=0.7, batch=X.numpy(), generator=generator)
     for name, weight in wanted.weights().items():

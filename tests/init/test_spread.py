@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from compared import drawn
 
 from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import Kaiming, Lsuv
 from fdi.init.fluct import Fluct, FluctCalibrated
 from fdi.init.probe import probe
-from fdi.init.strategy import draw, rate_of_equal_spread
+from fdi.init.strategy import rate_of_equal_spread
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 from fdi.snn.objective import Objective
@@ -79,15 +79,7 @@ def test_theory_probe_and_calibration_agree_with_a_simulator(name, strategy):
     if analogue:
         nu = rate_of_equal_spread([inputs[:40], inputs[40:]], lif(), DT)
     network, engine = dense((N,), 2, T, DT, hidden=100), ReferenceEngine()
-    draw(
-        network,
-        strategy,
-        Kaiming(),
-        nu_input=nu,
-        measure=engine.measuring(inputs),
-        generator=torch.Generator().manual_seed(0),
-        analogue=analogue,
-    )
+    drawn(network, strategy, inputs, nu, 0, analogue)
     found = probe(network, engine, inputs, np.arange(B) % 2, Objective(), strategy, nu)[0]
     weight = network.projections[0].weight.detach().double().numpy()
     spread, of_means = simulated(weight, whole)

@@ -4,14 +4,15 @@ sentence.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import partial
 from typing import cast
 
+import compared
 import numpy as np
 import pytest
 import torch
+from making import one_line
 
 from fdi.data.inputs import Constant, Events, Frames
 from fdi.engine.reference import ReferenceEngine
@@ -29,7 +30,7 @@ from fdi.init.baselines import (
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu, FluctRate
 from fdi.init.homeostatic import Homeostatic
 from fdi.init.probe import probe
-from fdi.init.strategy import draw, rate_of_equal_spread
+from fdi.init.strategy import rate_of_equal_spread
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import draw_time_constants
@@ -37,6 +38,7 @@ from fdi.snn.neuron import lif
 from fdi.snn.objective import Objective
 
 STEPS, DT, BATCH, CLASSES, NU = 40, 2e-3, 12, 3, 60.0
+DIFFERENT = lif(tau_shape=3.0)
 MODELS = {
     "dense": partial(dense, hidden=40, depth=2),
     "recurrent": partial(dense, hidden=40, depth=2, recurrent=True),
@@ -50,6 +52,8 @@ MODELS = {
     "dale_conv": partial(
         dale_conv, excitatory=8, inhibitory=4, pool=(2, 1), depth=2, recurrent_kernel=3
     ),
+    "different": partial(dense, neuron=DIFFERENT, hidden=40, depth=2, recurrent=True),
+    "dale_different": partial(dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, depth=2),
 }
 STRATEGIES = {
     "fluct": Fluct(),
@@ -115,16 +119,8 @@ def rate(inputs):
 def drawn(model, strategy, inputs, seed=0):
     network = model(inputs.shape, CLASSES, inputs.steps, DT)
     draw_time_constants(network, np.random.default_rng(seed))
-    draw(
-        network,
-        strategy,
-        Kaiming(),
-        nu_input=rate(inputs),
-        measure=lambda drawn: ReferenceEngine().simulate(drawn, inputs, record=("moments",)),
-        generator=torch.Generator().manual_seed(seed),
-        analogue=isinstance(inputs, Constant),
-    )
-    return network
+    analogue = isinstance(inputs, Constant)
+    return compared.drawn(network, strategy, inputs, rate(inputs), seed, analogue)
 
 
 def initialized(model, strategy, inputs):
@@ -156,16 +152,16 @@ def test_every_combination_is_probed_or_refused(strategy, model, kind):
     inputs = INPUTS[kind](SHAPES["image"] if kind == "constant" else SHAPES["line"])
     dale_model = model.startswith("dale")
     if strategy in ONLY_BOTH_SIGNS and dale_model:
-        with pytest.raises(ValueError, match=r"Dale's law forbids"):
+        with one_line(r"Dale's law forbids"):
             initialized(MODELS[model], STRATEGIES[strategy], inputs)
     elif strategy == "fluct_lognormal" and not dale_model:
-        with pytest.raises(ValueError, match=r"use init=fluct for this model"):
+        with one_line(r"use init=fluct for this model"):
             initialized(MODELS[model], STRATEGIES[strategy], inputs)
     elif (strategy, kind) == (
         "fluct_propagate",
         "constant",
     ) and dale_model:  # non-negative weights on images around 0: few spikes
-        with pytest.raises(ValueError, match=r"fires no spike, .* drawn for its rate \(init.nu = "):
+        with one_line(r"fires no spike, .* drawn for its rate \(init.nu = "):
             initialized(
                 MODELS[model],
                 STRATEGIES[strategy],
@@ -214,40 +210,6 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
     assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
     if not recurrent:
         assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.05)
-
-
-DIFFERENT = lif(tau_shape=3.0)
-WHERE_NEURONS_DIFFER = {
-    "dense": partial(dense, neuron=DIFFERENT, hidden=40, depth=2),
-    "recurrent": partial(dense, neuron=DIFFERENT, hidden=40, depth=2, recurrent=True),
-    "dale": partial(dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, depth=2),
-    "dale_ff": partial(
-        dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, recurrent_excitation=False
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(m, marks=pytest.mark.slow if m in ("dense", "dale_ff") else ())
-        for m in WHERE_NEURONS_DIFFER
-    ],
-)
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_neurons_with_their_own_time_constants_are_drawn_or_refused_as_others(strategy, model):
-    inputs, alike = INPUTS["events"](SHAPES["line"]), {"dale_ff": "dale"}.get(model, model)
-    try:
-        initialized(MODELS[alike], STRATEGIES[strategy], inputs)
-    except ValueError as refusal:
-        with pytest.raises(ValueError, match=re.escape(str(refusal))):
-            initialized(WHERE_NEURONS_DIFFER[model], STRATEGIES[strategy], inputs)
-        return
-    network, rows = initialized(WHERE_NEURONS_DIFFER[model], STRATEGIES[strategy], inputs)
-    assert all(bool(torch.isfinite(w).all()) and bool(w.any()) for w in network.parameters())
-    assert all(bool((p.weight >= 0).all()) for p in network.projections if p.nonnegative)
-    if "calibrated" in strategy or strategy == "lsuv":
-        assert all(row["free_sigma"] == pytest.approx(1.0, rel=0.02) for row in rows[:-1])
 
 
 def poisson_driven(strategy, inputs):
@@ -401,16 +363,6 @@ def test_rates_are_those_behind_pooling():
         assert row["free_sigma"] == pytest.approx(row["theory_sigma_u"], rel=0.15)
 
 
-def test_the_same_seed_draws_the_same_weights():
-    first, second, other = (
-        drawn(MODELS["conv"], FluctCalibrated(), INPUTS["events"]((1, 16)), seed)
-        for seed in (0, 0, 1)
-    )
-    for a, b, c in zip(first.parameters(), second.parameters(), other.parameters()):
-        assert torch.equal(a, b)
-        assert not torch.equal(a, c)
-
-
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
@@ -423,7 +375,7 @@ def test_rates_stay_equal_over_many_layers_where_the_trial_is_long_enough(steps,
 
     model = partial(dense, hidden=40, depth=16)
     if reason:
-        with pytest.raises(ValueError, match=reason):
+        with one_line(reason):
             initialized(model, FluctRate(), inputs)
         return
     *rows, _ = initialized(model, FluctRate(), inputs)[1]
@@ -475,15 +427,8 @@ def test_identity_keeps_samples_apart_over_many_layers():
 def test_calibration_says_which_layer_gets_no_input():
     silent = Events(np.zeros(BATCH * STEPS + 1, np.int64), np.zeros(0, np.int32), (16,), STEPS)
     network = dense((16,), CLASSES, STEPS, DT, hidden=8)
-    with pytest.raises(ValueError, match="h1 gets no input"):
-        draw(
-            network,
-            FluctCalibrated(),
-            Kaiming(),
-            nu_input=10.0,
-            measure=lambda drawn: ReferenceEngine().simulate(drawn, silent, record=("moments",)),
-            generator=torch.Generator().manual_seed(0),
-        )
+    with one_line("h1 gets no input"):
+        compared.drawn(network, FluctCalibrated(), silent, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -494,5 +439,5 @@ def test_calibration_says_which_layer_gets_no_input():
     ],
 )
 def test_a_wrong_nu_is_refused(nu, message):
-    with pytest.raises(ValueError, match=message):
+    with one_line(message):
         initialized(MODELS["dense"], Fluct(nu=nu), INPUTS["events"]((1, 16)))

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from making import one_line
 
 from fdi.init.theory import (
     Afferent,
@@ -137,30 +138,6 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
         assert ff.var() / (ff.var() + excitation[0].var()) == pytest.approx(alpha, abs=0.02)
 
 
-@pytest.mark.parametrize("rec", [REC, None], ids=["recurrent", "feed-forward"])
-def test_dale_weights_satisfy_the_three_conditions(rec, membrane_statistics):
-    sigma_u, alpha = 0.6, 0.8
-    means = exponential(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-    medians = log_normal(FF, OWN, rec, sigma_u=sigma_u, alpha=alpha)
-    half = math.exp(0.5)
-    log_normals = [(half * s, math.sqrt(math.e - 1) * half * s) for s in medians if s]
-    afferents = [FF, OWN, rec] if rec else [FF, OWN]
-    for weights in ([(s, s) for s in means if s], log_normals):
-        signed = [
-            (-mu_w if afferent is OWN else mu_w, sigma_w)
-            for afferent, (mu_w, sigma_w) in zip(afferents, weights)
-        ]
-        mu_u, reached = membrane_statistics(afferents, signed)
-        assert mu_u == pytest.approx(0, abs=1e-12)
-        assert reached == pytest.approx(sigma_u, rel=1e-12)
-        if rec:
-            variances = [
-                membrane_statistics([afferent], [weight])[1] ** 2
-                for afferent, weight in zip(afferents, weights)
-            ]
-            assert variances[0] / (variances[0] + variances[2]) == pytest.approx(alpha, rel=1e-12)
-
-
 def test_afferents_with_rates_of_their_own_share_the_variance(membrane_statistics):
     afferents = [
         Afferent(700, 15.8, *EXC),
@@ -207,5 +184,5 @@ def test_variance_shares():
     ],
 )
 def test_errors_name_the_value_and_the_way_out(call, message):
-    with pytest.raises(ValueError, match=message):
+    with one_line(message):
         call()

@@ -4,22 +4,23 @@ where they are installed.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
 import torch
+from making import one_line
 from torch import nn
 
 from fdi import Mistake
 from fdi import initialize as initialize_any
-from fdi.interop.neurons import Unmeasurable, measure
+from fdi.interop.neurons import measure
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DT, NU = 1e-3, 15.0
@@ -129,6 +130,11 @@ def test_constants_of_single_neurons_are_averaged():
         (nn.ReLU(), {}, r"ReLU is not an nn\.Sequential with neurons of snnTorch, Norse, Spik"),
         (
             nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
+            {"nu": None, "batch": torch.zeros(50, 2, 5)},
+            r"rate nu = 0\.0 Hz must be positive and finite",
+        ),
+        (
+            nn.Sequential(nn.Linear(5, 8), LIF(0.9)),
             {"dt": 0.0},
             r"dt = 0\.0 must be a positive, finite time in seconds",
         ),
@@ -146,14 +152,9 @@ def test_constants_of_single_neurons_are_averaged():
 )
 def test_errors_leave_the_network_as_it_was(network, options, message):
     before = [p.detach().clone() for p in network.parameters()]
-    with pytest.raises(ValueError, match=message):
+    with one_line(message):
         initialize(network, **({"nu": NU, "dt": DT} | options))
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))
-
-
-def test_a_threshold_below_rest_is_refused():
-    with pytest.raises(Unmeasurable, match=r"threshold -1 is not above the potential at rest 0"):
-        measure(LIF(0.9, -1.0), DT)
 
 
 @IMPORT_WARNINGS
@@ -196,10 +197,7 @@ def test_norse_neurons_answer_by_their_own_equations():
     ff, rec, readout = initialize(network, nu=NU, dt=DT)
     assert (ff.fan_in, rec.fan_in, readout.note) == (20, 7, "left alone: 2 (LI): has no threshold")
     assert not network[0].recurrent_weights.diagonal().any()
-    with pytest.raises(
-        ValueError,
-        match=r"LIF integrates with dt = 0\.001 s, not dt = 0\.002 s; build it with dt=0\.002",
-    ):
+    with one_line(r"LIF integrates with dt = 0\.001 s, not dt = 0\.002 s; build it with dt=0\.002"):
         initialize(norse.SequentialState(nn.Linear(3, 4), norse.LIF()), nu=NU, dt=2e-3)
 
 
@@ -291,21 +289,13 @@ def test_the_table_of_libraries_says_which_neurons_are_measured(library):
     )
 
 
-def example(name: str):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 @IMPORT_WARNINGS
 @pytest.mark.slow  # about a minute each
 @pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
 def test_networks_of_public_questions_learn_with_their_recipe(library):
     pytest.importorskip(library)
     pytest.importorskip("sklearn")
-    found = example("threads").main(library)
+    found = run_path(str(EXAMPLES / "threads.py"))["main"](library)
     assert found.state == "found"
     assert found.before < found.after - 0.1
 
@@ -314,34 +304,9 @@ def test_networks_of_public_questions_learn_with_their_recipe(library):
 @pytest.mark.parametrize("library", ["snntorch", "norse", "spikingjelly"])
 def test_examples_are_silent_before_and_active_after(library):
     pytest.importorskip(library)
-    before, *after = example(f"{library}_init").main()
+    before, *after = run_path(str(EXAMPLES / f"{library}_init.py"))["main"]()
     assert before[2] == 0
     assert all(2 < rate < 40 for rates in after for rate in rates)
-
-
-def small_trial(network, spikes):
-    for part in network:
-        if isinstance(part, LIF):
-            part.reset_mem()
-    return [network(x) for x in spikes]
-
-
-def deep() -> nn.Sequential:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Linear(100, 200), LIF(0.95, 2.0), nn.Linear(200, 200), LIF(0.9), nn.Linear(200, 5)
-    )
-
-
-def poisson(seed: int = 1) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.rand(400, 8, 100, generator=generator) < NU * DT).float()
-
-
-def free_spread(neuron: Any, run: Callable[[], object]) -> float:
-    """Spread of U = beta U + x over the time of a trial, step by step, in units of theta."""
-    trace = free_trace(neuron, run)
-    return float(trace.var(0, correction=0).mean().sqrt())
 
 
 def steady_spread(neuron: Any, run: Callable[[], object]) -> float:
@@ -361,18 +326,3 @@ def free_trace(neuron: Any, run: Callable[[], object]) -> torch.Tensor:
         u = neuron.beta * u + current
         trace.append(u)
     return torch.stack(trace) / neuron.threshold
-
-
-def test_a_batch_that_cannot_be_calibrated_on_leaves_the_network_as_it_was():
-    network = deep()
-    before = [p.detach().clone() for p in network.parameters()]
-    with pytest.raises(ValueError, match=r"rate nu = 0\.0 Hz must be positive and finite"):
-        initialize(
-            network,
-            dt=DT,
-            batch=torch.zeros(50, 2, 100),
-            simulate=lambda x: small_trial(network, x),
-        )
-    with pytest.raises(ValueError, match=r"no neuron of .* is called when the batch is simulated"):
-        initialize(network, dt=DT, batch=poisson(), simulate=lambda x: None)
-    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters()))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from compared import weighted
 
 from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
@@ -29,10 +30,7 @@ def network(model=dense, shape=(30,), neuron=None, **options):
         readout_u_init=0,
         **options,
     )
-    for i, weight in enumerate(built.parameters()):
-        generator = torch.Generator().manual_seed(i)
-        weight.data = torch.randn(weight.shape, generator=generator) * 6 / weight[0].numel() ** 0.5
-    return built.double()
+    return weighted(built, 6).double()
 
 
 NETWORKS = {

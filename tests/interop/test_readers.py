@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_nir import STEPS, network, spikes
 
-from fdi.interop.nir import from_nir, to_nir
+from fdi.interop.nir import to_nir
 from fdi.snn.models import conv
 from fdi.snn.neuron import Neuron
 
@@ -143,50 +141,3 @@ def test_a_graph_says_what_fdi_computes(kind):
     assert torch.allclose(euler(graph, x, 2e-3), arriving(built, x), atol=1e-6)
     whole = euler(to_nir(built), x, 2e-3)
     assert torch.allclose(whole, built.activity(x).readout, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (dict(fc=lambda nir: nir.Linear(np.ones((4, 7)))), "fc: takes 7 values, and gets"),
-        (dict(lif=lambda nir: lif(nir, v_leak=np.arange(4))), "lif: v_leak differs between"),
-        (dict(lif=lambda nir: lif(nir, tau=1e-3)), "lif: a time constant is not above dt = 0.001"),
-        (dict(lif=lambda nir: nir.Delay(np.ones(4))), "lif: fdi reads no Delay behind fc"),
-        (dict(lif=lambda nir: nir.Linear(np.ones((4, 4)))), "lif: fdi reads no Linear behind"),
-    ],
-)
-def test_what_a_graph_lacks_is_said(change, message):
-    nir = pytest.importorskip("nir")
-    nodes = {
-        "input": nir.Input({"input": np.array([6])}),
-        "fc": nir.Linear(np.ones((4, 6))),
-        "lif": lif(nir),
-        "output": nir.Output({"output": np.array([4])}),
-    } | {name: make(nir) for name, make in change.items()}
-    graph = nir.NIRGraph(
-        nodes, [("input", "fc"), ("fc", "lif"), ("lif", "output")], type_check=False
-    )
-    with pytest.raises(ValueError, match=message):
-        from_nir(graph, dt=1e-3)
-
-
-def lif(nir, tau=20e-3, v_leak=0.0):
-    ones = np.ones(4)
-    return nir.LIF(tau=tau * ones, r=ones, v_leak=v_leak * ones, v_threshold=ones, v_reset=0 * ones)
-
-
-def test_a_cycle_of_two_populations_is_refused():
-    nir = pytest.importorskip("nir")
-    square = np.ones((4, 4))
-    nodes = {
-        "input": nir.Input({"input": np.array([4])}),
-        "fc": nir.Linear(square),
-        "lif": lif(nir),
-        "fc2": nir.Linear(square),
-        "lif2": lif(nir),
-        "back": nir.Linear(square),
-        "output": nir.Output({"output": np.array([4])}),
-    }
-    edges = [*pairwise(["input", "fc", "lif", "fc2", "lif2", "back", "lif"]), ("lif2", "output")]
-    with pytest.raises(ValueError, match="not one chain from an input to an output"):
-        from_nir(nir.NIRGraph(nodes, edges), dt=1e-3)

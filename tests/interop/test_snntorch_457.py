@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore")  # of snnTorch
 PAGE = ROOT / "docs" / "howto" / "snntorch-457.md"
 
 
-def pages() -> Any:
-    sys.path.insert(0, str(ROOT / "scripts" / "study"))
-    try:
-        from pages import libraries
-    finally:
-        sys.path.pop(0)
+@pytest.fixture
+def page(monkeypatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "study")
+    from pages import libraries
+
     return libraries
 
 
@@ -28,17 +27,14 @@ def written(name: str) -> list[float]:
     return [float(cell) for cell in row[1].split("|") if cell.strip() != "-"]
 
 
-def test_the_neuron_of_the_request_is_measured_as_the_page_says():
-    found = list(pages().assumed().values())
+def test_the_neuron_of_the_request_is_measured_as_the_page_says(page):
+    found = list(page.assumed().values())
     assert found == pytest.approx(written("that which #457 assumes"), rel=0.02)
     assert found[1] == pytest.approx(found[2], rel=0.02)  # numerical mode and fdi
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_in_leaky_the_request_misses_by_the_ratio_of_the_integrals():
+def test_in_leaky_the_request_misses_by_the_ratio_of_the_integrals(page):
     pytest.importorskip("snntorch")
-    page = pages()
     name = "`Leaky(beta=0.951)`"
     found = page.spreads(name)
     assert list(found.values()) == pytest.approx(written(name), rel=0.02)
@@ -48,10 +44,7 @@ def test_in_leaky_the_request_misses_by_the_ratio_of_the_integrals():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_all_rows_are_those_that_are_measured():
+def test_all_rows_are_those_that_are_measured(page):
     pytest.importorskip("snntorch")
-    page = pages()
     for name in page.neurons():
         assert list(page.spreads(name).values()) == pytest.approx(written(name), rel=0.05)

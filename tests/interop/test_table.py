@@ -20,6 +20,7 @@ from torch.nn.utils import parametrizations, prune
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_foreign import LIF
+from test_wiring import Net as Wired
 
 import fdi
 from fdi.interop import probe
@@ -29,30 +30,12 @@ SIGMA_U = 0.9
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-class Net(nn.Module):
-    """Two populations; `first` and `second` say what reaches them in a step."""
+class Net(Wired):
+    """Of populations of one size."""
 
     def __init__(self, **parts: Any) -> None:
-        super().__init__()
-        self.fc1, self.lif1 = nn.Linear(INPUTS, N), LIF(0.9)
-        self.fc2, self.lif2 = nn.Linear(N, N), LIF(0.95)
-        self.out = nn.Linear(N, 3)
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def first(self, x: Tensor) -> Tensor:
-        return self.fc1(x)
-
-    def second(self, s: Tensor, x: Tensor, last: Tensor) -> Tensor:
-        return self.fc2(s)
-
-    def forward(self, batch: Tensor) -> list[Tensor]:
-        self.lif1.reset_mem(), self.lif2.reset_mem()
-        last, outputs = batch.new_zeros(batch.shape[1], N), []
-        for x in batch:
-            last = self.lif2(self.second(self.lif1(self.first(x)), x, last))
-            outputs.append(self.out(last))
-        return outputs
+        layers = dict(fc1=nn.Linear(INPUTS, N), fc2=nn.Linear(N, N), out=nn.Linear(N, 3))
+        super().__init__(**layers | dict(lif1=LIF(0.9), lif2=LIF(0.95)) | parts)
 
 
 def net(

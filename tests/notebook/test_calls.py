@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import making
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,30 +20,12 @@ import fdi
 from fdi.analysis.summary import summarize
 from fdi.notebook.calls import sweep_words, text
 
-SMALL: dict[str, Any] = {
-    "dataset.classes": 2,
-    "dataset.samples": 20,
-    "dataset.steps": 40,
-    "model.hidden": 16,
-    "trainer.epochs": 3,
-    "trainer.batch_size": 20,
-    "threads": 1,
-    "engine": "reference",
-}
+SMALL: dict[str, Any] = making.SMALL | {"model.hidden": 16, "trainer.epochs": 3}
+pytestmark = pytest.mark.usefixtures("here")
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def test_fdi_is_light_and_has_what_it_names():
-    code = (
-        "import sys, fdi; loaded = {'torch', 'pandas', 'matplotlib'} & set(sys.modules); "
-        "print(sorted(loaded), all(getattr(fdi, name) for name in fdi.__all__))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[] True"
+def test_fdi_has_what_it_names():
+    assert all(getattr(fdi, name) for name in fdi.__all__)
     assert set(fdi.__all__) <= set(dir(fdi))
     with pytest.raises(AttributeError, match="no attribute runs"):
         _ = fdi.runs  # type: ignore[attr-defined] # a type checker says it, too
@@ -147,9 +130,7 @@ MISSPELT: dict[str, Any] = {"trainer.epoch": 3}
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        (lambda: fdi.run("init=fluc"), "init = fluc does not exist; did you mean fluct?"),
         (lambda: fdi.run(**MISSPELT), "trainer.epoch: no such key; did you mean"),
-        (lambda: fdi.run(seed=-1), "seed = -1 must be an integer at least 0"),
         (lambda: fdi.run(3), "3 must be a word such as"),  # type: ignore[arg-type]
         (lambda: fdi.run("probe=only"), "probe = only trains nothing; use fdi.probe"),
         (lambda: fdi.run("dry_run=true"), "dry_run = true is for fdi-run"),
@@ -184,25 +165,11 @@ def test_an_option_changed_between_two_calls_counts():
         assert table["target_sigma_u"].iloc[0] == sigma_u
 
 
-@pytest.mark.parametrize(
-    ("value", "word"),
-    [
-        (None, "null"),
-        (True, "true"),
-        (1e-3, "0.001"),
-        (np.float32(0.5), "0.5"),
-        (np.int64(3), "3"),
-        ([16, 32], "[16,32]"),
-        ("fluct", "fluct"),
-        ("a b,c", "'a b,c'"),
-        ("it's", r"'it\'s'"),
-        ("null", "'null'"),
-        ("12", "'12'"),
-        (Path("/tmp/x"), "/tmp/x"),
-    ],
-)
-def test_values_become_words(value, word):
-    assert text(value) == word
+def test_values_become_words():
+    plain = {"null": None, "true": True, "0.001": 1e-3, "0.5": np.float32(0.5), "3": np.int64(3)}
+    plain |= {"[16,32]": [16, 32], "fluct": "fluct", "'a b,c'": "a b,c", r"'it\'s'": "it's"}
+    plain |= {"'null'": "null", "'12'": "12", "/tmp/x": Path("/tmp/x")}
+    assert {word: text(value) for word, value in plain.items()} == {word: word for word in plain}
 
 
 def test_several_values_become_a_sweep():

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import making
 import numpy as np
 import pytest
 import torch
@@ -13,18 +14,8 @@ import torch
 import fdi
 
 T, UNITS = 20, 6
-SMALL: dict[str, Any] = {
-    "model.hidden": 8,
-    "trainer.epochs": 3,
-    "trainer.batch_size": 20,
-    "threads": 1,
-    "engine": "reference",
-}
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+SMALL: dict[str, Any] = {k: v for k, v in making.SMALL.items() if "dataset" not in k}
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def toy(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import one_line
 
 import fdi
 from fdi.track import evidence
@@ -100,9 +101,7 @@ def test_parts_of_a_package_run_and_its_version_is_in_the_record(install):
     assert table["free_sigma"].iloc[0] > 0
     fdi.run(**CHOSEN)  # nothing has changed: the same run
     install("1.1", 0.1)
-    with pytest.raises(
-        fdi.Mistake, match=r"toy_parts.made.noise, of toy-parts 1\.0 .* then, toy-p"
-    ):
+    with one_line(r"toy_parts.made.noise, of toy-parts 1\.0 .* then, toy-p"):
         fdi.run(**CHOSEN)
     second = look(Path(fdi.run(results="other", **CHOSEN).directory)).evidence
     assert second is not None
@@ -116,9 +115,9 @@ def test_parts_of_a_package_run_and_its_version_is_in_the_record(install):
 def test_what_a_package_lacks_is_said(install):
     install("1.0", 0.1)
     words = {**CHOSEN, "neuron._target_": "toy_parts.made.Quadratic"}
-    with pytest.raises(fdi.Mistake, match=r"installed toy_parts\.made defines no function or"):
+    with one_line(r"installed toy_parts\.made defines no function or"):
         fdi.run(**words)
-    with pytest.raises(fdi.Mistake, match=r"installed toy_parts\.made defines no function or"):
+    with one_line(r"installed toy_parts\.made defines no function or"):
         fdi.run(**{**CHOSEN, "neuron._target_": "toy_parts.made.Neuron"})
-    with pytest.raises(fdi.Mistake, match="dataset = nois does not exist; did you mean noise"):
+    with one_line("dataset = nois does not exist; did you mean noise"):
         fdi.run(dataset="nois")

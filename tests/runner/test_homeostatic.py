@@ -18,11 +18,7 @@ from fdi.track.files import METRICS
 
 HOMEOSTATIC: Any = {"init": "homeostatic", "homeostasis": "none", "model.depth": 2}
 QUICK: Any = {"init.lr": 0.05, "trainer.epochs": 1}
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.mark.parametrize(
@@ -77,27 +73,6 @@ def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):
     rows = fdi.probe(**SMALL | HOMEOSTATIC | {"init.epochs": 1}).to_dict("records")
     assert not any(row["on_target"] for row in rows[:-1])
     assert "h1, h2 not on target after 3 updates" in " ".join(capsys.readouterr().out.split())
-
-
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        ({"init.base": "kaimin"}, "init = 'kaimin': did you mean kaiming? "),
-        ({"init.base": "homeostatic"}, "init = 'homeostatic': choose one of "),
-        ({"init.options": {"gain": -1}}, "gain = -1 must be a number above 0"),
-        ({"init.options": {"gian": 1}}, "init = kaiming has no gian; did you mean gain?"),
-        ({"model": "dale"}, "init.base = kaiming draws weights of both signs, and Dale's law"),
-        (
-            {"model": "dale", "init.base": "fluct", "init.rule": "fluctuations"},
-            "init.rule = fluctuations centres the weights of a neuron, and Dale's law",
-        ),
-    ],
-)
-def test_what_cannot_be_primed_is_one_line(options, line):
-    words = HOMEOSTATIC | {"dataset.samples": 20, "engine": "reference"} | options
-    with pytest.raises(fdi.Mistake) as refused:
-        fdi.probe(**words)
-    assert str(refused.value).startswith(line)
 
 
 def test_the_rule_of_fluctuations_is_on_target():

@@ -11,11 +11,7 @@ import fdi
 from fdi.track import record
 
 EPOCHS: Any = [{"trainer.epochs": n} for n in range(5)]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +21,7 @@ def here(tmp_path, monkeypatch):
         pytest.param({"trainer.patience": 1}, marks=pytest.mark.slow),
         pytest.param({"scheduler": "plateau", "scheduler.patience": 0}, marks=pytest.mark.slow),
         {"homeostasis.prime_epochs": 1, "optimizer": "adam"},
+        {"model.bias": True, "model.dropout": 0.3, "model.depth": 2},
     ],
     ids=str,
 )

@@ -95,7 +95,7 @@ def test_averaged_spikes_have_no_number(tmp_path):
     assert operations(net, ReferenceEngine(), None, None, 4, 0) is None  # type: ignore[arg-type] # not looked at
 
 
-def test_a_run_says_what_it_costs(tmp_path):
+def test_a_run_says_what_it_costs_and_a_figure_what_is_reached_by_it(tmp_path):
     words = ["dataset=poisson", "dataset.samples=12", "engine=reference", "model.hidden=8"]
     words += ["trainer.epochs=1", "dataset.steps=30", "threads=1", "probe=none"]
     words += ["dataset.valid=0.2", "dataset.test=0.2"]
@@ -106,11 +106,6 @@ def test_a_run_says_what_it_costs(tmp_path):
     assert cost["spikes"] == pytest.approx(spikes)
     assert fdi.results(tmp_path)["operations/effective"][0] == cost["effective"]
 
-
-def test_what_is_reached_is_drawn_against_what_it_costs(tmp_path):
-    words = ["dataset=poisson", "dataset.samples=12", "engine=reference", "model.hidden=8"]
-    words += ["trainer.epochs=1", "dataset.steps=30", "threads=1", "probe=none"]
-    words += ["dataset.valid=0.2", "dataset.test=0.2"]
     runs = fdi.sweep(*words, results=tmp_path, init=["fluct", "kaiming"], seed=range(2))
     page = fdi.figures.draw("operations", runs)
     (panel,) = page.axes

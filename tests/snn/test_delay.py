@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from compared import weighted
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu.engine import CpuEngine
@@ -23,14 +24,6 @@ NETWORKS = {
     "dale": lambda: dale((8,), 3, STEPS, DT, CELL, excitatory=6, inhibitory=3, depth=2, delay=0),
     "skip": lambda: dense((8,), 3, STEPS, DT, CELL, hidden=6, depth=3, skip=True, delay=0),
 }
-
-
-def weighed(network):
-    rng = np.random.default_rng(1)
-    for p in network.projections:
-        weight = rng.normal(0, 8 / p.fan_in**0.5, p.weight.shape)
-        p.weight.data = torch.tensor(np.abs(weight) / 3 if p.nonnegative else weight)
-    return network
 
 
 def by_hand(network, x):
@@ -65,7 +58,7 @@ def by_hand(network, x):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_a_network_without_delay_is_computed_as_by_hand(kind):
-    network = weighed(NETWORKS[kind]())
+    network = weighted(NETWORKS[kind]().double(), 8, 0, 1 / 3)
     x = (np.random.default_rng(0).random((STEPS, 4, 8)) < 0.3).astype(np.uint8)
     found, wanted = network.activity(x, ("spikes", "potentials")), by_hand(network, x)
     for p in network.hidden:
@@ -78,7 +71,7 @@ def test_a_network_without_delay_is_computed_as_by_hand(kind):
 def test_a_map_without_delay_is_a_later_one_earlier():
     neuron, x = Neuron(theta=0.5), np.random.default_rng(0).random((2, STEPS, 2, 8, 8)) < 0.2
     early, late = (
-        weighed(conv((2, 8, 8), 3, STEPS, DT, neuron, filters=[4, 4], pool=2, delay=d))
+        weighted(conv((2, 8, 8), 3, STEPS, DT, neuron, filters=[4, 4], pool=2, delay=d), 8)
         for d in (0, 2)
     )
     one, other = (
@@ -93,7 +86,7 @@ def test_a_map_without_delay_is_a_later_one_earlier():
 def test_the_spread_of_a_short_trial_stands_for_that_of_a_long_one():
     steps, rate = 20, 100.0
     network = dense((8,), 3, steps, DT, CELL, hidden=6, delay=0)
-    weight = weighed(network).projections[0].weight.detach()
+    weight = weighted(network, 8).projections[0].weight.detach()
     x = (np.random.default_rng(0).random((steps, 2000, 8)) < rate * DT).astype(np.uint8)
     _, eps_hat = psp_kernel_integrals(CELL.tau_mem, CELL.tau_syn[0], DT)
     wanted = (rate * (1 - rate * DT) * eps_hat * weight.square().sum(1).mean()).sqrt()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from compared import frames, weighted
+from making import one_line
 from omegaconf import OmegaConf
 
-from fdi.data.inputs import Frames
-from fdi.engine.cuda import CudaEngine
 from fdi.engine.device import dense
 from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
 from fdi.runner import build, training
 from fdi.snn import models
-from fdi.snn.neuron import Constants, adlif, alif, lif
+from fdi.snn.neuron import Constants, lif
 from fdi.snn.objective import Objective
 from fdi.train.trainer import Progress
 
@@ -25,16 +25,11 @@ STEPS, DT = 20, 2e-3
 def network(neuron=None, model=models.dense, **options):
     neuron = neuron or lif(learn_tau=True)
     net = model((9,), 3, STEPS, DT, neuron, readout_u_init=0.0, **options)
-    generator = torch.Generator().manual_seed(1)
-    for link in net.projections:
-        link.weight.data.normal_(0, 5 / link.fan_in**0.5, generator=generator)
-    net.constrain()
-    return net.double()
+    return weighted(net, 5, 1).double()
 
 
 def batch():
-    rng = np.random.default_rng(0)
-    return Frames(rng.poisson(0.3, (5, STEPS, 9)).astype(np.uint8)), rng.integers(0, 3, 5)
+    return frames(network(), STEPS, 5), np.arange(5) % 3
 
 
 def test_it_starts_as_the_neuron_that_does_not_learn():
@@ -88,21 +83,6 @@ def test_agrees_with_the_neuron_of_spikingjelly_below_threshold():
     torch.testing.assert_close(d, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("options", [
-        {"recurrent": True}, {"norm": "tdbn"}, {"model": models.dale},
-        {"neuron": alif(learn_tau=True)}, {"neuron": adlif(learn_tau=True)},
-    ],
-)  # fmt: skip
-def test_every_kind_of_network_learns_it(options):
-    net = network(**options)
-    x, labels = batch()
-    ReferenceEngine().step(net, x, labels, Objective())
-    for population in net.hidden:
-        assert torch.isfinite(net.leaks[population.name].grad)
-    torch.optim.Adam(net.parameters(), 0.1).step()
-    assert all(tau != pytest.approx(20e-3, rel=1e-3) for tau in net.learned().values())
-
-
 def test_a_checkpoint_holds_it(tmp_path):
     net, again, path = network(), network(), tmp_path / "last.pt"
     net.leaks["h1"].data.add_(1)
@@ -142,11 +122,6 @@ def test_nir_gets_what_was_learned():
     torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-6)
 
 
-def test_the_engine_for_a_gpu_refuses_it():
-    with pytest.raises(ValueError, match=r"\(neuron.learn_tau=true\); use engine=reference"):
-        CudaEngine().check(network())
-
-
 def test_one_constant_for_all_and_one_for_each_exclude_each_other():
-    with pytest.raises(ValueError, match="choose one of them"):
+    with one_line("choose one of them"):
         lif(learn_tau=True, tau_shape=3.0)

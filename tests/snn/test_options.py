@@ -70,23 +70,6 @@ def test_the_probe_predicts_and_measures_it():
     assert row["free_sigma"] == pytest.approx(other["free_sigma"], rel=0.02)
 
 
-def test_the_gradient_of_a_bias_is_that_of_a_finite_difference():
-    net, x = network(bias=True, hidden=8), torch.zeros(T, B, 6).double()
-
-    def value() -> torch.Tensor:
-        return net.activity(x, ("free",)).free["h1"].square().mean()
-
-    value().backward()
-    bias = net.biases["h1"]
-    assert bias.grad is not None
-    with torch.no_grad():
-        ends = []
-        for step in (1e-4, -2e-4):
-            bias[2] += step
-            ends.append(float(value()))
-    assert float(bias.grad[2]) == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-6)
-
-
 def test_what_grows_layer_by_layer_sees_another_bias():
     net = network(bias=True, hidden=[5, 4], strength=20.0)
     x = Frames(np.random.default_rng(0).poisson(0.3, (B, T, 6)).astype(np.uint8))
@@ -134,21 +117,6 @@ def test_engines_without_them_refuse_and_auto_chooses_another(tmp_path):
     pytest.importorskip("nir", reason="nir is not installed")
     with pytest.raises(fdi.Mistake, match="h1: NIR cannot say a bias"):
         to_nir(network(hidden=8, bias=True), start_at_rest=True)
-
-
-def test_a_run_that_goes_on_gives_the_bits_of_one_that_did_not_stop(tmp_path):
-    words = [*SMALL, "model.bias=true", "model.dropout=0.3"]
-    fdi.run(*words, results=tmp_path)
-    torch.rand(3)
-    on = fdi.run(*words, "trainer.epochs=4", results=tmp_path)
-    whole = fdi.run(*words, "trainer.epochs=4", results=tmp_path / "whole")
-    assert on.config.engine.name == "reference"
-    for name, weight in whole.network.weights().items():
-        assert torch.equal(on.network.weights()[name], weight), name
-    assert on.network.weights()["h2.bias"].abs().max() > 0
-    more: dict[str, Any] = {"init.run": str(whole.directory)}
-    warm = fdi.run(*words, "init=from_run", "optimizer.lr=1e-30", results=tmp_path, **more)
-    assert torch.allclose(warm.network.weights()["h1.bias"], whole.network.weights()["h1.bias"])
 
 
 def test_their_neutral_values_are_no_part_of_what_a_run_is(tmp_path):

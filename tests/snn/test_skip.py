@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
+from compared import frames, weighted
 
-from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.strategy import Drawing
@@ -22,15 +21,11 @@ MODELS = {
 
 @pytest.mark.parametrize("model", MODELS)
 def test_with_equal_weights_the_spikes_of_both_sources_add(model):
-    net = MODELS[model]().double()
-    generator = torch.Generator().manual_seed(0)
-    for link in net.projections:
-        link.weight.data.normal_(0, 8 / link.fan_in**0.5, generator=generator)
+    net = weighted(MODELS[model]().double(), 8)
     below, further = net.afferents("h4")
     assert (below.source, further.source) == ("h3", "h2")
     further.weight.data.copy_(below.weight)
-    rng = np.random.default_rng(0)
-    x = Frames(rng.poisson(0.5, (3, STEPS, *net.input_shape)).astype(np.uint8))
+    x = frames(net, STEPS, 3, 0.5)
     activity = ReferenceEngine().simulate(net, x, record=("spikes", "free"))
     both = activity.spikes["h3"] + activity.spikes["h2"]
     assert both.max() == 2

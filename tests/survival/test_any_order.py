@@ -620,10 +620,10 @@ def changed(folder: Path, changes: Mapping[str, tuple[str, Any]]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory):
-    """This fdi, and one with other numbers."""
-    new = tmp_path_factory.mktemp
-    found = [Zygote(new("runs"), changed(new("fdi"), changes)) for changes in (OFTEN, OTHER)]
+def versions(request, tmp_path_factory):
+    """This fdi, and one with other numbers where two are asked for."""
+    new, changes = tmp_path_factory.mktemp, (OFTEN, OTHER)[: request.param]
+    found = [Zygote(new("runs"), changed(new("fdi"), each)) for each in changes]
     yield found
     for zygote in found:
         zygote.close()
@@ -646,12 +646,14 @@ def played(zygotes: list[Zygote], alone: Undisturbed, seed: int, steps: int) -> 
     return game.steps
 
 
+@pytest.mark.parametrize("versions", [1], indirect=True)
 def test_a_short_game(versions, alone):
     played(versions, alone, seed=0, steps=4)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
+@pytest.mark.parametrize("versions", [2], indirect=True)
 def test_a_long_game(versions, alone, capsys):
     end = time.monotonic() + 60 * float(os.environ.get("FDI_TEST_MINUTES", "10"))
     seed = int(os.environ.get("FDI_TEST_SEED", time.time()))

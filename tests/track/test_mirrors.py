@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import SMALL
+from making import SMALL, one_line
 
 import fdi
 from fdi.track import mirrors
@@ -147,9 +147,7 @@ def test_wandb_is_finished_on_failure(wandb, cell, failure):
 
 
 def test_wandb_without_an_account_is_one_line(wandb, cell):
-    with pytest.raises(
-        ValueError, match=r"no API key configured; without an account: logger\.mirror\.mode=offline"
-    ):
+    with one_line(r"no API key configured; without an account: logger\.mirror\.mode=offline"):
         mirrors.wandb(CONFIG, cell, 0, mode="online").__enter__()
 
 
@@ -180,5 +178,5 @@ def test_tensorboard_has_all_rows_the_initial_state_and_the_result_of_a_run(tmp_
 def test_a_missing_package_is_one_line_with_the_remedy(tmp_path, mirror, name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     needed = rf"logger={name} needs the package {name}: pip install 'fdi-snn\[{name}\]'"
-    with pytest.raises(ValueError, match=needed):
+    with one_line(needed):
         mirror({}, tmp_path, 0).__enter__()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
+from compared import drawn
 
 from fdi.data.dataset import Dataset
 from fdi.data.randman import randman
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
 from fdi.runner import training
 from fdi.snn.models import dense
 from fdi.train.trainer import Progress, Trainer
@@ -30,11 +29,8 @@ def build(data):
 
     def made(sigma_u=1.0, model=dense, **options):
         network = model(data.shape, data.classes, data.steps, data.dt, **options)
-        strategy, generator = Fluct(sigma_u), torch.Generator().manual_seed(0)
-        engine, nu = ReferenceEngine(), data.nu
-        measure = engine.measuring(data.train.inputs)  # not called: this strategy measures nothing
-        draw(network, strategy, strategy, nu_input=nu, measure=measure, generator=generator)
-        return network
+        strategy = Fluct(sigma_u)
+        return drawn(network, strategy, data.train.inputs, data.nu, readout=strategy)
 
     return made
 

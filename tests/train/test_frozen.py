@@ -63,15 +63,3 @@ def test_normalization_and_time_constants_of_the_frozen_stay(build, train):
     assert {"h1->h2", "h2.norm.gain", "h2.norm.bias", "h2->readout"} <= learned
     assert not {"input->h1", "h1.norm.gain", "h1.norm.bias"} & learned
     assert math.isfinite(sum(float(value.double().sum()) for value in network.weights().values()))
-
-
-@pytest.mark.parametrize(
-    ("word", "line"),
-    [
-        ("h3", "no population h3; choose one of h1, hidden, readout"),
-        ("hidden,readout", "nothing is left to learn; leave a population out"),
-    ],
-)
-def test_what_cannot_be_frozen_is_refused(word, line, tmp_path):
-    with pytest.raises(fdi.Mistake, match=line):
-        fdi.run(*TINY, "model.hidden=8", f"trainer.frozen=[{word}]", results=tmp_path)

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.optim import lr_scheduler
 
-from fdi.engine.cpu import loss
-from fdi.engine.cpu.kernels.jit import kernel
-from fdi.snn.objective import CrossEntropy, Objective, UpperBound
+from fdi.snn.objective import CrossEntropy, UpperBound
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Schedule, phases
 
@@ -89,55 +86,6 @@ def test_a_stopped_training_goes_on_to_the_last_bit(
     assert rows == wanted
     assert all(torch.equal(network.weights()[k], w) for k, w in whole.weights().items())
     assert len({row["lr"] for row in wanted}) > 1
-
-
-def test_a_clipped_gradient_is_no_longer_than_that(build, train, data):
-    network = build(hidden=16)
-    before = [p.detach().clone() for p in network.parameters()]
-    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    train(network, optimizer, phases(epochs=1), batch_size=len(data.train), clip=1e-3)
-    moved = [p.detach() - old for p, old in zip(network.parameters(), before)]
-    assert math.sqrt(sum(float(m.square().sum()) for m in moved)) == pytest.approx(1e-3, rel=1e-3)
-
-
-@pytest.mark.parametrize("readout", ["max", "mean", "last"])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-def test_the_loss_written_by_hand_is_torchs_and_its_slope_the_difference_quotient(
-    readout, smoothing
-):
-    classes, width, steps, label, weight, h = 5, 8, 7, 2, 0.3, 1e-6
-    u = np.random.default_rng(0).normal(size=(steps + 1, width))
-    objective = Objective(readout, loss=CrossEntropy(smoothing))
-
-    def torchs(values: np.ndarray) -> float:
-        logits = objective.logits(torch.from_numpy(values[1:, None, :classes]))
-        target = torch.tensor([label])
-        return float(F.cross_entropy(logits, target, label_smoothing=smoothing))
-
-    peak, slope = np.zeros(width), np.ones(width)
-    mode = {"max": loss.MAX, "mean": loss.MEAN, "last": loss.LAST}[readout]
-    found, _ = kernel(loss.task.py_func)(u, classes, label, mode, weight, smoothing, peak, slope)
-    assert found == pytest.approx(torchs(u), rel=1e-12)
-    assert not slope[classes:].any()
-    for k in range(classes):
-        step = steps if readout != "max" else 1 + int(u[1:, k].argmax())
-        up, down = u.copy(), u.copy()
-        up[step, k] += h
-        down[step, k] -= h
-        quotient = weight * (torchs(up) - torchs(down)) / (2 * h)
-        assert slope[k] == pytest.approx(quotient, rel=1e-6, abs=1e-9)
-
-
-def test_equal_maxima_share_the_gradient_as_in_torch():
-    u = np.random.default_rng(0).normal(size=(8, 16)).round(1)
-    u[[2, 4, 7], 3] = u[[1, 7], 0] = 9.0
-    readout = torch.tensor(u[1:, None, :5], requires_grad=True)
-    F.cross_entropy(Objective("max").logits(readout), torch.tensor([2])).backward()
-    peak, slope = np.zeros(16), np.zeros(16)
-    kernel(loss.task.py_func)(u, 5, 2, loss.MAX, 1.0, 0.0, peak, slope)
-    found = np.where(u[1:, :5] == peak[:5], slope[:5], 0)
-    assert readout.grad is not None
-    np.testing.assert_allclose(found, readout.grad[:, 0].numpy(), rtol=1e-12, atol=1e-15)
 
 
 def test_the_share_of_a_label_is_below_one():

@@ -92,8 +92,8 @@ def test_what_is_learned_besides_weights_survives_a_stop_to_the_last_bit(
     build, train, train_in_pieces, learned, engine
 ):
     def start():
-        network = build(hidden=8, **learned)
-        return network, SMORMS3(network.parameters(), lr=0.1), None
+        network = build(hidden=8, **learned).double()
+        return network, SMORMS3(network.parameters(), lr=0.1, precision="float64"), None
 
     never, optimizer, _ = start()
     whole, _ = train(never, optimizer, phases(epochs=3), engine=engine)

@@ -99,6 +99,9 @@ raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 ILLEGAL_ACCESS = """said = "CUDA error: an illegal memory access was encountered"
 raise RuntimeError(said + chr(10) + "Compile with `TORCH_USE_CUDA_DSA` to ...")
 """
+BUSY = """class AcceleratorError(RuntimeError): __module__ = "torch"
+raise AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")
+"""
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,7 @@ raise RuntimeError(said + chr(10) + "Compile with `TORCH_USE_CUDA_DSA` to ...")
             "failed: RuntimeError: CUDA error: an illegal memory access was encountered",
         ),
         ("import time; time.sleep(1000)", 0.5, "not done after 0.5 s"),
+        (BUSY, 300, "this card lets in one process at a time"),
     ],
 )
 def test_what_may_pass_is_tried_again(doubt, monkeypatch, code, seconds, words):
@@ -188,16 +192,6 @@ def test_every_kernel_of_the_trial_has_several_programs_along_each_axis(monkeypa
     assert len(grids) == 6
     for name, launched in grids.items():
         assert all(max(axis) > 1 for axis in zip(*launched)), name
-
-
-BUSY = """class AcceleratorError(RuntimeError): __module__ = "torch"
-raise AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable")
-"""
-
-
-def test_a_card_for_one_process_is_named(doubt):
-    assert "this card lets in one process at a time" in doubt(*instead(BUSY))
-    assert doubt(*RIGHT) is None  # it may be free the next time
 
 
 @pytest.mark.parametrize("held", [False, True])

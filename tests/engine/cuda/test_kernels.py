@@ -16,7 +16,7 @@ import numpy as np
 import pretend
 import pytest
 import torch
-from compared import as_events
+from compared import as_events, assert_like_the_reference
 
 from fdi.data.inputs import Constant, Frames
 from fdi.engine.cuda import CudaEngine, fused
@@ -184,14 +184,9 @@ def test_kernels_compile_and_fit_into_shared_memory_and_registers(widths, genera
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
 def test_plain_torch_takes_over_where_a_kernel_does_not_fit(kind, reset):
     net = network(kind, reset, "sigmoid").double()
-    x, labels = batch(net)
     lines = CudaEngine().outline(net, STEPS, BATCH)
     assert "h1 in plain torch: " in lines[1] or "e1 and i1 in plain torch: " in lines[1]
-    expected = ReferenceEngine().step(net, x, labels, OBJECTIVE)
-    wanted = gradients(net)
-    assert CudaEngine().step(net, x, labels, OBJECTIVE).task == pytest.approx(expected.task)
-    for got, want in zip(gradients(net), wanted):
-        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    assert_like_the_reference(net, *batch(net), OBJECTIVE, CudaEngine())
 
 
 @pytest.mark.parametrize(
