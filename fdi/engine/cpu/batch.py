@@ -207,7 +207,7 @@ class Batch:
                 mine = Gradients(team.table[0], self.d_current, member, member + 1, team.size)
                 for k, first in enumerate(blocks):
                     n, work = min(block, last - first), team.works[k]
-                    add_gradients(n, self.parameters, self.arriving, self.loss, work, mine)
+                    add_gradients(n, self.parameters, self.arriving, self.loss, work, own, mine)
                 team.meet()
         if member == 0:
             self.sums.add(i, team.table)

@@ -120,13 +120,16 @@ def _run_chunk(
 
 @kernel
 def add_gradients(
-    n: int, network: Parameters, inputs: Arriving, loss: Loss, work: Work, gradients: Gradients
-) -> None:
-    """Adds the gradients of n samples, a block whose adjoints lie in `work`."""
+    n: int, network: Parameters, inputs: Arriving, loss: Loss, work: Work, own: Work,
+    gradients: Gradients,
+) -> None:  # fmt: skip
+    """Adds the gradients of n samples, a block whose adjoints lie in `work`; `own`: memory that no
+    other thread writes to.
+    """
     given = given_to(inputs, 0, n, gradients.drive, work)
     add_readout(network, n, loss.mode, given, gradients, work)
     for layer in range(network.plan.layers.size - 2, -1, -1):
-        hidden_gradients(network, layer, n, 0, given, gradients, work)
+        hidden_gradients(network, layer, n, 0, given, gradients, work, own)
 
 
 @inlined

@@ -6,25 +6,30 @@ gW = sum_t gI[t + 2] S_source[t]^T
 
 from __future__ import annotations
 
+import numpy as np
+
 from fdi.engine.cpu.dense_forward import (
+    Arriving,
     arriving,
     columns,
-    split,
     start,
     weights,
     window,
 )
-from fdi.engine.cpu.dense_layout import BLOCK
+from fdi.engine.cpu.dense_layout import BLOCK, SORTED
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import (
     REGISTERS,
     constants,
+    entry,
+    fill_as,
     lanes,
     like,
     load,
     load_as,
     load_each,
+    load_many,
     own,
     store,
     store_each,
@@ -50,11 +55,6 @@ from fdi.engine.cpu.traces import add_to_rows, wanted
 
 BACK = 4 if REGISTERS == 32 else 2
 """Vectors of neurons whose gradients go back through time in registers."""
-FAR = 1 << 20
-"""So many gradients of a layer do not fit into the cache of a core. Spikes then add to a STRIP of
-columns (in vectors) after the other, for which it has room.
-"""
-STRIP = 8
 
 
 @inlined
@@ -205,32 +205,126 @@ def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
             j += 2 * lanes(work.numbers)
 
 
+@inlined
+def _count(indptr, samples, t0, t1):
+    """Spikes of the `samples` (first, behind the last) that gI of the steps t0 .. t1 - 1 meets,
+    those of two steps before.
+    """
+    n = 0
+    for s in range(samples[0], samples[1]):
+        n += indptr[s, t1 - 2] - indptr[s, t0 - 2]
+    return n
+
+
 @jit
-def hidden_gradients(network, layer, samples, k, given, gradients, work):
-    """Adds what window k of a layer's adjoints says of the weights."""
+def _sort(heard, samples, t0, t1, row, pace, units, work):
+    """Sorts these spikes by unit, those of a unit in the order in which they are summed: for each
+    its row of gI, which is s pace + row for sample s and step t0, and the number of its event; and
+    notes where those of each unit end.
+    """
+    w, indptr = work.at[0], heard.indptr
+    ends, order = part(work.lists, w.unit_ends, (units + 1,)), part(work.lists, w.sorted_rows, (1,))
+    events = part(work.lists, w.sorted_events, (1,))
+    ends[:] = 0
+    for s in range(samples[0], samples[1]):
+        for e in range(indptr[s, t0 - 2], indptr[s, t1 - 2]):
+            unit = entry(heard.units, e) + 1
+            store(ends, (unit,), np.int32(entry(ends, unit) + 1))
+    for unit in range(units):
+        ends[unit + 1] += ends[unit]
+    for t in range(t1 - 1, t0 - 1, -1):
+        for s in range(samples[0], samples[1]):
+            here = np.int32(s * pace + row + t - t0)
+            for e in range(indptr[s, t - 2], indptr[s, t - 1]):
+                unit = entry(heard.units, e)
+                n = entry(ends, unit)
+                store(ends, (unit,), np.int32(n + 1))
+                store(order, (n,), here)
+                if heard.counts.size > 0:
+                    store(events, (n,), np.int32(e))
+
+
+@inlined
+def _add_columns(some, table, units, counts, g, at, width, j, work):
+    """table[unit, j] += sum of counts[e] g[at + row width + j] over sorted spikes of the `units`
+    (first, behind the last), for as many columns from the j-th on as `some` has.
+
+    The sum of a unit stays in registers; spikes as they come would read and write rows of a table
+    that the first cache has no room for.
+    """
+    w = work.at[0]
+    ends, order = part(work.lists, w.unit_ends, (1,)), part(work.lists, w.sorted_rows, (1,))
+    events = part(work.lists, w.sorted_events, (1,))
+    n = entry(ends, units[0] - 1) if units[0] > 0 else 0
+    for unit in range(units[0], units[1]):
+        end = entry(ends, unit)
+        if n < end:
+            sums = load_as(some, table, (unit, j))
+            for i in range(n, end if counts.size == 0 else n):
+                sums = sums + load_as(some, g, (at + entry(order, i) * width + j,))
+            for i in range(n, end if counts.size > 0 else n):
+                count = fill_as(some, counts[entry(events, i)])
+                sums = count * load_as(some, g, (at + entry(order, i) * width + j,)) + sums
+            store(table, (unit, j), sums)
+        n = end
+
+
+@inlined
+def _add_sorted(table, units, counts, g, at, width, columns, work):
+    """The same for all `columns` (first, behind the last)."""
+    j, last = columns
+    while j + 8 * lanes(g) <= last:
+        _add_columns(load_many(g, (at,), 8), table, units, counts, g, at, width, j, work)
+        j += 8 * lanes(g)
+    while j < last:
+        _add_columns(load_many(g, (at,), 2), table, units, counts, g, at, width, j, work)
+        j += 2 * lanes(g)
+
+
+@jit
+def _add_spikes(plan, layer, table, heard, units, samples, k, across, work, own):
+    """Adds to a `table` what the layer's adjoints in window k say of the weights of the units that
+    are `heard`, `units`: the first, the first that arrives on channel 1, and behind the last.
+    """
+    w, u, width = work.at[0], work.numbers, plan.layers[layer].width
+    (t0, t1), pace, (low, border, high) = window(k, work), w.span + 4, units
+    g, second = w.adjoints + start(plan, layer, 0, w.block) * pace, w.block * plan.total * pace
+    first = max(t0, 2)
+    while first < t1:
+        t, n = first, _count(heard.indptr, samples, first, t1)
+        while n > SORTED and t < t1 - 1:
+            t = (t + t1) // 2
+            n = _count(heard.indptr, samples, t, t1)
+        row = t - t0 + 2
+        if n <= max(SORTED, BLOCK * high):
+            _sort(heard, samples, t, t1, row, pace, high, own)
+            _add_sorted(table, (low, border), heard.counts, u, g, width, across, own)
+            _add_sorted(table, (border, high), heard.counts, u, g + second, width, across, own)
+        else:  # an input that has units more than once in a step
+            for s in range(samples[0], samples[1]):
+                e, last = heard.indptr[s, t - 2], heard.indptr[s, t - 1]
+                at = g + (s * pace + row) * width
+                scatter(table, heard.units, heard.counts, e, last, u, at, across)
+        t1 = t
+
+
+@jit
+def hidden_gradients(network, layer, samples, k, given, gradients, work, own):
+    """Adds what window k of a layer's adjoints says of the weights; sorts in the memory `own`."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
-    (t0, t1), first, width = window(k, work), start(plan, layer, 0, w.block), p.width
-    second, ones = w.block * plan.total * (w.span + 4), given.counts[:0]
+    t0, first, width = window(k, work)[0], start(plan, layer, 0, w.block), p.width
     begin = w.spike_indptr + layer * w.block * (w.steps + 1)
     spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
-    spikes, below = part(work.lists, w.spikes, (1,)), arriving(plan, layer, given, work)
-    table, g = weights(gradients.tables, p), w.adjoints + first * (w.span + 4)
-    across = columns(width, gradients)
-    strip = width if (p.rows + p.units) * width < FAR else STRIP * lanes(u)
+    below = arriving(plan, layer, given, work)
+    fired = Arriving(spike_indptr, part(work.lists, w.spikes, (1,)), given.counts[:0], below.drive)
+    table, across = weights(gradients.tables, p), columns(width, gradients)
+    units, lowest = (0, p.rows, p.rows), p.recurrent_from
     for few in range(0, samples, BLOCK):  # the order of the sums, however many are in step
-        for j in range(across[0], across[1], strip):
-            some, behind = (j, min(j + strip, across[1])), min(few + BLOCK, samples)
-            for t in range(t1 - 1, max(t0, 2) - 1, -1):
-                for s in range(few, behind):
-                    now = g + (s * (w.span + 4) + t - t0 + 2) * width
-                    e, last = below.indptr[s, t - 2], below.indptr[s, t - 1]
-                    scatter(table.below, below.units, below.counts, e, last, u, now, some)
-                    if p.recurrent_from < p.units:
-                        last = spike_indptr[s, t - 1]
-                        e, border = split(p, spikes, spike_indptr[s, t - 2], last)
-                        scatter(table.own, spikes, ones, e, border, u, now, some)
-                        if border < last:
-                            scatter(table.own, spikes, ones, border, last, u, now + second, some)
+        some = few, min(few + BLOCK, samples)
+        _add_spikes(plan, layer, table.below, below, units, some, k, across, work, own)
+        if lowest < p.units:
+            mates = lowest, max(lowest, p.exc), p.units
+            _add_spikes(plan, layer, table.own, fired, mates, some, k, across, work, own)
     for s in range(samples if t0 == 0 and p.learned_at >= 0 else 0):
         for j in range(across[0], across[1], lanes(u)):
             to, at = (p.learned_at + j,), (w.learned + first + s * width + j,)
@@ -305,7 +399,7 @@ def backward_window(network, n, k, mode, given, traces, b, gradients, work):
                 )  # fmt: skip
     for layer in range(top - 1, -1, -1):
         hidden_backward(network, layer, n, k, said, given, traces, b, work)
-        hidden_gradients(network, layer, n, k, given, gradients, work)
+        hidden_gradients(network, layer, n, k, given, gradients, work, work)
         _to_sources(n, layer, k, plan, network.natural, work)
 
 

@@ -354,6 +354,10 @@ BLOCK = 4
 """Samples that go through the layers together: enough to reuse the recurrent weights from the
 registers.
 """
+SORTED = 1 << 14
+"""Spikes that are sorted by unit at a time, at most, or all of a step: few enough for the rows that
+they add to gradients to lie in the cache of a core.
+"""
 WIDE = 1 << 20
 """Recurrent weights from which on twice as many do, since all pass by once for them."""
 
@@ -371,6 +375,7 @@ def shapes(
     n, total, classes = block, int(layers["state_at"][-1]), int(layers["width"][-1])
     hidden, most = int(layers["list_at"][-1]), -(-steps // plan.gap)
     collected = layers["rows"][1:][layers["direct"][1:] < 0].sum()
+    most_rows = int(max(layers["rows"].max(), layers["units"].max()))
     backward, windows = n * total * gradients, -(-steps // span) if gradients else 1
     return dict(
         # potential, currents and state at the beginning of each window
@@ -396,6 +401,10 @@ def shapes(
         pull_indptr=(n, steps + 2),  # ranges of `pulled`, classes that pull in a row of `readout`
         pulled=(n * ((steps + 1) * classes + LANES),),
         pull=(n, plan.hidden),  # gradient of the bounds
+        # spikes by unit, for sums of gradients
+        sorted_rows=(max(SORTED, BLOCK * most_rows) * gradients,),
+        sorted_events=(max(SORTED, BLOCK * most_rows) * gradients,),
+        unit_ends=((most_rows + 1) * gradients,),
     )
 
 

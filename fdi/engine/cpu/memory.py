@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-_LISTS = ("spikes", "arrived", "map_spikes", "pooled", "pulled")
+_LISTS = (
+    "spikes", "arrived", "map_spikes", "pooled", "pulled", "sorted_rows", "sorted_events",
+    "unit_ends",
+)  # fmt: skip
 _STARTS = (
     "starts", "begins", "spike_indptr", "indptr", "map_spike_indptr", "pooled_indptr",
     "sorted_number", "sorted", "fired", "pull_indptr", "map_pulled",
