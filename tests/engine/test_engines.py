@@ -292,7 +292,7 @@ def test_a_flood_of_spikes_is_summed_as_in_the_reference(kind):
     network = dense((200,), hidden=[5], classes=CLASSES, steps=60, dt=DT).double()
     x = draw_input(kind, 5, 60, (200,), 0.6, seed=0)
     labels = np.arange(5) % CLASSES
-    given = draw_weights(network, 0.1, seed=0), x, labels, Objective("mean")
+    given = weighted(network, 0.1), x, labels, Objective("mean")
     expected = gradients(ReferenceEngine(), *given)
     for name, actual in gradients(CpuEngine(1), *given).items():
         assert_close(actual.numpy(), expected[name].numpy(), 1e-9)
@@ -304,7 +304,7 @@ def test_a_unit_listed_many_times_in_a_step_counts_as_often():
     rows, often = np.array([0, 0, 2, 2, 3, 3, 3, 3, 3, 3]), 40_000
     once = Events(rows, np.array([2, 0, 1], np.int32), (3,), 9, np.full(3, often, np.float32))
     again = Events(rows * often, np.repeat(once.units, often), (3,), 9)
-    network, labels = draw_weights(network, 1e-4, seed=0), np.array([1])
+    network, labels = weighted(network, 1e-4), np.array([1])
     expected = gradients(CpuEngine(1), network, once, labels, Objective("mean"))
     for name, actual in gradients(CpuEngine(1), network, again, labels, Objective("mean")).items():
         assert_close(actual.numpy(), expected[name].numpy(), 1e-9)
