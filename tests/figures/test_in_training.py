@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fdi.analysis.results import own
+from fdi.analysis.collect import KEYS
+from fdi.analysis.results import Results, own
 from fdi.figures import in_training
 from fdi.track.files import METRICS
 
@@ -25,18 +26,13 @@ def write(write_run, init, seed, every=2):
 
 
 @pytest.fixture
-def probed(monkeypatch, tmp_path, write_run):
+def probed(tmp_path, write_run):
     """Results with two runs that were probed in training."""
-    for seed in range(2):
-        write(write_run, "fluct", seed)
-    results = own(tmp_path)
-    # what was written over is no longer the file of its record
-    monkeypatch.setattr("fdi.analysis.results.digest", lambda text: None)
-    monkeypatch.setattr("fdi.analysis.results.look", lambda path: type("", (), {"files": {}}))
-    state = results.runs[["path", "seed"]].assign(**STATE)
-    monkeypatch.setattr(type(results), "probe_of", lambda self, runs: state)
-    results.runs["probe_every"] = 2
-    return results
+    paths = [write(write_run, "fluct", seed) for seed in range(2)]
+    runs = own(tmp_path).runs.assign(probe_every=2)
+    keys = runs[[*KEYS]].set_index("path", drop=False)
+    rows = [pd.read_csv(path / METRICS).assign(**keys.loc[str(path)]) for path in paths]
+    return Results(runs, pd.concat(rows), keys.reset_index(drop=True).assign(**STATE), tmp_path)
 
 
 def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed, drawn):
