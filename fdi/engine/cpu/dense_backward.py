@@ -269,7 +269,7 @@ def _add_columns(some, table, units, counts, g, at, width, j, work):
         n = end
 
 
-@inlined
+@jit
 def _add_sorted(table, units, counts, g, at, width, columns, work):
     """The same for all `columns` (first, behind the last)."""
     j, last = columns
