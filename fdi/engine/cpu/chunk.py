@@ -18,7 +18,7 @@ from fdi.engine.cpu.dense_backward import (
 )
 from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_window
 from fdi.engine.cpu.dense_layout import Parameters
-from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
+from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import add, part
 from fdi.engine.cpu.loss import STEPS, Loss, Pull, bounds, list_pulls, pull_of, read_out, take, task
 from fdi.engine.cpu.memory import Work
@@ -80,7 +80,7 @@ def run_chunks(
         add(tables, (upper - 1) * size, upper * size, size)
 
 
-@jit
+@inlined
 def _run_chunk(
     first: int, last: int, block: int, network: Parameters, maps: ConvPlan | None,
     inputs: Arriving, labels: np.ndarray, loss: Loss, memory: Work, results: Results,
@@ -100,22 +100,17 @@ def _run_chunk(
                 work.starts[to] = inputs.indptr[(start + s) * w.steps + t]
         given = given_to(inputs, start, n, inputs.drive, work)
         back = given_to(inputs, start, n, gradients.drive, work)
-        if maps is None:
-            before = w.later > 0 and gradients.tables.size > 0
-            for s in range(n):
-                run_forward(network, s, before, given, results.counts[start + s], work)
-                _write(network, None, start + s, s, results.traces, work)
-            score(start, n, before, network, labels, loss, results, work)
-            if gradients.tables.size > 0:
-                _backward(n, network, given, back, loss, start, work, gradients)
-        else:
-            counts, seen = results.counts[start], pooled(maps, given, work)
+        seen, before = given, w.later > 0 and gradients.tables.size > 0
+        if maps is not None:
+            seen = pooled(maps, given, work)
+            counts = results.counts[start]
             maps_forward(maps, network.map_neurons, network.tables, given, counts, work)
-            run_forward(network, 0, False, seen, counts, work)
-            _write(network, maps, start, 0, results.traces, work)
-            score(start, 1, False, network, labels, loss, results, work)
-            if gradients.tables.size > 0:
-                _backward_maps(network, maps, given, back, loss, start, work, gradients)
+        for s in range(n):
+            run_forward(network, s, before, seen, results.counts[start + s], work)
+            _write(network, maps, start + s, s, results.traces, work)
+        score(start, n, before, network, labels, loss, results, work)
+        if gradients.tables.size > 0:
+            _backward(n, network, maps, given, back, loss, start, work, gradients)
 
 
 @kernel
@@ -145,7 +140,7 @@ def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
     w, top = work.at[0], maps.layers.size - 1
     indptr = part(work.starts, w.pooled_indptr + top * (w.steps + 1), (1, w.steps + 1))
     units = part(work.lists, w.pooled, (1,))
-    return Arriving(indptr, units, given.counts[:0], given.drive[:, :0])
+    return Arriving(indptr, units, given.counts[:0], part(given.drive, 0, (1, 0, 0)))
 
 
 @inlined
@@ -211,37 +206,25 @@ def _write(
 
 @inlined
 def _backward(
-    n: int, network: Parameters, given: Arriving, back: Arriving, loss: Loss, b: int, work: Work,
-    gradients: Gradients,
+    n: int, network: Parameters, maps: ConvPlan | None, given: Arriving, back: Arriving, loss: Loss,
+    b: int, work: Work, gradients: Gradients,
 ) -> None:  # fmt: skip
-    """Adds the gradients of n samples, from number b on, window after window in reverse; potentials
-    of all but the last are computed again.
+    """Adds the gradients of n samples, from number b on, one where there are maps, window after
+    window in reverse; potentials of all but the last are computed again.
     """
-    mode = loss.mode
-    add_readout(network, n, mode, back, gradients, work)
+    mode, traces, seen, sent = loss.mode, loss.d_traces, given, back
+    if maps is not None:
+        seen = sent = pooled(maps, given, work)
+    add_readout(network, n, mode, sent, gradients, work)
     start_backward(network, work)
+    if maps is not None:
+        start_maps_backward(maps, work)
     last = -(-work.at[0].steps // work.at[0].span) - 1
     for k in range(last, -1, -1):
+        if maps is not None and k < last:
+            maps_window(k, False, maps, network.map_neurons, network.tables, given, work)
         for s in range(n if k < last else 0):
-            run_window(network, s, k, True, given, work)
-        backward_window(network, n, k, mode, back, loss.d_traces, b, gradients, work)
-
-
-@inlined
-def _backward_maps(
-    network: Parameters, maps: ConvPlan, given: Arriving, back: Arriving, loss: Loss, b: int,
-    work: Work, gradients: Gradients,
-) -> None:  # fmt: skip
-    """The same for one sample of a network with maps."""
-    mode, traces = loss.mode, loss.d_traces
-    neurons, seen = network.map_neurons, pooled(maps, given, work)
-    add_readout(network, 1, mode, seen, gradients, work)
-    start_backward(network, work)
-    start_maps_backward(maps, work)
-    last = -(-work.at[0].steps // work.at[0].span) - 1
-    for k in range(last, -1, -1):
-        if k < last:
-            maps_window(k, False, maps, neurons, network.tables, given, work)
-            run_window(network, 0, k, True, seen, work)
-        backward_window(network, 1, k, mode, seen, traces, b, gradients, work)
-        maps_backward(k, maps, network, mode, gradients.tables, back, traces, b, work)
+            run_window(network, s, k, True, seen, work)
+        backward_window(network, n, k, mode, sent, traces, b, gradients, work)
+        if maps is not None:
+            maps_backward(k, maps, network, mode, gradients.tables, back, traces, b, work)

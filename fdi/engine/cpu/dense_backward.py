@@ -177,7 +177,7 @@ def _rows_back(network, layer, samples, k, said, drive, traces, b, work):
                 _add_drive(drive, s, t, j, load_as(neuron.reset.theta, u, (now + j,)))
 
 
-@jit
+@inlined
 def hidden_backward(network, layer, samples, k, said, given, traces, b, work):
     """Window k of the first `samples` samples of a layer, in step with each other if it is
     recurrent; `said` is what the loss says of the readout, and of the `traces` of a batch of which
@@ -308,7 +308,7 @@ def _add_spikes(plan, layer, table, heard, units, samples, k, across, work, own)
         t1 = t
 
 
-@jit
+@inlined
 def hidden_gradients(network, layer, samples, k, given, gradients, work, own):
     """Adds what window k of a layer's adjoints says of the weights; sorts in the memory `own`."""
     plan, p, w, u = network.plan, network.plan.layers[layer], work.at[0], work.numbers
@@ -377,7 +377,7 @@ def _to_sources(n, layer, k, plan, natural, work):
                 )  # fmt: skip
 
 
-@jit
+@inlined
 def backward_window(network, n, k, mode, given, traces, b, gradients, work):
     """The dense layers of n samples, from number b on, back through window k; potentials are those
     of the window.
@@ -403,7 +403,7 @@ def backward_window(network, n, k, mode, given, traces, b, gradients, work):
         _to_sources(n, layer, k, plan, network.natural, work)
 
 
-@jit
+@inlined
 def add_readout(network, n, mode, given, gradients, work):
     """Adds the gradient of the readout's weights for n samples."""
     plan, top = network.plan, network.plan.layers.size - 1

@@ -212,7 +212,7 @@ def _rows_ahead(network, layer, s, k, rows, spikes, spike_indptr, given, work):
             gather(u, rows + plan.widest, width, table.own, spikes, ones, border, last)
 
 
-@jit
+@inlined
 def hidden_forward(network, layer, s, k, again, given, work):
     """Window k of sample s: the lists of spikes, unless they are there when it comes `again`, and
     potentials, row t - t0: U[t], of which row 0 is given. The `rows` of currents and state at its
@@ -242,7 +242,7 @@ def hidden_forward(network, layer, s, k, again, given, work):
         spike_indptr[t + 1] = n
 
 
-@jit
+@inlined
 def readout_forward(network, s, given, work):
     """The leaky integrator: its potentials [T + 1, width] for sample s, row t + 1 is the readout of
     step t.
@@ -303,7 +303,7 @@ def collect(sources, layer, s, t0, t1, indptr, arrived, work):
         indptr[t + 1] = n
 
 
-@jit
+@inlined
 def run_window(network, s, k, again, given, work):
     """Sample s of the block through the hidden layers in window k, see `hidden_forward`."""
     plan, w, numbers = network.plan, work.at[0], work.numbers
@@ -329,7 +329,7 @@ def run_window(network, s, k, again, given, work):
                 copy(numbers, w.rows + row * plan.widest, numbers, to, p.width)
 
 
-@jit
+@inlined
 def run_forward(network, s, again, given, count, work):
     """Sample s of the block through all layers, `again` through the hidden ones if its spikes are
     known; sets the spike `count` of the dense layers in [hidden units].

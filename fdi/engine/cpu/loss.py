@@ -120,7 +120,7 @@ def read_out(u: np.ndarray, classes: int, mode: int, peak: np.ndarray, slope: np
     slope[classes:] = 0
 
 
-@jit
+@inlined
 def task(
     u: np.ndarray, classes: int, label: int, mode: int, weight: float, smoothing: float,
     peak: np.ndarray, slope: np.ndarray,
@@ -170,7 +170,7 @@ def _factors(excess: float, linear: bool, zero: float, one: float) -> tuple[floa
     return excess, one + one, excess
 
 
-@jit
+@inlined
 def bounds(count: np.ndarray, population_at: np.ndarray, loss: Loss, gradient: np.ndarray) -> float:
     """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes loss.scale
     times its gradient.
@@ -285,7 +285,7 @@ def _slopes(pull: Pull, s: int, t: int, j: int) -> Vector:
     return x
 
 
-@jit
+@inlined
 def list_pulls(pull: Pull, s: int) -> None:
     """Lists what pulls at sample s."""
     rows, width = pull.u.shape[1], pull.u.shape[2]

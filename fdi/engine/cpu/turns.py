@@ -133,32 +133,34 @@ def _maps_fire(neurons, layer, plan, normal, work):
 
 @inlined
 def _fire(network, maps, layer, normal, work):
-    if maps is None:
-        _rows_fire(network, layer, normal, work)
-    elif layer < maps.layers.size:
-        _maps_fire(network.map_neurons, layer, maps, normal, work)
-    else:
-        _rows_fire(network, layer - maps.layers.size, normal, work)
+    rows = layer
+    if maps is not None:
+        rows -= maps.layers.size
+        if rows < 0:
+            _maps_fire(network.map_neurons, layer, maps, normal, work)
+    if rows >= 0:
+        _rows_fire(network, rows, normal, work)
 
 
 @inlined
 def _write(network, maps, layer, b, traces, work):
-    if maps is None:
-        write_rows(network.plan, layer, b, 0, traces, work)
-    elif layer < maps.layers.size:
-        write_maps(maps, layer, b, work.at[0].map_potentials, traces, work)
-    else:
-        write_rows(network.plan, layer - maps.layers.size, b, 0, traces, work)
+    rows = layer
+    if maps is not None:
+        rows -= maps.layers.size
+        if rows < 0:
+            write_maps(maps, layer, b, work.at[0].map_potentials, traces, work)
+    if rows >= 0:
+        write_rows(network.plan, rows, b, 0, traces, work)
 
 
 @inlined
 def _receive(network, maps, layer, normal, chunk, before, given, work):
-    if maps is None:
-        _rows_receive(network, layer, normal, chunk, before, given, work)
-    elif layer < maps.layers.size:
-        _maps_receive(maps, layer, normal, chunk, before, network.tables, given, work)
-    else:
+    rows, seen = layer, given
+    if maps is not None:
         rows, seen = layer - maps.layers.size, pooled(maps, given, work)
+        if rows < 0:
+            _maps_receive(maps, layer, normal, chunk, before, network.tables, given, work)
+    if rows >= 0:
         _rows_receive(network, rows, normal, chunk, before, seen, work)
 
 
@@ -178,14 +180,13 @@ def _rows_read_out(network, given, count, work):
 
 @inlined
 def _read_out(network, maps, given, count, work):
-    if maps is None:
-        _rows_read_out(network, given, count, work)
-    else:
-        lists = lists_of(maps, work)
+    seen = given
+    if maps is not None:
+        seen, lists = pooled(maps, given, work), lists_of(maps, work)
         for layer in range(maps.layers.size):
             indptr = lists.spike_indptr[layer]
             count_spikes_of_maps(maps.layers[layer], indptr, lists.spikes, count)
-        _rows_read_out(network, pooled(maps, given, work), count, work)
+    _rows_read_out(network, seen, count, work)
 
 
 @kernel
@@ -341,19 +342,19 @@ def _layer_above(network, maps, layer, hidden, above, given, gradients, work):
     size = above.places * above.width
     for t in range(w.steps - 2):
         through_norm(above, hidden, t, x + t * size, w.back + (t + 2) * size, work)
-    if maps is None:
-        _rows_gradients(network, layer, x, given, gradients, work)
-    elif layer >= maps.layers.size:
-        seen = pooled(maps, given, work)
-        _rows_gradients(network, layer - maps.layers.size, x, seen, gradients, work)
+    rows, seen = layer, given
+    if maps is not None:
+        rows, seen = layer - maps.layers.size, pooled(maps, given, work)
+    if rows >= 0:
+        _rows_gradients(network, rows, x, seen, gradients, work)
 
 
 @inlined
 def _readout_gradients(network, maps, mode, given, gradients, work):
-    if maps is None:
-        add_readout(network, 1, mode, given, gradients, work)
-    else:
-        add_readout(network, 1, mode, pooled(maps, given, work), gradients, work)
+    seen = given
+    if maps is not None:
+        seen = pooled(maps, given, work)
+    add_readout(network, 1, mode, seen, gradients, work)
 
 
 @inlined
@@ -402,25 +403,20 @@ def backward_turn(
             _layer_above(network, maps, layer + 1, hidden, above, given, gradients, own)
         else:
             _readout_gradients(network, maps, mode, given, gradients, own)
-        if maps is None:
-            if layer >= 0:
-                _to_rows(network, layer, received_at, mode, own)
-                _rows_fire(network, layer, here, own)
-                _rows_fire_back(network, layer, traces, b, gradients, own)
-        elif layer >= maps.layers.size:
-            rows = layer - maps.layers.size
-            at = received_at[maps.layers.size :]
+        rows, at = layer, received_at
+        if maps is not None:
+            rows, at = layer - maps.layers.size, received_at[maps.layers.size :]
+            if 0 <= layer < maps.layers.size:
+                _to_maps(network, maps, layer, received_at, mode, given, gradients, own)
+                _maps_fire(network.map_neurons, layer, maps, here, own)
+                _maps_fire_back(network.map_neurons, layer, maps, traces, b, gradients, own)
+            elif layer < 0:
+                x, nature = _received(above, own), network.natural
+                _maps_send_back(maps, 0, -1, x, True, nature, given, gradients, own)
+        if rows >= 0:
             _to_rows(network, rows, at, mode, own)
             _rows_fire(network, rows, here, own)
             _rows_fire_back(network, rows, traces, b, gradients, own)
-        elif layer >= 0:
-            _to_maps(network, maps, layer, received_at, mode, given, gradients, own)
-            _maps_fire(network.map_neurons, layer, maps, here, own)
-            _maps_fire_back(network.map_neurons, layer, maps, traces, b, gradients, own)
-        else:
-            x = _received(above, own)
-            nature = network.natural
-            _maps_send_back(maps, 0, -1, x, True, nature, given, gradients, own)
         size, x = here.places * here.width, _received(here, own)
         for t in range(w.steps - 2 if layer >= 0 else 0):
             note_back(here, hidden, chunk, t, x + t * size, w.back + (t + 2) * size, own)

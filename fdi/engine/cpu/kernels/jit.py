@@ -293,7 +293,8 @@ def kernel(function: Callable) -> Any:
 
 _njit: Any = numba.njit  # its stubs lack some options
 
-jit = _njit(**OPTIONS, pipeline_class=PartCompiler)
+# said where it is not, too: a part takes over what is not said from the first that calls it
+jit = _njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=False)
 """A part of kernels."""
 
 inlined = _njit(**OPTIONS, pipeline_class=PartCompiler, forceinline=True)
