@@ -158,7 +158,7 @@ class Sweep:
             words.reading(page["n"]): True,
             "ring: the best on validation": page["chosen"].any(),
             "cross: the loss was not reached by all": (page["reached"] < 1).any(),
-            "no mark: not run, or weights that fdi refuses to draw": lacks,
+            "no mark: not run, run at one value only, or weights that fdi refuses to draw": lacks,
         }
         return "; ".join(note for note, true in notes.items() if true)
 
