@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -251,6 +252,27 @@ def test_an_edited_kernel_changes_the_gradients_though_the_cache_is_warm(tmp_pat
 def test_a_part_of_a_kernel_refuses_to_be_called_from_python():
     with pytest.raises(TypeError, match="interpreted as an integer"):
         copy(np.zeros(8), 0, np.ones(8), 0, 8)
+
+
+def test_a_part_that_an_inlined_one_calls_is_a_function_of_its_own():
+    @jit.jit
+    def part(x):
+        return x + 1.0
+
+    @jit.inlined
+    def outer(x):
+        return part(x)
+
+    @numba.njit(**jit.OPTIONS)
+    def whole(x):
+        return outer(x)
+
+    assert whole(2.0) == 3.0
+    codes = [
+        "".join(each.library.get_llvm_str() for each in of.overloads.values())
+        for of in (part, outer)
+    ]
+    assert ["alwaysinline" in code for code in codes] == [False, True]
 
 
 def test_kernels_of_versions_that_nobody_used_for_a_day_are_deleted(tmp_path, monkeypatch):
