@@ -37,7 +37,7 @@ def members(results: Results) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for path in sorted((results.folder / ZOO).glob("*.json")):
         with spared(str(path)):
-            rows += _sides(path)
+            rows += sides(path)
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -53,7 +53,7 @@ def members(results: Results) -> pd.DataFrame:
     return _judged(by_seed(table))
 
 
-def _sides(path: Path) -> list[dict[str, Any]]:
+def sides(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)

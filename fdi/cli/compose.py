@@ -248,6 +248,12 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     """One line for an error of composing a configuration with these `chosen` options."""
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(error, OverrideParseException):
+        if "+" in error.override.partition("=")[0].lstrip("+"):
+            return (
+                f"cannot read '{error.override}'; keys that vary together stand in "
+                f"hydra.sweeper.params of an experiment of your own (--config-dir); here give one "
+                f"value of each"
+            )
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")

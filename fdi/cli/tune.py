@@ -115,7 +115,7 @@ class Choice(Trials):
 
     def __init__(self, arguments: Namespace) -> None:
         super().__init__(arguments, "tune")
-        self.key = self.node["key"]
+        self.key, self.beside = self.node["key"], self.node["beside"] or {}
         self.zoo = contents(self.config.zoo) if self.config.zoo else None
         self.members = random_networks(self.zoo, arguments.overrides) if self.zoo else []
         places = [*dict.fromkeys(map(_network, self.conditions))]
@@ -126,11 +126,12 @@ class Choice(Trials):
             ]
         self._refuse([words for _, words in every])
         self.sides = [self._side(place, words) for place, words in every]
+        self._refuse_to_replace()
         self.shared: list[Side] = []
 
     def _refuse(self, sides: Sequence[Words]) -> None:
         refuse_unknown(self.arguments, sides)
-        chosen = {key for keys in (self.key, *self.node["beside"]) for key in keys.split("+")}
+        chosen = {key for keys in (self.key, *self.beside) for key in keys.split("+")}
         if others := chosen - {*TUNED}:
             raise ValueError(
                 f"tune chooses {min(others)}; the comparison knows {', '.join(TUNED)} as what may "
@@ -141,9 +142,24 @@ class Choice(Trials):
                 f"{min(given)} is what is chosen (tune): leave it out, or give tune.values"
             )
 
+    def _refuse_to_replace(self) -> None:
+        """Another zoo of the same seed, which other words drew, keeps its file."""
+        from fdi.analysis.zoo import sides
+
+        mine = {(side.place, side.default.values["name"]["init"]): side for side in self.sides}
+        for row in sides(self.path) if self.zoo and self.path.exists() else ():
+            side, run = mine.get((row["network"], row["init"])), Path(row["run"] or "")
+            if side and row["run"] and row["setting"] == "common":
+                seed = run.name.partition("-")[0]
+                if self.cell((*side.words, seed)).directory != self.results / run:
+                    raise ValueError(
+                        f"{self.path} holds another zoo of this seed: give another zoo.seed or "
+                        f"paths.results, or move the file away"
+                    )
+
     def _side(self, place: int, words: Words) -> Side:
         default = self.default(words)
-        rows = list(dict.fromkeys(self.rows(words, self.node["beside"])))
+        rows = list(dict.fromkeys(self.rows(words, self.beside)))
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
         configured = places.index(default.directory) if default.directory in places else 0
         own = Candidate(_value(default, self.key), configured)

@@ -68,14 +68,14 @@ class Tune:
     """What is chosen for each side of a comparison before it is made: `key`, by validation accuracy
     with `seeds` of its own, among `values`, which go on by the same factor where the best one is at
     an end, at most `extend` times; together with the values of `beside`, written as in
-    hydra.sweeper.params.
+    hydra.sweeper.params (null: of nothing).
 
     All are trained for 1 / `short` of the epochs; the `keep` best go on to the end.
     """
 
     key: str = MISSING
     values: list[float] = MISSING
-    beside: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] | None = field(default_factory=dict)
     seeds: list[int] = MISSING
     extend: Index = 2
     short: Count = 5

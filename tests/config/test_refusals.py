@@ -73,6 +73,10 @@ class Mode(Enum):
         ),
         ("device=cuda:x", r"device = cuda:x is unknown; did you mean cuda\? choose one of .*"),
         ("seed=[1", r"cannot read 'seed=\[1'; write key=value, a list as key=\[1,2\]"),
+        (
+            "optimizer+optimizer.lr=adam+1e-3",
+            r"cannot read 'optimizer\+optimizer.lr=adam\+1e-3'; keys that vary together .*",
+        ),
         ("init=kaiming,fluct", r"init=kaiming,fluct has several values; add -m .*"),
         (
             "experiment=quickstart",

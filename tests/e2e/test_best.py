@@ -145,6 +145,10 @@ def test_a_floor_is_chosen_where_the_optimizer_has_one(fdi_run, tmp_path, data, 
     tried = {t.get("optimizer.eps") for side in decision(tmp_path)["sides"] for t in side["trials"]}
     assert tried >= floors
     assert optimizer == "smorms3" or tried == floors
+    assert fdi_run(*words, "tune.beside=null", "paths.results=step").code == 0
+    (path,) = Path("step").glob("choices/*/choice.json")
+    sides = json.loads(path.read_text())["sides"]
+    assert len({t.get("optimizer.eps") for side in sides for t in side["trials"]}) == 1
 
 
 @pytest.mark.slow

@@ -67,6 +67,12 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
     measured(table, tmp_path)
+    kept = (tmp_path / "results" / "zoo" / "seed=0.json").read_bytes()
+    for other in ("optimizer=adam", "neuron.tau_mem=1e-2", "trainer.epochs=3"):
+        found = fdi_run(*WORDS, *SMALL, other)
+        assert found.code != 0
+        assert "seed=0.json holds another zoo of this seed: give another zoo.seed" in found.err
+    assert (tmp_path / "results" / "zoo" / "seed=0.json").read_bytes() == kept
     assert fdi_run(*WORDS, *SMALL, "seed=0,1").code == 0
     both = members(own(tmp_path / "results"))
     assert len(both) == len(table), "a network learns in the mean over its seeds"

@@ -38,7 +38,7 @@ SMALL = (
 CHOOSING = ("tune.seeds=[1000]", "tune.keep=1", "tune.extend=0", "tune.values=[1e-3,1e-1]")
 BEST = (
     *("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1", "trainer.epochs=2"),
-    *(*SMALL[:-1], *CHOOSING, "tune.short=2", "tune.beside={}"),
+    *(*SMALL[:-1], *CHOOSING, "tune.short=2"),
 )
 INITS = ("kaiming", "mine")
 OWN = """# {comment}
