@@ -30,6 +30,7 @@ import pandas as pd
 
 from fdi.analysis import zoo
 from fdi.analysis.choice import CHOICES
+from fdi.analysis.collect import config_columns
 from fdi.analysis.results import Results, curves, own, probes
 from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
 from fdi.track.files import ZOO, atomic
@@ -83,7 +84,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
         f"{origin.get('processor')}, {origin['date']}"
     )
-    table["words"] = table["words"].str.join(" ")
+    table = table.assign(words=table["words"].str.join(" ")).drop(columns="learns")
     write_with_source(numbers(table), folder / f"{zoo.ROWS}.csv", made)
     return len(tested)
 
@@ -120,7 +121,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
 
 
 def _merged(old: Results, new: Results) -> Results:
-    """The runs of both; where both have a run, the new one."""
+    """The runs of both; where both have a run, the new one, and none that was repeated."""
     paths = set(new.runs["path"])
 
     def both(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
@@ -128,12 +129,22 @@ def _merged(old: Results, new: Results) -> Results:
 
     assert old.curves is not None
     assert new.curves is not None  # only `own` may leave them in their folders
-    return replace(
-        new,
-        runs=both(old.runs, new.runs),
-        curves=both(old.curves, new.curves),
-        probed=both(old.probe, new.probe),
-    )
+    runs = both(old.runs, new.runs)
+    outdated = runs.loc[_repeated(runs), "path"]
+    tables = runs, both(old.curves, new.curves), both(old.probe, new.probe)
+    kept = [table[~table["path"].isin(outdated)] for table in tables]
+    return replace(new, runs=kept[0], curves=kept[1], probed=kept[2])
+
+
+def _repeated(runs: pd.DataFrame) -> pd.Series:
+    """Which runs are of a condition that was repeated with later numerics and as many seeds."""
+    others = {"numerics", "seed"}
+    names = ["dataset", "model", "init", "state", *(set(config_columns(runs)) - others)]
+    condition = pd.util.hash_pandas_object(runs[names].astype(str), index=False)
+    seeds = runs.groupby([condition, runs["numerics"]])["seed"].transform("size")
+    of = pd.DataFrame({"condition": condition, "numerics": runs["numerics"], "seeds": seeds})
+    newest = of.sort_values("numerics").groupby("condition").transform("last").loc[of.index]
+    return (of["numerics"] < newest["numerics"]) & (seeds <= newest["seeds"])
 
 
 def _below(upper: pd.DataFrame, lower: pd.DataFrame) -> pd.DataFrame:

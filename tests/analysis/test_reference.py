@@ -85,6 +85,17 @@ def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
     assert found["fluct", 2] == "results/reference, commit unknown"
 
 
+def test_what_was_repeated_with_later_numerics_goes(exported, write_run, tmp_path):
+    later = {"evidence": EVIDENCE | {"numerics": EVIDENCE["numerics"] + 1}}
+    for left, seed in enumerate((2, 3)):
+        write_run("fluct", seed, 0.9, **MADE, **later)
+        assert export(tmp_path, exported) == 5 - left, "only for as many seeds"
+    back = reference(exported)
+    assert set(back.runs.loc[back.runs["init"] == "fluct", "seed"]) == {2, 3}
+    assert back.curves is not None
+    assert set(back.curves["path"]) == set(back.probe["path"]) == set(back.runs["path"])
+
+
 def test_columns_stay_in_their_order(exported, write_run, tmp_path):
     """Whichever file is read first: a file without new runs does not change."""
     write_run("fluct", 0, 0.9, dataset="digits", curve=[0.5, 0.75])
