@@ -31,6 +31,7 @@ from fdi.engine import updates
 from fdi.engine.cpu import CpuEngine
 from fdi.runner import story, training
 from fdi.runner.build import threads
+from fdi.track import record
 from fdi.track.files import Metrics
 
 EPOCHS = 21
@@ -109,8 +110,8 @@ def _watched() -> Iterator[Spans]:
         "checkpoint": [(training, "save_checkpoint")],
         "metrics and status": [
             (Metrics, "append"),
-            (Metrics, "sync"),
-            (training, "write_status"),
+            (training, "sync"),
+            (record, "change"),
         ],
         "progress": [(Epochs, "batch")],
         "line": [(Epochs, "row")],

@@ -183,6 +183,20 @@ def test_a_library_without_a_first_step_has_a_row_without_numbers(bench, monkeyp
     assert rows[2]["relative_to"] == "reference"
 
 
+def test_the_parts_of_an_epoch_add_up(bench, monkeypatch):
+    """A part that fdi no longer has would end the measurement."""
+    from benchmark import epoch
+
+    small = ("dataset.samples=20", "dataset.steps=20", "model.hidden=4", "engine=reference")
+    run = epoch.default_run
+    monkeypatch.setattr(epoch, "default_run", lambda *words: run(*words, *small, "threads=1"))
+    monkeypatch.setattr(epoch, "EPOCHS", 3)
+    for output, of in pd.DataFrame(epoch.measure()).groupby("output"):
+        share = of.set_index("part")["share"]
+        assert share["metrics and status"] > 0, output
+        assert share[["step", "evaluation", "everything else"]].sum() == pytest.approx(1)
+
+
 def test_serial_share_of_a_step(bench):
     from benchmark.steps import amdahl
 
