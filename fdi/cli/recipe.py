@@ -36,7 +36,7 @@ from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console, print_note, print_table
-from fdi.cli.trials import REFUSED, Trials, Words, changed
+from fdi.cli.trials import REFUSED, Trials, Words, changed, refuse_regression
 from fdi.config.identity import LABELS, folder_name
 from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
@@ -45,7 +45,6 @@ from fdi.track.record import digest, finished, look
 
 FOUND = "found"  # the experiment that is the recipe
 EPOCHS = 6  # of a curve in the terminal
-CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
 Curve = tuple[list[float], list[float]]
 
 
@@ -84,11 +83,7 @@ class Search(Trials):
         values = self.asked.values
         if values["probe"] == "only":
             raise ValueError("probe = only trains nothing; a recipe is found by training")
-        if (loss := str(values["objective"]["_target_"])) != CROSS_ENTROPY:
-            raise ValueError(
-                f"objective = {loss.rpartition('.')[2]}: a recipe tells what learns from what "
-                f"guesses by the accuracy of classes; take objective=cross_entropy"
-            )
+        refuse_regression(self.asked, "a recipe")
         if lacking(self.source, (*self.words, f"{LR}=1")):
             raise ValueError(f"{LR}: this optimizer has no step size that could be changed")
 

@@ -24,6 +24,16 @@ TEST = "trainer.test="
 APART = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
 REFUSED = FAILS._replace(classes=1)
 Words = tuple[str, ...]
+CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
+
+
+def refuse_regression(cell: Cell, what: str) -> None:
+    """Raises ValueError where nothing is classified."""
+    if (loss := str(cell.values["objective"]["_target_"])) != CROSS_ENTROPY:
+        raise ValueError(
+            f"objective = {loss.rpartition('.')[2]}: {what} tells what learns from what guesses by "
+            f"the accuracy of classes; take objective=cross_entropy"
+        )
 
 
 class Trials:

@@ -35,9 +35,9 @@ from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.trials import REFUSED, Trials, Words
-from fdi.config.identity import contents
-from fdi.track.files import RUNS, ZOO, write_json
+from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
+from fdi.config.identity import contents, run_id
+from fdi.track.files import RUNS, ZOO, parse_json, write_json
 from fdi.track.process import lock
 from fdi.track.record import digest
 
@@ -51,7 +51,9 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     print(choice.cost(), flush=True)
     if choice.config.dry_run:
         return 0, []
-    with lock(choice.path.parent, choice.config.take_over):
+    with lock(
+        choice.path.with_suffix("") if choice.zoo else choice.path.parent, choice.config.take_over
+    ):
         choice.decide()
         cells = choice.write()
         code = run_sweep(arguments, cells, table=False, refused=choice.refused)
@@ -126,7 +128,9 @@ class Choice(Trials):
             ]
         self._refuse([words for _, words in every])
         self.sides = [self._side(place, words) for place, words in every]
-        self._refuse_to_replace()
+        if self.zoo:
+            refuse_regression(self.sides[0].default, "a zoo")
+        self._kept()
         self.shared: list[Side] = []
 
     def _refuse(self, sides: Sequence[Words]) -> None:
@@ -142,20 +146,33 @@ class Choice(Trials):
                 f"{min(given)} is what is chosen (tune): leave it out, or give tune.values"
             )
 
-    def _refuse_to_replace(self) -> None:
-        """Another zoo of the same seed, which other words drew, keeps its file."""
+    def _kept(self) -> dict[str, Any]:
+        """What the file of a zoo of this seed holds already: other networks, and initial states.
+        Raises ValueError where other words drew it, or made the runs.
+        """
         from fdi.analysis.zoo import sides
 
-        mine = {(side.place, side.default.values["name"]["init"]): side for side in self.sides}
-        for row in sides(self.path) if self.zoo and self.path.exists() else ():
-            side, run = mine.get((row["network"], row["init"])), Path(row["run"] or "")
-            if side and row["run"] and row["setting"] == "common":
-                seed = run.name.partition("-")[0]
-                if self.cell((*side.words, seed)).directory != self.results / run:
-                    raise ValueError(
-                        f"{self.path} holds another zoo of this seed: give another zoo.seed or "
-                        f"paths.results, or move the file away"
-                    )
+        content = parse_json(self.path) if self.zoo else None
+        if content is None:
+            return {"sides": [], "networks": []}
+        try:
+            sides(self.path)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+        if any(mine != other for mine, other in zip(self._networks(), content["networks"])):
+            raise ValueError(
+                f"{self.path} holds another zoo of this seed: give another zoo.seed or "
+                f"paths.results, or move the file away"
+            )
+        return content
+
+    def _networks(self) -> list[dict[str, Any]]:
+        """What tells the networks of a zoo, without their initial states."""
+        values = {side.place: side.default.values for side in self.sides}
+        return [
+            {"kind": m.kind, "words": [*m.words], "id": run_id(values[m.place] | {"init": {}})}
+            for m in self.members
+        ]
 
     def _side(self, place: int, words: Words) -> Side:
         default = self.default(words)
@@ -270,13 +287,16 @@ class Choice(Trials):
         """
         sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
         cells = {cell.directory: cell for _, of in sides for each in of.values() for cell in each}
-        content = {
+        content: dict[str, Any] = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.node,
             "sides": [self._told(*side) for side in sides],
         }
         if self.zoo:
-            networks = [{"kind": member.kind, "words": member.words} for member in self.members]
+            mine, kept, networks = content["sides"], self._kept(), self._networks()
+            new = {(side["network"], side["init"]) for side in mine}
+            mine += [s for s in kept["sides"] if (s["network"], s["init"]) not in new]
+            networks += kept["networks"][len(networks) :]
             content |= {"zoo": self.zoo, "networks": networks}
         write_json(self.path, content)
         return [*cells.values()]

@@ -67,12 +67,13 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert fdi_run(*WORDS, *SMALL).out.endswith(shown)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")} == before
     measured(table, tmp_path)
-    kept = (tmp_path / "results" / "zoo" / "seed=0.json").read_bytes()
+    kept = tmp_path / "results" / "zoo" / "seed=0.json"
+    content = kept.read_bytes()
     for other in ("optimizer=adam", "neuron.tau_mem=1e-2", "trainer.epochs=3"):
-        found = fdi_run(*WORDS, *SMALL, other)
+        found = fdi_run(*WORDS, *SMALL, other, "init=lsuv")
         assert found.code != 0
         assert "seed=0.json holds another zoo of this seed: give another zoo.seed" in found.err
-    assert (tmp_path / "results" / "zoo" / "seed=0.json").read_bytes() == kept
+    assert kept.read_bytes() == content
     assert fdi_run(*WORDS, *SMALL, "seed=0,1").code == 0
     both = members(own(tmp_path / "results"))
     assert len(both) == len(table), "a network learns in the mean over its seeds"
@@ -82,6 +83,11 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
         assert sorted(run.config["seed"] for run in ran) == [0, 1]
         mean = np.mean([(run.result or {})["test_accuracy_last"] for run in ran])
         assert row["accuracy"] == pytest.approx(mean)
+    assert fdi_run(*WORDS, *SMALL, "zoo.networks=1", "init=lsuv").code == 0
+    more = members(own(tmp_path / "results"))
+    assert len(more) == len(both) + 2, "other states beside those that are there"
+    kept.write_text("{}")
+    assert "seed=0.json: damaged; remove it" in fdi_run(*WORDS, *SMALL).err
 
 
 def test_a_state_that_cannot_be_drawn_is_a_result_and_no_failure(fdi_run, tmp_path):
