@@ -143,7 +143,10 @@ RUN = [
     ([*BEST, "tune.key=init.sigma_u"], "tune chooses init.sigma_u; the comparison knows"),
     ([*ZOO, "zoo.kinds.dense.share=-1"], "zoo.kinds.dense.share = -1 must be a number of at l"),
     ([*ZOO, "+zoo.draw.neuron.theta=1"], "zoo"),
-    ([*ZOO, "objective=mean_square", "trainer.readout=last"], "objective = MeanSquare: a zoo tells"),
+    (
+        [*ZOO, "objective=mean_square", "trainer.readout=last"],
+        "objective = MeanSquare: a zoo tells",
+    ),
 ]
 DATA = [
     (["poisson", "shape=[100000000000]"], "poisson does not fit into memory"),
