@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import best
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import correct, paired, verdict
+from fdi.analysis.statistics import PERCENT, Comparison, correct, paired
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
-from pages.tables import alike, having, listed
+from pages.tables import alike, difference, having, listed
 
 HOW_DEEP = FIGURES["how_deep"]
-IDENTITY, STEP = "init.identity", "optimizer.lr"
+IDENTITY, STEP, FROZEN = "init.identity", "optimizer.lr", '["hidden"]'
 
 
 def how_deep(measured: Results) -> str:
@@ -21,58 +22,63 @@ def how_deep(measured: Results) -> str:
     in percent at the step size that validation chooses (mean, lowest and highest of n seeds), and
     this step; `guessing` where no run is better than that, - where there is none.
     """
-    runs = with_layers(having(measured.runs, IDENTITY, *HOW_DEEP.figure.only))
-    runs = runs[runs["state"] == "done"]
-    for key, value in HOW_DEEP.figure.only.items():
-        runs = runs[runs[key] == value]
+    runs = _done(measured)
     rows, depths = [], sorted(runs["layers"].unique())
-    for (data, init, identity), of_state in runs.groupby(
-        ["dataset", "init", IDENTITY], dropna=False
-    ):
-        row = {
-            "data": data,
-            "init": init,
-            "identity": "-" if pd.isna(identity) else f"{identity:g}",
-        }
+    for (data, init, identity), of_state in runs.groupby(["dataset", "init", IDENTITY]):
+        row = {"data": data, "init": init, "identity": identity}
         for layers in depths:
             of_depth = of_state[of_state["layers"] == layers]
-            row[words.layers(layers)] = _cell(of_depth) if len(of_depth) else "-"
+            row[words.layers(layers)] = _cell(_chosen(of_depth)) if len(of_depth) else "-"
         rows.append(row)
     return listed(rows, HOW_DEEP.COMMAND)
 
 
 def controls(measured: Results) -> str:
-    """A row for each number of layers: test accuracy in percent with hidden layers that learn and
-    with frozen ones (mean, lowest and highest of n seeds), and their difference, with its interval
-    corrected for all rows.
+    """A row for each initial state and number of layers: the same with hidden layers that learn and
+    with frozen ones, each at its own step, and their difference over paired seeds, with its
+    interval corrected for all rows.
     """
-    table = measured.csv("controls")
-    pairs = [
-        paired(*(100 * of[side]["accuracy"].to_numpy() for side in ("", "hidden")))
-        for _, rows in table.fillna({"frozen": ""}).groupby("layers")
-        if (of := {side: part.sort_values("seed") for side, part in rows.groupby("frozen")})
+    state = ["layers", "init", IDENTITY]
+    sides = [dict([*_done(measured, of).groupby(state)]) for of in ("[]", FROZEN)]
+    keys = [key for key in sides[1] if key in sides[0]]
+    pairs = [[_chosen(side[key]).set_index("seed") for side in sides] for key in keys]
+    found = correct([_difference(*pair) for pair in pairs], [0] * len(pairs))
+    rows = [
+        {
+            "network": words.layers(layers),
+            "init": init,
+            "identity": identity,
+            "hidden layers learn": _cell(learn),
+            "hidden layers frozen": _cell(frozen),
+            "difference": difference(each),
+        }
+        for (layers, init, identity), (learn, frozen), each in zip(keys, pairs, found)
     ]
-    lines = []
-    for (layers, rows), found in zip(table.groupby("layers"), correct(pairs, [0] * len(pairs))):
-        row = {"network": words.layers(layers)}
-        for title, part in (
-            ("hidden layers learn", rows[rows["frozen"].isna()]),
-            ("hidden layers frozen", rows[rows["frozen"].notna()]),
-        ):
-            share = 100 * part["accuracy"]
-            spread = f"{share.min():.1f}..{share.max():.1f}"
-            row[title] = f"{share.mean():.1f} ({spread}), n = {len(share)}"
-        low, high = max(found.low, -100), min(found.high, 100)
-        row["difference"] = (
-            f"{found.mean:+.1f} ({low:+.1f}..{high:+.1f}) {verdict(found.mean, found.p)}"
-        )
-        lines.append(row)
-    return listed(lines, HOW_DEEP.COMMAND)
+    return listed(rows, HOW_DEEP.COMMAND)
 
 
-def _cell(runs: pd.DataFrame) -> str:
-    chosen = alike(best(runs, ["layers"], STEP), ["layers"])
-    found = 100 * chosen["test_accuracy_last"]
+def _done(measured: Results, frozen: str = "[]") -> pd.DataFrame:
+    """The finished runs of the experiment with these populations frozen."""
+    only = HOW_DEEP.figure.only | {"trainer.frozen": [frozen]}
+    runs = with_layers(having(measured.runs, IDENTITY, *only))
+    for key, value in only.items():
+        runs = runs[runs[key].isin(value if isinstance(value, list) else [value])]
+    identity = [f"{share:g}" if share >= 0 else "-" for share in runs[IDENTITY]]
+    return runs.assign(**{IDENTITY: identity})[runs["state"] == "done"]
+
+
+def _chosen(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those at the step size that validation chooses, of one number of layers."""
+    return alike(best(runs, ["layers"], STEP), ["layers"])
+
+
+def _difference(learn: pd.DataFrame, frozen: pd.DataFrame) -> Comparison:
+    both = (PERCENT * (learn[ACCURACY] - frozen[ACCURACY])).dropna()
+    return paired(both, 0 * both).within(PERCENT)
+
+
+def _cell(chosen: pd.DataFrame) -> str:
+    found = PERCENT * chosen[ACCURACY]
     spread = f" ({found.min():.1f}..{found.max():.1f})" if len(found) > 1 else ""
     guessing = ", guessing" if all(guesses(chosen)) else ""
     return f"{found.mean():.1f}{spread}, n = {len(found)}, at {chosen[STEP].iloc[0]:g}{guessing}"
