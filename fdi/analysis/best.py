@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
-from fdi.analysis.collect import ACCURACY, TEST_SAMPLES, metric_of
+from fdi.analysis.collect import metric_of
 from fdi.analysis.conditions import (
     BASELINE,
     TESTED,
@@ -20,14 +20,14 @@ from fdi.analysis.conditions import (
     by_seed,
     differences,
     differing,
-    spread,
+    reached,
     versus_columns,
     where,
 )
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, Summary, correct, verdict
+from fdi.analysis.statistics import Comparison, Summary, correct, verdict
 from fdi.config.metric import Metric
 
 VERSUS = ("difference", "from", "to", "pairs")
@@ -62,9 +62,8 @@ class Side(NamedTuple):
 
     @property
     def reached(self) -> Summary:
-        """The test accuracy in percent."""
-        seeds = self.seeds
-        return spread(seeds.of(ACCURACY), seeds.mean(TEST_SAMPLES), self.metric.scale, PERCENT)
+        """What it reached on the test set, an accuracy in percent."""
+        return reached(self.seeds, self.metric.scale)
 
     @property
     def verdict(self) -> str:

@@ -9,7 +9,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
                                       the statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval
                                       of the mean (Student's t, with the noise of a test set below
-                                      500 samples, cut at 0 and 1)
+                                      500 samples, cut at 0 and 1; of other metrics where they end)
     accuracy_best                     with the weights of the best validation epoch: mean
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
@@ -52,7 +52,7 @@ from fdi.analysis.conditions import (
     condition_columns,
     conditions,
     differences,
-    spread,
+    reached,
     versus_columns,
 )
 from fdi.analysis.derived import OPERATIONS, guesses
@@ -96,30 +96,28 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
     seeds = by_seed(runs, measured, done)
-    texts = runs[METRIC] if METRIC in runs else pd.Series(None, runs.index, dtype=object)
-    metrics = [of_rows([texts.iloc[of[0]]]) for of in places.values()]
     within = [column for column in columns if column.split(".")[0] != "init"]
     found = differences(pd.DataFrame([*places], columns=columns), seeds, {"init": versus}, within)
     compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
     rows = []
-    for (condition, of), own, apart, metric in zip(places.items(), seeds, compared, metrics):
-        reached = spread(own.of(ACCURACY), own.mean(TEST_SAMPLES), most=1.0)
+    for (condition, of), own, apart in zip(places.items(), seeds, compared):
+        n, mean, sd, low, high = reached(own)
         rows.append(
             {
                 **dict(zip(columns, condition)),
-                "n": reached.n,
+                "n": n,
                 "failed": int((states[of] == "failed").sum()),
                 "partial": int((~np.isin(states[of], ["done", "failed"])).sum()),
-                "accuracy": reached.mean,
-                "sd": reached.sd,
-                "low": reached.low,
-                "high": reached.high,
+                "accuracy": mean,
+                "sd": sd,
+                "low": low,
+                "high": high,
                 "accuracy_best": own.mean(BEST),
                 "valid": own.mean(VALID),
                 **{column: own.mean(column) for column in rates},
                 **versus_columns(apart),
-                "verdict": verdict(apart.mean, apart.p, metric.sign) if apart else "",
-                **({METRIC: str(metric)} if METRIC in runs else {}),
+                "verdict": verdict(apart.mean, apart.p, own.metric.sign) if apart else "",
+                **({METRIC: str(own.metric)} if METRIC in runs else {}),
                 **{n: "; ".join(map(str, runs[n].iloc[of].dropna().unique())) for n in said},
             }
         )

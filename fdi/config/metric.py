@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -27,6 +28,11 @@ class Metric(NamedTuple):
         return 100.0 if self.unit == "%" else 1.0
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """No value lies below the first or above the second."""
+        return ENDS.get(self.name, (-math.inf, math.inf))
+
+    @property
     def sign(self) -> int:
         """Of a difference that is an improvement."""
         return -1 if self.lower else 1
@@ -42,6 +48,12 @@ class Metric(NamedTuple):
 
 
 ACCURACY = Metric()
+ENDS = {
+    ACCURACY.name: (0.0, 1.0),
+    "R2": (-math.inf, 1.0),
+    "sMAPE": (0.0, math.inf),
+    "error": (0.0, math.inf),
+}
 
 
 def of_result(result: Mapping[str, Any]) -> Metric:

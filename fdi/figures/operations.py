@@ -11,7 +11,6 @@ from fdi.analysis.collect import ACCURACY, Page, metric_of
 from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import best_set, networks, source, usual
 
@@ -35,7 +34,7 @@ def data(results: Results) -> dict[str, Page]:
         runs = usual(best_set(group, others))
         if runs["init"].nunique() < 2:
             continue
-        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
+        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)
         cost = moments(runs, ["init"], OPERATIONS).drop(columns=["sd", "n"])
         named = {"mean": "x", "low": "x_low", "high": "x_high"}
         pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(

@@ -392,6 +392,17 @@ def test_the_network_with_most_runs_comes_first(results):
         assert [*FIGURES[name].data(found)] == ["randman_dense", "randman_conv"]
 
 
+def test_intervals_are_cut_where_what_runs_are_judged_by_ends(results):
+    found = results([*sweep("kaiming", 0.1), *sweep("fluct", 0.98)])
+    found.runs["operations/effective"] = 1e4
+    accuracy, other = found, replace(found, runs=found.runs.assign(metric="R2 (%)"))
+    for name in ("operations", "learning_curves"):
+        pages = [FIGURES[name].data(each)["randman_dense"] for each in (accuracy, other)]
+        cut, free = ([page["low"].min(), page["high"].max()] for page in pages)
+        assert cut == [0, 100], name
+        assert free == [pytest.approx(10 - 2 * 12.7062), 100], name
+
+
 def test_missing_runs_give_no_pages(results):
     few = results(sweep("fluct", 0.5, **{"init.sigma_u": 1.0}))
     for name in RUNS:
