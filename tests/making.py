@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +76,7 @@ def write_run(
             node = node.setdefault(part, {})
         node[last] = value
     directory = record.place(whole)
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     epochs = prime + len(curve) or 20
     known: dict[str, Any] = {
         "evidence": EVIDENCE,
@@ -104,6 +105,30 @@ def write_run(
     }
     record.end(directory, run, "done", numbers | dict(result or {}))
     return directory
+
+
+def write_decision(
+    results: Path, name: str, common: float, each: Mapping[str, float], *, age: int = 0, **more: Any
+) -> Path:
+    """Writes what `experiment=best` leaves: for each initial state three runs at 0.005, at a step
+    in `common`, and at its own; those that are there stay. `age`: when the file is written, in
+    seconds; `more`: of the runs.
+    """
+    config, sides = more.pop("config", {}), []
+    for init, own in each.items():
+        settings: dict[str, Any] = {}
+        for setting, lr in {"common": 0.005, "shared": common, "best": own}.items():
+            made = more | {"config": config | {"optimizer.lr": lr}}
+            runs = [write_run(results, init, s, 0.25 + s / 1000, **made) for s in range(3)]
+            places = [str(run.relative_to(results / "runs")) for run in runs]
+            settings[setting] = {"values": {"optimizer.lr": lr}, "runs": places}
+        known = {"state": "chosen", "why": "", "accuracy": 0.9, "seeds": 1, "trials": []}
+        sides.append(known | {"init": init, "candidate": {}, "settings": settings})
+    path = results / "choices" / name / "choice.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"sides": sides}))
+    os.utime(path, (age, age))
+    return path
 
 
 def write_shd(path: Path, spikes: Sequence[Any], labels: Sequence[int], *, keys: int = 0) -> Path:

@@ -189,10 +189,14 @@ def counted(runs: Runs) -> list[str]:
 
 def caption(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean."""
-    said = CAPTION
-    if METRIC in summary:
-        said = said.replace("accuracy in percent", "set, as each row is judged,")
+    said = as_judged(CAPTION, summary)
     return f"{said}; {FULL}" if CHANCE in summary else said
+
+
+def as_judged(caption: str, table: pd.DataFrame) -> str:
+    """The caption of a table, also where its rows are judged by something else than accuracies."""
+    of_each = "set, as each row is judged," if METRIC in table else "accuracy in percent"
+    return caption.replace("accuracy in percent", of_each)
 
 
 def _rates(row: Mapping[Any, Any]) -> str:
@@ -208,16 +212,14 @@ def _rates(row: Mapping[Any, Any]) -> str:
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
-def _reached(row: Mapping[Any, Any], value: float, form: str = ".1f") -> str:
+def _reached(row: Mapping[Any, Any], value: float, sign: str = "") -> str:
     """What a row of the summary is judged by, three digits where it is not in percent."""
     metric = of_rows([row.get(METRIC)])
-    return number(value, form if metric.unit == "%" else f"{form[:-3]}.3g", metric.scale)
+    return number(value, metric.form(sign), metric.scale)
 
 
-def _interval(
-    row: Mapping[Any, Any], low: float, high: float, unknown: str, form: str = ".1f"
-) -> str:
-    return unknown if low != low else "..".join(_reached(row, end, form) for end in (low, high))
+def _interval(row: Mapping[Any, Any], low: float, high: float, unknown: str, sign: str = "") -> str:
+    return unknown if low != low else "..".join(_reached(row, end, sign) for end in (low, high))
 
 
 def _versus(row: Mapping[Any, Any]) -> str:
@@ -226,9 +228,9 @@ def _versus(row: Mapping[Any, Any]) -> str:
     """
     if pd.isna(row["versus"]):
         return ""
-    around = _interval(row, row["versus_low"], row["versus_high"], "", "+.1f")
+    around = _interval(row, row["versus_low"], row["versus_high"], "", "+")
     word = f" {row['verdict']}," if row["verdict"] else ""
-    text = f"{_reached(row, row['versus'], '+.1f')}{word} n={row['versus_n']:.0f}"
+    text = f"{_reached(row, row['versus'], '+')}{word} n={row['versus_n']:.0f}"
     return f"{text}\n({around})" if around else text
 
 

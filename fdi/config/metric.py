@@ -43,8 +43,11 @@ class Metric(NamedTuple):
     def text(self, value: float | None) -> str:
         if value is None:
             return "-"
-        number = format(self.scale * value, ".1f" if self.unit == "%" else ".3g")
-        return f"{number} {self.unit}".strip()
+        return f"{self.scale * value:{self.form()}} {self.unit}".strip()
+
+    def form(self, sign: str = "") -> str:
+        """Python's format of a number as it is shown, `sign` "+" or none."""
+        return f"{sign}.1f" if self.unit == "%" else f"{sign}.3g"
 
 
 ACCURACY = Metric()
