@@ -34,6 +34,8 @@ from fdi.config.metric import Metric, of_rows
 VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
+DATA = ("dataset.name", "dataset.file", "data")
+"""Of those that differ, the first one that tells all data apart is said alone."""
 MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
@@ -122,8 +124,12 @@ def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
 def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
     """NETWORK of a run among `every` one that is compared."""
     sizes = ["dataset", "model", "layers"]
-    columns = differing(every, *MAY_DIFFER)
-    apart = differing(where(every, dict(zip(sizes, first[sizes]))), *MAY_DIFFER)
+    columns, alike = differing(every, *MAY_DIFFER), where(every, dict(zip(sizes, first[sizes])))
+    apart = differing(alike, *MAY_DIFFER)
+    which = [key for key in DATA if key in apart]
+    once = (key for key in which if (alike.groupby(key)[which].nunique() == 1).all(axis=None))
+    if (name := next(once, None)) is not None:
+        apart = [key for key in apart if key not in which or key == name]
     settings = told(columns, [*first[columns]], [key for key in columns if key not in apart])
     size = (first["dataset"], first["model"], int(first["layers"]))
     return (*size, int(first["trainer.epochs"]), settings)

@@ -268,7 +268,7 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
-        said = words.verdicts(table[table["quantity"] == "accuracy"])
+        said = words.verdicts(table[table["quantity"] == "accuracy"], metric)
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {

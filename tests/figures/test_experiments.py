@@ -8,8 +8,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from making import EVIDENCE, write_decision
 from matplotlib.container import ErrorbarContainer
 
+from fdi.analysis.results import own
+from fdi.figures import best
 from fdi.figures.catalogue import FIGURES
 from fdi.study import calibrated, dale, floor, gain, gradients, shallow
 
@@ -401,6 +404,30 @@ def test_intervals_are_cut_where_what_runs_are_judged_by_ends(results):
         cut, free = ([page["low"].min(), page["high"].max()] for page in pages)
         assert cut == [0, 100], name
         assert free == [pytest.approx(10 - 2 * 12.7062), 100], name
+
+
+def test_each_at_its_best_has_a_page_for_each_metric_and_names_that_fit(tmp_path, drawn):
+    names = ("first", "second_" + "long_" * 12, "third")
+    for name in names:
+        config = {"dataset.name": name, "dataset.file": f"recordings/{name}.npz"}
+        made = {"config": config, "evidence": EVIDENCE | {"data": name}}
+        write_decision(tmp_path, name, 0.1, {"kaiming": 0.1, "fluct": 0.2}, **made)
+    found = own(tmp_path)
+    found.runs["metric"] = found.runs["dataset.name"].map({"third": "R2 (%)"})
+    found.runs.loc[found.runs["metric"].notna(), "test_accuracy_last"] -= 1.5
+    pages = best.data(found)
+    assert set(pages) == {"", "R2"}
+    said = pages[""]["network"].str.replace("\n", "").unique()
+    assert [text.partition("epochs")[2].strip(", ") for text in said] == [
+        f"dataset = {name}" for name in names[:2]
+    ]
+    for page in pages.values():
+        _, axes = drawn(best, page)
+        for setting, panel in axes.items():
+            low, high = panel.get_xlim()
+            rows = page[page["setting"] == setting]
+            assert low < rows["low"].min() < rows["high"].max() < high
+            assert panel.get_xlabel() == f"test {page['metric'].iloc[0]}"
 
 
 def test_missing_runs_give_no_pages(results):
