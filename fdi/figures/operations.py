@@ -12,7 +12,7 @@ from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, networks, source, usual
+from fdi.figures.sweeps import best_set, networks, origin, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
@@ -23,7 +23,7 @@ SIZE = (style.COLUMN, 1.8)
 
 def data(results: Results) -> dict[str, Page]:
     """Page -> a row per initialization: init, mean, low, high and n of what it is judged by, x,
-    x_low and x_high of the operations, metric, finding, title, source.
+    x_low and x_high of the operations, metric, finding, title, source, left (out).
     """
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
@@ -41,7 +41,7 @@ def data(results: Results) -> dict[str, Page]:
             metric=metric_of(runs).title,
             finding=TITLE,
             title=words.trained(runs),
-            source=source(runs),
+            **origin(known, runs),
         )
     return pages
 
