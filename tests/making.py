@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,18 +108,24 @@ def write_run(
 
 
 def write_decision(
-    results: Path, name: str, common: float, each: Mapping[str, float], *, age: int = 0, **more: Any
+    results: Path,
+    name: str,
+    common: float | None,
+    each: Mapping[str, float],
+    *,
+    write: Callable[..., Path] | None = None,
+    **more: Any,
 ) -> Path:
-    """Writes what `experiment=best` leaves: for each initial state three runs at 0.005, at a step
-    in `common`, and at its own; those that are there stay. `age`: when the file is written, in
-    seconds; `more`: of the runs.
+    """Writes what `experiment=best` leaves: for each initial state three runs (by `write`, with
+    `more`) at 0.005, at a step in `common` if there is one, and at its own.
     """
-    config, sides = more.pop("config", {}), []
+    write, config, sides = write or partial(write_run, results), more.pop("config", {}), []
     for init, own in each.items():
         settings: dict[str, Any] = {}
-        for setting, lr in {"common": 0.005, "shared": common, "best": own}.items():
+        steps = {"common": 0.005, **({"shared": common} if common else {}), "best": own}
+        for setting, lr in steps.items():
             made = more | {"config": config | {"optimizer.lr": lr}}
-            runs = [write_run(results, init, s, 0.25 + s / 1000, **made) for s in range(3)]
+            runs = [write(init, seed, 0.25 + seed / 1000, **made) for seed in range(3)]
             places = [str(run.relative_to(results / "runs")) for run in runs]
             settings[setting] = {"values": {"optimizer.lr": lr}, "runs": places}
         known = {"state": "chosen", "why": "", "accuracy": 0.9, "seeds": 1, "trials": []}
@@ -127,7 +133,6 @@ def write_decision(
     path = results / "choices" / name / "choice.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"sides": sides}))
-    os.utime(path, (age, age))
     return path
 
 

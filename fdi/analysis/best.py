@@ -21,7 +21,7 @@ from fdi.analysis.conditions import (
     by_seed,
     differences,
     differing,
-    reached,
+    spread,
     versus_columns,
     where,
 )
@@ -66,7 +66,7 @@ class Side(NamedTuple):
     @property
     def reached(self) -> Summary:
         """What it reached on the test set, an accuracy in percent."""
-        return reached(self.seeds, self.metric.scale)
+        return spread(self.seeds, scale=self.metric.scale)
 
     @property
     def verdict(self) -> str:

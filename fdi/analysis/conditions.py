@@ -19,16 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fdi.analysis.collect import (
-    ACCURACY,
-    AT,
-    METRIC,
-    TEST_SAMPLES,
-    VALID,
-    Runs,
-    config_columns,
-    metric_of,
-)
+from fdi.analysis.collect import ACCURACY, AT, TEST_SAMPLES, VALID, Runs, config_columns, metric_of
 from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
     Comparison,
@@ -41,8 +32,7 @@ from fdi.analysis.statistics import (
 )
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
-from fdi.config.metric import ACCURACY as OF_CLASSES
-from fdi.config.metric import Metric, of_rows
+from fdi.config.metric import Metric
 from fdi.track.record import UNTESTED
 
 UNTRAINED = ("broken", "probed", UNTESTED)
@@ -116,7 +106,7 @@ class Seeds(NamedTuple):
     pair: np.ndarray
     names: tuple[str, ...]
     values: np.ndarray
-    metric: Metric = OF_CLASSES
+    metric: Metric
 
     def of(self, name: str) -> np.ndarray:
         """The values of the seeds for which it is known."""
@@ -149,9 +139,8 @@ def by_seed(
     means = seed_means(runs.iloc[places], names, number, same_data)
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
-    texts = runs.reindex(columns=[METRIC])[METRIC].to_numpy(dtype=object)
     return [
-        Seeds(pairs[a:b], tuple(names), rows[a:b], of_rows(texts[of]))
+        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of))
         for of, (a, b) in zip(groups, pairwise(ends))
     ]
 
@@ -169,27 +158,21 @@ def seed_means(
 
 
 def spread(
-    values: np.ndarray,
-    samples: float = np.nan,
-    scale: float = 1.0,
-    ends: tuple[float, float] = (0.0, np.inf),
+    seeds: Seeds, quantity: str = ACCURACY, scale: float = 1.0, most: float = np.inf
 ) -> Summary:
-    """Number, mean, standard deviation and 95 % interval (Student's t, of an accuracy on `samples`
-    test samples with their noise, cut at these `ends` of all values if the mean lies between them)
-    of `scale` times the values of seeds.
+    """Number, mean, standard deviation and 95 % interval (Student's t, of what is reached on test
+    samples with their noise) of `scale` times a quantity of seeds, cut where its values end if the
+    mean lies between: at 0 and `most`, or at the ends of the metric.
     """
-    noise = sample_noise(values.mean(), samples) if len(values) else 0.0
-    found = summary(scale * values, scale * noise)
-    least, most = (scale * end for end in ends)
+    noise, least = 0.0, 0.0
+    if quantity == ACCURACY:
+        noise = sample_noise(seeds.mean(ACCURACY), seeds.mean(TEST_SAMPLES))
+        least, most = (scale * end for end in seeds.metric.ends)
+    found = summary(scale * seeds.of(quantity), scale * noise)
     if not least <= found.mean <= most:
         return found
     low, high = np.maximum(found.low, least), np.minimum(found.high, most)
     return found._replace(low=float(low), high=float(high))
-
-
-def reached(seeds: Seeds, scale: float = 1.0) -> Summary:
-    """`spread` of what a condition is judged by on its test set."""
-    return spread(seeds.of(ACCURACY), seeds.mean(TEST_SAMPLES), scale, seeds.metric.ends)
 
 
 def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
@@ -315,15 +298,12 @@ def moments(
     runs: Runs, by: Sequence[str], quantity: str, scale: float = 1.0, most: float = np.inf
 ) -> pd.DataFrame:
     """`spread` of `quantity` over the seeds: a row per combination of `by`, columns *by, mean, sd,
-    n, low, high. `most`: no mean is larger, of others than what the runs are judged by.
+    n, low, high.
     """
     names = TESTED if quantity == ACCURACY else (quantity,)
     rows = []
     for values, seeds in _known(runs, by, names):
-        if quantity == ACCURACY:
-            found = reached(seeds, scale)
-        else:
-            found = spread(seeds.of(quantity), np.nan, scale, (0.0, most / scale))
+        found = spread(seeds, quantity, scale, most)
         rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 

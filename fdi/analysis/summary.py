@@ -52,7 +52,7 @@ from fdi.analysis.conditions import (
     condition_columns,
     conditions,
     differences,
-    reached,
+    spread,
     versus_columns,
 )
 from fdi.analysis.derived import OPERATIONS, guesses
@@ -101,7 +101,7 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
     rows = []
     for (condition, of), own, apart in zip(places.items(), seeds, compared):
-        n, mean, sd, low, high = reached(own)
+        n, mean, sd, low, high = spread(own)
         rows.append(
             {
                 **dict(zip(columns, condition)),

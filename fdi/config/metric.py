@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 
@@ -30,7 +30,7 @@ class Metric(NamedTuple):
     @property
     def ends(self) -> tuple[float, float]:
         """No value lies below the first or above the second."""
-        return ENDS.get(self.name, (-math.inf, math.inf))
+        return ENDS.get(self.name, (-inf, inf))
 
     @property
     def sign(self) -> int:
@@ -51,12 +51,7 @@ class Metric(NamedTuple):
 
 
 ACCURACY = Metric()
-ENDS = {
-    ACCURACY.name: (0.0, 1.0),
-    "R2": (-math.inf, 1.0),
-    "sMAPE": (0.0, math.inf),
-    "error": (0.0, math.inf),
-}
+ENDS = {"accuracy": (0.0, 1.0), "R2": (-inf, 1.0), "sMAPE": (0.0, inf), "error": (0.0, inf)}
 
 
 def of_result(result: Mapping[str, Any]) -> Metric:

@@ -15,7 +15,6 @@ from fdi.analysis.formats import plural, shown
 from fdi.analysis.results import OWN, comparable
 
 Enough = Callable[[pd.DataFrame], int]
-LEFT = "left out: "
 NAMED = 4  # keys of runs that are left out
 SIGMA = "init.sigma_u"
 
@@ -81,7 +80,7 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
 def origin(runs: Runs, chosen: pd.DataFrame) -> dict[str, str]:
     """Two columns of a page: its `source`, and which of these runs are `left` out of it."""
     left = left_out(runs, chosen)
-    return {"left": left, "source": source(chosen) + f"; {LEFT}{left}" * bool(left)}
+    return {"left": left, "source": source(chosen) + f"; left out: {left}" * bool(left)}
 
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:

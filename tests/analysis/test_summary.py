@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
-import numpy as np
 import pandas as pd
 import pytest
 from making import one_line
@@ -113,24 +110,17 @@ def test_intervals_of_accuracies_end_at_0_and_1(write_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "pairs", "ends"),
-    [("R2 (%)", ((0.9, -3.0), (0.2, -1.0)), (None, 1)), ("error", ((9, 1), (5, 0.1)), (0, None))],
+    ("metric", "cut"),
+    [("R2 (%)", (False, True)), ("error", (True, False)), ("of my own", (False, False))],
 )
-def test_intervals_of_other_metrics_end_where_their_values_do(
-    write_run, tmp_path, name, pairs, ends
-):
-    for init, seed in product(("fluct", "kaiming"), (0, 1)):
-        write_run(init, seed)
-    table = runs(tmp_path).assign(metric=name, test_samples=np.nan)
-    places = zip(table["seed"], table["init"] == "kaiming")
-    table["test_accuracy_last"] = [pairs[seed][baseline] for seed, baseline in places]
-    fluct = row(summarize(table), init="fluct")
-    a, b = zip(*pairs)
-    expected = [own if end is None else end for own, end in zip(summary(a)[3:], ends)]
-    assert tuple(fluct[["low", "high"]]) == pytest.approx(expected)
-    difference = paired(a, b)
-    assert fluct["versus_low"] == pytest.approx(difference.low)
-    assert fluct["versus_high"] == pytest.approx(difference.high)
+def test_intervals_of_other_metrics_end_where_their_values_do(write_run, tmp_path, metric, cut):
+    for seed, accuracy in enumerate((0.9, 1.0)):
+        write_run("fluct", seed, accuracy)
+        write_run("kaiming", seed, 1 - accuracy)
+    table = summarize(runs(tmp_path).assign(metric=metric))
+    low, high = row(table, init="kaiming")["low"], row(table, init="fluct")["high"]
+    assert ((low == 0, high == 1), low <= 0, high >= 1) == (cut, True, True)
+    assert row(table, init="fluct")["versus_high"] > 1
 
 
 def test_two_baselines_are_none(write_run, tmp_path):
