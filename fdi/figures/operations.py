@@ -12,7 +12,7 @@ from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, networks, origin, usual
+from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
@@ -41,7 +41,7 @@ def data(results: Results) -> dict[str, Page]:
             metric=metric_of(runs).title,
             finding=TITLE,
             title=words.trained(runs),
-            **origin(known, runs),
+            **origin(runs, left_out(known, runs)),
         )
     return pages
 

@@ -18,7 +18,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import MOST, foremost, initial_states, origin, sweeps, usual
+from fdi.figures.sweeps import MOST, foremost, initial_states, left_out, origin, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -70,7 +70,7 @@ def data(results: Results) -> dict[str, Page]:
             finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
-            **origin(probed.assign(state="done"), whole),
+            **origin(runs, left_out(probed.assign(state="done"), whole)),
         )
     return pages
 

@@ -81,8 +81,8 @@ class Sweep:
         pages = {}
         for page, chosen in self.compared(results):
             table = self._table(chosen)
-            left = sweeps.origin(results.runs, chosen)
-            pages[page] = table.assign(**self._constants(chosen, table), **left)
+            origin = sweeps.origin(chosen, sweeps.left_out(results.runs, chosen))
+            pages[page] = table.assign(**self._constants(chosen, table), **origin)
             pages[page]["note"] = self._note(pages[page])
         return pages
 

@@ -77,9 +77,8 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
     return f"{plural(len(others), 'run')}{where}"
 
 
-def origin(runs: Runs, chosen: pd.DataFrame) -> dict[str, str]:
-    """Two columns of a page: its `source`, and which of these runs are `left` out of it."""
-    left = left_out(runs, chosen)
+def origin(chosen: pd.DataFrame, left: str) -> dict[str, str]:
+    """Two columns of a page: what is `left` out, and its `source`, which says so."""
     return {"left": left, "source": source(chosen) + f"; left out: {left}" * bool(left)}
 
 
