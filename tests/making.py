@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def write_run(
             node = node.setdefault(part, {})
         node[last] = value
     directory = record.place(whole)
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     epochs = prime + len(curve) or 20
     known: dict[str, Any] = {
         "evidence": EVIDENCE,
@@ -104,6 +105,35 @@ def write_run(
     }
     record.end(directory, run, "done", numbers | dict(result or {}))
     return directory
+
+
+def write_decision(
+    results: Path,
+    name: str,
+    common: float | None,
+    each: Mapping[str, float],
+    *,
+    write: Callable[..., Path] | None = None,
+    **more: Any,
+) -> Path:
+    """Writes what `experiment=best` leaves: for each initial state three runs (by `write`, with
+    `more`) at 0.005, at a step in `common` if there is one, and at its own.
+    """
+    write, config, sides = write or partial(write_run, results), more.pop("config", {}), []
+    for init, own in each.items():
+        settings: dict[str, Any] = {}
+        steps = {"common": 0.005, **({"shared": common} if common else {}), "best": own}
+        for setting, lr in steps.items():
+            made = more | {"config": config | {"optimizer.lr": lr}}
+            runs = [write(init, seed, 0.25 + seed / 1000, **made) for seed in range(3)]
+            places = [str(run.relative_to(results / "runs")) for run in runs]
+            settings[setting] = {"values": {"optimizer.lr": lr}, "runs": places}
+        known = {"state": "chosen", "why": "", "accuracy": 0.9, "seeds": 1, "trials": []}
+        sides.append(known | {"init": init, "candidate": {}, "settings": settings})
+    path = results / "choices" / name / "choice.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"sides": sides}))
+    return path
 
 
 def write_shd(path: Path, spikes: Sequence[Any], labels: Sequence[int], *, keys: int = 0) -> Path:

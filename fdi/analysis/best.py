@@ -4,7 +4,8 @@ wrote, and how it compares there, at the values of the configuration, and at tho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
-from fdi.analysis.collect import ACCURACY, TEST_SAMPLES, metric_of
+from fdi.analysis.collect import METRIC, metric_of
 from fdi.analysis.conditions import (
     BASELINE,
     TESTED,
@@ -27,21 +28,23 @@ from fdi.analysis.conditions import (
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, Summary, correct, verdict
-from fdi.config.metric import Metric
+from fdi.analysis.statistics import Comparison, Summary, correct, verdict
+from fdi.config.metric import Metric, of_rows
 
 VERSUS = ("difference", "from", "to", "pairs")
 NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
+DATA = ("dataset.name", "dataset.file", "data")
+"""Of those that differ, the first one that tells all data apart is said alone."""
 MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
 class Side(NamedTuple):
     """The tested runs of an initial state of a `network` (those of NETWORK) in one of SETTINGS.
 
-    `values`: those of TUNED; `choice`: what the decision says of the initial state; `difference`
-    to the baseline in the same setting, whose own best values may be others, None without pairs:
-    its p and interval are those of Holm's method over all sides.
+    `values`: those of TUNED, as the runs have them; `choice`: what the decision says of the initial
+    state; `difference` to the baseline in the same setting, whose own best values may be others,
+    None without pairs: its p and interval are those of Holm's method over all sides.
     """
 
     init: str
@@ -62,9 +65,8 @@ class Side(NamedTuple):
 
     @property
     def reached(self) -> Summary:
-        """The test accuracy in percent."""
-        seeds = self.seeds
-        return spread(seeds.of(ACCURACY), seeds.mean(TEST_SAMPLES), self.metric.scale, PERCENT)
+        """What it reached on the test set, an accuracy in percent."""
+        return spread(self.seeds, scale=self.metric.scale)
 
     @property
     def verdict(self) -> str:
@@ -75,19 +77,21 @@ class Side(NamedTuple):
 
 def networks(results: Results) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
-    sizes. Of two decisions on one network and initial state, the later one counts.
+    sizes. Of two decisions on one network and initial state, the later one counts; the best common
+    step of a network is that of one decision, see `_with_one_common_step`.
     """
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     found = [
-        Side(choice["init"], setting, of["values"], choice, runs.iloc[rows])
+        Side(choice["init"], setting, _values(runs.iloc[rows[0]], of), choice, runs.iloc[rows])
         for choice in decisions(results.folder)
         for setting, of in choice["settings"].items()
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]
     every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
     found = [side._replace(network=_named(side.runs.iloc[0], every)) for side in found]
-    last = {(side.network, side.init, side.setting): side for side in found}
+    shown = _with_one_common_step(found)
+    last = {(side.network, side.init, side.setting): side for side in shown}
     sides = sorted(last.values(), key=lambda side: side.network)
     names = [(*side.network, side.init, side.setting) for side in sides]
     compared = differences(
@@ -102,11 +106,30 @@ def networks(results: Results) -> list[list[Side]]:
     return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
 
 
+def _values(run: pd.Series, of: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen, as the run says it: a decision may have been edited."""
+    return {key: run[key] for key in TUNED if key in of["values"]}
+
+
+def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
+    """Without the best common steps of a network that are not those of the decision on most of its
+    initial states, of several such ones the last.
+    """
+    common = [side for side in sides if side.setting == "shared"]
+    counts = Counter((side.network, side.choice["decision"]) for side in common)
+    of = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
+    return [s for s in sides if s.setting != "shared" or of[s.network] == s.choice["decision"]]
+
+
 def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
     """NETWORK of a run among `every` one that is compared."""
     sizes = ["dataset", "model", "layers"]
-    columns = differing(every, *MAY_DIFFER)
-    apart = differing(where(every, dict(zip(sizes, first[sizes]))), *MAY_DIFFER)
+    columns, alike = differing(every, *MAY_DIFFER), where(every, dict(zip(sizes, first[sizes])))
+    apart = differing(alike, *MAY_DIFFER)
+    which = [key for key in DATA if key in apart]
+    once = (key for key in which if (alike.groupby(key)[which].nunique() == 1).all(axis=None))
+    if (name := next(once, None)) is not None:
+        apart = [key for key in apart if key not in which or key == name]
     settings = told(columns, [*first[columns]], [key for key in columns if key not in apart])
     size = (first["dataset"], first["model"], int(first["layers"]))
     return (*size, int(first["trainer.epochs"]), settings)
@@ -117,7 +140,8 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
     sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
     than guessing; the `difference` to the baseline, its interval `from`, `to` over `pairs` and its
     `verdict`, by Holm's method; and of the decision `choice`, its state, `why`, and `validated`,
-    the validation accuracy in percent with `tuned` seeds. No columns without such runs.
+    the validation accuracy in percent with `tuned` seeds; `metric`, what stands in place of an
+    accuracy, where there are such runs. No columns without such runs.
     """
     return pd.DataFrame(
         [
@@ -135,6 +159,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                 "validated": side.metric.scale * (side.choice["accuracy"] or np.nan),
                 "tuned": side.choice["seeds"],
                 "numerics": side.runs["numerics"].iloc[0],
+                **({METRIC: str(side.metric)} if METRIC in results.runs else {}),
             }
             for sides in networks(results)
             for side in sides
@@ -157,22 +182,25 @@ def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
         layers = plural(row["layers"], "layer")
         parts = [row["dataset"], row["model"], layers, f"{row['epochs']} epochs", row["settings"]]
         network = ", ".join(filter(None, parts))
-        cells = rows.setdefault((network, row["init"]), {"network": network, "init": row["init"]})
+        named = {"network": network, "init": row["init"], "judged by": row.get(METRIC)}
+        cells = rows.setdefault((network, row["init"]), named)
         if row["choice"] != "chosen":
             cells.setdefault(SETTINGS["best"], row["choice"])
         said = row["choice"] if row["setting"] == "best" and row["choice"] != "chosen" else ""
         cells[SETTINGS[row["setting"]]] = "\n".join(filter(None, [_accuracy(row), said]))
-    columns = ["network", "init", *SETTINGS.values()]
+    columns = ["network", "init", "judged by", *SETTINGS.values()]
     shown = pd.DataFrame(rows.values()).reindex(columns=columns)
     return shown.dropna(axis=1, how="all").astype(object).fillna("-")
 
 
 def _accuracy(row: Mapping[Any, Any]) -> str:
-    accuracy = f"{row['mean']:.1f} +- {row['sd']:.1f}, n={row['n']}"
+    metric = of_rows([row.get(METRIC)])
+    form, signed = metric.form(), metric.form("+")
+    accuracy = f"{row['mean']:{form}} +- {row['sd']:{form}}, n={row['n']}"
     if pd.notna(row["difference"]):
-        accuracy += f"\n{row['difference']:+.1f}"
+        accuracy += f"\n{row['difference']:{signed}}"
     if pd.notna(row["from"]):
-        accuracy += f" ({row['from']:+.1f}..{row['to']:+.1f})"
+        accuracy += f" ({row['from']:{signed}}..{row['to']:{signed}})"
     if row["at_chance"]:
         accuracy += f"\n{row['at_chance']} of {row['n']} at chance"
     eps = f", eps {row['optimizer.eps']:g}" if pd.notna(row.get("optimizer.eps")) else ""

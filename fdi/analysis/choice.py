@@ -245,7 +245,8 @@ class Rule:
         equal.sort(key=lambda each: (each.beside != own.beside, _apart(each.value, own.value)))
         said = f"{top.metric.text(top.accuracy)} on validation"
         if not top.learns:
-            return Decision("not found", equal[0], f"all at chance: {said} at most")
+            none = "all at chance" if top.metric == OF_CLASSES else "none beats the mean of targets"
+            return Decision("not found", equal[0], f"{none}: {said} at most")
         if len(equal) > 1:
             return Decision("tied", equal[0], f"{said}, as {len(equal) - 1} more")
         others = [self.last(each).accuracy for each in ranked[1:]]
@@ -283,14 +284,15 @@ def _short(value: float) -> float:
 
 
 def decisions(results: Path) -> list[dict[str, Any]]:
-    """What the decisions below `results` say of each initial state, OF_SIDE, the oldest first; a
-    line for each file that is none.
+    """What the decisions below `results` say of each initial state, OF_SIDE and which `decision` it
+    is, the oldest first; a line for each file that is none.
     """
     found = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
         try:
             content: Any = parse_json(path)
-            found += [_checked(side) for side in content["sides"] if side["init"]]
+            sides = [_checked(side) for side in content["sides"] if side["init"]]
+            found += [side | {"decision": path.parent.name} for side in sides]
         except (ValueError, TypeError, KeyError, AttributeError):
             tell(f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again")
     return found

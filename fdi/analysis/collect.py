@@ -135,9 +135,9 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     return joined.astype(dict.fromkeys(texts_of, object)).copy()
 
 
-def metric_of(runs: Runs) -> Metric:
-    """What the runs are judged by."""
-    return of_rows(runs.get(METRIC, ()))
+def metric_of(runs: Runs, places: Any = slice(None)) -> Metric:
+    """What the runs, or those in these places, are judged by."""
+    return of_rows(runs[METRIC].iloc[places]) if METRIC in runs else OF_CLASSES
 
 
 def config_columns(table: pd.DataFrame) -> list[str]:

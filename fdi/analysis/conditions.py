@@ -22,7 +22,6 @@ import yaml
 from fdi.analysis.collect import ACCURACY, AT, TEST_SAMPLES, VALID, Runs, config_columns, metric_of
 from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
-    PERCENT,
     Comparison,
     Summary,
     correct,
@@ -33,6 +32,7 @@ from fdi.analysis.statistics import (
 )
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
+from fdi.config.metric import Metric
 from fdi.track.record import UNTESTED
 
 UNTRAINED = ("broken", "probed", UNTESTED)
@@ -99,13 +99,14 @@ def sets(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame
 
 
 class Seeds(NamedTuple):
-    """What was measured of a condition: `values` [seeds, names], and `pair`, what two runs that are
-    compared have in common.
+    """What was measured of a condition: `values` [seeds, names]; `pair`, what two runs that are
+    compared have in common; and the `metric` in place of an accuracy.
     """
 
     pair: np.ndarray
     names: tuple[str, ...]
     values: np.ndarray
+    metric: Metric
 
     def of(self, name: str) -> np.ndarray:
         """The values of the seeds for which it is known."""
@@ -138,7 +139,10 @@ def by_seed(
     means = seed_means(runs.iloc[places], names, number, same_data)
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
-    return [Seeds(pairs[a:b], tuple(names), rows[a:b]) for a, b in pairwise(ends)]
+    return [
+        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of))
+        for of, (a, b) in zip(groups, pairwise(ends))
+    ]
 
 
 def seed_means(
@@ -154,17 +158,20 @@ def seed_means(
 
 
 def spread(
-    values: np.ndarray, samples: float = np.nan, scale: float = 1.0, most: float = np.inf
+    seeds: Seeds, quantity: str = ACCURACY, scale: float = 1.0, most: float = np.inf
 ) -> Summary:
-    """Number, mean, standard deviation and 95 % interval (Student's t, of an accuracy on `samples`
-    test samples with their noise, cut at 0 and `most` if the mean lies between them) of `scale`
-    times the values of seeds.
+    """Number, mean, standard deviation and 95 % interval (Student's t, of what is reached on test
+    samples with their noise) of `scale` times a quantity of seeds, cut where its values end if the
+    mean lies between: at 0 and `most`, or at the ends of the metric.
     """
-    noise = sample_noise(values.mean(), samples) if len(values) else 0.0
-    found = summary(scale * values, scale * noise)
-    if not 0 <= found.mean <= most:
+    noise, least = 0.0, 0.0
+    if quantity == ACCURACY:
+        noise = sample_noise(seeds.mean(ACCURACY), seeds.mean(TEST_SAMPLES))
+        least, most = (scale * end for end in seeds.metric.ends)
+    found = summary(scale * seeds.of(quantity), scale * noise)
+    if not least <= found.mean <= most:
         return found
-    low, high = np.maximum(found.low, 0.0), np.minimum(found.high, most)
+    low, high = np.maximum(found.low, least), np.minimum(found.high, most)
     return found._replace(low=float(low), high=float(high))
 
 
@@ -178,16 +185,16 @@ def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
 def difference(
     one: Seeds, other: Seeds, quantity: str = ACCURACY, scale: float = 1.0
 ) -> Comparison:
-    """`scale` times `one` minus `other` over their `pairs`. Of accuracies, the interval lies within
-    +-`scale` and includes the noise of the test sets.
+    """`scale` times `one` minus `other` over their `pairs`. Of what they are judged by, the
+    interval ends where no difference can be larger, and includes the noise of the test sets.
     """
     one, other = pairs(one, other, quantity)
     a, b = scale * one.of(quantity), scale * other.of(quantity)
     if quantity != ACCURACY:
         return paired(a, b)
     noise = (sample_noise(side.mean(ACCURACY), side.mean(TEST_SAMPLES)) for side in (one, other))
-    found = paired(a, b, scale * math.hypot(*noise))
-    return found if abs(found.mean) > scale else found.within(scale)
+    least, most = one.metric.ends
+    return paired(a, b, scale * math.hypot(*noise)).within(scale * (most - least))
 
 
 def differences(
@@ -296,8 +303,7 @@ def moments(
     names = TESTED if quantity == ACCURACY else (quantity,)
     rows = []
     for values, seeds in _known(runs, by, names):
-        samples = seeds.mean(TEST_SAMPLES) if quantity == ACCURACY else np.nan
-        found = spread(seeds.of(quantity), samples, scale, most)
+        found = spread(seeds, quantity, scale, most)
         rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
@@ -324,7 +330,7 @@ def accuracies(
     of Holm's method over all rows.
     """
     metric = metric_of(runs)
-    table = moments(runs, by, ACCURACY, metric.scale, PERCENT)
+    table = moments(runs, by, ACCURACY, metric.scale)
     seeds = [of for _, of in _known(runs, by, TESTED)]
     alone = differences(table, seeds, base, within, metric.scale)
     table["p"] = [np.nan if each is None else each.p for each in alone]

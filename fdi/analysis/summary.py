@@ -9,7 +9,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
                                       the statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval
                                       of the mean (Student's t, with the noise of a test set below
-                                      500 samples, cut at 0 and 1)
+                                      500 samples, cut at 0 and 1; of other metrics where they end)
     accuracy_best                     with the weights of the best validation epoch: mean
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
@@ -96,30 +96,28 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     places = dict(conditions(runs, columns))
     done = [of[states[of] == "done"] for of in places.values()]
     seeds = by_seed(runs, measured, done)
-    texts = runs[METRIC] if METRIC in runs else pd.Series(None, runs.index, dtype=object)
-    metrics = [of_rows([texts.iloc[of[0]]]) for of in places.values()]
     within = [column for column in columns if column.split(".")[0] != "init"]
     found = differences(pd.DataFrame([*places], columns=columns), seeds, {"init": versus}, within)
     compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
     rows = []
-    for (condition, of), own, apart, metric in zip(places.items(), seeds, compared, metrics):
-        reached = spread(own.of(ACCURACY), own.mean(TEST_SAMPLES), most=1.0)
+    for (condition, of), own, apart in zip(places.items(), seeds, compared):
+        n, mean, sd, low, high = spread(own)
         rows.append(
             {
                 **dict(zip(columns, condition)),
-                "n": reached.n,
+                "n": n,
                 "failed": int((states[of] == "failed").sum()),
                 "partial": int((~np.isin(states[of], ["done", "failed"])).sum()),
-                "accuracy": reached.mean,
-                "sd": reached.sd,
-                "low": reached.low,
-                "high": reached.high,
+                "accuracy": mean,
+                "sd": sd,
+                "low": low,
+                "high": high,
                 "accuracy_best": own.mean(BEST),
                 "valid": own.mean(VALID),
                 **{column: own.mean(column) for column in rates},
                 **versus_columns(apart),
-                "verdict": verdict(apart.mean, apart.p, metric.sign) if apart else "",
-                **({METRIC: str(metric)} if METRIC in runs else {}),
+                "verdict": verdict(apart.mean, apart.p, own.metric.sign) if apart else "",
+                **({METRIC: str(own.metric)} if METRIC in runs else {}),
                 **{n: "; ".join(map(str, runs[n].iloc[of].dropna().unique())) for n in said},
             }
         )
@@ -191,10 +189,14 @@ def counted(runs: Runs) -> list[str]:
 
 def caption(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean."""
-    said = CAPTION
-    if METRIC in summary:
-        said = said.replace("accuracy in percent", "set, as each row is judged,")
+    said = as_judged(CAPTION, summary)
     return f"{said}; {FULL}" if CHANCE in summary else said
+
+
+def as_judged(caption: str, table: pd.DataFrame) -> str:
+    """The caption of a table, also where its rows are judged by something else than accuracies."""
+    of_each = "set, as each row is judged," if METRIC in table else "accuracy in percent"
+    return caption.replace("accuracy in percent", of_each)
 
 
 def _rates(row: Mapping[Any, Any]) -> str:
@@ -210,16 +212,14 @@ def _rates(row: Mapping[Any, Any]) -> str:
     return "\n".join(f"{name} {rate:.1f}" for name, rate in rates.items())
 
 
-def _reached(row: Mapping[Any, Any], value: float, form: str = ".1f") -> str:
+def _reached(row: Mapping[Any, Any], value: float, sign: str = "") -> str:
     """What a row of the summary is judged by, three digits where it is not in percent."""
     metric = of_rows([row.get(METRIC)])
-    return number(value, form if metric.unit == "%" else f"{form[:-3]}.3g", metric.scale)
+    return number(value, metric.form(sign), metric.scale)
 
 
-def _interval(
-    row: Mapping[Any, Any], low: float, high: float, unknown: str, form: str = ".1f"
-) -> str:
-    return unknown if low != low else "..".join(_reached(row, end, form) for end in (low, high))
+def _interval(row: Mapping[Any, Any], low: float, high: float, unknown: str, sign: str = "") -> str:
+    return unknown if low != low else "..".join(_reached(row, end, sign) for end in (low, high))
 
 
 def _versus(row: Mapping[Any, Any]) -> str:
@@ -228,9 +228,9 @@ def _versus(row: Mapping[Any, Any]) -> str:
     """
     if pd.isna(row["versus"]):
         return ""
-    around = _interval(row, row["versus_low"], row["versus_high"], "", "+.1f")
+    around = _interval(row, row["versus_low"], row["versus_high"], "", "+")
     word = f" {row['verdict']}," if row["verdict"] else ""
-    text = f"{_reached(row, row['versus'], '+.1f')}{word} n={row['versus_n']:.0f}"
+    text = f"{_reached(row, row['versus'], '+')}{word} n={row['versus_n']:.0f}"
     return f"{text}\n({around})" if around else text
 
 

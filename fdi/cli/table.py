@@ -148,6 +148,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> Found:
 
 def _best(results: Results, arguments: argparse.Namespace) -> Found:
     from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
+    from fdi.analysis.summary import as_judged
     from fdi.cli.summary import print_best
 
     table = each_at_its_best(results)
@@ -155,7 +156,8 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    return Found(table, sides_in_words(table), OF_SIDES, "tab:best", partial(print_best, table))
+    caption, show = as_judged(OF_SIDES, table), partial(print_best, table)
+    return Found(table, sides_in_words(table), caption, "tab:best", show)
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> Found:

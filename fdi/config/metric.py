@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 
@@ -27,6 +28,11 @@ class Metric(NamedTuple):
         return 100.0 if self.unit == "%" else 1.0
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """No value lies below the first or above the second."""
+        return ENDS.get(self.name, (-inf, inf))
+
+    @property
     def sign(self) -> int:
         """Of a difference that is an improvement."""
         return -1 if self.lower else 1
@@ -37,11 +43,15 @@ class Metric(NamedTuple):
     def text(self, value: float | None) -> str:
         if value is None:
             return "-"
-        number = format(self.scale * value, ".1f" if self.unit == "%" else ".3g")
-        return f"{number} {self.unit}".strip()
+        return f"{self.scale * value:{self.form()}} {self.unit}".strip()
+
+    def form(self, sign: str = "") -> str:
+        """Python's format of a number as it is shown, `sign` "+" or none."""
+        return f"{sign}.1f" if self.unit == "%" else f"{sign}.3g"
 
 
 ACCURACY = Metric()
+ENDS = {"accuracy": (0.0, 1.0), "R2": (-inf, 1.0), "sMAPE": (0.0, inf), "error": (0.0, inf)}
 
 
 def of_result(result: Mapping[str, Any]) -> Metric:

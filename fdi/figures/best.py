@@ -4,7 +4,8 @@ each at its best.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
+from fdi.config.metric import ACCURACY as OF_CLASSES
+from fdi.config.metric import Metric
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import source
 
@@ -30,16 +33,21 @@ PANELS = {"common": "all at the same step size", "best": SETTINGS["best"]}
 SEED: style.Look = {"alpha": 0.45, "markeredgewidth": 0, "markersize": 2.5}
 MEAN: style.Look = {"marker": "|", "markersize": 5, "elinewidth": 1.2}
 WITHIN = 0.7  # of the height of the row of a network, for its initial states
+WRAP = 40  # characters of a line of what tells a network from others
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """One page: a row for each network, initial state, setting and seed: network (as text), row
-    (where it is drawn), init, setting, accuracy (%), n, mean, sd, low, high, chance, versus (the
-    baseline) and verdict, finding, title, source.
+    """A page for each metric, that of accuracies without a name: a row for each network, initial
+    state, setting and seed: network (as text), row (where it is drawn), init, setting, accuracy
+    (%), n, mean, sd, low, high, chance, versus (the baseline) and verdict, finding, title, source.
     """
-    sides = [side for network in networks(results) for side in network]
-    if not sides:
-        return {}
+    of: dict[Metric, list[Side]] = {}
+    for side in (side for network in networks(results) for side in network):
+        of.setdefault(side.metric, []).append(side)
+    return {m.name * (m != OF_CLASSES): _page(sides, m) for m, sides in of.items()}
+
+
+def _page(sides: Sequence[Side], metric: Metric) -> pd.DataFrame:
     table = pd.DataFrame([row for side in sides for row in _points(side)])
     places = table.drop_duplicates(["network", "init"])[["network", "init"]]
     places = places.sort_values("init", key=lambda inits: inits.ne(BASELINE), kind="stable")
@@ -57,16 +65,14 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     said = [
         f"{text} ({name})"
         for key, name in PANELS.items()
-        if (text := words.verdicts(once[once["setting"] == key]))
+        if (text := words.verdicts(once[once["setting"] == key], metric))
     ]
-    return {
-        "": table.merge(places, on=["network", "init"]).assign(
-            finding=f"{words.PAIR}: {'; '.join(said)}" if said else TITLE,
-            title="; ".join(filter(None, [*steps, words.bounds(runs)])),
-            note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
-            source=source(runs),
-        )
-    }
+    return table.merge(places, on=["network", "init"]).assign(
+        finding=f"{words.PAIR}: {'; '.join(said)}" if said else TITLE,
+        title="; ".join(filter(None, [*steps, words.bounds(runs)])),
+        note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
+        source=source(runs),
+    )
 
 
 def _points(side: Side) -> list[dict[str, Any]]:
@@ -74,7 +80,7 @@ def _points(side: Side) -> list[dict[str, Any]]:
     data = words.data(dataset).partition(" (")[0]
     named = [words.kind(model), words.layers(layers).replace("hidden ", ""), f"{epochs} epochs"]
     shared = {
-        "network": f"{data}\n{', '.join(filter(None, [*named, settings]))}",
+        "network": "\n".join(filter(None, [data, ", ".join(named), fill(settings, WRAP)])),
         "init": side.init,
         "setting": side.setting,
         **side.reached._asdict(),
@@ -91,8 +97,9 @@ def _settings(page: pd.DataFrame) -> list[str]:
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
-    """The settings beside each other, higher for more networks."""
-    return [_settings(page)] * page["network"].nunique()
+    """The settings beside each other, higher for more networks and longer names of them."""
+    names = page["network"].drop_duplicates()
+    return [_settings(page)] * -(-len(names) * (1 + names.str.count("\n").max()) // 2)
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
@@ -100,6 +107,7 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
     names = page.sort_values("row")["network"].unique()
     titles = SETTINGS | ({} if "shared" in axes else PANELS)
+    chance = bool(page["chance"].notna().any())
     for place, setting in enumerate(_settings(page)):
         panel, rows = axes[setting], page[page["setting"] == setting]
         for init, of in rows.groupby("init"):
@@ -107,8 +115,8 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         for _, row in rows.drop_duplicates("row").iterrows():
             bar = MEAN | {"color": style.color(row["init"])}
             marks.across(panel, row["mean"], (row["low"], row["high"]), row["row"], bar)
-        panel.axvline(page["chance"].max(), **marks.CHANCE, zorder=0)
-        if page["chance"].notna().any():
+        if chance:
+            panel.axvline(page["chance"].max(), **marks.CHANCE, zorder=0)
             panel.set_xlim(0, 101)
         marks.named_rows(panel, names if not place else [""] * len(names))
         panel.set_title(titles[setting])
@@ -118,5 +126,5 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     handles = [
         Line2D([], [], **style.look(init, line=False), label=words.init(init)) for init in inits
     ]
-    handles.append(Line2D([], [], **marks.CHANCE, label="chance"))
+    handles += [Line2D([], [], **marks.CHANCE, label="chance")] * chance
     sheet.head(axes, handles, page)

@@ -20,7 +20,7 @@ from fdi.analysis.conditions import LABELS, condition_columns, conditions, group
 from fdi.analysis.formats import told
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
-from fdi.config.metric import ACCURACY, of_rows
+from fdi.config.metric import ACCURACY, Metric, of_rows
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import MOST, best_set, foremost, guessed, networks, source, usual
 
@@ -45,7 +45,7 @@ def lines(
     metric = metric_of(runs)
     for values, places in conditions(runs, columns):
         members = runs.iloc[places]
-        rows = _spread(read(members), wanted, metric.scale)
+        rows = _spread(read(members), wanted, metric)
         if len(rows):
             init = members["init"].iloc[0]
             number = sum(part["init"].iloc[0] == init for part in parts)
@@ -53,7 +53,7 @@ def lines(
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], percent: float) -> pd.DataFrame:
+def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], metric: Metric) -> pd.DataFrame:
     """Mean and interval over the seeds of one condition: a row for each quantity and epoch, counted
     from the start of the task, that all of its seeds have.
     """
@@ -65,13 +65,14 @@ def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], percent: float
     parts, means = [], seed_means(measured, quantities, metrics["epoch"] - primed)
     for quantity in quantities:
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
-        judged = quantity in ACCURACIES
-        share = judged or "/decoded/" in quantity
-        scale, most = (percent if judged else PERCENT, PERCENT) if share else (1.0, np.inf)
+        scale, ends = 1.0, (-np.inf if "mean/" in quantity else 0.0, np.inf)
+        if quantity in ACCURACIES or "/decoded/" in quantity:
+            of = metric if quantity in ACCURACIES else ACCURACY
+            scale, ends = of.scale, of.ends
+        least, most = (scale * end for end in ends)
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
         low, high = spread["low"], spread["high"]
-        if not judged or spread["mean"].between(0, most).all():
-            least = -np.inf if "mean/" in quantity else 0
+        if spread["mean"].between(least, most).all():
             low, high = low.clip(lower=least), high.clip(upper=most)
         epochs = shared.index.to_numpy()
         parts.append(spread.assign(low=low, high=high, epoch=epochs, quantity=quantity))

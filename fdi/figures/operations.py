@@ -11,9 +11,8 @@ from fdi.analysis.collect import ACCURACY, Page, metric_of
 from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, networks, source, usual
+from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
@@ -24,7 +23,7 @@ SIZE = (style.COLUMN, 1.8)
 
 def data(results: Results) -> dict[str, Page]:
     """Page -> a row per initialization: init, mean, low, high and n of what it is judged by, x,
-    x_low and x_high of the operations, metric, finding, title, source.
+    x_low and x_high of the operations, metric, finding, title, source, left (out).
     """
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
@@ -35,14 +34,14 @@ def data(results: Results) -> dict[str, Page]:
         runs = usual(best_set(group, others))
         if runs["init"].nunique() < 2:
             continue
-        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale, PERCENT)
+        reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)
         cost = moments(runs, ["init"], OPERATIONS).drop(columns=["sd", "n"])
         named = {"mean": "x", "low": "x_low", "high": "x_high"}
         pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(
             metric=metric_of(runs).title,
             finding=TITLE,
             title=words.trained(runs),
-            source=source(runs),
+            **origin(runs, left_out(known, runs)),
         )
     return pages
 

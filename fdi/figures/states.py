@@ -18,7 +18,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import MOST, foremost, initial_states, source, sweeps, usual
+from fdi.figures.sweeps import MOST, foremost, initial_states, left_out, origin, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -34,16 +34,19 @@ TARGET: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 DODGE = 0.1  # between the marks of initial states, in units of a layer
 LABELS = 8  # layers whose names fit below a panel
 ROW = ["init", "shade", "baseline"]
+STATES = ("done", "probed")
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
 def data(results: Results) -> dict[str, Page]:
     """Page -> a row per quantity, initial state and layer: quantity, init, shade (sigma_u; NaN
     where the initialization is shown at one value only), baseline, x, population, mean (of
-    gradients the geometric one), low, high (95 % interval), n, target, finding, title, source.
+    gradients the geometric one), low, high (95 % interval), n, target, finding, title, source, left
+    (out).
     """
     pages = {}
-    probed = results.runs[results.runs["path"].isin(results.layers["path"])]
+    runs = results.runs[results.runs["state"].isin(STATES)]
+    probed = runs[runs["path"].isin(results.layers["path"])]
     layers = results.layers["path"].value_counts()
 
     def depth(runs: Runs) -> int:
@@ -51,10 +54,10 @@ def data(results: Results) -> dict[str, Page]:
         kinds = runs.reindex(columns=["init", "init.sigma_u"]).nunique().max()
         return int(kinds > 1) * int(runs["path"].map(layers).max())
 
-    there = sweeps(probed, depth, TRAINING, states=("done", "probed"))
+    there = sweeps(probed, depth, TRAINING, states=STATES)
     for (dataset, model), group in there:
         named = [column for column in map(str, group) if column.startswith("init")]
-        group = group.drop_duplicates(["seed", *named])
+        whole, group = group, group.drop_duplicates(["seed", *named])
         runs = initial_states(group)
         if runs.groupby(["init", "sigma_u"], dropna=False).ngroups > MOST:
             few = usual(group[group["init"].isin(foremost(group["init"]))])
@@ -67,7 +70,7 @@ def data(results: Results) -> dict[str, Page]:
             finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
-            source=source(runs),
+            **origin(runs, left_out(probed.assign(state="done"), whole)),
         )
     return pages
 

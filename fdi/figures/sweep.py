@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from fdi.analysis.best import DATA
 from fdi.analysis.collect import MODULES, Page, Runs, metric_of
 from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
@@ -38,7 +39,6 @@ LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
 NONE = "none"  # the name of null
-LEFT = "left out: "
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
@@ -66,7 +66,8 @@ class Sweep:
         self.TITLE = figure.title or experiment.replace("_", " ").capitalize() or shown
         over = ", ".join(_quantity(name).title for name in figure.quantities)
         self.ABOUT = figure.about or f"{over} by {shown} and initialization"
-        self.NEEDS = figure.needs or f"runs with at least {figure.least} values of {figure.x}"
+        alike = "runs of one data set and model, judged alike,"
+        self.NEEDS = figure.needs or f"{alike} with at least {figure.least} values of {figure.x}"
         self.COMMAND = command
 
     def data(self, results: Results) -> dict[str, Page]:
@@ -80,11 +81,9 @@ class Sweep:
         pages = {}
         for page, chosen in self.compared(results):
             table = self._table(chosen)
-            left = sweeps.left_out(results.runs, chosen)
-            pages[page] = table.assign(**self._constants(chosen, table), left=left)
+            origin = sweeps.origin(chosen, sweeps.left_out(results.runs, chosen))
+            pages[page] = table.assign(**self._constants(chosen, table), **origin)
             pages[page]["note"] = self._note(pages[page])
-            if left:
-                pages[page]["source"] += f"; {LEFT}{left}"
         return pages
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -92,6 +91,7 @@ class Sweep:
         figure, runs = self.figure, self._runs(results.runs)
         named = [figure.x, *figure.panels, figure.shade, figure.longest]
         keys = [key for name in named if name in COLUMNS for key in COLUMNS[name].keys]
+        keys += DATA if {*DATA} & {*named} else ()  # a file has a name and a hash
         how = (self._levels, [*filter(None, named), *COLUMNS, *keys])
         for value, part in groups(runs, figure.pages) if figure.pages in runs else [("", runs)]:
             shown = words.shown(value)
@@ -268,16 +268,15 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
-        said = words.verdicts(table[table["quantity"] == "accuracy"])
+        said = words.verdicts(table[table["quantity"] == "accuracy"], metric)
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {
-            "chance": PERCENT / first["classes"],
+            "chance": PERCENT / first["classes"] if chosen["classes"].nunique() < 2 else np.nan,
             "metric": metric.title,
             "finding": " ".join(filter(None, [figure.question, answer])) or self.TITLE,
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
-            "source": sweeps.source(chosen),
         }
         if figure.longest:
             of_panel = chosen.groupby(figure.panels)[figure.longest].transform("first")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis import conditions
-from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.collect import METRIC, Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
 from fdi.analysis.formats import plural, shown
@@ -33,7 +33,7 @@ def sweeps(
 ) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and the runs of these `states` that a figure compares: those that the plans
     of its `experiment` name, or where these are not enough the others, made by hand. They agree in
-    the whole config but for seed, init and `varied`, see `drawn`.
+    what they are judged by, and in the whole config but for seed, init and `varied`.
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
     the one with most initializations, then most levels, then most runs, then the last (say, the
@@ -41,10 +41,12 @@ def sweeps(
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = comparable(runs[runs["state"].isin(states)], varied)
+    alike = [METRIC] if METRIC in runs and "probed" not in states else []
     for key, group in networks(chosen):
         own = group[of_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
-            best = best_set(candidates, conditions.differing(candidates, "init.", *varied), enough)
+            apart = conditions.differing(candidates, "init.", *varied)
+            best = best_set(candidates, [*apart, *alike], enough)
             if len(best):
                 yield key, best
                 break
@@ -73,6 +75,11 @@ def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
             keys.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
     where = f" ({', '.join(keys[:NAMED])}{', ...' * (len(keys) > NAMED)})" if keys else ""
     return f"{plural(len(others), 'run')}{where}"
+
+
+def origin(chosen: pd.DataFrame, left: str) -> dict[str, str]:
+    """Two columns of a page: what is `left` out, and its `source`, which says so."""
+    return {"left": left, "source": source(chosen) + f"; left out: {left}" * bool(left)}
 
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:

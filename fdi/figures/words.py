@@ -13,6 +13,7 @@ import yaml
 
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
+from fdi.config.metric import Metric
 
 SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"
 RATES = ("optimizer.lr", "optimizer.eps")
@@ -185,14 +186,15 @@ FLUCT = "fluct"
 PAIR = f"{init(FLUCT).capitalize()} against {init(BASELINE)}"
 
 
-def verdicts(rows: pd.DataFrame) -> str:
-    """By how many points, and how often, fluct is better than kaiming, undecided, or worse; ""
-    where nothing is compared.
+def verdicts(rows: pd.DataFrame, metric: Metric) -> str:
+    """By how many points of the metric, and how often, fluct is better than kaiming, undecided, or
+    worse; "" where nothing is compared.
     """
     rows = rows[(rows["init"] == FLUCT) & rows["versus"].notna()]
     if rows.empty:
         return ""
     counts = rows["verdict"].replace("", "undecided").value_counts()
     each = [f"{verdict} in {count}" for verdict, count in counts.items()]
-    points = ends(rows["versus"], "+.0f")
-    return f"{points} points, {several(each)} of {len(rows)}"
+    share = metric.unit == "%"
+    points = ends(rows["versus"], "+.0f" if share else metric.form("+")) + " points" * share
+    return f"{points}, {several(each)} of {len(rows)}"

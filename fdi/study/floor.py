@@ -59,9 +59,7 @@ def data(results: Results) -> dict[str, Page]:
             n=1,
         )
         near = sweeps.near_one(runs)
-        depth = moments(
-            near.assign(x=near["model.depth"]), KEYS, "test_accuracy_last", PERCENT, PERCENT
-        )
+        depth = moments(near.assign(x=near["model.depth"]), KEYS, "test_accuracy_last", PERCENT)
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
         pages[f"{dataset}_{model}"] = page[columns].assign(

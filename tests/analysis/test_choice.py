@@ -170,3 +170,5 @@ def test_a_network_that_answers_the_mean_of_the_targets_is_at_chance():
     assert Reached(0.01, 0.5, math.nan, metric=Metric("R2")).at_chance
     assert not Reached(0.3, 0.5, math.nan, metric=Metric("R2")).at_chance
     assert not Reached(1.2, 0.5, math.nan, metric=Metric("sMAPE", lower=True)).at_chance
+    decision, _ = play(PLAN, lambda _: Reached(-0.048, 0.5, math.nan, metric=Metric("R2")))
+    assert decision.why == "none beats the mean of targets: -4.8 % on validation at most"

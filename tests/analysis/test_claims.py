@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
+from making import write_decision
 
 from fdi.analysis.results import own
 from fdi.analysis.statistics import paired
@@ -282,26 +281,16 @@ def test_an_interval_wider_than_the_margin_decides_nothing(differences, better, 
 def test_the_same_with_each_side_at_its_best_stands_beside_the_claims_about_it(
     authors_run, tmp_path, layers
 ):
-    best = {"fluct": 0.02, "kaiming": 0.1}  # step size
-    reached = {("fluct", 0.02): 0.9, ("kaiming", 0.1): 0.8}
-    sides = []
-    for init, lr in best.items():
-        common = ALONE | {"model.hidden": [128] * layers, "optimizer.eps": 1e-60}
-        settings = {}
-        for setting, step in (("common", 0.005), ("best", lr)):
-            name = {"config": common | {"optimizer.lr": step}, "rates": rates(layers)}
-            good = reached.get((init, step), 0.3)
-            runs = [
-                authors_run(init, seed, good + seed / (100 if init == "fluct" else 50), **name)
-                for seed in range(3)
-            ]
-            paths = [str(run.relative_to(tmp_path / "runs")) for run in runs]
-            settings[setting] = {"values": {"optimizer.lr": step}, "runs": paths}
-        known = {"state": "chosen", "why": "", "accuracy": 0.9, "seeds": 1, "trials": []}
-        chosen = {"init": init, "candidate": {"optimizer.lr": lr}, "settings": settings}
-        sides.append(known | chosen)
-    (tmp_path / "choices" / "best-0").mkdir(parents=True)
-    (tmp_path / "choices" / "best-0" / "choice.json").write_text(json.dumps({"sides": sides}))
+    reached = {("fluct", 0.02): 0.9, ("kaiming", 0.1): 0.8}  # at which step
+
+    def write(init, seed, _, config, **more):
+        good = reached.get((init, config["optimizer.lr"]), 0.3)
+        good += seed / (100 if init == "fluct" else 50)
+        return authors_run(init, seed, good, config, **more)
+
+    made = {"model.hidden": [128] * layers, "optimizer.eps": 1e-60}
+    more = {"write": write, "config": ALONE | made, "rates": rates(layers)}
+    write_decision(tmp_path, "best-0", None, dict(reached.keys()), **more)
     table = claims(own(tmp_path)).set_index("claim")["best"]
     size = f"{layers} layer{'s' * (layers > 1)}"
     said = f"randman, dense, {size}, 200 epochs, no bounds: 91.0 against 82.0, +9.0"

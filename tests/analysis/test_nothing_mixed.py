@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import pytest
 import yaml
-from making import EVIDENCE
+from making import EVIDENCE, write_decision
 
+from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
-from fdi.analysis.summary import readable, summarize
+from fdi.analysis.results import own
+from fdi.analysis.summary import as_judged, readable, summarize
 from fdi.study.contrasts import contrasts
 
 
@@ -102,3 +106,29 @@ def test_runs_of_one_seed_in_one_condition_count_once(write_run, tmp_path):
     assert (row["n"], row["accuracy"]) == (2, pytest.approx(0.7))
     row = moments(table, ["init"], "test_accuracy_last").iloc[0]
     assert (row["n"], row["mean"]) == (2, pytest.approx(0.7))
+
+
+@pytest.mark.parametrize(("third", "when"), [({"fluct": 0.2}, 4e9), ({}, 0)])
+def test_a_best_common_step_is_one_that_was_chosen_for_all_together(tmp_path, third, when):
+    """The step of most initial states counts, of two such ones the later one."""
+    given = {"kaiming": 0.1, "xavier": 0.3, **third}
+    path = write_decision(tmp_path, "best-1", 0.15, given)
+    other = write_decision(tmp_path, "best-0", 1.4, {"kaiming": 0.1, "lsuv": 1.4})
+    os.utime(other, (when, when))
+    table = each_at_its_best(own(tmp_path))
+    shared = table[table["setting"] == "shared"].set_index("init")["optimizer.lr"]
+    assert shared.to_dict() == dict.fromkeys(given, 0.15)
+    shown = sides_in_words(table).set_index("init")["best common step"]
+    assert shown["lsuv"] == "-"
+    path.write_text(path.read_text().replace("0.15", "0.0015"))
+    edited = each_at_its_best(own(tmp_path))["optimizer.lr"]
+    assert set(edited) == set(table["optimizer.lr"]), "a step is that of the runs"
+
+
+def test_sides_are_told_in_what_their_runs_are_judged_by(tmp_path):
+    write_decision(tmp_path, "best-0", 0.1, {"kaiming": 0.1, "fluct": 0.1})
+    results = own(tmp_path)
+    table = each_at_its_best(replace(results, runs=results.runs.assign(metric="error")))
+    (cell,) = set(sides_in_words(table)["each at its best"].str.partition("\n")[0])
+    assert cell == "0.251 +- 0.001, n=3"
+    assert as_judged(OF_SIDES, table).startswith("test set, as each row is judged, after the last")

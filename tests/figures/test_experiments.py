@@ -8,8 +8,11 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from making import EVIDENCE, write_decision
 from matplotlib.container import ErrorbarContainer
 
+from fdi.analysis.results import own
+from fdi.figures import best
 from fdi.figures.catalogue import FIGURES
 from fdi.study import calibrated, dale, floor, gain, gradients, shallow
 
@@ -390,6 +393,34 @@ def test_the_network_with_most_runs_comes_first(results):
     found = replace(found, runs=found.runs.assign(**{"operations/effective": 1e4}))
     for name in ("operations", "learning_curves"):
         assert [*FIGURES[name].data(found)] == ["randman_dense", "randman_conv"]
+
+
+def test_intervals_are_cut_where_what_runs_are_judged_by_ends(results):
+    found = results([*sweep("kaiming", 0.1), *sweep("fluct", 0.98)])
+    found.runs["operations/effective"] = 1e4
+    accuracy, other = found, replace(found, runs=found.runs.assign(metric="R2 (%)"))
+    for name in ("operations", "learning_curves"):
+        pages = [FIGURES[name].data(each)["randman_dense"] for each in (accuracy, other)]
+        cut, free = ([page["low"].min(), page["high"].max()] for page in pages)
+        assert cut == [0, 100], name
+        assert free == [pytest.approx(10 - 2 * 12.7062), 100], name
+
+
+def test_each_at_its_best_has_a_page_for_each_metric_and_names_that_fit(tmp_path, drawn):
+    for name in ("first", "second_" + "long_" * 12, "third"):
+        config = {"dataset.name": name, "dataset.file": f"recordings/{name}.npz"}
+        made = {"config": config, "evidence": EVIDENCE | {"data": name}}
+        write_decision(tmp_path, name, 0.1, {"kaiming": 0.1, "fluct": 0.2}, **made)
+    found = own(tmp_path)
+    found.runs["metric"] = found.runs["dataset.name"].map({"third": "R2 (%)"})
+    found.runs.loc[found.runs["metric"].notna(), "test_accuracy_last"] -= 1.5
+    pages = best.data(found)
+    assert set(pages) == {"", "R2"}
+    assert pages[""]["network"].iloc[0].endswith("200 epochs\ndataset = first")
+    for page in pages.values():
+        _, axes = drawn(best, page)
+        low, high = axes["best"].get_xlim()
+        assert low < page["low"].min() < page["high"].max() < high
 
 
 def test_missing_runs_give_no_pages(results):

@@ -211,6 +211,26 @@ def test_runs_by_hand_do_not_take_the_place_of_a_comparison_and_are_named(tmp_pa
     assert page["source"].iloc[0].endswith(page["left"].iloc[0])
 
 
+def test_figures_of_one_set_of_runs_say_which_others_they_leave_out(results):
+    """Of two files, and of runs that are judged in two ways; files are compared where one asks."""
+    runs = [
+        (init, seed, 0.5, 1, {"dataset.file": f"{name}.npz", "dataset.name": name, "data": name})
+        for name, init, seed in product("ab", ("kaiming", "fluct"), range(3))
+    ]
+    found = results([*runs, *((*run[:4], run[4] | {"loss": "squares"}) for run in runs[:6])])
+    squares = found.runs["loss"].eq("squares")
+    found.runs["metric"] = squares.map({True: "R2 (%)"})
+    found.runs["operations/effective"] = 1e4
+    for name in ("states", "operations"):
+        (page,) = FIGURES[name].data(found).values()
+        assert page["left"].iloc[0].startswith("12 runs ("), name
+        assert page["source"].iloc[0].endswith(page["left"].iloc[0])
+    (page,) = Sweep(Figure(x="dataset.file")).data(found).values()
+    assert page["x"].unique().tolist() == ["a.npz", "b.npz"]
+    assert page["left"].iloc[0] == "6 runs (loss = squares)"
+    assert Sweep(Figure(x="loss")).data(found) == {}, "no axis has two metrics"
+
+
 def test_a_figure_of_an_experiment_shows_its_plan_before_all_others(tmp_path):
     sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 1, **OTHER)
     write_plan(tmp_path, "depth")

@@ -99,7 +99,7 @@ def _ranked(runs: pd.DataFrame) -> Ranked:
     }
     top = valid.idxmax()
     others = {names[i]: difference(seeds[i], seeds[top], scale=PERCENT) for i in seeds if i != top}
-    reached = moments(runs[runs["init"] == top], ["init"], ACCURACY, PERCENT, PERCENT)
+    reached = moments(runs[runs["init"] == top], ["init"], ACCURACY, PERCENT)
     best_of_all = f"{names[top]}: {cell(reached.iloc[0].to_dict())}"
     return Ranked(setting(runs.iloc[0].to_dict()), best_of_all, others)
 

@@ -45,7 +45,7 @@ def convolutions(measured: Results) -> str:
 
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:
-    reached = moments(runs, ["init"], ACCURACY, PERCENT, PERCENT).to_dict("records")
+    reached = moments(runs, ["init"], ACCURACY, PERCENT).to_dict("records")
     cells = {row["init"]: cell(row) for row in reached}
     whole = runs[runs["cut"].fillna(0) == 0].drop_duplicates("init").to_dict("records")
     return {

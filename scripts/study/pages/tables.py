@@ -90,7 +90,7 @@ def accuracy(runs: pd.DataFrame) -> str:
 
 def averaged(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """`moments` of the test accuracy in percent, of `alike` runs."""
-    return moments(alike(runs, by), by, ACCURACY, PERCENT, PERCENT)
+    return moments(alike(runs, by), by, ACCURACY, PERCENT)
 
 
 def alike(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
