@@ -262,7 +262,9 @@ class Rule:
             )
         with_it = f"with {said(candidate)} it reaches {after}, as it is {before}"
         if self.suffices(AS_IT_IS):
-            return f"it learns as it is, and sooner with another step: {with_it}"
+            more = self.last(candidate).accuracy > self.last(AS_IT_IS).accuracy
+            how = "sooner" if more else "with a lower loss"
+            return f"it learns as it is, and {how} with another step: {with_it}"
         if len(candidate) > 1:
             return f"no single change is enough, two together are: {with_it}"
         if candidate[0].kind == STEP:

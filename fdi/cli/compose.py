@@ -28,7 +28,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
+    InterpolationResolutionError,
     OmegaConfBaseException,
+    UnsupportedInterpolationType,
     ValidationError,
 )
 
@@ -268,6 +270,9 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
             kind = parameters(schema)[str(cause.key)]
             return wrong(cause.full_key, cause.value, kind)
         return f"{cause.full_key} = {spelt(cause.value)} must be {str(cause).splitlines()[0]}"
+    if isinstance(cause, InterpolationResolutionError | UnsupportedInterpolationType):
+        where, line = cause.full_key or "a value", str(cause).splitlines()[0]
+        return f"{where}: {line}; text must not contain ${{, which names another key"
     return " ".join((str(error) or str(cause)).split())
 
 

@@ -16,7 +16,7 @@ from fdi.cli.cells import Cell
 from fdi.cli.terminal import console, print_note, print_table
 from fdi.config.identity import LABELS
 from fdi.init.verdict import Row, is_lost, verdict
-from fdi.track.record import SAID, STATES, TRAINED, Run, finished, is_number, look
+from fdi.track.record import SAID, SETTLED, STATES, TRAINED, Run, finished, is_number, look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,10 +92,12 @@ def print_summary(cells: list[Cell], table: bool = True) -> int:
     runs = [look(cell.directory) for cell in cells]
     states = [_state(run) for run in runs]
     if table and {"done", "probed"} & set(states):  # accuracies are those on the test set
-        _print_what_is_done(out, cells)
+        known = [cell for cell, run in zip(cells, runs) if run.evidence or run.state in SETTLED]
+        _print_what_is_done(out, known)
     for cell, state, run in zip(cells, states, runs):
         if state not in (*TRAINED, "probed", "missing", WRONG):
-            out.print("  ".join(filter(None, [state, str(cell.directory), run.reason])))
+            mend = "; put the file back, or delete the folder" * (state == "broken")
+            out.print("  ".join(filter(None, [state, str(cell.directory), f"{run.reason}{mend}"])))
     out.print(counted(states))
     if ELSEWHERE in states:
         out.print("when the other process has ended, give the same command again for the rest")

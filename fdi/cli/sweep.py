@@ -29,6 +29,7 @@ from fdi.cli.cost import cores
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
+from fdi.config import Mistake
 from fdi.config.cache import stamp
 from fdi.config.metric import of_result
 from fdi.config.settings import prepare
@@ -250,7 +251,14 @@ def run_sweep(
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
     stopped, results = None, Path(cells[0].values["paths"]["results"])
-    write = partial(plans.write_plan, results, plan_of(arguments, cells))
+    plan = plan_of(arguments, cells)
+
+    def write() -> None:
+        try:
+            plans.write_plan(results, plan)
+        except OSError as error:  # launching again would not mend it
+            raise Mistake(f"paths.results = {results} cannot be written: {error}") from error
+
     try:
         _launch_again(arguments, cells, write)
         write()  # where nothing was left

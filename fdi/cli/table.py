@@ -97,7 +97,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--versus",
         metavar="INIT",
-        default="kaiming",
         help="the initialization that the others are compared with (default: kaiming)",
     )
     form = parser.add_mutually_exclusive_group()
@@ -115,7 +114,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     given = arguments.csv or arguments.latex
     if arguments.columns is not None and not given:
         parser.error("--columns goes with --csv or --latex")
-    if given and (arguments.runs or arguments.curves):
+    whole = arguments.runs or arguments.curves
+    if arguments.versus is not None and (whole or arguments.ask is not _summary):
+        parser.error("--versus goes with the summary; leave it out, or what is shown instead")
+    if given and whole:
         parser.error("--runs and --curves write whole tables of their own")
     return arguments
 
@@ -131,6 +133,7 @@ class Found(NamedTuple):
 
 
 def _summary(results: Results, arguments: argparse.Namespace) -> Found:
+    from fdi.analysis.conditions import BASELINE
     from fdi.analysis.summary import caption, counted, readable, summarize
     from fdi.cli.summary import print_comparison
     from fdi.cli.terminal import console
@@ -139,7 +142,8 @@ def _summary(results: Results, arguments: argparse.Namespace) -> Found:
         print_comparison(summary)
         console().print(counted(results.runs)[0])
 
-    summary = summarize(results.runs, arguments.versus, arguments.full)
+    versus = BASELINE if arguments.versus is None else arguments.versus
+    summary = summarize(results.runs, versus, arguments.full)
     finished = summary[summary["n"] > 0]
     if finished.empty:
         raise ValueError("none of these runs is finished; fdi-status shows how far they are")

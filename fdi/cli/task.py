@@ -72,14 +72,21 @@ def measured_state(directory: Path) -> list[dict[str, Any]]:
 
 
 def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> str | None:
-    """As fdi.track.evidence.check_done, for the run of this directory."""
+    """As fdi.track.evidence.check_done, for the run of this directory; tags and a note that are
+    given are written into its record.
+    """
 
     def split() -> str | None:
         from fdi.runner import build  # torch: only where files of the data have changed
 
         return build.dataset(config).checksum
 
-    return evidence.check_done(directory, record.whole(directory), config, split, files)
+    run = record.whole(directory)
+    line = evidence.check_done(directory, run, config, split, files)
+    said = [*dict.fromkeys([*run.tags, *config.tags])], config.note or run.note
+    if run.ended and said != (run.tags, run.note):  # nobody else writes it any more
+        record.change(directory, tags=said[0], note=said[1])
+    return line
 
 
 def _attempt(config: DictConfig, directory: Path, words: Sequence[str]) -> tuple[str, int]:
@@ -107,9 +114,12 @@ def print_result(cell: Cell) -> None:
     out, result = console(), record.look(cell.directory).result
     if cell.values["probe"] != "only" and result:
         metric, (last, best) = of_result(result), record.tested(result)
-        told = f"best on validation: {metric.text(result[best])}"
+        valid = metric.key("valid_accuracy_last")
+        told = "no validation split"
+        if result.get(valid) is not None:
+            told = f"best on validation: {metric.text(result[best])}"
         if result[last] is None:
-            told, last = "not tested", metric.key("valid_accuracy_last")
+            told, last = "not tested", valid
         rates = ", ".join(f"{name} {rate:.1f}" for name, rate in result["rates"].items())
         of = "validation" if told == "not tested" else "test"
         out.print(f"{of} {metric.name} {metric.text(result[last])} ({told}); rates (Hz): {rates}")

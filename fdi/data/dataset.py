@@ -95,7 +95,13 @@ def divide(
             f"need test > 0, valid >= 0 and test + valid < 1, got test = {test}, valid = {valid}"
         )
     labels = strata(labels)
-    tested = stratified(labels, round(test * len(labels)), rng)
+    size, classes = round(test * len(labels)), len(np.unique(labels))
+    if size < classes:
+        raise DataError(
+            f"dataset.test = {test:g} of {len(labels)} samples is {size}, fewer than the {classes} "
+            f"classes; raise it, or give more samples"
+        )
+    tested = stratified(labels, size, rng)
     rest = np.setdiff1d(np.arange(len(labels)), tested)
     train, held = train_valid(labels[rest], valid / (1 - test), seed, max_train=max_train)
     return rest[train], rest[held], tested
@@ -210,9 +216,8 @@ class Dataset:
         if len(shapes) > 1:
             raise DataError(f"{self.name}: samples of different shapes in the splits: {shapes}")
         for name, split in self.splits.items():
-            for array in [] if isinstance(split.inputs, Chosen) else _arrays(split.inputs):
-                if array.dtype.kind == "f" and not np.isfinite(array).all():
-                    raise DataError(f"{self.name}: nan or infinite values in the {name} split")
+            if not (isinstance(split.inputs, Chosen) or is_finite(split.inputs)):
+                raise DataError(f"{self.name}: nan or infinite values in the {name} split")
             labels = split.labels
             if len(split.inputs) != len(labels):
                 raise DataError(
@@ -309,6 +314,11 @@ def drawn(
     shape, steps = train.inputs.shape, train.inputs.steps
     first = replace(first, transform=transform or first.transform)
     return Dataset(name, first, held, last, classes, shape, steps, dt, nu_paper)
+
+
+def is_finite(inputs: Input) -> bool:
+    """Whether no number in it is nan or infinite."""
+    return all(np.isfinite(each).all() for each in _arrays(inputs) if each.dtype.kind == "f")
 
 
 def _arrays(inputs: Input) -> list[np.ndarray]:

@@ -348,6 +348,8 @@ def kind_of(values: np.ndarray, given: Kind | None, what: str, declare: str) -> 
     process, several in a step if there are larger numbers than 1; of counts, currents and images
     the variance is measured. Raises DataError where it is not certain; `declare`: the option.
     """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise DataError(f"{what} holds nan or infinite values; leave them out")
     integer = values.dtype.kind in "bu" or bool((values >= 0).all() and (values % 1 == 0).all())
     if given is None:
         if not integer:

@@ -77,7 +77,7 @@ def ts(
     test = train.with_name(train.name.replace("TRAIN", "TEST"))
     if test_file is not None:
         test = Path(test_file).expanduser()
-    learning, testing = _unzipped(train), _unzipped(test)
+    learning, testing = _unzipped(train, "file"), _unzipped(test, "test_file")
     steps = steps_in(duration, dt)
     classes = sorted({*learning[1], *testing[1]}, key=by_number)
     dimensions = {each.shape[1] for series, _ in (learning, testing) for each in series}
@@ -103,9 +103,11 @@ def ts(
     return drawn(name, first, second, samples, len(classes), dt)
 
 
-def _unzipped(path: Path) -> Series:
+def _unzipped(path: Path, key: str) -> Series:
     """The series of a file, which may lie in a zip archive, as if that were a folder."""
     archive = next(filter(Path.is_file, path.parents), None)
+    if not (archive or path.exists()):
+        raise DataError(f"dataset.{key} = {path}: no such file; say where it is")
     return read_ts(archive, str(path.relative_to(archive))) if archive else read_ts(path)
 
 

@@ -100,6 +100,8 @@ class Trial(NamedTuple):
 def trial(kernel: np.ndarray, steps: int) -> Trial:
     """`kernel`: k from the step of a spike on."""
     seen = np.pad(kernel, (0, max(0, steps - len(kernel))))[:steps]
+    if not seen.any():
+        raise Mistake(f"steps = {steps}: no spike reaches the membrane in them; give more")
     rising = np.cumsum(seen)
     mean, square = float(rising.mean()), float(np.square(rising).mean())
     shown = float(np.cumsum(np.square(seen)).mean()) - square / steps

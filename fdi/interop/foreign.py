@@ -96,6 +96,10 @@ def initialize(
     with unchanged(network, generator, weights=False):
         random = generator or Generator().manual_seed(int(torch.randint(2**62, ())))
         if isinstance(network, Network):
+            if dt not in (None, network.dt):
+                raise Mistake(
+                    f"dt = {dt!r}: steps of this network take {network.dt} s; leave it out"
+                )
             seen = own(deepcopy(network).cpu(), batch, kind)
             report = _report(seen, _calibrated(seen, strategy, random), network)
             for parameter, values in zip(network.parameters(), seen.network.parameters()):

@@ -57,10 +57,12 @@ class Recipe:
 
     def apply(self) -> None:
         """Make the change in the network and its optimizer. Raises fdi.Mistake for one of fdi's
-        own, whose lines are commands.
+        own, whose lines are commands, and where nothing was found.
         """
         if self.make is None:
             raise Mistake("this recipe is a command; give its lines to fdi.run")
+        if not self.lines:
+            raise Mistake(f"no recipe was found that could be applied: {self.cause}")
         self.make()
 
     def draw(self) -> Any:
@@ -139,8 +141,10 @@ def of_network(
     has `epochs` passes over the data; `trainings`: what the search for a step may cost.
 
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
-    the change. Raises fdi.Mistake for data that cannot be split.
+    the change. Raises fdi.Mistake for data that cannot be split, and where nothing can be learned.
     """
+    if epochs < 1:
+        raise Mistake(f"epochs = {epochs} must be at least 1")
     train, valid, held = _split(data, test is None)
     search = _Search(network, optimizer, simulate, loss, epochs, dt, train, valid)
     try:
@@ -160,6 +164,8 @@ def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]
     are enough of them, else samples of each.
     """
     batches = _batches(data)
+    if len({label for _, labels in batches for label in labels.unique().tolist()}) < 2:
+        raise Mistake("labels: there are not two classes, so there is nothing to tell apart")
     kinds = [0, 1] if hold else [0]
     if len(batches) >= 2 * PARTS:
         place = np.arange(len(batches)) % PARTS
@@ -201,6 +207,9 @@ class _Search:
         net = self.network
         self.modules = [*net.modules()] if isinstance(net, nn.Module) else []
         self.tensors = [*(net.state_dict().values() if isinstance(net, nn.Module) else net)]
+        own = net.parameters() if isinstance(net, nn.Module) else self.tensors
+        if {*map(id, own)}.isdisjoint(map(id, self._moved())):
+            raise Mistake("optimizer: it holds none of the network's tensors; make it from them")
         self.begin = self._state()
         self.unit = self._unit()
 
@@ -297,8 +306,10 @@ class _Search:
 
     def _weights(self) -> list[Tensor]:
         """Those with a fan-in that the optimizer moves."""
-        moved = (p for group in self.optimizer.param_groups for p in group["params"])
-        return [p for p in moved if p.ndim > 1]
+        return [p for p in self._moved() if p.ndim > 1]
+
+    def _moved(self) -> list[Tensor]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _reached(self, candidate: Candidate, epochs: int) -> Reached:
         begun, state = self.kept.get(candidate, (0, None))

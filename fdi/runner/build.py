@@ -117,6 +117,8 @@ def input_rate(data: Dataset, net: Network) -> float:
     """nu of the input in Hz: measured on the training set; for images, currents and counts the rate
     that spreads the potential as much as they do.
     """
+    if data.nu == 0:
+        raise Mistake("no training sample has a spike; check the data")
     if data.nu is not None:
         return data.nu
     first = net.hidden[0].neuron
@@ -198,6 +200,8 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
     make = partial(made, config, "scheduler", **epoch)
     try:
         make(optimizer(config, net))
+    except Mistake:
+        raise
     except (TypeError, ValueError) as error:
         raise Mistake(f"scheduler._target_ = {target}: {error}") from None
     return Schedule(make)

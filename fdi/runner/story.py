@@ -230,6 +230,11 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
     data = build.dataset(config)
     device = build.device(config)
     network, engine = build.network(config, data), build.engine(config)
+    if data.steps <= network.delay:
+        raise Mistake(
+            f"a trial has {data.steps} of the {network.delay + 1} steps that a spike takes to "
+            f"reach the membrane; make it longer (dataset.steps or dataset.duration)"
+        )
     engine.check(network)
     engine.try_kernels(network, device)
     network = network.to(device)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.metric import of_result
-from fdi.data.dataset import stream
+from fdi.data.dataset import is_finite, stream
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.runner import build, training
 from fdi.snn.network import Network
@@ -107,8 +107,15 @@ class Trained:
             test = build.dataset(self.config).test
             noise = stream(self.config.seed, "evaluation noise", 0)
             return test.batch(np.arange(len(test)), noise)
-        if isinstance(inputs, Events | Frames | Constant | list):
+        if isinstance(inputs, list):
             return inputs, None
+        if not isinstance(inputs, Events | Frames | Constant):
+            inputs = self._measured(inputs)
+        if not is_finite(inputs):
+            raise Mistake("the input holds nan or infinite values; leave them out")
+        return inputs, None
+
+    def _measured(self, inputs: Any) -> Frames:
         if self.config.dataset.get("standardize"):
             raise Mistake(
                 "this run standardized its input by its training set, and x is as it was measured; "
@@ -119,7 +126,7 @@ class Trained:
         if values.ndim < 3 or values.shape[2:] != shape:
             wanted = ", ".join(map(str, ("samples", "T", *shape)))
             raise Mistake(f"an input of {values.shape}; it must be ({wanted})")
-        return Frames(values, currents=True), None
+        return Frames(values, currents=True)
 
 
 def _targets(labels: np.ndarray, steps: tuple[int, ...]) -> pd.DataFrame:

@@ -85,6 +85,13 @@ def test_the_step_costs_one_training_and_comes_within_a_factor_of_the_best(best)
         assert ("small" in found.why) == (best > 5e-3) or "sooner" in found.why
 
 
+def test_sooner_is_said_where_it_is():
+    def reach(candidate: Candidate, epochs: int) -> Reached:
+        return reached(0.8)._replace(loss=1 - step(candidate))
+
+    assert "with a lower loss with another step" in play(reach)[0].why
+
+
 def test_more_trainings_look_closer():
     few, many = (play(around(2e-2), PLAN._replace(trials=n))[0] for n in (3, 10))
     assert abs(math.log(step(many.candidate) / 2e-2)) < abs(math.log(step(few.candidate) / 2e-2))

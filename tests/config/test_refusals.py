@@ -103,7 +103,11 @@ class Mode(Enum):
         ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
         ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
         ("+init._args_=[1]", r"init\._args_: no such key; .*"),
-        ("seed=${nothing}", r"Interpolation key 'nothing' not found.*"),
+        (
+            "seed=${nothing}",
+            r"seed: Interpolation key .* text must not contain \$\{, which names .*",
+        ),
+        ("note=${a:3}", r"note: Unsupported interpolation .* text must not contain \$\{, which .*"),
     ],
 )
 def test_a_wrong_value_is_one_line(override, line):

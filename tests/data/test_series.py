@@ -113,6 +113,8 @@ def test_the_test_set_lies_beside_the_training_set(tiny: Path):
     other = tiny.rename(tiny.with_name("tiny.ts"))
     with pytest.raises(DataError, match=r"no TRAIN in its name; give dataset\.test_file"):
         ts(file=other, duration=0.04, dt=0.01)
+    with pytest.raises(DataError, match=r"dataset\.test_file = .*gone.ts: no such file"):
+        ts(file=other, test_file=other.with_name("gone.ts"), duration=0.04, dt=0.01)
     test = other.with_name("Tiny_TEST.ts")
     data = ts(file=other, test_file=test, duration=0.04, dt=0.01, valid=0.0)
     np.testing.assert_array_equal(data.test.labels, [0, 1])

@@ -69,6 +69,8 @@ def test_test_split_does_not_depend_on_the_run():
 def test_impossible_splits():
     with pytest.raises(DataError, match="a subset of 2 samples cannot hold all of 3 classes"):
         train_valid(LABELS, 0.1, 0, max_train=2)
+    with pytest.raises(DataError, match=r"dataset\.test = 0\.02 of 100 samples is 2, fewer than"):
+        divide(LABELS, 0.1, 0.02, np.random.default_rng(0), 0, None)
     with pytest.raises(DataError, match=r"test = 0\.5, valid = 0\.5"):
         divide(LABELS, 0.5, 0.5, np.random.default_rng(0), 0, None)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pandas as pd
 import pytest
@@ -40,6 +42,9 @@ def test_tags_and_note_stand_in_the_record(fdi_run, tmp_path):
     assert "already done" in fdi_run(*TINY, "tags=[]").out
     _, run = recorded(tmp_path)
     assert (run.tags, run.note) == (["draft"], "for the paper")
+    for form, tag in (((), "paper"), (("-m",), "final")):
+        assert "already done" in fdi_run(*form, *TINY, f"tags=[{tag}]").out
+    assert recorded(tmp_path)[1] == replace(run, tags=["draft", "paper", "final"], updated=ANY)
 
 
 def test_probe_only_measures_and_stops(fdi_run, tmp_path):
@@ -98,6 +103,10 @@ def test_changed_code_of_ones_own_is_told(tmp_path):
         assert (returned, error.count("\n")) == (2, 1)
         assert "was run with other code: third.make" in error
     assert run("GAIN = 2.0\n", "name.init=third-2") == (0, "")
+
+
+def test_what_was_not_validated_is_not_called_best(fdi_run):
+    assert " % (no validation split); rates" in fdi_run(*TINY, "dataset.valid=0").out
 
 
 def test_early_stopping_is_told(fdi_run, tmp_path):

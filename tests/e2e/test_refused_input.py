@@ -43,6 +43,7 @@ OWN = {
     "engine/narrow.yaml": "name: narrow\n_target_: narrow.Narrow\ndecides: []\n",
 }
 MINE = ("--config-dir", "{own}")
+ARRAYS = ("dataset=arrays", "probe=before")
 HDF5 = ("dataset=hdf5", "dataset.root={spikes}/set")
 OPTIONS = ("--config-dir", str(Path(__file__).parents[2] / "examples" / "own" / "conf"))
 NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
@@ -69,6 +70,14 @@ RUN = [
     (["-m", "--seed", "3"], "--seed is not an option; "),
     (["--cfg", "yaml"], "argument -c/--cfg: invalid choice: 'yaml'"),
     (["lr=0.1"], "lr: no such key; did you mean optimizer.lr?"),
+    (
+        ["+scheduler={{_target_:torch.optim.lr_scheduler.StepLR}}"],
+        "run: scheduler._target_ = torch.optim.lr_scheduler.StepLR: missing a required argument",
+    ),
+    (["dataset.steps=2"], "a trial has 2 of the 3 steps that a spike takes to reach the membrane"),
+    (["-m", "seed=0,1", "paths.results={own}/lacking.py/x"], "cannot be written: [Errno"),
+    ([*ARRAYS, "dataset.file={spikes}/zero.npz"], "no training sample has a spike; check the data"),
+    ([*ARRAYS, "dataset.file={spikes}/inf.npz"], "x holds nan or infinite values"),
     (["-m", "seed=range(0)"], "the sweep has no cells; give each of its keys a value"),
     (["-m", "init=kaiming,fluct", "seed=0,x"], "seed = x must be an integer at least 0"),
     (
@@ -162,6 +171,7 @@ DATA = [
 TABLES = [
     ("status", [], "no runs in results; fdi-run -m experiment=quickstart makes some"),
     ("table", [], "no runs in results/runs; make some: "),
+    ("table", ["--best", "--versus", "fluct"], "--versus goes with the summary; leave it out"),
     ("table", ["--best", "--full"], "argument --full: not allowed with argument --best"),
     ("table", ["--probe", "--runs", "a.csv"], "--runs"),
     ("table", ["--best", "--runs", "a.csv"], "--runs"),
@@ -194,6 +204,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
         (spikes / "loop" / name).symlink_to(name)
     for name, n in (("set/train", 5), ("set/test", 5), ("other", 5), ("set/silent", 0)):
         write_shd(spikes / f"{name}.h5", [(np.linspace(0, 0.5, n), [0] * n)] * 40, [0, 1] * 20)
+    for name, value in (("zero", 0), ("inf", np.inf)):
+        np.savez(spikes / f"{name}.npz", x=np.full((40, 5, 3), value), y=np.arange(40) % 2)
     for name, text in OWN.items():
         (own / name).parent.mkdir(exist_ok=True)
         (own / name).write_text(text)

@@ -66,6 +66,7 @@ def test_what_is_damaged_is_named_and_kept(fdi_run):
             assert (found.code, found.err.count("\n")) == (2, 1), (name, content)
             assert all(word in found.err for word in (str(directory), name, "delete"))
             assert (directory / name).read_bytes() == content
+            assert "delete" in fdi_run("-m", *TINY).out
         (directory / name).write_bytes(right)
     assert fdi_run(*TINY).code == 0
 

@@ -191,12 +191,12 @@ def test_a_cell_that_is_interrupted_before_its_first_epoch_leaves_nothing(fdi_ru
     (tmp_path / "conf" / "init" / "pressed.yaml").write_text("_target_: pressed.pressed\n")
     code = "def pressed():\n    raise KeyboardInterrupt\n"
     (tmp_path / "conf" / "pressed.py").write_text(code)
-    found = fdi_run("-m", "--config-dir", "conf", "seed=0,1", *TINY, "init=pressed")
-    assert (found.code, found.out.splitlines()[-1]) == (
-        130,
-        "2 cells: 1 interrupted, 1 not run yet",
-    )
-    assert not list(tmp_path.glob("results/runs/*"))
+    words = ("-m", "--config-dir", "conf", "seed=0,1", *TINY)
+    found = fdi_run(*words, "init=fluct,pressed")
+    lines = found.out.splitlines()
+    assert (found.code, lines[-1]) == (130, "4 cells: 1 done, 1 interrupted, 2 not run yet")
+    assert len(lines) < 10, "a row for what is done, and none for what has not begun"
+    assert [path.name for path in tmp_path.glob("results/runs/randman/dense/*")] == ["fluct"]
 
 
 @pytest.mark.slow

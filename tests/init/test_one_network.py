@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import compared
 import pytest
@@ -131,6 +132,14 @@ def test_an_analogue_input_is_drawn_for_its_own_variance():
         fdi.initialize(network, batch=X * 3)
     with pytest.raises(fdi.Mistake, match="input is the same in all samples and steps"):
         fdi.initialize(network, batch=torch.full_like(X, 0.3))
+    with pytest.raises(fdi.Mistake, match="the batch holds nan or infinite values"):
+        fdi.initialize(network, batch=X * torch.nan)
+    with pytest.raises(fdi.Mistake, match="steps = 2: no spike reaches the membrane"):
+        fdi.initialize(network, batch=X[:2])
+    refused: list[Any] = [-1, "a", 1e-3]
+    for dt in refused:
+        with pytest.raises(fdi.Mistake, match=r"steps of this network take 0\.002 s"):
+            fdi.initialize(network, batch=X, dt=dt)
 
 
 BARE = """

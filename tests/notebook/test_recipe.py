@@ -159,6 +159,22 @@ def test_nothing_is_made_up_where_no_gradient_gets_through():
 
     found = fdi.recipe(weights, data(), simulate=blind, optimizer=adam, epochs=5)
     assert (found.state, found.lines, found.after) == ("not found", [], None)
+    with pytest.raises(fdi.Mistake, match="no recipe was found"):
+        found.apply()
+
+
+def test_what_cannot_learn_is_refused_before_anything_runs():
+    weights, run = loop()
+    inputs, labels = data()
+    adam = torch.optim.Adam(weights)
+    other = torch.optim.Adam(loop()[0])
+    for y, optimizer, epochs, line in (
+        (labels, adam, 0, "epochs = 0 must be at least 1"),
+        (labels, other, 5, "holds none of the network's tensors"),
+        (0 * labels, adam, 5, "there is nothing to tell apart"),
+    ):
+        with pytest.raises(fdi.Mistake, match=line):
+            fdi.recipe(weights, (inputs, y), simulate=run, optimizer=optimizer, epochs=epochs)
 
 
 def test_which_axis_holds_samples_is_not_guessed():

@@ -14,6 +14,7 @@ import torch
 from making import edit, one_line
 
 import fdi
+from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build, training
 from fdi.snn.models import dense
@@ -42,6 +43,15 @@ def test_a_loaded_run_tests_as_it_did(directory):
     outcome = ReferenceEngine().evaluate(run.network, inputs, labels, objective)
     assert outcome.sums[0] / outcome.samples == run.result["test_accuracy_last"]
     assert outcome.task / outcome.samples == pytest.approx(run.result["test_loss_last"], rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_input_that_is_no_number_is_refused(directory, value):
+    run = fdi.load(directory)
+    x = np.full((1, 5, *run.network.input_shape), value)
+    for ask, given in ((run.predictions, x), (run.spikes, x), (run.potentials, Frames(x))):
+        with one_line("the input holds nan or infinite values"):
+            ask(given)
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(directory):
