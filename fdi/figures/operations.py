@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from fdi.analysis.collect import ACCURACY, Page, metric_of
 from fdi.analysis.conditions import condition_columns, groups, moments
-from fdi.analysis.derived import OPERATIONS
+from fdi.analysis.derived import OPERATIONS, guesses
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
@@ -31,7 +31,7 @@ def data(results: Results) -> dict[str, Page]:
     for (dataset, model), group in networks(known):
         varied = condition_columns(group)[2:]
         others = [name for name in varied if not f"{name}.".startswith("init.")]
-        runs = usual(best_set(group, others))
+        runs = usual(best_set(group, others, lambda some: int((~guesses(some)).sum())))
         if runs["init"].nunique() < 2:
             continue
         reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)

@@ -48,7 +48,8 @@ def data(results: Results) -> dict[str, Page]:
         return pages
     known = ratios(results)["ratio"]
     measured = results.runs[results.runs["path"].isin(known.index)]
-    for (dataset, model), group in sweeps.sweeps(measured, _floors, ["model.depth", "optimizer."]):
+    varied = ["model.depth", "optimizer."]
+    for (dataset, model), group in sweeps.sweeps(measured, _floors, varied, experiment="floor"):
         runs = group.assign(
             optimizer=group["optimizer._target_"].str.rpartition(".")[2], eps=group["optimizer.eps"]
         )
