@@ -204,7 +204,8 @@ class Sweep:
         elif figure.usual:
             chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
         else:
-            chosen = sweeps.initial_states(group.dropna(subset="x"))
+            shade = figure.shade if figure.shade.startswith("init.") else SIGMA
+            chosen = sweeps.initial_states(group.dropna(subset="x"), shade=shade)
         shade = "sigma_u" if figure.shade == SIGMA else figure.shade
         chosen = chosen.assign(shade=chosen.reindex(columns=[shade])[shade])
         across = chosen[chosen["x"].notna()]

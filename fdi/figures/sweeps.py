@@ -156,9 +156,9 @@ def initial_states(runs: Runs, key: str = SIGMA, shade: str = SIGMA) -> pd.DataF
     """
     parts = []
     for init, chosen in groups(runs, "init", sort=False):
-        several = levels(chosen, key) > 1
+        several = max(levels(chosen, key), levels(chosen, shade)) > 1
         members = swept(chosen, init, key, shade) if several else usual(chosen)
-        of_sigma = several and (key == SIGMA or levels(members, SIGMA) > 1)
+        of_sigma = several and levels(members, SIGMA) > 1
         parts.append(members.assign(sigma_u=members[SIGMA] if of_sigma else float("nan")))
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
 

@@ -277,6 +277,17 @@ def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, 
     assert sum("xi" in text.get_text() for text in legend.get_texts()) == len(values)
 
 
+def test_an_argument_beside_the_step_is_a_shade(results):
+    own = {"neuron.tau_mem": 0.01, "optimizer.eps": 1e-60, "trainer.frozen": "[]"}
+    runs = []
+    for lr, share in product((1e-3, 2e-3, 4e-3), (None, 0.0, 0.95)):
+        init = {} if share is None else {"init.identity": share}
+        words = {"optimizer.lr": lr, "model.depth": 5.0, **init, **own}
+        runs += sweep("fluct_rate" if init else "kaiming", 0.5 + 10 * lr, **words)
+    (page,) = FIGURES["how_deep"].data(results(runs)).values()
+    assert set(page.loc[page["init"] == "fluct_rate", "shade"]) == {0.0, 0.95}
+
+
 def test_floor(results, drawn):
     smorms3 = {OPTIMIZER: SMORMS3, "init.sigma_u": 1.0}
     runs = crossed(
