@@ -86,7 +86,8 @@ class Run:
     @property
     def reason(self) -> str:
         """The last line of its error; of one that was interrupted, how far it is."""
-        how_far = f"after epoch {self.epoch} of {self.epochs}" * (self.state == "interrupted")
+        how_far = f"after epoch {self.epoch} of {self.epochs}" if self.epoch else "before training"
+        how_far *= self.state == "interrupted"
         return next(reversed((self.error or "").strip().splitlines()), how_far)
 
 

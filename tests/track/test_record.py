@@ -272,3 +272,9 @@ def test_a_longer_run_does_not_go_on_from_a_damaged_checkpoint(results):
     epochs = record.whole(path).config["trainer"]["epochs"] + 1
     longer = {**SMALL, "trainer.epochs": epochs, "seed": 0, "results": results}
     assert (fdi.run(**longer).result or {})["epochs"] == epochs
+
+
+def test_how_far_an_interrupted_run_came():
+    stopped = record.Run(config={}, state="interrupted")
+    assert stopped.reason == "before training"
+    assert replace(stopped, epoch=2, epochs=5).reason == "after epoch 2 of 5"
