@@ -39,7 +39,7 @@ from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
 from fdi.config.identity import contents, run_id
 from fdi.track.files import RUNS, ZOO, parse_json, write_json
 from fdi.track.process import lock
-from fdi.track.record import digest
+from fdi.track.record import digest, look
 
 
 def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
@@ -337,8 +337,11 @@ class Choice(Trials):
         """Complain if something is not chosen; returns the exit code."""
         for side in (*self.sides, *self.shared):
             if not side.decision.candidate:
+                runs = [look(cell.directory) for cells in side.cells.values() for cell in cells]
+                broken = any(run.state == "broken" for run in runs)
+                then = "mend what is broken, then the same" if broken else "the same"
                 why = side.decision.why
-                return complain(f"not all is chosen: {why}; the same command goes on", FAILED)
+                return complain(f"not all is chosen: {why}; {then} command goes on", FAILED)
         return 0
 
 

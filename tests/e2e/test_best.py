@@ -131,6 +131,8 @@ def test_what_another_process_is_at_is_refused_or_not_known(fdi_run, tmp_path, d
     assert "not all is chosen: 1 of 1 candidates have a training that did not end" in found.err
     assert fdi_run(*words).code == 0
     assert decision(tmp_path) == content
+    (gone / "run.json").write_text("")
+    assert "mend what is broken, then the same command goes on" in fdi_run(*words).err
 
 
 @pytest.mark.slow
