@@ -31,7 +31,7 @@ def data(results: Results) -> dict[str, Page]:
     for (dataset, model), group in networks(known):
         varied = condition_columns(group)[2:]
         others = [name for name in varied if not f"{name}.".startswith("init.")]
-        runs = usual(best_set(group, others, lambda some: int((~guesses(some)).sum())))
+        runs = usual(best_set(group, others, lambda some: 1 + int((~guesses(some)).sum())))
         if runs["init"].nunique() < 2:
             continue
         reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)
