@@ -150,11 +150,11 @@ class Choice(Trials):
         """What the file of a zoo of this seed holds already: other networks, and initial states.
         Raises ValueError where other words drew it, or made the runs.
         """
-        from fdi.analysis.zoo import sides
-
         content = parse_json(self.path) if self.zoo else None
         if content is None:
             return {"sides": [], "networks": []}
+        from fdi.analysis.zoo import sides
+
         try:
             sides(self.path)
         except ValueError as error:
