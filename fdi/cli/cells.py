@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fdi.cli.compose import composed, explain, fitting, interpolating, lacking, parsed, source
+from fdi.config import Mistake
 from fdi.config.identity import LABELS
 from fdi.config.settings import settings
 from fdi.track.files import METRICS
@@ -185,6 +186,15 @@ def label(cell: Cell, keys: Sequence[str]) -> str:
 def chosen(cell: Cell, keys: Sequence[str]) -> list[str]:
     """The overrides of the cell with these keys."""
     return [word for word in cell.overrides if key_of(word) in keys]
+
+
+def make_folder(cell: Cell) -> None:
+    """Make that of a cell. Raises Mistake where the results cannot be written."""
+    try:
+        cell.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        results = cell.values["paths"]["results"]
+        raise Mistake(f"paths.results = {results} cannot be written: {error.strerror}") from error
 
 
 def leave_nothing(cell: Cell) -> None:

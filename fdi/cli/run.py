@@ -98,13 +98,14 @@ def _show_config(arguments: Namespace) -> int:
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
-    from fdi.cli.cells import is_hydras, leave_nothing
+    from fdi.cli.cells import is_hydras, leave_nothing, make_folder
     from fdi.cli.task import print_result, run_cell
 
     for word in filter(is_hydras, arguments.overrides):
         if not word.startswith("hydra.searchpath="):
             raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
     new = not cell.directory.exists()
+    make_folder(cell)
     try:
         code = run_cell(cell.config, cell.overrides)
     except KeyboardInterrupt:

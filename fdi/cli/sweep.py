@@ -23,13 +23,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import Cell, compose_sweep, is_hydras, label, leave_nothing, varied
+from fdi.cli.cells import Cell, compose_sweep, is_hydras, label, leave_nothing, make_folder, varied
 from fdi.cli.compose import composed, extra_of, interpolating, source
 from fdi.cli.cost import cores
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
-from fdi.config import Mistake
 from fdi.config.cache import stamp
 from fdi.config.metric import of_result
 from fdi.config.settings import prepare
@@ -251,14 +250,8 @@ def run_sweep(
     new = [cell for cell in cells if not cell.directory.exists()]
     _say_what_is_done(cells, done)
     stopped, results = None, Path(cells[0].values["paths"]["results"])
-    plan = plan_of(arguments, cells)
-
-    def write() -> None:
-        try:
-            plans.write_plan(results, plan)
-        except OSError as error:  # launching again would not mend it
-            raise Mistake(f"paths.results = {results} cannot be written: {error}") from error
-
+    make_folder(cells[0])
+    write = partial(plans.write_plan, results, plan_of(arguments, cells))
     try:
         _launch_again(arguments, cells, write)
         write()  # where nothing was left

@@ -114,13 +114,14 @@ def print_result(cell: Cell) -> None:
     out, result = console(), record.look(cell.directory).result
     if cell.values["probe"] != "only" and result:
         metric, (last, best) = of_result(result), record.tested(result)
-        valid = metric.key("valid_accuracy_last")
-        told = "no validation split"
-        if result.get(valid) is not None:
-            told = f"best on validation: {metric.text(result[best])}"
-        if result[last] is None:
-            told, last = "not tested", valid
+        valid = result.get(metric.key("valid_accuracy_last"))
+        told = "neither validated nor tested"
+        if result[last] is not None:
+            known = f"best on validation: {metric.text(result[best])}"
+            told = f"test {metric.name} {metric.text(result[last])} "
+            told += f"({known if valid is not None else 'no validation split'})"
+        elif valid is not None:
+            told = f"validation {metric.name} {metric.text(valid)} (not tested)"
         rates = ", ".join(f"{name} {rate:.1f}" for name, rate in result["rates"].items())
-        of = "validation" if told == "not tested" else "test"
-        out.print(f"{of} {metric.name} {metric.text(result[last])} ({told}); rates (Hz): {rates}")
+        out.print(f"{told}; rates (Hz): {rates}")
     out.print(cell.directory)

@@ -107,6 +107,8 @@ def test_changed_code_of_ones_own_is_told(tmp_path):
 
 def test_what_was_not_validated_is_not_called_best(fdi_run):
     assert " % (no validation split); rates" in fdi_run(*TINY, "dataset.valid=0").out
+    untested = fdi_run(*TINY, "dataset.valid=0", "trainer.test=false").out
+    assert "neither validated nor tested; rates (Hz): h1" in untested
 
 
 def test_early_stopping_is_told(fdi_run, tmp_path):
