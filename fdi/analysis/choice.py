@@ -246,7 +246,9 @@ class Rule:
         said = f"{top.metric.text(top.accuracy)} on validation"
         if not top.learns:
             none = "all at chance" if top.metric == OF_CLASSES else "none beats the mean of targets"
-            return Decision("not found", equal[0], f"{none}: {said} at most")
+            most = max(self.last(each).accuracy for each in candidates)
+            said = f"{top.metric.text(most)} on validation at most"
+            return Decision("not found", equal[0], f"{none}: {said}")
         if len(equal) > 1:
             return Decision("tied", equal[0], f"{said}, as {len(equal) - 1} more")
         others = [self.last(each).accuracy for each in ranked[1:]]

@@ -14,7 +14,7 @@ from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, verdict
+from fdi.analysis.statistics import PERCENT, holm, verdict
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json, spared
 from fdi.track.record import TRAINED
@@ -25,11 +25,11 @@ SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}
 
 def members(results: Results) -> pd.DataFrame:
     """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
-    size `optimizer.lr`, `validated` (validation accuracy that chose the best one), state (that of
-    the run, or "refused"), accuracy (on the test set, a share; the mean over seeds), `learns` (at
-    least 3 times chance, or half way from chance to 1 if that is less; what failed or was refused
-    does not) and `expected`, what the probe said before training. No columns where nothing was
-    drawn.
+    size `optimizer.lr` and the floor, where the optimizer has one; `validated` (validation accuracy
+    that chose the best one), state (that of the run, or "refused"), accuracy (on the test set, a
+    share; the mean over seeds), `learns` (at least 3 times chance, or half way from chance to 1 if
+    that is less; what failed or was refused does not) and `expected`, what the probe said before
+    training. No columns where nothing was drawn.
     """
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
@@ -68,6 +68,7 @@ def sides(path: Path) -> list[dict[str, Any]]:
                 "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
                 "kind": str(networks[side["network"]]["kind"]),
                 "words": [*map(str, networks[side["network"]]["words"])],
+                **of["values"],
                 STEP: float(of["values"][STEP]),
             }
             for side in content["sides"]
@@ -133,43 +134,52 @@ def share(learns: pd.Series) -> str:
     return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
 
 
-def only(members: pd.DataFrame, init: str, setting: str) -> tuple[int, int, float]:
-    """In how many networks only `init` learns, in how many only the baseline, and the two-sided p
-    of the sign test.
+def only(
+    members: pd.DataFrame, init: str, setting: str, other: str = BASELINE
+) -> tuple[int, int, float]:
+    """In how many networks only `init` learns, in how many only the `other`, and the two-sided p of
+    the sign test.
     """
     from scipy.stats import binomtest
 
-    of = members[members["setting"] == setting]
-    own, base = paired(of, init)
-    only_own, only_base = int((own & ~base).sum()), int((base & ~own).sum())
-    differ = only_own + only_base
+    own, theirs = paired(members[members["setting"] == setting], init, other)
+    only_own, only_other = int((own & ~theirs).sum()), int((theirs & ~own).sum())
+    differ = only_own + only_other
     p = binomtest(only_own, differ).pvalue if differ else 1.0
-    return only_own, only_base, float(p)
+    return only_own, only_other, float(p)
 
 
-def paired(of: pd.DataFrame, init: str) -> tuple[pd.Series, pd.Series]:
-    """Whether `init` learns, and the baseline, in each network that has both."""
+def paired(of: pd.DataFrame, init: str, other: str = BASELINE) -> tuple[pd.Series, pd.Series]:
+    """Whether `init` learns, and the `other`, in each network that has both."""
     wide = of.pivot(index=["zoo", "network"], columns="init", values="learns")
-    both = wide[[init, BASELINE]].dropna().astype(bool)
-    return both[init], both[BASELINE]
+    both = wide[[init, other]].dropna().astype(bool)
+    return both[init], both[other]
+
+
+REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct_calibrated"))
+"""Initial states beside what they refine."""
 
 
 def said(members: pd.DataFrame) -> list[str]:
     """What the table cannot say: pairs of initial states on the same networks, and how to read
     them.
     """
-    lines = []
-    base, *others = inits(members)
-    for setting, title in SETTINGS.items() if others and base == BASELINE else ():
-        parts = []
-        for init in others:
-            own, theirs, p = only(members, init, setting)
-            parts.append(f"{init} {own} against {theirs} ({verdict(own - theirs, p)}, p = {p:.2g})")
-        lines.append(f"only one of the two learns, {title}, against {BASELINE}: {'; '.join(parts)}")
+    lines, states = [], inits(members)
+    pairs = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
+    pairs = [pair for pair in pairs if {*pair} <= {*states}]
+    for setting, title in SETTINGS.items() if pairs else ():
+        found = [only(members, init, setting, other) for init, other in pairs]
+        parts = [
+            f"{init} {own} against {theirs} of {other} ({verdict(own - theirs, p)}, p = {p:.2g})"
+            for (init, other), (own, theirs, _), p in zip(
+                pairs, found, holm([p for *_, p in found])
+            )
+        ]
+        lines.append(f"only one of the two learns, {title}: {'; '.join(parts)}")
     lines.append(
         "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
         "that is less, in the mean over seeds; what is refused or fails does not learn, but "
         "weights of both signs under Dale's law, which forbids them, count nowhere; in parentheses "
-        "95 % intervals; p: sign test over networks"
+        "95 % intervals; p: sign test over networks, by Holm's method over the pairs of a line"
     )
     return lines

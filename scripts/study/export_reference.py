@@ -9,10 +9,14 @@ trainings longer than 60 epochs about 60 epochs
 probe.csv                         initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
 choices/<name>/choice.json        what experiment=best decided
-zoo.csv                           one row per random network, initial state and setting
+zoo.csv                           one row per random network, initial state and setting, with the
+command that makes its runs
+zoo_grid.csv                      what each step size and floor reached that was tried there
+zoo_states.csv                    initial states, a row per network, initial state and population
+zoo_curves.csv                    their learning curves, as means over seeds
 
-A folder of results with a zoo in it gives zoo.csv and nothing else: its runs are of networks that
-nobody chose, and would count in every table of chosen ones.
+A folder of results with a zoo in it gives these four and nothing else: its runs are of networks
+that nobody chose, and would count in every table of chosen ones.
 """
 
 from __future__ import annotations
@@ -32,8 +36,10 @@ from fdi.analysis import zoo
 from fdi.analysis.choice import CHOICES
 from fdi.analysis.collect import config_columns
 from fdi.analysis.results import Results, curves, own, probes
+from fdi.cli.cells import key_of
+from fdi.cli.compose import fitting
 from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
-from fdi.track.files import ZOO, atomic
+from fdi.track.files import ZOO, atomic, parse_json
 from fdi.track.record import look
 
 KEPT = ("done", "untested", "probed")
@@ -72,10 +78,23 @@ def export(results: Path, folder: Path) -> int:
     return len(reference(folder).runs)
 
 
+ZOO_RUN = ["zoo", "network", "init", "setting"]
+OF_A_ZOO = ("experiment", "budget", "zoo.", "tune.", "hydra", "paths.", "seed", "threads")
+OF_THE_EXPERIMENT = ("trainer.batch_size", "trainer.epochs")
+MEASURED = ["train/task", "train/accuracy", "valid/accuracy"]
+STATE = [
+    "population", "neurons", "mean", "sigma", "rate", "silent", "grad_task_max", "floor_steady",
+    "floor_noisy",
+]  # fmt: skip
+
+
 def _export_zoo(drawn: Results, folder: Path) -> int:
-    """Write zoo.csv, with what made it in the first line."""
-    table = zoo.members(drawn)
-    tested = drawn.runs[drawn.runs["id"].isin(table["id"])]
+    """Write the four files of a zoo, with what made it in the first line."""
+    files = sorted((drawn.folder / ZOO).glob("*.json"))
+    table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.sides(f)])
+    place = drawn.runs["path"].astype(str).str.removeprefix(f"{drawn.folder}/")
+    runs = drawn.runs.assign(run=place).merge(sides[["zoo", "network", "setting", "run"]], on="run")
+    tested = runs[runs["state"] == "done"]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
     origin = _origin(Path(tested["path"].iloc[0]))
@@ -84,9 +103,51 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
         f"{origin.get('processor')}, {origin['date']}"
     )
-    table = table.assign(words=table["words"].str.join(" ")).drop(columns="learns")
-    write_with_source(numbers(table), folder / f"{zoo.ROWS}.csv", made)
+    told = table.assign(command=_commands(table, tested)).drop(columns="learns")
+    told["words"] = told["words"].str.join(" ")
+    usual = runs[(runs["setting"] == "common") & (runs["seed"] == runs["seed"].min())]
+    states = probes(usual).merge(usual[["path", "zoo", "network"]], on="path")
+    hidden = states[states["rate"].notna()].sort_values(ZOO_RUN[:3], kind="stable")
+    tables = {
+        zoo.ROWS: told,
+        f"{zoo.ROWS}_grid": _grids(files),
+        f"{zoo.ROWS}_states": hidden.reindex(columns=[*ZOO_RUN[:3], *STATE]),
+        f"{zoo.ROWS}_curves": _means(tested),
+    }
+    for name, rows in tables.items():
+        write_with_source(numbers(rows), folder / f"{name}.csv", made)
     return len(tested)
+
+
+def _commands(table: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
+    """What makes the runs of each row without the zoo; nothing where they were refused."""
+    commands = {}
+    for at, of in tested.groupby(ZOO_RUN):
+        first = of.iloc[0]
+        given = [w for w in look(Path(first["path"])).words if not key_of(w).startswith(OF_A_ZOO)]
+        known = {*map(key_of, given)}
+        given += [f"{key}={first[key]}" for key in OF_THE_EXPERIMENT if key not in known]
+        seeds = ",".join(map(str, sorted(of["seed"])))
+        commands[at] = f"fdi-run -m {' '.join(fitting('', given))} seed={seeds}"
+    return [commands.get(tuple(row), "") for row in table[ZOO_RUN].itertuples(index=False)]
+
+
+def _grids(files: list[Path]) -> pd.DataFrame:
+    """What each candidate reached on validation when a step was chosen, as means over seeds."""
+    contents = {path: parse_json(path) for path in files}
+    return pd.DataFrame(
+        {"zoo": content["zoo"]["seed"], "network": side["network"], "init": side["init"]} | trial
+        for content in contents.values()
+        for side in content["sides"]
+        for trial in side["trials"]
+    )
+
+
+def _means(runs: pd.DataFrame) -> pd.DataFrame:
+    """Learning curves of the zoo, as means over seeds."""
+    rows = curves(runs).merge(runs[["path", "zoo", "network", "setting"]], on="path")
+    of = rows.groupby([*ZOO_RUN, "epoch"], observed=True)
+    return of[MEASURED].mean().reset_index()
 
 
 def write_with_source(table: pd.DataFrame, path: Path, source: str) -> None:

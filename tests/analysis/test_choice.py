@@ -81,7 +81,9 @@ def test_what_stays_at_chance_is_not_found_after_three_times_the_short_training(
     assert set(longest(asked).values()) == {9}
     assert {candidate.value for candidate, _ in asked} == set(VALUES), "no end is gone beyond"
     same[5e-2] = same[5e-2]._replace(loss=2.29)
-    assert play(PLAN, lambda question: same[question[0].value])[0].candidate == Candidate(5e-2)
+    decision, _ = play(PLAN, lambda question: same[question[0].value])
+    assert decision.candidate == Candidate(5e-2)
+    assert decision.why == "all at chance: 13.0 % on validation at most", "8.0 % at that one"
 
 
 def test_ties_do_not_decide():

@@ -12,7 +12,8 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import by_seed, members, only, paired, share
+from fdi.analysis.zoo import by_seed, members, only, paired, said, share
+from fdi.cli.cells import compose_cell
 from fdi.cli.tune import random_networks
 from fdi.track.record import Run
 
@@ -114,11 +115,22 @@ def measured(table: pd.DataFrame, home: Path) -> None:
     """Measurements get the table, and none of the runs of networks that nobody chose."""
     export = runpy.run_path(str(SCRIPT))["export"]
     assert export(home / "results", home / "reference") == (table["state"] == "done").sum()
-    assert [path.name for path in (home / "reference").iterdir()] == ["zoo.csv"]
+    names = ["zoo.csv", "zoo_curves.csv", "zoo_grid.csv", "zoo_states.csv"]
+    assert sorted(path.name for path in (home / "reference").iterdir()) == names
     again = members(Results(pd.DataFrame(), None, None, home / "reference"))
     assert again["source"].iloc[0].startswith("fdi-run -m experiment=zoo ")
     assert again["learns"].tolist() == table["learns"].tolist()
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
+    for row in again.to_dict("records"):
+        words = row["command"].removeprefix("fdi-run -m ").split()
+        assert compose_cell("", [*words, "threads=1", REFERENCE]).directory.name.endswith(row["id"])
+    curves, grid, states = (pd.read_csv(home / "reference" / n, comment="#") for n in names[1:])
+    assert set(curves.groupby(["network", "init", "setting"]).size()) == {2}
+    best = again[again["setting"] == "best"].set_index(["network", "init"])
+    tried = grid.groupby(["network", "init"])
+    assert tried["accuracy"].max().to_dict() == best["validated"].round(5).to_dict()
+    assert states.groupby(["network", "init"])["population"].agg(list).map(len).tolist() == [2] * 4
+    assert states["sigma"].notna().all()
 
 
 def test_the_first_networks_stay_when_there_are_more_and_what_is_given_is_not_random_networks():
@@ -198,3 +210,16 @@ def test_learns_is_three_times_chance_and_what_dale_forbids_counts_nowhere(tmp_p
     assert found["learns"].tolist() == [False, True, False, True, False]
     assert only(found, "fluct", "best")[:2] == (1, 0)
     assert [len(of) for of in paired(found, "fluct")] == [1, 1]
+
+
+def test_an_initial_state_stands_beside_what_it_refines_and_pairs_share_their_error():
+    states = {"kaiming": 0, "fluct": 6, "fluct_calibrated": 6, "lsuv": 12}
+    rows = [(init, i, i < learn) for init, learn in states.items() for i in range(12)]
+    table = pd.DataFrame(rows, columns=["init", "network", "learns"])
+    both = [table.assign(zoo=0, setting=setting) for setting in ("common", "best")]
+    line, again, _ = said(pd.concat(both))
+    assert line.partition(": ")[2] == again.partition(": ")[2]
+    assert "fluct 6 against 0 of kaiming (undecided, p = 0.12)" in line, "0.031, four are as small"
+    assert "fluct_calibrated 0 against 0 of fluct (undecided, p = 1)" in line
+    assert "lsuv 6 against 0 of fluct_calibrated (undecided, p = 0.12)" in line
+    assert "lsuv 12 against 0 of kaiming (better, p = 0.0024)" in line
