@@ -22,7 +22,16 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.config.metric import ACCURACY, Metric, of_rows
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import MOST, best_set, foremost, guessed, networks, source, usual
+from fdi.figures.sweeps import (
+    MOST,
+    best_set,
+    foremost,
+    guessed,
+    left_out,
+    networks,
+    origin,
+    usual,
+)
 
 ACCURACIES = ("train/accuracy", "valid/accuracy")
 
@@ -104,13 +113,13 @@ def data(results: Results) -> dict[str, Page]:
     only.
 
     Columns: finding, title (of the page), line (its label), init, number (of the config among those
-    of the same init), n (seeds), quantity, epoch, mean, sd, low, high, source. Epochs count from
-    the start of the task, so those of a priming phase are 0 and less; accuracies in percent, rates
-    in Hz. An epoch counts where all seeds of the line have it. Of runs that differ in other keys
-    than those of the initialization, a page has the set with most initializations, the largest of
-    these, the last of these (say, with bounds on the activity), and the title says which; with more
-    than six lines it keeps one of each initialization, and of these six. Sets that only guess have
-    no page.
+    of the same init), n (seeds), quantity, epoch, mean, sd, low, high, left (which of the user's
+    own runs are not on the page) and source. Epochs count from the start of the task, so those of a
+    priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch counts where all
+    seeds of the line have it. Of runs that differ in other keys than those of the initialization, a
+    page has the set with most initializations, the largest of these, the last of these (say, with
+    bounds on the activity), and the title says which; with more than six lines it keeps one of each
+    initialization, and of these six. Sets that only guess have no page.
     """
     return pages(results, results.curves_of, learned)
 
@@ -149,8 +158,8 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
                 found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
                     finding=TITLE,
                     title=", ".join(filter(None, title)),
-                    source=source(shown),
                     metric=str(metric_of(shown)),
+                    **origin(shown, left_out(members, shown)),
                 )
     return found
 

@@ -150,6 +150,9 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
     (title,) = page["title"].unique()
     assert title.endswith(", fully connected network, 3 epochs, bounds on activity")
     assert set(page["n"]) == {2}
+    left = "2 runs (homeostasis.joint = false)"
+    assert (page["left"] == left).all()
+    assert page["source"].iloc[0].endswith(f"; left out: {left}")
 
 
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
