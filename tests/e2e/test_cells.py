@@ -78,7 +78,6 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     def launch(arguments, cells, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
-            cells[0].directory.mkdir(parents=True)
             run_cell(cells[0].config, cells[0].overrides, sweep=True)
         raise RuntimeError("a worker was killed. It was worker 7.")
 
