@@ -246,9 +246,8 @@ class Rule:
         said = f"{top.metric.text(top.accuracy)} on validation"
         if not top.learns:
             none = "all at chance" if top.metric == OF_CLASSES else "none beats the mean of targets"
-            most = max(self.last(each).accuracy for each in candidates)
-            said = f"{top.metric.text(most)} on validation at most"
-            return Decision("not found", equal[0], f"{none}: {said}")
+            most = top.metric.text(max(self.last(each).accuracy for each in candidates))
+            return Decision("not found", equal[0], f"{none}: {most} on validation at most")
         if len(equal) > 1:
             return Decision("tied", equal[0], f"{said}, as {len(equal) - 1} more")
         others = [self.last(each).accuracy for each in ranked[1:]]

@@ -41,8 +41,7 @@ def members(results: Results) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    places = results.runs["path"].astype(str).str.removeprefix(f"{results.folder}/")
-    runs = results.runs.assign(run=places)
+    runs = placed(results)
     known = runs[["run", "state", ACCURACY, "classes", "test_samples", "path", "id"]]
     table = table.merge(known, how="left", on="run")
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
@@ -51,6 +50,12 @@ def members(results: Results) -> pd.DataFrame:
     table["expected"] = table["path"].map(says["expected"]).astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
     return _judged(by_seed(table))
+
+
+def placed(results: Results) -> pd.DataFrame:
+    """The runs, with the place below the results that `sides` calls `run`."""
+    place = results.runs["path"].astype(str).str.removeprefix(f"{results.folder}/")
+    return results.runs.assign(run=place)
 
 
 def sides(path: Path) -> list[dict[str, Any]]:

@@ -92,8 +92,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     """Write the four files of a zoo, with what made it in the first line."""
     files = sorted((drawn.folder / ZOO).glob("*.json"))
     table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.sides(f)])
-    place = drawn.runs["path"].astype(str).str.removeprefix(f"{drawn.folder}/")
-    runs = drawn.runs.assign(run=place).merge(sides[["zoo", "network", "setting", "run"]], on="run")
+    runs = zoo.placed(drawn).merge(sides[["zoo", "network", "setting", "run"]], on="run")
     tested = runs[runs["state"] == "done"]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
@@ -134,10 +133,9 @@ def _commands(table: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
 
 def _grids(files: list[Path]) -> pd.DataFrame:
     """What each candidate reached on validation when a step was chosen, as means over seeds."""
-    contents = {path: parse_json(path) for path in files}
     return pd.DataFrame(
         {"zoo": content["zoo"]["seed"], "network": side["network"], "init": side["init"]} | trial
-        for content in contents.values()
+        for content in map(parse_json, files)
         for side in content["sides"]
         for trial in side["trials"]
     )
