@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import platform
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from functools import cache
@@ -17,7 +18,7 @@ from compared import weighted
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import OPTIONS
-from fdi.engine.cpu.kernels.simd import constants, load, store
+from fdi.engine.cpu.kernels.simd import constants, exp, lanes, load, store
 from fdi.engine.cpu.neuron_equations import slope, surrogate_constants
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
@@ -266,3 +267,38 @@ def test_two_projections_of_one_name_are_refused():
 def test_the_walk_over_projections_leaves_no_field_out():
     walked = {change.split(",")[0] for change in PROJECTIONS}
     assert walked == {*inspect.signature(Projection).parameters}
+
+
+@numba.njit(**OPTIONS)
+def exponentials(x: np.ndarray, y: np.ndarray) -> None:
+    for i in range(0, x.size, lanes(x)):
+        store(y, (i,), exp(load(x, (i,))))
+
+
+@numba.njit(**OPTIONS)
+def one_by_one(x: np.ndarray, y: np.ndarray) -> None:
+    for i in range(x.size):
+        y[i] = np.exp(x[i])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_vectors_of_exponentials_have_the_bits_of_the_c_library(dtype):
+    """Numbers of every size and sign, by their bits, and how far rounding is off, in units of the
+    last place.
+    """
+    words, own = (2**32, np.uint32) if dtype == np.float32 else (2**64, np.uint64)
+    x = np.array(range(0, words, words // 192_000), own)[:192_000].view(dtype)
+    y, z = np.empty_like(x), np.empty_like(x)
+    exponentials(x, y)
+    one_by_one(x, z)
+    known = ~np.isnan(x)
+    assert np.isnan(y[~known]).all()
+    if platform.libc_ver()[0] == "glibc":
+        assert y[known].tobytes() == z[known].tobytes()
+    with np.errstate(over="ignore", under="ignore"):
+        exact = np.exp(x[known], dtype=np.longdouble)
+    most, y = np.finfo(dtype).max, y[known]
+    within = exact <= most
+    assert np.isinf(y[~within]).all()
+    off = np.abs(y[within] - exact[within]) / np.spacing(exact[within].astype(dtype))
+    assert 0.4 < off.max() < (0.503 if dtype == np.float32 else 0.52)

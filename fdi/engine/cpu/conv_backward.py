@@ -29,7 +29,7 @@ from fdi.engine.cpu.kernels.simd import (
     select,
 )
 from fdi.engine.cpu.loss import pull_of, readout_to_source
-from fdi.engine.cpu.neuron_equations import Kind, backward, slope
+from fdi.engine.cpu.neuron_equations import InMaps, Kind, backward, slope
 from fdi.engine.cpu.traces import Traces, add_to_maps, wanted
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _adjoint(
                 prefetch(u, (above + i - size,))
                 if pulls >= 0:
                     gs = gs + load(u, (pulls + i,))
-                spike, steep = v > like(v, 0), slope(one.surrogate, v)
+                spike, steep = v > like(v, 0), InMaps(slope(one.surrogate, v))
                 backward(
                     one, potential, spike, gs, steep, u, gu + i, far, u, now + k, later + k,
                     guarded, (), at + i + size, tables, p.learned_at + j,

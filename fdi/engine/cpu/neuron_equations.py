@@ -20,12 +20,14 @@ from fdi.engine.cpu.kernels.simd import (
     Vector,
     absolute,
     exp,
+    fused,
     like,
     load_as,
     load_each,
     select,
     store,
     store_each,
+    times,
 )
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 
@@ -72,7 +74,7 @@ def remember(dynamics: tuple, state: tuple) -> tuple:
 
 
 def retreat(
-    dynamics: tuple, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
+    dynamics: tuple, gd: Vector, gs: Vector, slope: InMaps | Vector, state: tuple, past: tuple
 ) -> tuple[Vector, tuple]:
     """gU[t] for gD[t], gS[t] and dS/dU, and the gradient of the state a step back; `past` is
     remembered of the state.
@@ -97,6 +99,22 @@ def through_reset(kind: tuple, gu: Vector, fired: Mask) -> Vector:
 
 def slope(surrogate: tuple, v: Vector) -> Vector:
     """dS/dU for V = U - theta."""
+
+
+class InMaps(NamedTuple):
+    """dS/dU where maps are not pooled."""
+
+    slope: Vector
+
+
+def through_slope(slope: InMaps | Vector, gs: Vector) -> Vector:
+    """gS dS/dU. In maps it is said which of two products is fused with their sum, since LLVM
+    chooses by what else is in the loop: the other one here, this one below.
+    """
+
+
+def with_slope(slope: InMaps | Vector, gs: Vector, factor: float, g: Vector) -> Vector:
+    """factor g + gS dS/dU."""
 
 
 def left(kind: tuple, u: Vector, fired: Mask) -> Vector:
@@ -127,6 +145,14 @@ def _nothing(dynamics: tuple, state: tuple) -> tuple:
     return ()
 
 
+def _through(slope: Vector, gs: Vector) -> Vector:
+    return gs * slope
+
+
+def _with(slope: Vector, gs: Vector, factor: float, g: Vector) -> Vector:
+    return factor * g + gs * slope
+
+
 def _nothing_learned(
     neuron: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
     at: int,
@@ -140,6 +166,7 @@ thresholds, remembers = by_type(threshold, _constant), by_type(remember, _nothin
 receives, sends_back = by_type(receive), by_type(send_back)
 resets, passes_reset = by_type(reset), by_type(through_reset)
 slopes, leaves = by_type(slope), by_type(left)
+passes_slope, adds_slope = by_type(through_slope, _through), by_type(with_slope, _with)
 learns = by_type(learn, _nothing_learned)
 
 
@@ -205,6 +232,16 @@ def backward(
     learn(n, gd, x, fired, gu, after, sums, learned)
 
 
+@passes_slope(InMaps)
+def through_slope_in_maps(n: InMaps, gs: Vector) -> Vector:
+    return times(gs, n.slope)
+
+
+@adds_slope(InMaps)
+def with_slope_in_maps(n: InMaps, gs: Vector, factor: float, g: Vector) -> Vector:
+    return fused(gs, n.slope, times(factor, g))
+
+
 @learns(Learning)
 def learn_tau(
     n: Kind, gd: Vector, x: Vector, fired: Mask, u: np.ndarray, after: int, sums: np.ndarray,
@@ -233,7 +270,7 @@ def advance_lif(
 def retreat_lif(
     n: Lif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
 ) -> tuple[Vector, tuple]:
-    return n.beta_m * gd + gs * slope, state
+    return with_slope(slope, gs, n.beta_m, gd), state
 
 
 class Alif(NamedTuple):
@@ -268,7 +305,7 @@ def retreat_alif(
     n: Alif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
 ) -> tuple[Vector, tuple]:
     ga, spike = state
-    return n.beta_m * gd + (gs + spike) * slope, (n.beta_a * ga - n.pull * gd, ga)
+    return with_slope(slope, gs + spike, n.beta_m, gd), (n.beta_a * ga - n.pull * gd, ga)
 
 
 class AdLif(NamedTuple):
@@ -306,8 +343,8 @@ def retreat_adlif(
     n: AdLif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
 ) -> tuple[Vector, tuple]:
     (ga,) = state
-    gs = gs + n.jump * ga
-    return n.beta_m * gd + (n.coupling * ga + gs * slope), (n.beta_w * ga - n.pull * gd,)
+    pull = through_slope(slope, gs + n.jump * ga)
+    return n.beta_m * gd + (n.coupling * ga + pull), (n.beta_w * ga - n.pull * gd,)
 
 
 NEVER = 1_000_000

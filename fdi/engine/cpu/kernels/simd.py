@@ -10,7 +10,9 @@ A product and a following sum may be fused.
 
 from __future__ import annotations
 
+import math
 import operator
+from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -321,15 +323,27 @@ def square_root(typing_context, a):
     return a(a), codegen
 
 
+_PARTS = 32  # of a factor of 2, for which `exp` has a table
+_POWERS = [float(Decimal(2) ** (Decimal(i) / _PARTS)) for i in range(_PARTS)]
+_CUBE = float.fromhex("0x1.c6af84b912394p-5") / _PARTS**3
+_SQUARE = float.fromhex("0x1.ebfce50fac4f3p-3") / _PARTS**2
+_LINE = float.fromhex("0x1.62e42ff0c52d6p-1") / _PARTS
+"""2^(r / 32) - 1 for |r| <= 1 / 2 is nearly a polynomial of these [glibc, e_exp2f_data.c]."""
+_HIGHEST, _LOWEST = (float.fromhex(end) for end in ("0x1.62e42ep6", "-0x1.9fe368p6"))
+"""Beyond these e^x is infinite or 0 in float32."""
+_ROUNDS = 1.5 * 2.0**52  # added to a number, leaves its nearest whole number in the lowest bits
+
+
 @intrinsic
 def exp(typing_context, a):
-    """e^a."""
+    """e^a. In float32 as 2^(k / 32) 2^(r / 32), by a table and a polynomial in float64: the bits of
+    GNU's C library, which computes one number at a time.
+    """
 
-    def codegen(context, builder, signature, args):
+    def one_by_one(context, builder, signature, args):
         number = context.get_value_type(a.dtype)
-        name = f"llvm.exp.f{a.dtype.bitwidth}"
         scalar = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(number, [number]), name
+            builder.module, ir.FunctionType(number, [number]), "llvm.exp.f64"
         )
         result = args[0]
         for lane in range(a.lanes):
@@ -338,7 +352,40 @@ def exp(typing_context, a):
             result = builder.insert_element(result, x, place)
         return result
 
-    return a(a), codegen
+    def together(context, builder, signature, args):
+        wide, number = Vector(types.float64, a.lanes // 8), ir.IntType(64)
+        double, whole = context.get_value_type(wide), ir.VectorType(number, a.lanes)
+
+        def all_of(kind, value):
+            return ir.Constant(kind, [value] * a.lanes)
+
+        def fma(x, y, z):
+            return call_llvm(context, builder, "fma", wide, (x, y, z))
+
+        x, factor = builder.fpext(args[0], double), all_of(double, _PARTS / math.log(2))
+        rounded = fma(x, factor, all_of(double, _ROUNDS))
+        r = fma(x, factor, builder.fsub(all_of(double, _ROUNDS), rounded))
+        k = builder.bitcast(rounded, whole)
+        part = builder.and_(k, all_of(whole, _PARTS - 1))
+        powers = ir.Constant(ir.ArrayType(ir.DoubleType(), _PARTS), _POWERS)
+        table = cgutils.global_constant(builder, "powers_of_2", powers)
+        power = ir.Constant(double, ir.Undefined)
+        for lane in map(ir.IntType(32), range(a.lanes)):
+            at = builder.gep(table, [number(0), builder.extract_element(part, lane)])
+            power = builder.insert_element(power, builder.load(at), lane)
+        # k is 32 times the exponent, which begins at bit 52, and the part
+        exponent = builder.shl(builder.sub(k, part), all_of(whole, 52 - 5))
+        power = builder.bitcast(builder.add(builder.bitcast(power, whole), exponent), double)
+        above = fma(all_of(double, _CUBE), r, all_of(double, _SQUARE))
+        below = fma(all_of(double, _LINE), r, all_of(double, 1.0))
+        found = builder.fmul(fma(above, builder.fmul(r, r), below), power)
+        result = builder.fptrunc(found, args[0].type)
+        for order, end, value in ((">", _HIGHEST, math.inf), ("<", _LOWEST, 0.0)):
+            beyond = builder.fcmp_ordered(order, args[0], all_of(args[0].type, end))
+            result = builder.select(beyond, all_of(args[0].type, value), result)
+        return result
+
+    return a(a), together if a.dtype == types.float32 else one_by_one
 
 
 def _load(array, indices, kind):
