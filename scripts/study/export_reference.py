@@ -96,11 +96,14 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     tested = runs[runs["state"] == "done"]
     if tested.empty:
         raise ValueError(f"no finished runs of the zoo in {drawn.folder / 'runs'}")
-    origin = _origin(Path(tested["path"].iloc[0]))
-    words = [word for word in origin["command"].split() if not word.startswith("paths.")]
+    contents = [parse_json(file) for file in files]
+    command = "; ".join(content["command"] for content in contents)
+    words = [word for word in command.split() if not word.startswith("paths.")]
+    origins = pd.DataFrame([_origin(Path(path)) for path in tested["path"]]).sort_values("date")
+    last, commits = origins.iloc[-1], origins["commit"].str[:7].unique()
     made = (
-        f"{' '.join(words)}, commit {origin['commit'][:7]}, torch {origin.get('torch')}, "
-        f"{origin.get('processor')}, {origin['date']}"
+        f"{' '.join(words)}, commit {' and '.join(commits)}, torch {last.get('torch')}, "
+        f"{last.get('processor')}, {last['date']}"
     )
     told = table.assign(command=_commands(table, tested)).drop(columns="learns")
     told["words"] = told["words"].str.join(" ")
@@ -109,7 +112,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
     hidden = states[states["rate"].notna()].sort_values(ZOO_RUN[:3], kind="stable")
     tables = {
         zoo.ROWS: told,
-        f"{zoo.ROWS}_grid": _grids(files),
+        f"{zoo.ROWS}_grid": _grids(contents),
         f"{zoo.ROWS}_states": hidden.reindex(columns=[*ZOO_RUN[:3], *STATE]),
         f"{zoo.ROWS}_curves": _means(tested),
     }
@@ -131,11 +134,11 @@ def _commands(table: pd.DataFrame, tested: pd.DataFrame) -> list[str]:
     return [commands.get(tuple(row), "") for row in table[ZOO_RUN].itertuples(index=False)]
 
 
-def _grids(files: list[Path]) -> pd.DataFrame:
+def _grids(contents: list[Any]) -> pd.DataFrame:
     """What each candidate reached on validation when a step was chosen, as means over seeds."""
     return pd.DataFrame(
         {"zoo": content["zoo"]["seed"], "network": side["network"], "init": side["init"]} | trial
-        for content in map(parse_json, files)
+        for content in contents
         for side in content["sides"]
         for trial in side["trials"]
     )

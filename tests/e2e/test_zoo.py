@@ -18,6 +18,7 @@ from fdi.cli.tune import random_networks
 from fdi.track.record import Run
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
+EXPORT = runpy.run_path(str(SCRIPT))["export"]
 WORDS = ("-m", "experiment=zoo", "budget=laptop", "init=kaiming,fluct")
 ZOO = yaml.safe_load(Path("conf/experiment/zoo.yaml").read_text())["zoo"] | {"networks": 40}
 SMALL = (
@@ -84,6 +85,8 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
         assert sorted(run.config["seed"] for run in ran) == [0, 1]
         mean = np.mean([(run.result or {})["test_accuracy_last"] for run in ran])
         assert row["accuracy"] == pytest.approx(mean)
+    EXPORT(tmp_path / "results", tmp_path / "reference")
+    assert "seed=0,1, commit" in (tmp_path / "reference" / "zoo.csv").read_text()
     assert fdi_run(*WORDS, *SMALL, "zoo.networks=1", "init=lsuv").code == 0
     more = members(own(tmp_path / "results"))
     assert len(more) == len(both) + 2, "other states beside those that are there"
@@ -113,8 +116,7 @@ def asked(row: pd.Series, run: Run) -> bool:
 
 def measured(table: pd.DataFrame, home: Path) -> None:
     """Measurements get the table, and none of the runs of networks that nobody chose."""
-    export = runpy.run_path(str(SCRIPT))["export"]
-    assert export(home / "results", home / "reference") == (table["state"] == "done").sum()
+    assert EXPORT(home / "results", home / "reference") == (table["state"] == "done").sum()
     names = ["zoo.csv", "zoo_curves.csv", "zoo_grid.csv", "zoo_states.csv"]
     assert sorted(path.name for path in (home / "reference").iterdir()) == names
     again = members(Results(pd.DataFrame(), None, None, home / "reference"))
