@@ -64,8 +64,8 @@ RULE = (
     f"{INTERVALS} Bounds (both for fully connected networks, the upper one for others, unless the "
     "claim is about bounds) and eps (1e-16) are the authors'; the last column but one shows each "
     "side at the step size and eps that validation chose for it. For each network the longest "
-    "training counts, of several seeds if there is one. Deep networks have "
-    f"{DEEP} hidden layers or more."
+    f"training with several seeds counts, else the longest. Deep networks have {DEEP} hidden "
+    "layers or more."
 )
 
 BASELINE = (

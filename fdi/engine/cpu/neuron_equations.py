@@ -108,13 +108,13 @@ class InMaps(NamedTuple):
 
 
 def through_slope(slope: InMaps | Vector, gs: Vector) -> Vector:
-    """gS dS/dU. In maps it is said which of two products is fused with their sum, since LLVM
-    chooses by what else is in the loop: the other one here, this one below.
+    """gS dS/dU, to be added to another product. LLVM chooses by what else is in a loop which of two
+    products it fuses with their sum; in maps it is told to fuse the other one.
     """
 
 
 def with_slope(slope: InMaps | Vector, gs: Vector, factor: float, g: Vector) -> Vector:
-    """factor g + gS dS/dU."""
+    """factor g + gS dS/dU; in maps the second product is fused with the sum."""
 
 
 def left(kind: tuple, u: Vector, fired: Mask) -> Vector:
