@@ -6,6 +6,7 @@ epochs, on disk.
 from __future__ import annotations
 
 import io
+import json
 import math
 import time
 import zipfile
@@ -21,6 +22,7 @@ import torch
 from omegaconf import DictConfig
 
 from fdi.config import Mistake
+from fdi.config.identity import canonical
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.init.named import named
@@ -99,6 +101,22 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     return network, measure, updates
 
 
+PRIMED: dict[str, tuple[Network, int]] = {}
+"""The last networks that this process primed, by `what_primes`: a sweep over step sizes primes each
+seed once.
+"""
+MOST_PRIMED = 4  # as many seeds choose a step size, and one more
+
+
+def what_primes(context: RunContext) -> str:
+    """What of a configuration, and of the data, decides how a network is primed."""
+    config = json.loads(canonical(context.config))
+    size = config.pop("trainer")["batch_size"]
+    for key in ("optimizer", "scheduler", "homeostasis"):
+        config.pop(key, None)
+    return json.dumps([config, size, context.data.checksum])
+
+
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
     """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone
     until it is on target or for its epochs; and by how many updates it was.
@@ -107,6 +125,8 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
 
     if strategy.rule != "bounds":
         return network.to("cpu"), 0
+    if (decides := what_primes(context)) in PRIMED:
+        return deepcopy(PRIMED[decides])
     data, config = context.data, context.config
     duration = data.steps * data.dt
     objective = Objective(
@@ -135,7 +155,10 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
         trainer.fit(
             data.train, no_validation, [phase], progress, duration=duration, on_epoch=stop_on_target
         )
-    return network.to("cpu"), progress.epoch * -(-len(data.train) // size)
+    PRIMED[decides] = network.to("cpu"), progress.epoch * -(-len(data.train) // size)
+    if len(PRIMED) > MOST_PRIMED:
+        del PRIMED[next(iter(PRIMED))]
+    return deepcopy(PRIMED[decides])
 
 
 def initialize(

@@ -13,6 +13,7 @@ from making import SMALL, numbers
 import fdi
 from fdi.init.homeostatic import Homeostatic
 from fdi.init.probe import selectivity
+from fdi.runner import training
 from fdi.track import record
 from fdi.track.files import METRICS
 
@@ -59,10 +60,35 @@ def test_bounds_alone_bring_silent_weights_to_their_rates(options):
     assert len({row["primed_updates"] for row in rows}) == 1
     assert all(row["primed_updates"] > 0 for row in rows if not options)
     fdi.run(**words)
+    training.PRIMED.clear()
     longer = fdi.run(**words | {"trainer.epochs": 2})
     assert "continues" in record.whole(longer.directory).origin
+    training.PRIMED.clear()
     whole = fdi.run(**words | {"trainer.epochs": 2}, results="whole")
     assert numbers(longer.directory) == numbers(whole.directory)
+
+
+def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypatch):
+    training.PRIMED.clear()
+    primed, trainer = [], training.Trainer
+    monkeypatch.setattr(
+        training, "Trainer", lambda *of, **by: primed.append(of) or trainer(*of, **by)
+    )
+    words = SMALL | HOMEOSTATIC | QUICK
+    first = fdi.probe(**words)
+    others = {"optimizer": "adam", "trainer.clip": 1.0, "trainer.lr_relative": True}
+    assert fdi.probe(**words | others)["grad"].equals(first["grad"])
+    assert len(primed) == 1
+    run = fdi.run(**words | {"optimizer.lr": 1e-3})
+    training.PRIMED.clear()
+    assert numbers(fdi.run(**words | {"optimizer.lr": 1e-3}, results="alone").directory) == numbers(
+        run.directory
+    )
+    assert len(primed) == 2
+    for other in ({"seed": 7}, {"trainer.batch_size": 7}, {"init.epochs": 3}, {"neuron.theta": 2}):
+        fdi.probe(**words | other)
+    assert len(primed) == 6
+    assert len(training.PRIMED) == training.MOST_PRIMED
 
 
 def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):
