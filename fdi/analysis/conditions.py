@@ -136,6 +136,8 @@ def by_seed(
     groups = [np.arange(len(runs))] if groups is None else groups
     places = np.concatenate([*groups, np.empty(0, int)]).astype(int)
     number = np.repeat(np.arange(len(groups)), [*map(len, groups)])
+    if same_data:
+        refuse_mixed(runs.iloc[places], number)
     means = seed_means(runs.iloc[places], names, number, same_data)
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
@@ -143,6 +145,22 @@ def by_seed(
         Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of))
         for of, (a, b) in zip(groups, pairwise(ends))
     ]
+
+
+def refuse_mixed(runs: Runs, number: np.ndarray) -> None:
+    """Raises ValueError where runs of the same `number` are of several numerics, or those of one
+    seed of several splits of the data: their mean would be that of two experiments.
+    """
+    seed = [number, runs["seed"].to_numpy()]
+    for column, one in ((SPLIT, seed), ("numerics", [number])):
+        several = column in runs and runs[column].groupby(one).transform("nunique") > 1
+        if np.any(several):
+            mixed = runs[several & (number == number[several][0])]
+            besides = ", ".join(differing(mixed, "data", SPLIT)) or column
+            raise Mistake(
+                f"{mixed['path'].iloc[0]} and {len(mixed) - 1} other runs differ in more than the "
+                f"seed, and have no common mean; choose them by {besides}"
+            )
 
 
 def seed_means(

@@ -165,22 +165,30 @@ REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct_calibrated"))
 """Initial states beside what they refine."""
 
 
+def decided(members: pd.DataFrame, setting: str) -> dict[tuple[str, str], tuple[int, int, float]]:
+    """What `only` says of each initial state and the baseline, and of each that is refined, with p
+    by Holm's method over all of them.
+    """
+    states = inits(members)
+    pairs = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
+    pairs = [pair for pair in pairs if {*pair} <= {*states}]
+    found = [only(members, init, setting, other) for init, other in pairs]
+    together = holm([p for *_, p in found])
+    return {pair: (own, its, p) for pair, (own, its, _), p in zip(pairs, found, together)}
+
+
 def said(members: pd.DataFrame) -> list[str]:
     """What the table cannot say: pairs of initial states on the same networks, and how to read
     them.
     """
-    lines, states = [], inits(members)
-    pairs = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
-    pairs = [pair for pair in pairs if {*pair} <= {*states}]
-    for setting, title in SETTINGS.items() if pairs else ():
-        found = [only(members, init, setting, other) for init, other in pairs]
+    lines = []
+    for setting, title in SETTINGS.items():
         parts = [
             f"{init} {own} against {theirs} of {other} ({verdict(own - theirs, p)}, p = {p:.2g})"
-            for (init, other), (own, theirs, _), p in zip(
-                pairs, found, holm([p for *_, p in found])
-            )
+            for (init, other), (own, theirs, p) in decided(members, setting).items()
         ]
-        lines.append(f"only one of the two learns, {title}: {'; '.join(parts)}")
+        if parts:
+            lines.append(f"only one of the two learns, {title}: {'; '.join(parts)}")
     lines.append(
         "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
         "that is less, in the mean over seeds; what is refused or fails does not learn, but "

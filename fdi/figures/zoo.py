@@ -12,7 +12,7 @@ from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import LEVEL, PERCENT
-from fdi.analysis.zoo import SETTINGS, inits, members, only, wilson
+from fdi.analysis.zoo import SETTINGS, decided, inits, members, wilson
 from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 0.6, "Random networks"
@@ -62,7 +62,7 @@ def _finding(table: pd.DataFrame) -> str:
         return TITLE
     said = []
     for setting, title in SETTINGS.items():
-        mine, other, p = only(table, "fluct", setting)
+        mine, other, p = decided(table, setting)["fluct", BASELINE]
         said.append(f"{mine} and {other} ({title}{'' if p < LEVEL else ', undecided'})")
     sides = f"{words.init('fluct')} weights alone and from {words.init(BASELINE)} weights alone"
     return f"Networks that learn from {sides}: {', '.join(said)}"

@@ -34,7 +34,9 @@ BOUNDS = {
     "both": "both bounds",
 }
 TRIAL = ["dataset.steps", "dataset.dt"]
-NETWORK = ["dataset", "dataset.max_train", "model", "model.depth", "trainer.epochs"]
+SIZE = ["dataset.max_train", "dataset.samples"]
+"""More or fewer samples are other data."""
+NETWORK = ["dataset", *SIZE, "model", "model.depth", "trainer.epochs"]
 
 
 def standard(runs: Runs) -> pd.DataFrame:
@@ -43,6 +45,7 @@ def standard(runs: Runs) -> pd.DataFrame:
     trained with several, else NaN.
     """
     runs = where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
+    runs = runs.reindex(columns=runs.columns.union(SIZE, sort=False))
     length = runs.reindex(columns=TRIAL).prod(axis=1, min_count=len(TRIAL)).round(6)
     networks = runs.reindex(columns=NETWORK).assign(length=length)
     several = networks.groupby(NETWORK, dropna=False)["length"].transform("nunique") > 1

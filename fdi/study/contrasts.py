@@ -35,9 +35,8 @@ class Contrast(NamedTuple):
 
 
 def setting(run: Mapping[str, Any]) -> str:
-    """Data set, how many samples it was cut to, the length of its `trial` where that is
-    known, architecture, depth and
-    length of training.
+    """Data set, how many samples it was cut to, the length of its `trial` where that is known,
+    architecture, depth and length of training.
     """
     layers, cut, trial = depth(run), run.get("dataset.max_train"), run.get("trial")
     data = run["dataset"] + (f" ({cut:,.0f} samples)" if pd.notna(cut) else "")

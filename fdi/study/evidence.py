@@ -19,7 +19,7 @@ from fdi.analysis.conditions import moments, where
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import LEVEL, Comparison, chance_level
-from fdi.study.circumstances import EPS, bounds, by_authors, circumstances
+from fdi.study.circumstances import EPS, SIZE, bounds, by_authors, circumstances
 from fdi.study.contrasts import Contrast, compare, contrasts, depth, setting
 from fdi.study.initial_states import with_spread
 from fdi.study.published import architecture
@@ -34,7 +34,7 @@ JOINT = {"homeostasis.joint": True} | UNPRIMED
 FREE = {"homeostasis.joint": False} | UNPRIMED
 DEEP = 4  # hidden layers, and more: the least that is called deep where the paper is spoken of
 WHEN = {"joint": "", "prime": " before the task", "prime + joint": " before the task and in it"}
-NETWORK = ("dataset", "dataset.max_train", "model", "layers", "trainer.epochs")
+NETWORK = ("dataset", *SIZE, "model", "layers", "trainer.epochs")
 FOR, AGAINST, WIDE = "for it", "against it", "too wide"
 SHORT, IDLE = "too short", "cannot act"
 
@@ -107,8 +107,7 @@ def longest(candidates: Iterator[Contrast]) -> Iterator[Contrast]:
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in candidates:
         run = contrast.run
-        cut = run.get("dataset.max_train")
-        size = cut if pd.notna(cut) else 0
+        size = tuple(str(run.get(key)) for key in SIZE)
         key = (run["dataset"], run["model"], depth(run), size, circumstances(run))
         by_network.setdefault(key, []).append(contrast)
     for _, all_of_it in sorted(by_network.items()):
@@ -180,9 +179,9 @@ def _band(
     runs = with_spread(where(runs, UNPRIMED), results)
     if runs.empty:
         return
-    keys = ["dataset", "model", "layers", "homeostasis.joint", "init"]
-    most = runs.groupby(keys)["trainer.epochs"].transform("max")
-    for (*_, init), group in runs[runs["trainer.epochs"] == most].groupby(keys):
+    keys = [*NETWORK[:-1], "homeostasis.joint", "init"]
+    most = runs.groupby(keys, dropna=False)["trainer.epochs"].transform("max")
+    for (*_, init), group in runs[runs["trainer.epochs"] == most].groupby(keys, dropna=False):
         means = moments(group, ["spread"], VALID).set_index("spread")["mean"]
         within = means[means.index.to_series().between(*inside)]
         beyond = means.drop(within.index)

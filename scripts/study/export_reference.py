@@ -4,8 +4,9 @@ with what it takes to measure them again.
 
 runs.csv                          one row per run: final numbers, config, checksum of the data,
 `provenance` (a key of provenance.csv)
-curves/<dataset>_<model>.csv      learning curves, without what the probe measured meanwhile; of
-trainings longer than 60 epochs about 60 epochs
+curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60
+epochs
+curves/<dataset>_<model>_probed.csv  those with what the probe measured meanwhile
 probe.csv                         initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
 choices/<name>/choice.json        what experiment=best decided
@@ -176,10 +177,13 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     )
     _write(used.sort_values(["date", "command", "provenance"]), folder / PROVENANCE)
     assert results.curves is not None  # only `own` may leave them in their folders
-    for (dataset, model), rows in results.curves.groupby(["dataset", "model"], observed=True):
-        beside = ["path", "state", *rows.filter(regex="^probe/")]  # wide, and of few runs
-        thin = rows[_kept(rows)].drop(columns=beside).dropna(axis=1, how="all")
-        _write(thin.sort_values([*NAME[:4], "epoch"]), folder / CURVES / f"{dataset}_{model}.csv")
+    states = results.curves.filter(regex="^probe/").notna().any(axis=1)
+    probed = states.groupby(results.curves["path"], observed=True).transform("any")  # wide, and few
+    kept = results.curves[_kept(results.curves) | states].drop(columns=["path", "state"])
+    names = kept["dataset"].astype(str) + "_" + kept["model"].astype(str)
+    for name, rows in kept.groupby(names + probed[kept.index].map({True: "_probed", False: ""})):
+        thin = rows.dropna(axis=1, how="all").sort_values([*NAME[:4], "epoch"])
+        _write(thin, folder / CURVES / f"{name}.csv")
 
 
 def _merged(old: Results, new: Results) -> Results:

@@ -260,6 +260,15 @@ def test_within_the_best_spreads_all_are_as_good_and_outside_they_fail(
     assert (row["status"], row["for it"]) == said
 
 
+def test_a_spread_is_judged_among_runs_on_as_many_samples(authors_run, tmp_path):
+    for seed in range(3):
+        few = {"init.sigma_u": 1.0, "dataset.max_train": 900}
+        authors_run("fluct", seed, 0.9 + seed / 1000, few | {"dataset.max_train": None})
+        authors_run("fluct", seed, 0.7 + seed / 1000, few)
+        authors_run("fluct", seed, 0.6, few | {"init.sigma_u": 0.2})
+    assert "70.1 against 60.0, +10.1" in claims(own(tmp_path)).set_index("claim")["measured"][BAND]
+
+
 @pytest.mark.parametrize(
     ("differences", "better", "same"),
     [

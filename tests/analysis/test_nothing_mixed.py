@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from making import EVIDENCE, write_decision
+from making import EVIDENCE, one_line, write_decision
 
 from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
 from fdi.analysis.collect import runs
@@ -96,6 +96,17 @@ def test_an_initialization_of_ones_own_is_a_pair_with_the_baseline(write_run, tm
     table = summarize(runs(tmp_path)).set_index("init")
     assert sorted(table.loc["mine", "n"]) == [2, 3]
     assert table.loc["mine", "init.own_code"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("other", "config"), [({"split": "x"}, {"dataset.max_train": 900}), ({"numerics": 3}, {})]
+)
+def test_runs_of_two_experiments_have_no_mean(write_run, tmp_path, other, config):
+    for seed in range(2):
+        write_run("fluct", seed, 0.9)
+        write_run("fluct", seed + 2 * (not config), 0.5, config=config, **made(**other))
+    with one_line("fluct.* other runs differ in more than the seed, .* choose them by"):
+        moments(runs(tmp_path), ["init"], "test_accuracy_last")
 
 
 def test_runs_of_one_seed_in_one_condition_count_once(write_run, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from making import EVIDENCE, write_plan
 
 from fdi.analysis.collect import config_columns
 from fdi.analysis.derived import with_layers
@@ -82,25 +83,44 @@ def test_convolutions(page, authors_run, tmp_path):
 
 
 def test_a_cell_holds_one_configuration(page, authors_run, tmp_path):
-    """Three seeds with a steep surrogate gradient are no part of the five with the usual one."""
+    """A cell for runs that differ in more than their numerics, and precision, is refused."""
     for seed in range(5):
-        authors_run("kaiming", seed, 0.2)
+        authors_run("kaiming", seed, 0.2, evidence=EVIDENCE | {"numerics": 1})
     for seed in range(3):
         authors_run("kaiming", seed, 0.8, {"neuron.beta": 100.0})
+        authors_run("kaiming", seed, 0.3, {"neuron.beta": 50.0})
+    averaged = page("tables").averaged(with_layers(own(tmp_path).runs), ["layers", "neuron.beta"])
+    assert sorted(averaged["n"]) == [3, 3, 5]
     runs = with_layers(own(tmp_path).runs)
-    assert page("tables").accuracy(runs) == "20.0 (20.0..20.0), n = 5"
-    assert len(page("tables").averaged(runs, ["layers", "neuron.beta"])) == 2
+    with pytest.raises(ValueError, match=r"runs that differ in neuron\.beta"):
+        page("tables").accuracy(runs)
+    same = runs.drop(columns="neuron.beta")
+    assert page("tables").accuracy(same[same["test_accuracy_last"] < 0.5]) == (
+        "30.0 (30.0..30.0), n = 3"
+    )
     assert page("tables").accuracy(runs.iloc[:0]) == ""
 
 
+def test_bounds_stand_beside_none_on_the_same_data(page, authors_run, tmp_path):
+    free = {"homeostasis.joint": False, "homeostasis.prime_epochs": 0}
+    for seed, more in enumerate((0.0, 0.01, 0.02)):
+        for size, lift in ((900, 0.2), (None, 0.6)):
+            few = {"dataset.max_train": size}
+            authors_run("kaiming", seed, 0.1, few | free)
+            authors_run("kaiming", seed, 0.1 + lift + more, few)
+    write_plan(tmp_path, "restore")
+    text = page("findings").primed(own(tmp_path))
+    assert [row[2:4] for row in rows(text)[2:]] == [
+        ["none", "10.0 (10.0..10.0), n = 3"],
+        ["in the loss", "31.0 (28.5..33.5), n = 3"],
+        ["none", "10.0 (10.0..10.0), n = 3"],
+        ["in the loss", "71.0 (68.5..73.5), n = 3"],
+    ]
+    assert [row[4] for row in rows(text)[3::2]] == ["+21.0 (+18.5..+23.5)", "+61.0 (+58.5..+63.5)"]
+
+
 AVERAGED = [
-    ("findings", "mended"),
-    ("findings", "primed"),
     ("findings", "bounded"),
-    ("findings", "stepping"),
-    ("gradients", "reached"),
-    ("gradients", "surrogates"),
-    ("images", "convolutions"),
     ("lazy", "laziness"),
     ("lazy", "decaying"),
 ]

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import making
 import pandas as pd
 import pytest
 from making import EVIDENCE
@@ -128,6 +129,25 @@ def test_long_curves_are_thinned(write_run, tmp_path):
     assert epochs[:11] == [*range(1, 11), 12]
     assert epochs[-1] == 200
     assert len(epochs) < 70
+
+
+def test_what_the_probe_measured_meanwhile_is_kept(write_run, tmp_path, monkeypatch):
+    metrics = making._metrics
+
+    def probed(*given: Any) -> str:
+        head, *rows = metrics(*given).splitlines()
+        said = ["0.5" if epoch % 35 == 0 else "" for epoch in range(1, len(rows) + 1)]
+        return "\n".join([f"{head},probe/fano/h1", *map(",".join, zip(rows, said)), ""])
+
+    write_run("kaiming", curve=[0.25] * 200)
+    monkeypatch.setattr(making, "_metrics", probed)
+    write_run("fluct", curve=[0.25] * 200)
+    export(tmp_path, tmp_path / "reference")
+    kept = reference(tmp_path / "reference").curves
+    assert kept is not None
+    assert kept.loc[kept["probe/fano/h1"].notna(), "epoch"].tolist() == [35, 70, 105, 140, 175]
+    files = {file.stem: set(pd.read_csv(file)["init"]) for file in tmp_path.glob("reference/c*/*")}
+    assert files == {"randman_dense": {"kaiming"}, "randman_dense_probed": {"fluct"}}
 
 
 def test_nothing_to_export_is_an_error(write_run, tmp_path):

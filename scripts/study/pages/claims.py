@@ -12,9 +12,8 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import where
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
-from fdi.study.circumstances import EPS, standard
+from fdi.study.circumstances import EPS, STANDARD, plain
 from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
-from fdi.study.evidence import DEEP
 from pages.tables import markdown
 
 
@@ -32,24 +31,24 @@ def paper(measured: Results) -> str:
     return markdown(table.rename(columns={"claim": "claim of the paper", "status": "here"}))
 
 
+MANY = 5  # hidden layers, and more
 STATES = {
     "kaiming": {"init": "kaiming"},
     "fluct, sigma_U = 1": {"init": "fluct", "init.sigma_u": 1.0},
-    "fluct_calibrated, sigma_U = 1": {"init": "fluct_calibrated", "init.sigma_u": 1.0},
 }
 
 
 def standing(measured: Results) -> str:
     """A row per initial state: runs at chance of all that were trained with the authors' optimizer,
-    step size and eps, in shallow and in deep networks, and where the deep ones are.
+    step size and eps, in networks of few layers and of many, and where the latter are.
     """
     return markdown(
         pd.DataFrame(
             {
                 "initial state": row["state"],
-                f"at chance, up to {DEEP - 1} layers": f"{row['low']} of {row['shallow']} runs",
-                f"at chance, {DEEP} layers and more": f"{row['stuck']} of {row['deep']} runs",
-                "the deep ones": row["where"],
+                f"at chance, up to {MANY - 1} layers": f"{row['low']} of {row['few']} runs",
+                f"at chance, {MANY} layers and more": f"{row['stuck']} of {row['many']} runs",
+                "the latter": row["where"],
             }
             for row in shares(measured)
         )
@@ -57,25 +56,27 @@ def standing(measured: Results) -> str:
 
 
 def shares(measured: Results) -> list[dict[str, Any]]:
-    """Of each initial state: how many runs of shallow and deep networks there are, how many of
-    these are at chance (`low`, `stuck`), and where the deep ones of them are.
+    """Of each initial state: how many runs of networks of `few` layers and of `many` there are with
+    the newest numerics, how many of these are at chance (`low`, `stuck`), and where those of many
+    layers are.
     """
-    runs = where(standard(measured.runs), {"state": "done", "optimizer.eps": EPS})
+    runs = where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS})
+    runs = runs[runs["numerics"] == runs["numerics"].max()]
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     runs = runs.assign(chance=guesses(runs))
     rows = []
     for name, values in STATES.items():
         group = where(runs, values)
-        deep = group["layers"] >= DEEP
-        stuck = group[deep & group["chance"]]
+        many = group["layers"] >= MANY
+        stuck = group[many & group["chance"]]
         names = stuck["dataset"] + ", " + stuck["model"]
         rows.append(
             {
                 "state": name,
-                "low": int(group.loc[~deep, "chance"].sum()),
-                "shallow": int((~deep).sum()),
+                "low": int(group.loc[~many, "chance"].sum()),
+                "few": int((~many).sum()),
                 "stuck": len(stuck),
-                "deep": int(deep.sum()),
+                "many": int(many.sum()),
                 "where": "; ".join(f"{n} x {k}" for k, n in names.value_counts().items()),
             }
         )

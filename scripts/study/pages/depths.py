@@ -38,21 +38,21 @@ def controls(measured: Results) -> str:
     with frozen ones, each at its own step, and their difference over paired seeds, with its
     interval corrected for all rows.
     """
-    state = ["layers", "init", IDENTITY]
+    state = ["dataset", "layers", "init", IDENTITY]
     sides = [dict([*_done(measured, of).groupby(state)]) for of in ("[]", FROZEN)]
     keys = [key for key in sides[1] if key in sides[0]]
     pairs = [[_chosen(side[key]).set_index("seed") for side in sides] for key in keys]
     found = correct([_difference(*pair) for pair in pairs], [0] * len(pairs))
     rows = [
         {
-            "network": words.layers(layers),
+            "network": f"{data}, {words.layers(layers)}",
             "init": init,
             "identity": identity,
             "hidden layers learn": _cell(learn),
             "hidden layers frozen": _cell(frozen),
             "difference": difference(each),
         }
-        for (layers, init, identity), (learn, frozen), each in zip(keys, pairs, found)
+        for (data, layers, init, identity), (learn, frozen), each in zip(keys, pairs, found)
     ]
     return listed(rows, HOW_DEEP.COMMAND)
 
@@ -64,7 +64,8 @@ def _done(measured: Results, frozen: str = "[]") -> pd.DataFrame:
     for key, value in only.items():
         runs = runs[runs[key].isin(value if isinstance(value, list) else [value])]
     identity = [f"{share:g}" if share >= 0 else "-" for share in runs[IDENTITY]]
-    return runs.assign(**{IDENTITY: identity})[runs["state"] == "done"]
+    newest = runs["numerics"] == runs["numerics"].max()
+    return runs.assign(**{IDENTITY: identity})[newest & (runs["state"] == "done")]
 
 
 def _chosen(runs: pd.DataFrame) -> pd.DataFrame:

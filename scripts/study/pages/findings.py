@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import where
-from fdi.analysis.derived import (
-    COLUMNS,
-    FRESH,
-    HANDED_ON,
-    MODES,
-    modes,
-    unbounded,
-    with_layers,
-)
+from fdi.analysis.conditions import BASELINE, where
+from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, correct, paired
+from fdi.analysis.statistics import PERCENT, Comparison, correct, paired
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.sweeps import of_sweep
 from fdi.study import floor
-from fdi.study.circumstances import by_authors, plain, standard
-from fdi.study.evidence import STATES
+from fdi.study.circumstances import SIZE, plain
+from fdi.study.contrasts import compare, setting
+from fdi.study.evidence import NETWORK, STATES
 from fdi.study.predict import predictors
 from pages.tables import (
     accuracy,
     alike,
-    averaged,
     cell,
     difference,
     having,
@@ -43,7 +33,6 @@ from pages.tables import (
 
 INITS = ("kaiming", "fluct")
 LEAST = 3  # seeds: a single run decides nothing
-USUAL, LOW = 1e-16, 1e-18  # eps of SMORMS3: the authors', and lowered ones
 
 
 def floors(measured: Results) -> str:
@@ -124,72 +113,19 @@ def interacting(measured: Results) -> str:
     return "\n".join(lines) or unmeasured(FIGURES["bounds"].COMMAND)
 
 
-KINDS = ("usual eps, bounds", "usual eps, no bounds", "lowered eps, no bounds")
+def lowered(measured: Results) -> str:
+    """What Kaiming weights reach without bounds, a row per network and a column per floor."""
+    rows = []
+    for page in floor.data(measured).values():
+        page = page[(page["part"] == "depth") & (page["init"] == BASELINE)]
+        page = page[page["optimizer"] == "SMORMS3"].sort_values("eps", ascending=False)
+        for layers, of in page.groupby("x"):
+            name = f"{page['network'].iloc[0]}, {words.layers(layers)}"
+            several = [row for row in of.to_dict("records") if row["n"] >= LEAST]
+            rows.append({"network": name} | {f"eps {row['eps']:.0e}": cell(row) for row in several})
+    return listed(rows, floor.COMMAND)
 
 
-def mended(measured: Results) -> str:
-    """What Kaiming weights reach at the usual floor, with the authors' bounds and without any, and
-    at a lowered one without bounds, everything else as usual; networks that were run at both
-    floors with LEAST seeds.
-    """
-    rows = [
-        {
-            "network": row["network"],
-            "epochs": f"{row['trainer.epochs']:.0f}",
-            **{kind: cell(row[kind]) for kind in KINDS if kind in row},
-            "lowered to": f"{row[KINDS[2]]['optimizer.eps']:.0e}",
-        }
-        for row in both_floors(measured)
-        if all(row[kind]["n"] >= LEAST for kind in KINDS[1:] if kind in row)
-    ]
-    columns = ["network", "epochs", *KINDS, "lowered to"]
-    table = pd.DataFrame(rows).reindex(columns=columns).fillna("")
-    shown = table.sort_values("network", key=lambda names: names.map(_in_order))
-    return markdown(shown) if rows else unmeasured(floor.COMMAND)
-
-
-def both_floors(measured: Results) -> list[dict[str, Any]]:
-    """Networks from Kaiming weights that were run with the usual eps and with a lowered one: what
-    each of KINDS reached, as in `averaged`.
-    """
-    runs = _usual(measured)
-    runs = runs[runs["init"] == INITS[0]]
-    eps, free = _eps(runs), modes(runs) == "none"
-    usual = np.isclose(eps, USUAL, rtol=1e-3, atol=0)
-    chosen = (runs.index.isin(by_authors(runs).index), usual & free, (eps < LOW) & free)
-    runs = runs.assign(cut=runs["dataset.max_train"].fillna(0))
-    keys = ["dataset", "cut", "model", "layers", "trainer.epochs"]
-    networks: dict[tuple, dict[str, Any]] = {}
-    for kind, rows in zip(KINDS, chosen):
-        reached = averaged(runs[rows], [*keys, "optimizer.eps"])
-        reached = reached.sort_values(["n", "optimizer.eps"], ascending=[True, False])
-        for row in reached.drop_duplicates(keys, keep="last").to_dict("records"):  # most seeds
-            layers = f"{row['layers']} layer{'s' if row['layers'] > 1 else ''}"
-            cut = f" ({row['cut']:,.0f} samples)" if row["cut"] else ""
-            name = f"{row['dataset']}{cut}, {row['model']}, {layers}"
-            place = tuple(row[key] for key in keys)
-            networks.setdefault(place, row | {"network": name})[kind] = row
-    return [row for row in networks.values() if KINDS[2] in row and {*row} & {*KINDS[:2]}]
-
-
-def _usual(measured: Results) -> pd.DataFrame:
-    """Finished runs at the usual step size and surrogate gradient, with nothing added."""
-    runs = standard(measured.runs)
-    return with_layers(runs[runs["state"] == "done"])
-
-
-def _eps(runs: pd.DataFrame) -> pd.Series:
-    """That of SMORMS3, NaN for other optimizers."""
-    ours = runs["optimizer._target_"].str.endswith(".SMORMS3")
-    return runs["optimizer.eps"].fillna(USUAL).where(ours)
-
-
-def _in_order(name: str) -> tuple[str, int]:
-    network, _, layers = name.rpartition(", ")
-    return network, int(layers.split()[0])
-
-
-NETWORK = ("dataset", "model", "layers", "trainer.epochs")
 PRIMED = {
     "none": "none",
     "joint": "in the loss",
@@ -203,40 +139,44 @@ PRIMED = {
 
 def primed(measured: Results) -> str:
     """What each way to use bounds on the activity reaches, beside none, by network and initial
-    state, of networks with primed runs of LEAST seeds. Intervals are corrected for all rows. Then
-    what a fresh optimizer changes.
+    state, where each has LEAST seeds. Which are decided is said of the claims they speak for: here
+    the interval of each difference is its own.
     """
-    runs = with_layers(having(measured.runs, "init.sigma_u", "homeostasis.fresh_optimizer"))
-    runs = runs[(runs["state"] == "done") & (runs["numerics"] >= HANDED_ON)]
-    runs = runs.assign(way=COLUMNS["homeostasis"].of(runs), accuracy=PERCENT * runs[ACCURACY])
-    several = runs[runs["way"] == "prime"].groupby(["init", *NETWORK])["seed"].nunique()
-    networks = {key[1:] for key in several[several >= LEAST].index}
-    rows, pairs, fresh = [], [], ""
-    keys = [*NETWORK, "init", "init.sigma_u"]
-    for key, of in runs.groupby(keys, dropna=False):
-        by_seed = {
-            way: alike(part, keys).set_index("seed")["accuracy"] for way, part in of.groupby("way")
-        }
-        if key[:4] not in networks or len(by_seed.get("none", ())) < LEAST:
+    runs = with_layers(having(measured.runs, "init.sigma_u", *SIZE))
+    of = of_sweep(runs, "restore") | of_sweep(runs, "restore_conv")
+    runs = runs[of & (runs["state"] == "done")]
+    runs = runs.assign(way=COLUMNS["homeostasis"].of(runs))
+    rows, fresh, keys = [], "", [*NETWORK, "init", "init.sigma_u"]
+    for (*_, init, sigma_u), one in runs.groupby(keys, dropna=False):
+        ways = {way: part for way, part in one.groupby("way") if part["seed"].nunique() >= LEAST}
+        if "none" not in ways or len(ways) == 1:
             continue
-        for way in (way for way in PRIMED if way in by_seed):
-            own, base = by_seed[way].align(by_seed["none"], join="inner")
-            pairs.append(paired(own, base) if way != "none" else None)
+        for way in (way for way in PRIMED if way in ways):
+            found = _difference(ways[way], ways["none"])
+            interval = f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
             rows.append(
                 {
-                    "network": f"{key[0]}, {key[1]}, {words.layers(key[2])}, {key[3]:.0f} epochs",
-                    "from": key[4] if pd.isna(key[5]) else f"{key[4]}, sigma_U = {key[5]:g}",
+                    "network": setting(one.iloc[0].to_dict()),
+                    "from": init if pd.isna(sigma_u) else f"{init}, sigma_U = {sigma_u:g}",
                     "bounds": PRIMED[way],
-                    "test accuracy (%)": accuracy(of[of["way"] == way]),
+                    "test accuracy (%)": accuracy(ways[way]),
+                    "beside none": "" if way == "none" else interval,
                 }
             )
-        if f"prime{FRESH}" in by_seed:
-            one, other = by_seed[f"prime{FRESH}"].align(by_seed["prime"], join="inner")
-            fresh += f"\nFrom {key[4]} weights, a fresh optimizer beside the one that is kept: "
-            fresh += f"{difference(paired(one, other))}, n = {len(one)}.\n"
-    for row, found in zip(rows, correct(pairs, [0] * len(pairs))):
-        row["beside none"] = "" if found is None else difference(found)
+        if f"prime{FRESH}" in ways:
+            found = _difference(ways[f"prime{FRESH}"], ways["prime"])
+            fresh += (
+                f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, beside "
+            )
+            fresh += f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, "
+            fresh += f"beside the one that is kept, {difference(found)}, n = {found.n}.\n"
     return listed(rows, "fdi-run -m experiment=restore") + fresh
+
+
+def _difference(one: pd.DataFrame, other: pd.DataFrame) -> Comparison:
+    found = compare(one, other)
+    assert found
+    return found.difference
 
 
 BROUGHT = {

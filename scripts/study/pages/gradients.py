@@ -15,13 +15,14 @@ from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.snn.surrogate import steepness
 from fdi.study import gradients
-from fdi.study.circumstances import EPS, STANDARD, constant_rate, plain, standard
+from fdi.study.circumstances import EPS, SIZE, STANDARD, constant_rate, plain, standard
+from fdi.study.contrasts import setting
 from fdi.study.evidence import FLUCT, STATES
 from fdi.study.initial_states import largest, ratios
-from pages.tables import accuracy, listed, markdown, unmeasured
+from pages.tables import accuracy, having, listed, markdown, unmeasured
 
 SEVERAL = 3  # spreads of a network that is shown, seeds at a lowered floor
-KEYS = ["dataset", "model", "layers"]
+KEYS = ["dataset", *SIZE, "model", "layers"]
 OVER, REACHED = "over the floor", "test accuracy (%)"
 LEAST = 1e-30  # stands for no gradient in a geometric mean
 
@@ -59,11 +60,11 @@ def _rows(measured: Results) -> list[dict[str, str]]:
     runs = runs.assign(state=runs["init.sigma_u"].map("sigma_U = {:g}".format, na_action="ignore"))
     runs["state"] = runs["state"].fillna("kaiming")
     rows = []
-    for (dataset, model, layers), deep in runs[runs["layers"] > 1].groupby(KEYS):
+    for _, deep in runs[runs["layers"] > 1].groupby(KEYS, dropna=False):
         known = deep.dropna(subset="gradient")
         if known["init.sigma_u"].nunique() >= SEVERAL:
             order = known.groupby("state")["init.sigma_u"].first().sort_values(na_position="first")
-            network = f"{dataset}, {model}, {layers:.0f} layers"
+            network = setting(deep.iloc[0].to_dict()).rpartition(", ")[0]
             rows += [
                 {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
             ]
@@ -117,10 +118,11 @@ def surrogates(measured: Results) -> str:
     published = runs["neuron.surrogate"].map(steepness)
     runs = runs.assign(beta=pd.to_numeric(runs["neuron.beta"]).fillna(published))
     parts = []
-    for key, network in runs.groupby([*KEYS, "trainer.epochs"]):
+    runs = having(runs, *SIZE)
+    for key, network in runs.groupby([*KEYS, "trainer.epochs"], dropna=False):
         usual = network["optimizer.eps"] == EPS
         if network.loc[usual, "neuron.surrogate"].nunique() > 1:
-            dataset, model, layers, epochs = key
+            dataset, *_, model, layers, epochs = key
             title = f"**{dataset}, {model}, {layers} layers, {epochs:.0f} epochs**"
             parts.append(f"{title}\n\n{markdown(pd.DataFrame(_of_surrogates(network)))}")
     return "\n".join(parts) or unmeasured(SURROGATES)

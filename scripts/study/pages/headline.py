@@ -104,7 +104,7 @@ def drawn(measured: Results) -> str:
     rows = []
     for setting, title in zoo.SETTINGS.items():
         own, base = zoo.paired(table[table["setting"] == setting], ONE)
-        mine, other, p = zoo.only(table, ONE, setting)
+        mine, other, p = zoo.decided(table, setting)[ONE, BASELINE]
         rows.append(
             {
                 "step size": title,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.collect import ACCURACY, SHARED, config_columns
-from fdi.analysis.conditions import moments
+from fdi.analysis.collect import ACCURACY, SHARED
+from fdi.analysis.conditions import differing, moments, where
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, verdict
 from fdi.figures.catalogue import FIGURES
@@ -17,6 +17,7 @@ OTHERS = (*SHARED, "readout_init")
 """Columns without a dot that must agree as well."""
 NAMES = ("model.depth", "dataset.name")
 """What `layers`, and the hash of the data, say better."""
+PRECISION = "optimizer.precision"
 LONG = {
     "shallow": {"init": "init", "x": "sigma_U"},
     "recurrent_alpha": {"init": "init", "x": "alpha"},
@@ -94,16 +95,20 @@ def averaged(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def alike(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Of each combination of `by` the runs of one configuration, data, code and numerics, that with
-    the most seeds: nothing else may be averaged in a cell.
+    """Of each combination of `by` the runs of the newest numerics, and of one precision of the
+    optimizer, that with the most seeds. Raises ValueError where these differ in anything else.
     """
-    columns = [name for name in config_columns(runs) if "." in name or name in OTHERS]
-    columns = [name for name in columns if name not in (*by, *NAMES)]
-    cells = runs.groupby(list(by), dropna=False).ngroup()
-    one = runs[columns].assign(cell=cells).groupby(["cell", *columns], dropna=False).ngroup()
-    seeds = runs["seed"].groupby(one).transform("nunique")
-    ordered = seeds.groupby(cells).idxmax()  # a run of the configuration with the most seeds
-    return runs[one.isin(one[ordered])]
+    kept = []
+    for cell, of in runs.groupby(list(by), dropna=False):
+        of = of[of["numerics"] == of["numerics"].max()]
+        if PRECISION in of and len(of):
+            seeds = of.groupby(PRECISION, dropna=False)["seed"].nunique()
+            of = where(of, {PRECISION: seeds.idxmax()})
+        kept.append(of)
+        differ = [name for name in differing(of, *by, *NAMES) if "." in name or name in OTHERS]
+        if differ:
+            raise ValueError(f"{cell}: one cell for runs that differ in {', '.join(differ)}")
+    return pd.concat([runs.iloc[:0], *kept])
 
 
 def versus(row: Mapping[str, Any]) -> str:
