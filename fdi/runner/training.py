@@ -167,18 +167,25 @@ def initialize(
     """Give the network its initial weights and measure the state they put it in; with probe=none it
     is not measured.
     """
-    config, network, optimizer = context.config, context.network, context.optimizer
-    network.load_weights(initial.weights())
+    config = context.config
+    context.network.load_weights(initial.weights())
     if config.probe == "none":
         return []
-    rows = _probed(context, measure, bool(config.get("probe_every", 0)))
-    names = [row["population"] for row in rows]
-    follow_gradients(rows, optimizer, {n: [p.weight for p in network.afferents(n)] for n in names})
+    rows = _followed(context, _probed(context, measure, bool(config.get("probe_every", 0))))
     strategy = build.strategy(config)
     if strategy.homeostatic:
         tell_target(context.view, strategy, rows, updates)
     write_initial_state(context, rows)
-    context.view.probe(rows, config.name.model, config.name.init, training_of(optimizer))
+    words = training_of(context.optimizer)
+    context.view.probe(rows, config.name.model, config.name.init, words)
+    return rows
+
+
+def _followed(context: RunContext, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a probe, with the floors of the optimizer."""
+    names = [row["population"] for row in rows]
+    weights = {n: [p.weight for p in context.network.afferents(n)] for n in names}
+    follow_gradients(rows, context.optimizer, weights)
     return rows
 
 
@@ -220,29 +227,28 @@ def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None
 def unmoved(
     rows: Iterable[dict[str, Any]],
     network: Network,
-    initial: Network,
+    before: Mapping[str, torch.Tensor],
     trained: Mapping[str, float],
     optimizer: str,
 ) -> dict[str, str]:
-    """Population -> why its weights are still the `initial` ones, to the precision of their
+    """Population -> why its weights are still what they were `before`, to the precision of their
     numbers, for those whose gradient of the task lay above the floor of the `optimizer` in the
     `rows` of a probe; `trained`: the metrics of an epoch, with the mean norm of each gradient.
 
     What a probe calls followed must move, but for a gradient that was 0 in training or below the
     floor, or steps that are smaller than the spacing of the weights' floating-point numbers.
     """
-    before, after = initial.weights(), network.weights()
-    found = {}
+    after, found = network.weights(), {}
     for row in rows:
         _, floor = floors(row)
         weights = network.afferents(row["population"])
         size = math.hypot(*(trained[f"grad/{each.name}"] for each in weights))
         precision = torch.finfo(weights[0].weight.dtype).eps
-        way = norm(before[each.name] - after[each.name].cpu() for each in weights)
+        way = norm(before[each.name].cpu() - after[each.name].cpu() for each in weights)
         if way > precision * row["weight"] or not row["grad_task_max"] > floor:
             continue
         spacing = precision * row["weight_rms"]
-        told = f"a gradient of {row['grad_task_max']:.2g} at the start, which {optimizer} follows"
+        told = f"the task began with a gradient of {row['grad_task_max']:.2g}, which {optimizer}"
         if not size:
             why = "it was 0 in each step of training"
         elif size < floor:
@@ -254,7 +260,7 @@ def unmoved(
             )
         else:
             why = "nothing that fdi knows explains it: trust neither, and tell us"
-        found[row["population"]] = f"{told}, and no weight moved in the first epoch: {why}"
+        found[row["population"]] = f"{told} follows, and no weight moved in its first epoch: {why}"
     return found
 
 
@@ -343,6 +349,36 @@ def _on_cpu(value: Any) -> Any:
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 
 
+State = tuple[dict[str, torch.Tensor], list[dict[str, Any]]]
+"""Weights, and what a probe says of them."""
+
+
+def _begin_task(context: RunContext) -> State:
+    """The state after priming, where runs are probed."""
+    weights = {name: weight.cpu().clone() for name, weight in context.network.weights().items()}
+    if context.config.probe == "none":
+        return weights, []
+    return weights, _followed(context, _probed(context, None, selective=False))
+
+
+def _say_unmoved(
+    context: RunContext,
+    progress: Progress,
+    row: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    probed: Iterable[dict[str, Any]],
+) -> None:
+    """Find what did not move in the first epoch of the task, of which `row` are the metrics."""
+    first, network = dict(weights), context.network
+    if context.trainer.decays and len(context.phases) == 1:  # decay is no step of a gradient
+        first |= network.weights() | progress.started
+    learn = [each for each in probed if not each["frozen"]]
+    words = training_of(context.optimizer).optimizer
+    progress.unmoved = unmoved(learn, network, first, row, words)
+    for population, why in progress.unmoved.items():
+        context.view.say(f"{population}: {why}")
+
+
 def train(
     context: RunContext,
     splits: dict[str, Split],
@@ -354,11 +390,14 @@ def train(
 ) -> None:
     """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
     end SAVE_EVERY seconds after the one before, and after the last. After the first epoch of the
-    task, says which layers did not move that were followed from the `initial` state, as `probed`.
+    task, says which layers did not move that were followed where it began: in the `initial` state,
+    as `probed`, or, measured again, in that after priming.
     """
     data, directory = context.data, context.directory
     epochs = sum(phase.epochs for phase in context.phases)
     loss = context.phases[-1].objective.loss
+    primes = sum(phase.epochs for phase in context.phases[:-1])
+    begun = _begin_task(context) if progress.epoch == primes > 0 else (initial.weights(), probed)
     unsaved: list[dict[str, Any]] = []  # the mirror is told only of epochs that a checkpoint holds
     saved = 0.0
 
@@ -366,16 +405,14 @@ def train(
         record.change(directory, state="running", epoch=progress.epoch, epochs=epochs)
 
     def on_epoch(row: dict[str, Any]) -> None:
-        nonlocal saved
+        nonlocal saved, begun
         row |= in_training(context, progress, row["phase"])
         metrics.append(row)
         report.row(row)
-        if progress.epoch == 1 and row["phase"] == "task":
-            words = training_of(context.optimizer).optimizer
-            learn = [each for each in probed if not each["frozen"]]
-            progress.unmoved = unmoved(learn, context.network, initial, row, words)
-            for population, why in progress.unmoved.items():
-                context.view.say(f"{population}: {why}")
+        if progress.epoch == primes + 1:
+            _say_unmoved(context, progress, row, *begun)
+        elif progress.epoch == primes:
+            begun = _begin_task(context)
         unsaved.append({key: value for key, value in row.items() if value is not None})
         if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
             return

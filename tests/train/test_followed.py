@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from making import SMALL
 
+import fdi
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
@@ -13,7 +15,7 @@ from fdi.init.probe import follow_gradients, probe
 from fdi.runner.training import unmoved
 from fdi.snn.objective import Objective
 from fdi.train.optimizers import SMORMS3
-from fdi.train.trainer import phases
+from fdi.train.trainer import Trainer, phases
 
 ENGINES = {"reference": ReferenceEngine, "cpu": lambda: CpuEngine(threads=1)}
 
@@ -54,7 +56,7 @@ def followed(build, data, train):
             name: float((weight.double() - initial.weights()[name].double()).norm())
             for name, weight in network.weights().items()
         }
-        return unmoved(rows, network, initial, trained, "smorms3"), moved, rows
+        return unmoved(rows, network, initial.weights(), trained, "smorms3"), moved, rows
 
     return fit
 
@@ -100,3 +102,31 @@ def test_what_ate_the_step_is_said(followed):
         1e-5, spoil=hold, optimizer=lambda network: torch.optim.SGD(network.parameters(), lr=0.1)
     )
     assert "nothing that fdi knows explains it" in still["h1"]
+
+
+ADAMW = {"_target_": "torch.optim.AdamW", "lr": 0.01, "weight_decay": 0.1}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"optimizer": "adam", "+optimizer": ADAMW},
+        {"homeostasis.prime_epochs": 1, "trainer.epochs": 1},
+    ],
+    ids=str,
+)
+def test_a_run_finds_it_under_weight_decay_and_after_priming(here, monkeypatch, words):
+    """Weight decay moves what has no gradient; behind priming the task begins elsewhere."""
+    step = Trainer._gradients
+
+    def dropped(self, inputs, labels, objective, *given):
+        outcome = step(self, inputs, labels, objective, *given)
+        if objective.task_weight:
+            self.network.projections[0].weight.grad.zero_()
+        return outcome
+
+    assert "unmoved" not in fdi.run(**SMALL | words).result
+    monkeypatch.setattr(Trainer, "_gradients", dropped)
+    found = fdi.run(**SMALL | words, results="dropped").result["unmoved"]
+    assert list(found) == ["h1"]
+    assert "it was 0 in each step of training" in found["h1"]
