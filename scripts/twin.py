@@ -37,8 +37,11 @@ from fdi.snn.objective import Bound
 from fdi.train.trainer import Phase, Progress, Trainer
 
 NEAR = 1e-9
+SHARED = ("train/task", "train/regularizer", "train/accuracy")
 Row = dict[str, float]
-"""Of an epoch: `task` and `regularizer` of the loss, and `rate/<population>` in Hz."""
+"""Of an epoch of training: `task` and `regularizer` of the loss, `accuracy`, and
+`rate/<population>` in Hz.
+"""
 
 
 def main(words: Sequence[str] = sys.argv[1:]) -> int:
@@ -50,9 +53,11 @@ def main(words: Sequence[str] = sys.argv[1:]) -> int:
     for number, (a, b) in enumerate(zip(ours, theirs, strict=True), 1):
         off = difference(a, b)
         worst = max(worst, off)
-        rates = ", ".join(f"{name[5:]} {a[name]:.3g} Hz" for name in a if name.startswith("rate/"))
-        print(f"epoch {number}: loss {a['task']:.6f}, bounds {a['regularizer']:.3g}, {rates}")
-        print(f"         largest difference to stork {off:.1e}")
+        for library, row in (("fdi", a), ("stork", b)):
+            rates = ", ".join(f"{n[5:]} {row[n]:.3g} Hz" for n in row if n.startswith("rate/"))
+            said = f"{library} {row['task']:.6f}, {row['accuracy']:.1%}, bounds"
+            print(f"epoch {number}: {said} {row['regularizer']:.3g}, {rates}", flush=True)
+        print(f"         largest difference {off:.1e}")
     print(f"largest difference {worst:.1e} of {len(ours)} epochs")
     return int(worst > NEAR)
 
@@ -65,8 +70,8 @@ def difference(ours: Row, theirs: Row) -> float:
     )
 
 
-def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
-    """The epochs of the training that `config` describes, in fdi and in stork."""
+def both(config: DictConfig) -> tuple[list[Row], Iterator[Row]]:
+    """The epochs of the training that `config` describes, in fdi and, as they come, in stork."""
     data = build.dataset(config)
     if len(data.train) % config.trainer.batch_size:
         raise Mistake(
@@ -98,11 +103,11 @@ def both(config: DictConfig) -> tuple[list[Row], list[Row]]:
             {
                 name.removeprefix("train/"): value
                 for name, value in row.items()
-                if name in ("train/task", "train/regularizer") or name.startswith("rate/")
+                if name in SHARED or name.startswith("rate/")
             }
         ),
     )
-    return ours, list(in_stork(config, data, network, weights, phases))
+    return ours, in_stork(config, data, network, weights, phases)
 
 
 def in_stork(
@@ -137,9 +142,10 @@ def in_stork(
             model.remove_regularizers()
         for generator.epoch in range(phase.epochs):
             step = model.train_epoch if phase.objective.task_weight else model.regtrain_epoch
-            task, regularizer, *_ = step("train")
+            task, regularizer, accuracy = step("train")
             rates = {f"rate/{name}": rate for name, rate in generator.rates().items()}
-            yield {"task": task, "regularizer": regularizer if bounded else 0.0, **rates}
+            bounds = regularizer if bounded else 0.0
+            yield {"task": task, "regularizer": bounds, "accuracy": accuracy, **rates}
 
 
 class _Generator:

@@ -31,8 +31,8 @@ from fdi.cli.tune import random_networks
 from fdi.track.evidence import origin
 
 CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}
-"""A step for each optimizer: the geometric mean of the best ones of networks that learn, in
-results/reference/zoo.csv (seed 0; 50, 46 and 30 of them).
+"""A step for each optimizer: the geometric mean of the best ones of networks that learn, in the zoo
+of seed 0 (50, 46 and 30 of them; results/reference/zoo.csv until commit 6dc01e7).
 """
 ZOO = ("experiment=zoo", "budget=laptop")
 

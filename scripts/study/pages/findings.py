@@ -186,7 +186,9 @@ BROUGHT = {
     ("fluct", None): "fluctuation-driven",
 }
 STATE = {
+    "rate (Hz)": "rate",
     "mean potential (thresholds)": "free_mean",
+    "its spread": "free_sigma",
     "Fano factor": "fano",
     "classes known from counts (%)": "decoded",
 }
