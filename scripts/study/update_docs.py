@@ -15,12 +15,12 @@ from pages.claims import full, paper, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
-    bounded,
     brought,
     floors,
     followed,
     interacting,
     lowered,
+    one_layer,
     predicting,
     primed,
     stepping,
@@ -71,7 +71,7 @@ TABLES = {
     "drawn": drawn,
     "foretold": foretold,
     "lowered": lowered,
-    "one_layer": partial(bounded, most=1),
+    "one_layer": one_layer,
     "interaction": interacting,
     "brought": brought,
     "best": at_their_best,
@@ -89,7 +89,6 @@ TABLES = {
     "recipes": recipes,
     "floors": floors,
     "followed": followed,
-    "bounded": bounded,
     "reached": reached,
     "standing": standing,
     "surrogates": surrogates,

@@ -120,7 +120,7 @@ def test_bounds_stand_beside_none_on_the_same_data(page, authors_run, tmp_path):
 
 
 AVERAGED = [
-    ("findings", "bounded"),
+    ("findings", "one_layer"),
     ("lazy", "laziness"),
     ("lazy", "decaying"),
 ]

@@ -15,7 +15,7 @@ from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.sweeps import of_sweep
 from fdi.study import floor
-from fdi.study.circumstances import SIZE, plain
+from fdi.study.circumstances import EPS, SIZE, plain
 from fdi.study.contrasts import compare, setting
 from fdi.study.evidence import NETWORK, STATES
 from fdi.study.predict import predictors
@@ -66,8 +66,8 @@ def followed(measured: Results) -> str:
     return "".join(lines) or unmeasured(floor.COMMAND)
 
 
-def bounded(measured: Results, most: int = 99) -> str:
-    """A row per depth, up to `most` layers, and kind of bounds: both initial states, and their
+def one_layer(measured: Results) -> str:
+    """A row per kind of bounds, of networks of one layer: both initial states, and their
     difference.
     """
     rows = []
@@ -75,11 +75,11 @@ def bounded(measured: Results, most: int = 99) -> str:
         network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "x"], sort=False):
             by_init = {row["init"]: row for row in group.to_dict("records")}
-            if not set(INITS) <= set(by_init) or layers > most:
+            if not set(INITS) <= set(by_init) or layers > 1:
                 continue
             rows.append(
                 {
-                    "network": f"{network}, {layers} layer{'s' if layers > 1 else ''}",
+                    "network": f"{network}, 1 layer",
                     "epochs": f"{group['longest'].iloc[0]:.0f}",
                     "bounds": mode,
                     **{init: cell(by_init[init]) for init in INITS},
@@ -114,11 +114,14 @@ def interacting(measured: Results) -> str:
 
 
 def lowered(measured: Results) -> str:
-    """What Kaiming weights reach without bounds, a row per network and a column per floor."""
+    """What Kaiming weights reach without bounds, a row per network and a column per floor, from
+    that of the authors on.
+    """
     rows = []
     for page in floor.data(measured).values():
         page = page[(page["part"] == "depth") & (page["init"] == BASELINE)]
-        page = page[page["optimizer"] == "SMORMS3"].sort_values("eps", ascending=False)
+        page = page[(page["optimizer"] == "SMORMS3") & (page["eps"] <= EPS)]
+        page = page.sort_values("eps", ascending=False)
         for layers, of in page.groupby("x"):
             name = f"{page['network'].iloc[0]}, {words.layers(layers)}"
             several = [row for row in of.to_dict("records") if row["n"] >= LEAST]

@@ -74,8 +74,8 @@ def random_networks(measured: Results) -> str:
     kinds = table.assign(optimizer=drawn_with.fillna("smorms3"))
     tables = {
         "Networks that learn": zoo.learning(table),
-        "By kind of network, with the mean accuracy": _parted(kinds, "kind"),
-        "By optimizer": _parted(kinds, "optimizer"),
+        "By kind of network, with the mean accuracy of those that could be drawn": _parted(kinds, "kind"),
+        "By optimizer, with the same": _parted(kinds, "optimizer"),
         "What the probe expected before training, and what was learned": verdicts(table),
     }
     parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in tables.items()]
