@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import NETWORK, each_at_its_best, sides_in_words
+from fdi.analysis.best import NETWORK, OF_SIDES, each_at_its_best, sides_in_words
 from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
@@ -62,7 +62,8 @@ def at_their_best(measured: Results) -> str:
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
-    return markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
+    shown = markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
+    return f"{shown}\n{OF_SIDES[0].upper()}{OF_SIDES[1:]}.\n"
 
 
 def random_networks(measured: Results) -> str:
@@ -74,7 +75,7 @@ def random_networks(measured: Results) -> str:
     kinds = table.assign(optimizer=drawn_with.fillna("smorms3"))
     tables = {
         "Networks that learn": zoo.learning(table),
-        "By kind of network, with the mean accuracy of those that could be drawn": _parted(kinds, "kind"),
+        "By kind of network, with the mean accuracy of what could be drawn": _parted(kinds, "kind"),
         "By optimizer, with the same": _parted(kinds, "optimizer"),
         "What the probe expected before training, and what was learned": verdicts(table),
     }
