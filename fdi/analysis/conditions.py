@@ -156,7 +156,8 @@ def refuse_mixed(runs: Runs, number: np.ndarray) -> None:
         several = column in runs and runs[column].groupby(one).transform("nunique") > 1
         if np.any(several):
             mixed = runs[several & (number == number[several][0])]
-            besides = ", ".join(differing(mixed, "data", SPLIT)) or column
+            keys = differing(mixed, "data", SPLIT) or [column]
+            besides = "; ".join(f"{k} = {' or '.join(map(shown, mixed[k].unique()))}" for k in keys)
             raise Mistake(
                 f"{mixed['path'].iloc[0]} and {len(mixed) - 1} other runs differ in more than the "
                 f"seed, and have no common mean; choose them by {besides}"
@@ -170,8 +171,9 @@ def seed_means(
     what makes a pair: a row for each.
     """
     pair = runs["seed"].astype(str)
-    if same_data and SPLIT in runs:
-        pair = pair + " " + runs[SPLIT].astype(object).fillna("").astype(str)
+    for column in (*[SPLIT] * same_data, "numerics"):
+        if column in runs:
+            pair = pair + " " + runs[column].astype(object).fillna("").astype(str)
     return runs[[*names]].astype(float).groupby([by, pair.to_numpy(dtype=object)]).mean()
 
 

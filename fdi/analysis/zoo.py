@@ -169,7 +169,7 @@ def decided(members: pd.DataFrame, setting: str) -> dict[tuple[str, str], tuple[
     """What `only` says of each initial state and the baseline, and of each that is refined, with p
     by Holm's method over all of them.
     """
-    states = inits(members)
+    states = inits(members[members["setting"] == setting])
     pairs = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
     pairs = [pair for pair in pairs if {*pair} <= {*states}]
     found = [only(members, init, setting, other) for init, other in pairs]

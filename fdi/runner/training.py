@@ -10,6 +10,7 @@ import json
 import math
 import time
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -22,7 +23,7 @@ import torch
 from omegaconf import DictConfig
 
 from fdi.config import Mistake
-from fdi.config.identity import canonical
+from fdi.config.identity import canonical, plain
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.init.named import named
@@ -33,7 +34,7 @@ from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
-from fdi.track import record
+from fdi.track import evidence, record
 from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, sync, write_json
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
@@ -101,11 +102,11 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     return network, measure, updates
 
 
-PRIMED: dict[str, tuple[Network, int]] = {}
-"""The last networks that this process primed, by `what_primes`: a sweep over step sizes primes each
-seed once.
+PRIMED: OrderedDict[str, tuple[dict[str, torch.Tensor], int]] = OrderedDict()
+"""What this process primed, by `what_primes`: weights and number of updates. So a sweep over step
+sizes primes each seed once.
 """
-MOST_PRIMED = 4  # as many seeds choose a step size, and one more
+MOST_PRIMED = 2**26  # bytes; what was used longest ago goes first
 
 
 def what_primes(context: RunContext) -> str:
@@ -114,7 +115,8 @@ def what_primes(context: RunContext) -> str:
     size = config.pop("trainer")["batch_size"]
     for key in ("optimizer", "scheduler", "homeostasis"):
         config.pop(key, None)
-    return json.dumps([config, size, context.data.checksum])
+    own = evidence.code(plain(context.config))
+    return json.dumps([config, size, context.data.checksum, own])
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
@@ -126,7 +128,10 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
     if strategy.rule != "bounds":
         return network.to("cpu"), 0
     if (decides := what_primes(context)) in PRIMED:
-        return deepcopy(PRIMED[decides])
+        PRIMED.move_to_end(decides)
+        weights, updates = PRIMED[decides]
+        network.load_weights(weights)
+        return network.to("cpu"), updates
     data, config = context.data, context.config
     duration = data.steps * data.dt
     objective = Objective(
@@ -155,10 +160,16 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
         trainer.fit(
             data.train, no_validation, [phase], progress, duration=duration, on_epoch=stop_on_target
         )
-    PRIMED[decides] = network.to("cpu"), progress.epoch * -(-len(data.train) // size)
-    if len(PRIMED) > MOST_PRIMED:
-        del PRIMED[next(iter(PRIMED))]
-    return deepcopy(PRIMED[decides])
+    updates = progress.epoch * -(-len(data.train) // size)
+    weights = {name: weight.clone() for name, weight in network.to("cpu").weights().items()}
+    PRIMED[decides] = weights, updates
+    while len(PRIMED) > 1 and _bytes(PRIMED.values()) > MOST_PRIMED:
+        PRIMED.popitem(last=False)
+    return network, updates
+
+
+def _bytes(primed: Iterable[tuple[dict[str, torch.Tensor], int]]) -> int:
+    return sum(weight.nbytes for weights, _ in primed for weight in weights.values())
 
 
 def initialize(
@@ -230,13 +241,15 @@ def unmoved(
     before: Mapping[str, torch.Tensor],
     trained: Mapping[str, float],
     optimizer: str,
+    remembers: bool = False,
 ) -> dict[str, str]:
     """Population -> why its weights are still what they were `before`, to the precision of their
     numbers, for those whose gradient of the task lay above the floor of the `optimizer` in the
     `rows` of a probe; `trained`: the metrics of an epoch, with the mean norm of each gradient.
 
     What a probe calls followed must move, but for a gradient that was 0 in training or below the
-    floor, or steps that are smaller than the spacing of the weights' floating-point numbers.
+    floor, an optimizer that `remembers` larger gradients of priming, or steps that are smaller than
+    the spacing of the weights' floating-point numbers.
     """
     after, found = network.weights(), {}
     for row in rows:
@@ -253,6 +266,11 @@ def unmoved(
             why = "it was 0 in each step of training"
         elif size < floor:
             why = f"it fell to {size:.2g} in training, below the floor of {floor:.2g}"
+        elif remembers:
+            why = (
+                "the optimizer still divides by the gradients of priming: "
+                "homeostasis.fresh_optimizer=true begins anew"
+            )
         elif row["step"] < spacing:
             why = (
                 f"steps of {row['step']:.1g} are lost in rounding, where weights lie {spacing:.1g} "
@@ -374,7 +392,8 @@ def _say_unmoved(
         first |= network.weights() | progress.started
     learn = [each for each in probed if not each["frozen"]]
     words = training_of(context.optimizer).optimizer
-    progress.unmoved = unmoved(learn, network, first, row, words)
+    remembers = len(context.phases) > 1 and not context.phases[-1].fresh
+    progress.unmoved = unmoved(learn, network, first, row, words, remembers)
     for population, why in progress.unmoved.items():
         context.view.say(f"{population}: {why}")
 

@@ -107,7 +107,7 @@ def longest(candidates: Iterator[Contrast]) -> Iterator[Contrast]:
     by_network: dict[Any, list[Contrast]] = {}
     for contrast in candidates:
         run = contrast.run
-        size = tuple(str(run.get(key)) for key in SIZE)
+        size = tuple(run[key] if pd.notna(run.get(key)) else 0 for key in SIZE)
         key = (run["dataset"], run["model"], depth(run), size, circumstances(run))
         by_network.setdefault(key, []).append(contrast)
     for _, all_of_it in sorted(by_network.items()):

@@ -16,7 +16,7 @@ from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
 from fdi.analysis.results import own
 from fdi.analysis.summary import as_judged, readable, summarize
-from fdi.study.contrasts import contrasts
+from fdi.study.contrasts import compare, contrasts
 
 
 def made(**other: Any) -> dict[str, Any]:
@@ -143,3 +143,19 @@ def test_sides_are_told_in_what_their_runs_are_judged_by(tmp_path):
     (cell,) = set(sides_in_words(table)["each at its best"].str.partition("\n")[0])
     assert cell == "0.251 +- 0.001, n=3"
     assert as_judged(OF_SIDES, table).startswith("test set, as each row is judged, after the last")
+
+
+def test_a_side_at_its_best_has_the_runs_of_the_newest_numerics(tmp_path):
+    write_decision(tmp_path, "best-0", 0.1, {"kaiming": 0.1, "fluct": 0.1})
+    results = own(tmp_path)
+    newer = results.runs["numerics"] + (results.runs["seed"] > 0)
+    table = each_at_its_best(replace(results, runs=results.runs.assign(numerics=newer)))
+    assert set(table["n"]) == {2}
+
+
+def test_runs_of_other_numerics_are_no_pair(write_run, tmp_path):
+    for seed in range(3):
+        write_run("fluct", seed, 0.5, **made(numerics=3))
+        write_run("kaiming", seed, 0.4)
+    table = runs(tmp_path)
+    assert compare(*(table[table["init"] == init] for init in ("fluct", "kaiming"))) is None

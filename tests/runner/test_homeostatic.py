@@ -88,7 +88,14 @@ def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypa
     for other in ({"seed": 7}, {"trainer.batch_size": 7}, {"init.epochs": 3}, {"neuron.theta": 2}):
         fdi.probe(**words | other)
     assert len(primed) == 6
-    assert len(training.PRIMED) == training.MOST_PRIMED
+    fdi.probe(**words)
+    assert len(primed) == 6, "six seeds are kept, not four"
+    monkeypatch.setattr(training, "MOST_PRIMED", 1)
+    fdi.probe(**words | {"seed": 8})
+    assert len(training.PRIMED) == 1
+    monkeypatch.setattr(training.evidence, "code", lambda config: {"init": "changed"})
+    fdi.probe(**words | {"seed": 8}, results="other")
+    assert len(primed) == 8, "own code has changed"
 
 
 def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):

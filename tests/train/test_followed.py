@@ -130,3 +130,13 @@ def test_a_run_finds_it_under_weight_decay_and_after_priming(here, monkeypatch, 
     found = fdi.run(**SMALL | words, results="dropped").result["unmoved"]
     assert list(found) == ["h1"]
     assert "it was 0 in each step of training" in found["h1"]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_the_optimizer_remembers_of_priming_may_eat_a_step(here, fresh):
+    low = {"optimizer.eps": 1e-60, "optimizer.precision": "float64", "model.depth": 4}
+    primed = {"homeostasis.prime_epochs": 1, "homeostasis.joint": False}
+    words = SMALL | low | primed | {"init": "kaiming", "homeostasis.fresh_optimizer": fresh}
+    found = fdi.run(**words).result.get("unmoved", {})
+    assert bool(found) is not fresh
+    assert all("divides by the gradients of priming" in why for why in found.values())

@@ -166,11 +166,8 @@ def primed(measured: Results) -> str:
                     "beside none": "" if way == "none" else interval,
                 }
             )
-        if f"prime{FRESH}" in ways:
+        if {"prime", f"prime{FRESH}"} <= {*ways}:
             found = _difference(ways[f"prime{FRESH}"], ways["prime"])
-            fresh += (
-                f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, beside "
-            )
             fresh += f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, "
             fresh += f"beside the one that is kept, {difference(found)}, n = {found.n}.\n"
     return listed(rows, "fdi-run -m experiment=restore") + fresh
