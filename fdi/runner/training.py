@@ -386,7 +386,9 @@ def _say_unmoved(
     weights: Mapping[str, torch.Tensor],
     probed: Iterable[dict[str, Any]],
 ) -> None:
-    """Find what did not move in the first epoch of the task, of which `row` are the metrics."""
+    """Find what did not move in the first epoch of the task, of which `row` are the metrics; what
+    weight decay moves counts as movement where a run was primed.
+    """
     first, network = dict(weights), context.network
     if context.trainer.decays and len(context.phases) == 1:  # decay is no step of a gradient
         first |= network.weights() | progress.started
