@@ -104,6 +104,11 @@ def test_what_ate_the_step_is_said(followed):
     assert "nothing that fdi knows explains it" in still["h1"]
 
 
+def unmoved_of(run: fdi.Trained) -> dict[str, str]:
+    found: dict[str, str] = (run.result or {}).get("unmoved", {})
+    return found
+
+
 ADAMW = {"_target_": "torch.optim.AdamW", "lr": 0.01, "weight_decay": 0.1}
 
 
@@ -125,9 +130,9 @@ def test_a_run_finds_it_under_weight_decay_and_after_priming(here, monkeypatch, 
             self.network.projections[0].weight.grad.zero_()
         return outcome
 
-    assert "unmoved" not in fdi.run(**SMALL | words).result
+    assert not unmoved_of(fdi.run(**SMALL | words))
     monkeypatch.setattr(Trainer, "_gradients", dropped)
-    found = fdi.run(**SMALL | words, results="dropped").result["unmoved"]
+    found = unmoved_of(fdi.run(**SMALL | words, results="dropped"))
     assert list(found) == ["h1"]
     assert "it was 0 in each step of training" in found["h1"]
 
@@ -137,6 +142,6 @@ def test_what_the_optimizer_remembers_of_priming_may_eat_a_step(here, fresh):
     low = {"optimizer.eps": 1e-60, "optimizer.precision": "float64", "model.depth": 4}
     primed = {"homeostasis.prime_epochs": 1, "homeostasis.joint": False}
     words = SMALL | low | primed | {"init": "kaiming", "homeostasis.fresh_optimizer": fresh}
-    found = fdi.run(**words).result.get("unmoved", {})
+    found = unmoved_of(fdi.run(**words))
     assert bool(found) is not fresh
     assert all("divides by the gradients of priming" in why for why in found.values())
