@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fdi.snn.network import Network
 
 CLOSE, NEAR = 1.1, 1.5  # factors between the measured spread of U and its target, told apart
 STEEP = 2.0  # factor between the rates of the first and the last layer worth a sentence
@@ -272,3 +278,54 @@ def _factor(row: Row) -> float:
 
 def _hertz(rate: float) -> str:
     return f"{rate:.0f}" if rate >= 1 else f"{rate:.1g}"
+
+
+def unmoved(
+    rows: Iterable[Row],
+    network: Network,
+    before: Mapping[str, Tensor],
+    trained: Mapping[str, float],
+    optimizer: str,
+    remembers: bool = False,
+) -> dict[str, str]:
+    """Population -> why its weights are still what they were `before`, to the precision of their
+    numbers, for those whose gradient of the task lay above the floor of the `optimizer` in the
+    `rows` of a probe; `trained`: the metrics of an epoch, with the mean norm of each gradient.
+
+    What a probe calls followed must move, but for a gradient that was 0 in training or below the
+    floor, an optimizer that `remembers` larger gradients of priming, or steps that are smaller than
+    the spacing of the weights' floating-point numbers.
+    """
+    import torch  # heavy, and of this function alone
+
+    after, found = network.weights(), {}
+    for row in rows:
+        _, floor = floors(row)
+        weights = network.afferents(row["population"])
+        size = math.hypot(*(trained[f"grad/{each.name}"] for each in weights))
+        precision = torch.finfo(weights[0].weight.dtype).eps
+        way = math.hypot(
+            *(float((before[e.name].cpu() - after[e.name].cpu()).double().norm()) for e in weights)
+        )
+        if way > precision * row["weight"] or not row["grad_task_max"] > floor:
+            continue
+        spacing = precision * row["weight_rms"]
+        told = f"the task began with a gradient of {row['grad_task_max']:.2g}, which {optimizer}"
+        if not size:
+            why = "it was 0 in each step of training"
+        elif size < floor:
+            why = f"it fell to {size:.2g} in training, below the floor of {floor:.2g}"
+        elif remembers:
+            why = (
+                "the optimizer still divides by the gradients of priming: "
+                "homeostasis.fresh_optimizer=true begins anew"
+            )
+        elif row["step"] < spacing:
+            why = (
+                f"steps of {row['step']:.1g} are lost in rounding, where weights lie {spacing:.1g} "
+                f"apart: raise optimizer.lr"
+            )
+        else:
+            why = "nothing that fdi knows explains it: trust neither, and tell us"
+        found[row["population"]] = f"{told} follows, and no weight moved in its first epoch: {why}"
+    return found

@@ -27,9 +27,9 @@ from fdi.config.identity import canonical, plain
 from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
 from fdi.init.named import named
-from fdi.init.probe import follow_gradients, norm, probe
+from fdi.init.probe import follow_gradients, probe
 from fdi.init.strategy import Measure, draw
-from fdi.init.verdict import Training, expected, floors
+from fdi.init.verdict import Training, expected, unmoved
 from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
@@ -233,53 +233,6 @@ def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None
     for row in rows:
         row["expected"] = expected(rows)
     write_json(context.directory / PROBE, rows)
-
-
-def unmoved(
-    rows: Iterable[dict[str, Any]],
-    network: Network,
-    before: Mapping[str, torch.Tensor],
-    trained: Mapping[str, float],
-    optimizer: str,
-    remembers: bool = False,
-) -> dict[str, str]:
-    """Population -> why its weights are still what they were `before`, to the precision of their
-    numbers, for those whose gradient of the task lay above the floor of the `optimizer` in the
-    `rows` of a probe; `trained`: the metrics of an epoch, with the mean norm of each gradient.
-
-    What a probe calls followed must move, but for a gradient that was 0 in training or below the
-    floor, an optimizer that `remembers` larger gradients of priming, or steps that are smaller than
-    the spacing of the weights' floating-point numbers.
-    """
-    after, found = network.weights(), {}
-    for row in rows:
-        _, floor = floors(row)
-        weights = network.afferents(row["population"])
-        size = math.hypot(*(trained[f"grad/{each.name}"] for each in weights))
-        precision = torch.finfo(weights[0].weight.dtype).eps
-        way = norm(before[each.name].cpu() - after[each.name].cpu() for each in weights)
-        if way > precision * row["weight"] or not row["grad_task_max"] > floor:
-            continue
-        spacing = precision * row["weight_rms"]
-        told = f"the task began with a gradient of {row['grad_task_max']:.2g}, which {optimizer}"
-        if not size:
-            why = "it was 0 in each step of training"
-        elif size < floor:
-            why = f"it fell to {size:.2g} in training, below the floor of {floor:.2g}"
-        elif remembers:
-            why = (
-                "the optimizer still divides by the gradients of priming: "
-                "homeostasis.fresh_optimizer=true begins anew"
-            )
-        elif row["step"] < spacing:
-            why = (
-                f"steps of {row['step']:.1g} are lost in rounding, where weights lie {spacing:.1g} "
-                f"apart: raise optimizer.lr"
-            )
-        else:
-            why = "nothing that fdi knows explains it: trust neither, and tell us"
-        found[row["population"]] = f"{told} follows, and no weight moved in its first epoch: {why}"
-    return found
 
 
 def save_checkpoint(

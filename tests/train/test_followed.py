@@ -12,7 +12,7 @@ from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.init.probe import follow_gradients, probe
-from fdi.runner.training import unmoved
+from fdi.init.verdict import unmoved
 from fdi.snn.objective import Objective
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Trainer, phases
