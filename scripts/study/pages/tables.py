@@ -30,7 +30,6 @@ LONG = {
         "x": "chosen step",
     },
     "readout": {"layers": "layers", "x": "readout", "init": "hidden"},
-    "homeostasis": {"x": "bounds", "init": "init", "shade": "sigma_U"},
     "dale": {"init": "init", "x": "sigma_U"},
     "depth": {"x": "layers", "init": "init", "shade": "sigma_U"},
     "instead": {"layers": "layers", "x": "condition", "init": "init"},
