@@ -6,8 +6,8 @@ size and the floor of the optimizer alone, each trained to its end with trainer.
 schedule, so that its first epochs are those of a short training. For eight convolutions:
 
     for floor in 1e-8+float32 1e-16+float32 1e-24+float32 1e-36+float64 1e-60+float64; do
-        fdi-run -m dataset=digits model=conv model.depth=8 init=kaiming,fluct trainer.epochs=6 \
-            homeostasis=none trainer.test=false seed=1000,1001,1002 \
+        fdi-run -m dataset=digits model=conv model.depth=8 model.filters=16 init=kaiming,fluct \
+            trainer.epochs=6 homeostasis=none trainer.test=false seed=1000,1001,1002 \
             optimizer.lr=1.7e-4,2.9e-4,5e-4,8.7e-4,1.5e-3,2.7e-3,5e-3,8.7e-3,1.5e-2,2.7e-2,5e-2 \
             optimizer.eps=${floor%+*} optimizer.precision=${floor#*+} hydra/launcher=local
     done
