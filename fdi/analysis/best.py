@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis.choice import SETTINGS, STEP, TUNED, decisions
-from fdi.analysis.collect import METRIC, Runs, metric_of
+from fdi.analysis.collect import METRIC, metric_of
 from fdi.analysis.conditions import (
     BASELINE,
     TESTED,
@@ -21,6 +21,7 @@ from fdi.analysis.conditions import (
     by_seed,
     differences,
     differing,
+    newest,
     spread,
     versus_columns,
     where,
@@ -83,7 +84,13 @@ def networks(results: Results) -> list[list[Side]]:
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     found = [
-        Side(choice["init"], setting, _values(runs.iloc[rows[0]], of), choice, newest(runs, rows))
+        Side(
+            choice["init"],
+            setting,
+            _values(runs.iloc[rows[0]], of),
+            choice,
+            newest(runs.iloc[rows]),
+        )
         for choice in decisions(results.folder)
         for setting, of in choice["settings"].items()
         if (rows := [place[path] for path in of["runs"] if path in place])
@@ -104,14 +111,6 @@ def networks(results: Results) -> list[list[Side]]:
     each = correct(compared, np.zeros(len(sides)))
     whole = [side._replace(difference=of) for side, of in zip(sides, each)]
     return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
-
-
-def newest(runs: Runs, rows: list[int]) -> pd.DataFrame:
-    """The runs in these rows with the newest numerics: older ones are of another experiment."""
-    chosen = runs.iloc[rows]
-    if "numerics" not in chosen or chosen["numerics"].isna().all():
-        return chosen
-    return chosen[chosen["numerics"] == chosen["numerics"].max()]
 
 
 def _values(run: pd.Series, of: Mapping[str, Any]) -> dict[str, Any]:

@@ -303,6 +303,13 @@ def where(runs: Runs, values: Mapping[str, Any], unsaid: bool = False) -> pd.Dat
     return runs
 
 
+def newest(runs: Runs) -> pd.DataFrame:
+    """The runs with the newest numerics: older ones are of another experiment."""
+    if "numerics" not in runs or runs["numerics"].isna().all():
+        return runs
+    return runs[runs["numerics"] == runs["numerics"].max()]
+
+
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:
     """The rows of each value of a column, or of each tuple of values of several: as pandas groups
     them, whose types do not know that names are texts.

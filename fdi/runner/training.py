@@ -111,12 +111,12 @@ MOST_PRIMED = 2**26  # bytes; what was used longest ago goes first
 
 def what_primes(context: RunContext) -> str:
     """What of a configuration, and of the data, decides how a network is primed."""
-    config = json.loads(canonical(context.config))
+    values = plain(context.config)
+    config = json.loads(canonical(values))
     size = config.pop("trainer")["batch_size"]
     for key in ("optimizer", "scheduler", "homeostasis"):
         config.pop(key, None)
-    own = evidence.code(plain(context.config))
-    return json.dumps([config, size, context.data.checksum, own])
+    return json.dumps([config, size, context.data.checksum, evidence.code(values)])
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import where
+from fdi.analysis.conditions import newest, where
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
 from fdi.study.circumstances import EPS, STANDARD, plain
@@ -60,8 +60,7 @@ def shares(measured: Results) -> list[dict[str, Any]]:
     the newest numerics, how many of these are at chance (`low`, `stuck`), and where those of many
     layers are.
     """
-    runs = where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS})
-    runs = runs[runs["numerics"] == runs["numerics"].max()]
+    runs = newest(where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS}))
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     runs = runs.assign(chance=guesses(runs))
     rows = []

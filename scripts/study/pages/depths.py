@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
-from fdi.analysis.conditions import best
+from fdi.analysis.conditions import best, newest
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired
@@ -64,8 +64,7 @@ def _done(measured: Results, frozen: str = "[]") -> pd.DataFrame:
     for key, value in only.items():
         runs = runs[runs[key].isin(value if isinstance(value, list) else [value])]
     identity = [f"{share:g}" if share >= 0 else "-" for share in runs[IDENTITY]]
-    newest = runs["numerics"] == runs["numerics"].max()
-    return runs.assign(**{IDENTITY: identity})[newest & (runs["state"] == "done")]
+    return newest(runs.assign(**{IDENTITY: identity})[runs["state"] == "done"])
 
 
 def _chosen(runs: pd.DataFrame) -> pd.DataFrame:

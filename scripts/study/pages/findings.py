@@ -84,7 +84,7 @@ def one_layer(measured: Results) -> str:
                     "bounds": mode,
                     **{init: cell(by_init[init]) for init in INITS},
                     "fluct minus kaiming": versus(by_init["fluct"]),
-                    "order": (network, layers, MODES.index(mode)),
+                    "order": (network, MODES.index(mode)),
                 }
             )
     rows.sort(key=lambda row: row["order"])

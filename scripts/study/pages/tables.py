@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, SHARED
-from fdi.analysis.conditions import differing, moments, where
+from fdi.analysis.conditions import differing, moments, newest, where
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, verdict
 from fdi.figures.catalogue import FIGURES
@@ -99,7 +99,7 @@ def alike(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     kept = []
     for cell, of in runs.groupby(list(by), dropna=False):
-        of = of[of["numerics"] == of["numerics"].max()]
+        of = newest(of)
         if PRECISION in of and len(of):
             seeds = of.groupby(PRECISION, dropna=False)["seed"].nunique()
             of = where(of, {PRECISION: seeds.idxmax()})
