@@ -5,7 +5,8 @@
 Words as of fdi-run, for `dense`, `conv` and `dale` networks of LIF neurons with SMORMS3. Both have
 the same samples, order of batches, weights and bounds, in the units of each, and each trains by its
 own code. Prints a row per epoch, and ends with 1 where a loss or a rate differs by more than 1e-9
-of its size.
+of its size. With `--perturbed 1e-15` the other training is fdi's, too, from weights that differ by
+this share, at random: how far rounding alone parts two trainings.
 
 stork (https://github.com/fmi-basel/stork at 258a2d6; the package of that name in the index is
 another one) and what it imports must be importable.
@@ -14,7 +15,8 @@ another one) and what it imports must be importable.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
@@ -45,15 +47,21 @@ Row = dict[str, float]
 
 
 def main(words: Sequence[str] = sys.argv[1:]) -> int:
-    if find_spec("stork") is None:
+    parser = ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--perturbed", type=float, metavar="SHARE")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    given = parser.parse_intermixed_args(words)
+    name = "stork" if given.perturbed is None else "perturbed"
+    if name == "stork" and find_spec("stork") is None:
         raise Mistake("stork is not importable; put it and what it imports on PYTHONPATH")
-    (cell,) = compose_cells(parse(["engine=reference", "threads=1", *words]))
-    ours, theirs = both(cell.config)
+    torch.set_num_threads(1)
+    (cell,) = compose_cells(parse(["engine=reference", *given.words]))
+    ours, theirs = both(cell.config, given.perturbed)
     worst = 0.0
     for number, (a, b) in enumerate(zip(ours, theirs, strict=True), 1):
         off = difference(a, b)
         worst = max(worst, off)
-        for library, row in (("fdi", a), ("stork", b)):
+        for library, row in (("fdi", a), (name, b)):
             rates = ", ".join(f"{n[5:]} {row[n]:.3g} Hz" for n in row if n.startswith("rate/"))
             said = f"{library} {row['task']:.6f}, {row['accuracy']:.1%}, bounds"
             print(f"epoch {number}: {said} {row['regularizer']:.3g}, {rates}", flush=True)
@@ -70,8 +78,10 @@ def difference(ours: Row, theirs: Row) -> float:
     )
 
 
-def both(config: DictConfig) -> tuple[list[Row], Iterator[Row]]:
-    """The epochs of the training that `config` describes, in fdi and, as they come, in stork."""
+def both(config: DictConfig, perturbed: float | None = None) -> tuple[list[Row], Iterable[Row]]:
+    """The epochs of the training that `config` describes, in fdi and, as they come, in stork, or in
+    fdi from `perturbed` weights.
+    """
     data = build.dataset(config)
     if len(data.train) % config.trainer.batch_size:
         raise Mistake(
@@ -86,7 +96,19 @@ def both(config: DictConfig) -> tuple[list[Row], Iterator[Row]]:
     network.load_weights(initial_network(context)[0].weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}
-    ours: list[Row] = []
+    ours = in_fdi(config, data, network, phases)
+    if perturbed is None:
+        return ours, in_stork(config, data, network, weights, phases)
+    noise = torch.Generator().manual_seed(0)
+    for weight in weights.values():
+        weight *= 1 + perturbed * torch.randn(weight.shape, generator=noise, dtype=weight.dtype)
+    network.load_weights(weights)
+    return ours, in_fdi(config, data, network, phases)
+
+
+def in_fdi(config: DictConfig, data: Dataset, network: Network, phases: list[Phase]) -> list[Row]:
+    """The epochs of a training of the network."""
+    rows: list[Row] = []
     Trainer(
         network,
         ReferenceEngine(),
@@ -99,7 +121,7 @@ def both(config: DictConfig) -> tuple[list[Row], Iterator[Row]]:
         phases,
         Progress(),
         duration=data.steps * data.dt,
-        on_epoch=lambda row: ours.append(
+        on_epoch=lambda row: rows.append(
             {
                 name.removeprefix("train/"): value
                 for name, value in row.items()
@@ -107,7 +129,7 @@ def both(config: DictConfig) -> tuple[list[Row], Iterator[Row]]:
             }
         ),
     )
-    return ours, in_stork(config, data, network, weights, phases)
+    return rows
 
 
 def in_stork(

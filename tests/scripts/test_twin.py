@@ -44,25 +44,32 @@ WORDS = {
         "homeostasis.lower.strength=100",
     ),
 }
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        importlib.util.find_spec("stork") is None, reason="the authors' library is not importable"
-    ),
-]
+pytestmark = pytest.mark.slow
+with_stork = pytest.mark.skipif(
+    importlib.util.find_spec("stork") is None, reason="the authors' library is not importable"
+)
 
 
-@pytest.mark.parametrize("name", WORDS)
-def test_both_libraries_train_alike(name, capsys, monkeypatch):
+@pytest.fixture
+def twin(monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    twin = importlib.import_module("twin")
+    return importlib.import_module("twin")
+
+
+@with_stork
+@pytest.mark.parametrize("name", WORDS)
+def test_both_libraries_train_alike(twin, name, capsys):
     status = twin.main([*PRIMED, *WORDS[name]])
     out = capsys.readouterr().out
     assert status == 0, out
     assert "h1 0 Hz" not in out.splitlines()[-3], "a network that stays silent shows nothing"
 
 
-def test_an_optimizer_that_forgets_priming_parts_them(capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    twin = importlib.import_module("twin")
+@with_stork
+def test_an_optimizer_that_forgets_priming_parts_them(twin):
     assert twin.main([*PRIMED, *WORDS["silent"], "homeostasis.fresh_optimizer=true"]) == 1
+
+
+@pytest.mark.parametrize(("share", "parted"), [("0", 0), ("0.5", 1)])
+def test_a_training_beside_itself(twin, share, parted):
+    assert twin.main(["--perturbed", share, *PRIMED, *WORDS["silent"]]) == parted
