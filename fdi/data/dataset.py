@@ -235,15 +235,6 @@ class Dataset:
     def splits(self) -> dict[str, Split]:
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
-    def form(self) -> dict[str, Any]:
-        """What a network is built for, besides its config: a sample's shape, classes, steps, dt."""
-        return {
-            "shape": list(self.shape),
-            "classes": self.classes,
-            "steps": self.steps,
-            "dt": self.dt,
-        }
-
     @cached_property
     def nu(self) -> float | None:
         """Mean input rate in Hz per unit, measured on the training split (1,024 samples of it if
@@ -318,19 +309,13 @@ def drawn(
 
 def is_finite(inputs: Input) -> bool:
     """Whether no number in it is nan or infinite."""
-    return all(np.isfinite(each).all() for each in _arrays(inputs) if each.dtype.kind == "f")
-
-
-def _arrays(inputs: Input) -> list[np.ndarray]:
-    if isinstance(inputs, Events):
-        return [inputs.indptr, inputs.units, *([] if inputs.counts is None else [inputs.counts])]
-    return [inputs.values]
+    return all(np.isfinite(each).all() for each in _arrays_in(inputs) if each.dtype.kind == "f")
 
 
 def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:
     """Type and shape of each array, and its numbers, piece after piece where it is no array yet."""
     if not isinstance(of, Chosen):
-        for array in [of] if isinstance(of, np.ndarray) else _arrays(of):
+        for array in _arrays_in(of):
             yield f"{array.dtype}{array.shape}", [array]
         return
     blocks = [np.arange(i, min(i + 256, len(of))) for i in range(0, len(of), 256)]

@@ -180,7 +180,8 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     now = evidence.origin(context.device, build.threads(config))
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
         now["command"] = shlex.join(["fdi-run", *run.words])
-    now |= {"engine": config.engine.name, "data": context.data.form(), **plan}
+    form = {key: getattr(context.data, key) for key in ("shape", "classes", "steps", "dt")}
+    now |= {"engine": config.engine.name, "data": form, **plan}
     if epoch and run.evidence:
         if line := evidence.other_than_before(directory, run, now):
             context.view.say(line)
