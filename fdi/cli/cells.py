@@ -81,14 +81,11 @@ def is_hydras(word: str) -> bool:
 
 
 def compose_sweep(arguments: Namespace) -> DictConfig:
-    """What the cells of a sweep have in common, with Hydra's own node."""
-    return composed(source(arguments), common_words(arguments))
-
-
-def common_words(arguments: Namespace) -> tuple[str, ...]:
-    """The overrides with one value, as far as the default options have their keys."""
+    """What the cells of a sweep have in common, with Hydra's own node: what overrides with one
+    value give, as far as the default options have their keys.
+    """
     given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
-    return fitting(source(arguments), given)
+    return composed(begin := source(arguments), fitting(begin, given))
 
 
 def refuse_unknown(arguments: Namespace, every: Sequence[Sequence[str]]) -> None:

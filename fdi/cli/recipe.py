@@ -147,7 +147,7 @@ class Search(Trials):
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
                 print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
-            run_sweep(self.arguments, cells, table=False)
+            run_sweep(self.arguments, cells, self.refused)
         self._write(finding, proof)
         self._say(finding, proof)
         if finding.state == "unknown":

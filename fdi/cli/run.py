@@ -80,11 +80,10 @@ def _dispatch(arguments: Namespace) -> int:
 def _show_config(arguments: Namespace) -> int:
     from omegaconf import OmegaConf, open_dict
 
-    from fdi.cli.cells import common_words, compose_cells
-    from fdi.cli.compose import composed, interpolating, source
+    from fdi.cli.cells import compose_cells, compose_sweep
+    from fdi.cli.compose import interpolating
 
-    given = common_words(arguments) if arguments.multirun else arguments.overrides
-    config: Any = composed(source(arguments), given)
+    config: Any = compose_sweep(arguments)
     if not (arguments.multirun and config.tune):
         compose_cells(arguments)  # refuses what does not fit
     with interpolating(deepcopy(config)):

@@ -82,7 +82,7 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
 ELSEWHERE, WRONG = "running elsewhere", "refused"
 
 
-def print_summary(cells: list[Cell], table: bool = True) -> int:
+def print_summary(cells: list[Cell], table: bool) -> int:
     """The `table` of what is done, a line for each cell that stopped (those that were refused have
     had theirs), and how many there are of each state.
 

@@ -239,12 +239,11 @@ def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
 def run_sweep(
     arguments: Namespace,
     cells: list[Cell],
-    table: bool = True,
     refused: set[Path] | None = None,
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them, also where that is
-    interrupted; returns the exit code. `table`: show them in one. `refused` gets those that are,
-    which are no failure then.
+    interrupted; returns the exit code. Of trials `refused` gets those that are, which are no
+    failure then, and no table is shown.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
@@ -261,7 +260,7 @@ def run_sweep(
         for cell in new:
             leave_nothing(cell)
         raise
-    unfinished = print_summary(cells, table)
+    unfinished = print_summary(cells, table=refused is None)
     for cell in new:
         if (is_refused := look(cell.directory).refused) and refused is not None:
             refused.add(cell.directory)

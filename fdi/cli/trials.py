@@ -99,7 +99,7 @@ class Trials:
         new = {cell.directory: cell for cell in asked if cell.directory not in self.trained}
         if new:
             print(f"{what}: {plural(len(new), 'training')}", flush=True)
-            run_sweep(self.arguments, [*new.values()], table=False, refused=self.refused)
+            run_sweep(self.arguments, [*new.values()], self.refused)
             self.trained |= new.keys()
 
     def means(self, cells: Sequence[Cell], least: float = -1.0) -> Reached | None:

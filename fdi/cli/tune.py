@@ -56,7 +56,7 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     ):
         choice.decide()
         cells = choice.write()
-        code = run_sweep(arguments, cells, table=False, refused=choice.refused)
+        code = run_sweep(arguments, cells, choice.refused)
     from fdi.analysis.best import each_at_its_best
     from fdi.analysis.collect import table
     from fdi.analysis.results import of_runs, own
