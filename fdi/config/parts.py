@@ -20,6 +20,7 @@ from copy import deepcopy
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from functools import cache, partial
 from importlib import resources
+from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -37,12 +38,8 @@ class Range:
     below: float | None = None
 
     def __contains__(self, value: float) -> bool:
-        return (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-        )
+        bounds = zip((ge, le, gt, lt), astuple(self))
+        return all(bound is None or holds(value, bound) for holds, bound in bounds)
 
     def __str__(self) -> str:
         named = zip(("at least", "at most", "above", "below"), astuple(self))
