@@ -87,7 +87,7 @@ def networks(results: Results) -> list[list[Side]]:
         Side(
             choice["init"],
             setting,
-            _values(runs.iloc[rows[0]], of),
+            {key: runs[key].iloc[rows[0]] for key in TUNED if key in of["values"]},
             choice,
             newest(runs.iloc[rows]),
         )
@@ -111,11 +111,6 @@ def networks(results: Results) -> list[list[Side]]:
     each = correct(compared, np.zeros(len(sides)))
     whole = [side._replace(difference=of) for side, of in zip(sides, each)]
     return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
-
-
-def _values(run: pd.Series, of: Mapping[str, Any]) -> dict[str, Any]:
-    """What was chosen, as the run says it: a decision may have been edited."""
-    return {key: run[key] for key in TUNED if key in of["values"]}
 
 
 def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:

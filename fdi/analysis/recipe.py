@@ -286,9 +286,7 @@ class Rule:
             lines.append(
                 "whether eps matters: no gradient was measured beside the optimizer's floor"
             )
-        waiting = [
-            e for e in self.known if self.last(e).at_chance and math.isfinite(self.last(e).loss)
-        ]
+        waiting = [each for each in self.known if self.last(each).at_chance and self._trains(each)]
         if waiting and candidate not in waiting:
             names = [f"{said(each)} ({max(self.known[each])} epochs)" for each in waiting]
             more = f"; and {len(names) - NAMED} more" * (len(names) > NAMED)

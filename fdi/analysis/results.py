@@ -236,10 +236,9 @@ def probes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 OWNERS = ("dataset.", "model.", "neuron.", "init.")  # keys that an initial state depends on
-Rows = list[dict[str, Any]]
 
 
-def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Rows]]]:
+def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Any]]]:
     """For each initial state: the texts that tell it from others, and the rows of its probes, those
     of one run for each seed. Runs that differ only in their training share an initial state.
     """

@@ -61,10 +61,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-Samples = Sequence[int] | np.ndarray
-
-
-def lists(data: h5py.Dataset, samples: Samples) -> Iterator[np.ndarray]:
+def lists(data: h5py.Dataset, samples: Sequence[int] | np.ndarray) -> Iterator[np.ndarray]:
     """The list of each of the samples, which are in ascending order; a BLOCK is read at once, six
     times as fast as one by one.
     """

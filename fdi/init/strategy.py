@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fdi.snn.neuron import Neuron, Population
 
 
-Rates = dict[str, float]
 Afferents = Sequence["Projection"]
 Measure = Callable[["Network"], "Activity"]
 
@@ -39,7 +38,7 @@ class Drawing:
 
     population: Population
     afferents: Afferents
-    rates: Rates
+    rates: dict[str, float]
     dt: float
     generator: Generator
 

@@ -163,13 +163,12 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
     updates = progress.epoch * -(-len(data.train) // size)
     weights = {name: weight.clone() for name, weight in network.to("cpu").weights().items()}
     PRIMED[decides] = weights, updates
-    while len(PRIMED) > 1 and _bytes(PRIMED.values()) > MOST_PRIMED:
+    while (
+        len(PRIMED) > 1
+        and sum(weight.nbytes for of, _ in PRIMED.values() for weight in of.values()) > MOST_PRIMED
+    ):
         PRIMED.popitem(last=False)
     return network, updates
-
-
-def _bytes(primed: Iterable[tuple[dict[str, torch.Tensor], int]]) -> int:
-    return sum(weight.nbytes for weights, _ in primed for weight in weights.values())
 
 
 def initialize(
@@ -228,10 +227,9 @@ def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None
     """Write init.json, with what is expected of as many updates as the run makes."""
     trainer = context.config.trainer
     updates = trainer.epochs * -(-len(context.data.train) // trainer.batch_size)
+    said = {"updates": updates, "expected": expected(rows)}
     for row in rows:
-        row["updates"] = updates
-    for row in rows:
-        row["expected"] = expected(rows)
+        row |= said
     write_json(context.directory / PROBE, rows)
 
 
@@ -320,12 +318,8 @@ def _on_cpu(value: Any) -> Any:
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 
 
-State = tuple[dict[str, torch.Tensor], list[dict[str, Any]]]
-"""Weights, and what a probe says of them."""
-
-
-def _begin_task(context: RunContext) -> State:
-    """The state after priming, where runs are probed."""
+def _begin_task(context: RunContext) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """The weights after priming and, where runs are probed, what the probe says of them."""
     weights = {name: weight.cpu().clone() for name, weight in context.network.weights().items()}
     if context.config.probe == "none":
         return weights, []
