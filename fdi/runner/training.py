@@ -10,7 +10,6 @@ import json
 import math
 import time
 import zipfile
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -24,7 +23,7 @@ from omegaconf import DictConfig
 
 from fdi.config import Mistake
 from fdi.config.identity import canonical, plain
-from fdi.data.dataset import Split, stream
+from fdi.data.dataset import Split, keep, stream
 from fdi.data.inputs import Input
 from fdi.init.named import named
 from fdi.init.probe import follow_gradients, probe
@@ -102,13 +101,6 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     return network, measure, updates
 
 
-PRIMED: OrderedDict[str, tuple[dict[str, torch.Tensor], int]] = OrderedDict()
-"""What this process primed, by `what_primes`: weights and number of updates. So a sweep over step
-sizes primes each seed once.
-"""
-MOST_PRIMED = 2**26  # bytes; what was used longest ago goes first
-
-
 def what_primes(context: RunContext) -> str:
     """What of a configuration, and of the data, decides how a network is primed."""
     values = plain(context.config)
@@ -120,18 +112,30 @@ def what_primes(context: RunContext) -> str:
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
-    """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone
-    until it is on target or for its epochs; and by how many updates it was.
+    """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone,
+    and by how many updates it was; kept, so that a sweep over step sizes primes each seed once.
+    """
+    if strategy.rule != "bounds":
+        return network.to("cpu"), 0
+
+    @keep
+    def trained(what: str) -> tuple[tuple[np.ndarray, ...], int]:
+        updates = prime(context, network, strategy)
+        weights = network.to("cpu").weights().values()
+        return tuple(weight.clone().numpy() for weight in weights), updates
+
+    weights, updates = trained(what_primes(context))
+    named = zip(network.to("cpu").weights(), map(torch.tensor, weights))
+    network.load_weights(dict(named))
+    return network, updates
+
+
+def prime(context: RunContext, network: Network, strategy: Any) -> int:
+    """Train the network on the bounds alone until it is on target or for the epochs of the
+    strategy; returns by how many updates it was.
     """
     from fdi.init.homeostatic import LOWER, UPPER
 
-    if strategy.rule != "bounds":
-        return network.to("cpu"), 0
-    if (decides := what_primes(context)) in PRIMED:
-        PRIMED.move_to_end(decides)
-        weights, updates = PRIMED[decides]
-        network.load_weights(weights)
-        return network.to("cpu"), updates
     data, config = context.data, context.config
     duration = data.steps * data.dt
     objective = Objective(
@@ -160,15 +164,7 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
         trainer.fit(
             data.train, no_validation, [phase], progress, duration=duration, on_epoch=stop_on_target
         )
-    updates = progress.epoch * -(-len(data.train) // size)
-    weights = {name: weight.clone() for name, weight in network.to("cpu").weights().items()}
-    PRIMED[decides] = weights, updates
-    while (
-        len(PRIMED) > 1
-        and sum(weight.nbytes for of, _ in PRIMED.values() for weight in of.values()) > MOST_PRIMED
-    ):
-        PRIMED.popitem(last=False)
-    return network, updates
+    return progress.epoch * -(-len(data.train) // size)
 
 
 def initialize(
