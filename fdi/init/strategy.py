@@ -105,10 +105,6 @@ ROUNDS = 24  # forward passes, at most, until a spread is reached
 HALVED = 6  # of them, behind which a spread is not taken to be linear in the weights
 
 
-class Unreachable(Mistake):
-    """A population cannot be brought to its target."""
-
-
 class Approach:
     """Factors for the afferents of one population, round after round.
 
@@ -145,7 +141,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
     normalization, until its spread, see `measured_spread`, is sigma_u within 2 %.
 
     One factor a population keeps the shares of its projections (alpha, and the balance of Dale's
-    law). Raises Unreachable if a population gets no input or does not settle within 24 forward
+    law). Raises fdi.Mistake if a population gets no input or does not settle within 24 forward
     passes.
     """
     layer = network.layers[-1]
@@ -155,7 +151,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         spreads = {p.name: measured_spread(network, p, activity, analogue) for p in layer}
         for name, reached in spreads.items():
             if not reached > 0:
-                raise Unreachable(
+                raise Mistake(
                     f"{name} gets no input in the measured batch, or a constant one, so no scale "
                     f"of its weights makes its spread sigma_u = {sigma_u}; raise init.sigma_u, so "
                     f"that the layer below fires, or check the data"
@@ -165,7 +161,7 @@ def calibrate(network: Network, measure: Measure, sigma_u: float, analogue: bool
         for name, reached in spreads.items():
             network.scale(name, approaches[name].factor(sigma_u, reached))
     found = ", ".join(f"{name} at {reached:.3g}" for name, reached in spreads.items())
-    raise Unreachable(
+    raise Mistake(
         f"sigma_u = {sigma_u} is not reached within {ROUNDS} rounds ({found}); raise init.alpha "
         f"or lower init.sigma_u"
     )
@@ -177,7 +173,7 @@ FAINT = 1e-6  # a factor that makes weights count for nothing
 def _fixed(
     network: Network, population: Population, measure: Measure, sigma_u: float, analogue: bool
 ) -> float:
-    """The spread that a population has of what is not scaled. Raises Unreachable if it is too
+    """The spread that a population has of what is not scaled. Raises fdi.Mistake if it is too
     large.
     """
     if not (names := network.fixed.get(population.name)):
@@ -186,7 +182,7 @@ def _fixed(
     fixed = measured_spread(network, population, measure(network), analogue)
     network.scale(population.name, 1 / FAINT)
     if not fixed < sigma_u:
-        raise Unreachable(
+        raise Mistake(
             f"{population.name}: what is not scaled ({', '.join(names)}) makes its spread "
             f"{fixed:.3g} by itself; raise sigma_u = {sigma_u:.3g}, or scale that connection"
         )
@@ -234,7 +230,7 @@ def equalize(network: Network, measure: Measure) -> None:
 
         mean_j,b N_jb = mean_i,b N^(1)_ib
 
-    N: spikes of a neuron in a trial. Raises Unreachable if the first layer is silent, or the rate
+    N: spikes of a neuron in a trial. Raises fdi.Mistake if the first layer is silent, or the rate
     does not come as close: every layer answers some steps later than the one below, so the last
     ones of a deep network have no time left in a short trial.
     """
@@ -246,7 +242,7 @@ def equalize(network: Network, measure: Measure) -> None:
         activity = measure(network)
         spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
         if silent := [of for of in wanted.values() if not spikes[of] > 0]:
-            raise Unreachable(
+            raise Mistake(
                 f"{silent[0]} fires no spike in the measured batch, and further layers are to fire "
                 f"as often; raise init.sigma_u"
             )
@@ -268,7 +264,7 @@ def equalize(network: Network, measure: Measure) -> None:
         rates = ", ".join(
             f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
         )
-        raise Unreachable(
+        raise Mistake(
             f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
             f"steps), since each layer answers later than the one below, or use fewer layers"
         )

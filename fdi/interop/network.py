@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Kind, kind_of
-from fdi.init.strategy import NO_CHANGE, Unreachable, measured_spread
+from fdi.init.strategy import NO_CHANGE, measured_spread
 from fdi.init.theory import Response, response, spread, time_in_seconds, trial
 from fdi.interop.neurons import (
     LIBRARIES,
@@ -63,10 +63,10 @@ class Recording:
             hook.remove()
 
     def current(self, population: Population) -> Tensor:
-        """Raises Unreachable if the neuron was not called."""
+        """Raises fdi.Mistake if the neuron was not called."""
         calls, neuron = self._given[population], cast(Any, population.module)
         if not calls:
-            raise Unreachable(
+            raise Mistake(
                 f"{population.label} is not called when the batch is simulated; check `simulate`"
             )
         current = _over_time(calls, neuron)

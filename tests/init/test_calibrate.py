@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from fdi.init.strategy import TOLERANCE, Unreachable, calibrate
+from fdi.config import Mistake
+from fdi.init.strategy import TOLERANCE, calibrate
 
 
 def calibrated(response, sigma_u=1.0):
@@ -47,5 +48,5 @@ def test_a_spread_that_jumps_where_recurrence_sets_in_is_reached(start):
 
 
 def test_a_spread_that_does_not_depend_on_the_weight_is_refused():
-    with pytest.raises(Unreachable, match="not reached within 24 rounds"):
+    with pytest.raises(Mistake, match="not reached within 24 rounds"):
         calibrated(lambda weight: 0.5 * weight**0)
