@@ -11,11 +11,11 @@ import math
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -146,24 +146,15 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
     size, seed = config.trainer.batch_size, config.seed
     optimizer = SMORMS3(network.parameters(), strategy.lr, 1e-16, "float32")
     trainer = Trainer(network, context.engine, optimizer, batch_size=size, seed=seed)
-    progress = Progress()
-
-    class OnTarget(Exception):
-        pass
-
-    def stop_on_target(row: Any = None) -> None:
+    progress, no_validation = Progress(), cast(Split, ())
+    for epochs in range(1, strategy.epochs + 1):
         found = activity(trainer.evaluate(data.train, objective), duration)
         rows = [{of: found[f"{of}/{p.name}"] for of in ("rate", "silent")} for p in network.hidden]
         if all(map(strategy.on_target, rows)):
-            raise OnTarget
-
-    with suppress(OnTarget):
-        stop_on_target()
-        phase = Phase("prime", objective, strategy.epochs)
-        no_validation: Any = ()
-        trainer.fit(
-            data.train, no_validation, [phase], progress, duration=duration, on_epoch=stop_on_target
-        )
+            break
+        phases = [Phase("prime", objective, epochs)]
+        progress.go_on(phases)
+        trainer.fit(data.train, no_validation, phases, progress, duration=duration)
     return progress.epoch * -(-len(data.train) // size)
 
 
