@@ -207,7 +207,6 @@ def try_epoch(config: DictConfig) -> float:
     kernels may be compiled; nothing is written.
     """
     silent: Any = SimpleNamespace(say=lambda line: None)
-    no_validation: Any = ()
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
         context = _built(config, Path(folder), silent)
@@ -216,7 +215,7 @@ def try_epoch(config: DictConfig) -> float:
         few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
         context.trainer.fit(
             few,
-            no_validation,
+            None,
             [Phase(phase.name, phase.objective, 2)],
             Progress(),
             duration=data.steps * data.dt,

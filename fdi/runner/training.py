@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -146,7 +146,7 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
     size, seed = config.trainer.batch_size, config.seed
     optimizer = SMORMS3(network.parameters(), strategy.lr, 1e-16, "float32")
     trainer = Trainer(network, context.engine, optimizer, batch_size=size, seed=seed)
-    progress, no_validation = Progress(), cast(Split, ())
+    progress = Progress()
     for epochs in range(1, strategy.epochs + 1):
         found = activity(trainer.evaluate(data.train, objective), duration)
         rows = [{of: found[f"{of}/{p.name}"] for of in ("rate", "silent")} for p in network.hidden]
@@ -154,7 +154,7 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
             break
         phases = [Phase("prime", objective, epochs)]
         progress.go_on(phases)
-        trainer.fit(data.train, no_validation, phases, progress, duration=duration)
+        trainer.fit(data.train, None, phases, progress, duration=duration)
     return progress.epoch * -(-len(data.train) // size)
 
 

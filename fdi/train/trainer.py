@@ -224,7 +224,7 @@ class Trainer:
     def fit(
         self,
         train: Split,
-        valid: Split,
+        valid: Split | None,
         phases: list[Phase],
         progress: Progress,
         *,
@@ -249,7 +249,7 @@ class Trainer:
             started = time.perf_counter()
             outcome, gradients = self._epoch(train, objective, progress, on_batch)
             trained = time.perf_counter()
-            validation = self.evaluate(valid, objective) if len(valid) else None
+            validation = self.evaluate(valid, objective) if valid else None
             progress.seconds += time.perf_counter() - started
             progress.finish_epoch(phase, self.network, outcome, validation)
             if self.schedule is not None:
