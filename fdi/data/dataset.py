@@ -396,7 +396,8 @@ def keep(make: Callable[Options, Made]) -> Callable[Options, Made]:
         arrays = list(_arrays_in(made))
         for array in arrays:
             array.setflags(write=False)
-        _kept[key] = made, sum(array.nbytes for array in arrays)
+        if (own := sum(array.nbytes for array in arrays)) <= KEPT:
+            _kept[key] = made, own
         while sum(size for _, size in _kept.values()) > KEPT:
             _kept.popitem(last=False)
         return made

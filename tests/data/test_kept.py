@@ -59,3 +59,11 @@ def test_a_folder_counts_with_all_its_files(tmp_path: Path):
     assert made(tmp_path) == []
     (tmp_path / "new").write_text("1")
     assert made(tmp_path) == ["new"]
+
+
+def test_what_is_too_large_is_not_kept_and_takes_no_others_place(monkeypatch):
+    monkeypatch.setattr(dataset, "KEPT", 80)
+    made = dataset.keep(lambda n: np.arange(n))
+    small = made(4)
+    assert made(11) is not made(11)
+    assert made(4) is small
