@@ -112,12 +112,6 @@ def test_with_any_input(model, form, engine):
     assert_equal_to_the_reference(net, engine(), batch(net, form))
 
 
-@pytest.mark.slow
-def test_with_neurons_that_learn():
-    net = network("skip", "tdbn", NEURONS["learning"])
-    assert_equal_to_the_reference(net, CpuEngine(threads=2, chunk=2), batch(net))
-
-
 @pytest.mark.slow  # each is compiled
 @pytest.mark.parametrize("neuron", NEURONS)
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,7 +4,6 @@ and these are the difference quotients of what the loss says it is.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -217,4 +216,3 @@ def test_the_compiled_engine_says_that_it_has_no_such_loss_behind_a_norm():
     own = {"objective": {"_target_": "my.Loss"}, "trainer": {"readout": "max"}}
     assert CpuEngine.lacks(lacks | own) == "objective=my.Loss"
     assert CpuEngine.lacks(lacks | own | {"model": {}}) is None
-    assert deepcopy(CASES["classes per step"][0]) == CASES["classes per step"][0]

@@ -11,7 +11,6 @@ from fdi.init import (
     fluctuation_driven_normal_,
     psp_kernel_integrals,
 )
-from fdi.init.theory import Afferent, normal_weights
 
 TIMES: dict[str, Any] = dict(tau_mem=20e-3, tau_syn=10e-3, dt=2e-3)
 NU = 15.8
@@ -44,26 +43,6 @@ def test_normal_weights_have_the_moments_of_the_theory(shape, mu_u, share, theta
     drawn = weight.detach().double()
     assert float(drawn.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / math.sqrt(weight.numel()))
     assert float(drawn.std()) == pytest.approx(sigma_w, rel=0.01)
-
-
-def test_two_projections_have_the_weights_of_a_recurrent_layer():
-    """One mu_w and the shares of the variance, as the strategies draw them."""
-    integrals = psp_kernel_integrals(**TIMES)
-    afferents = [Afferent(700, NU, *integrals), Afferent(128, NU, *integrals, recurrent=True)]
-    expected = normal_weights(afferents, sigma_u=0.8, mu_u=0.3, alpha=0.9)
-    for afferent, share, (mu_w, sigma_w) in zip(afferents, (0.9, 0.1), expected):
-        weight = fluctuation_driven_normal_(
-            torch.empty(2000, afferent.n, dtype=torch.float64),
-            sigma_u=0.8,
-            mu_u=0.3,
-            nu=NU,
-            share=share,
-            fan_in=828,
-            generator=seeded(),
-            **TIMES,
-        )
-        assert float(weight.mean()) == pytest.approx(mu_w, abs=4 * sigma_w / weight.numel() ** 0.5)
-        assert float(weight.std()) == pytest.approx(sigma_w, rel=0.01)
 
 
 def test_a_generator_makes_the_weights_reproducible():

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from fdi.snn import neuron
-from fdi.snn.models import dense
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 from fdi.snn.surrogate import SURROGATES, steepness
 
@@ -82,10 +81,6 @@ def test_a_surrogate_of_ones_own_is_found_by_its_dotted_name(tmp_path, monkeypat
     assert v.grad is not None
     assert v.grad.item() == 2.5 * 0.5
     assert known == SURROGATES
-
-
-def test_a_readout_integrates_over_trials_of_seconds():
-    assert dense((3,), 2, 1500, 2e-3).readout.neuron.tau_mem == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

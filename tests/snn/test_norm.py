@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 import torch
@@ -168,13 +166,6 @@ def test_calibration_sets_the_gain_and_the_probe_measures_behind_it(kind, strate
         assert row["theory_sigma_u"] is row["theory_mu_u"] is None
         assert row["target_sigma_u"] == 0.7
     assert all(torch.equal(before[name], value) for name, value in net.weights().items())
-
-
-def test_a_part_and_a_copy_keep_their_normalization():
-    net = network_of("tdbn")
-    assert list(net.up_to(2).norms) == ["h1", "h2"]
-    assert net.up_to(2).norms["h1"] is net.norms["h1"]
-    assert deepcopy(net).norms["h1"] is not net.norms["h1"]
 
 
 @pytest.mark.parametrize("make", [

@@ -6,7 +6,7 @@ import pytest
 
 from fdi.snn.models import conv, dale, dale_conv, dense
 
-SPEC = ((1, 6, 6), 3, 50, 2e-3)  # input, classes, steps, dt
+SPEC = ((1, 6, 6), 3, 1500, 2e-3)  # input, classes, steps, dt
 
 
 @pytest.mark.parametrize("model", [dense, conv, dale, dale_conv])
@@ -15,4 +15,4 @@ def test_the_readout_has_what_it_is_given(model):
     readout = model(*SPEC, **given).readout.neuron
     assert (readout.tau_mem, readout.tau_syn, readout.u_init) == (0.03, (0.007,), -0.5)
     assert not readout.spiking
-    assert model(*SPEC).readout.neuron.tau_mem == pytest.approx(50 * 2e-3), "it lasts a trial"
+    assert model(*SPEC).readout.neuron.tau_mem == pytest.approx(3.0), "it lasts a trial"

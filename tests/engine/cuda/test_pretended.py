@@ -102,24 +102,6 @@ def test_a_killed_run_goes_on_as_if_never_killed(start, engine, monkeypatch):
         np.testing.assert_array_equal(weights(resumed)[name], weight)
 
 
-def test_a_seed_means_the_same_weights_on_every_device(start):
-    drawn = {}
-    for where in ("cpu", "pretended"):
-        _, directory = start(
-            where,
-            "conv",
-            "events",
-            "init=orthogonal",
-            "optimizer=sgd",
-            "optimizer.lr=1e-30",
-            "probe=none",
-            "engine=reference",
-        )
-        drawn[where] = weights(directory)
-    for name, weight in drawn["cpu"].items():
-        np.testing.assert_array_equal(drawn["pretended"][name], weight)
-
-
 @pytest.mark.parametrize(
     ("kind", "room", "optimizer"),
     [
