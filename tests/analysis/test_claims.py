@@ -177,11 +177,6 @@ def test_the_bounds_of_the_authors_depend_on_the_model(model):
     assert not of_authors(run | ALONE)
 
 
-def test_kaiming_weights_under_another_name(measured):
-    table = measured([0.10, 0.11, 0.12], kaiming="gain")
-    assert table.loc[ONE_LAYER, "status"] == "reproduced"
-
-
 def test_the_longest_training_counts_even_of_fewer_seeds(measured):
     measured([0.10, 0.11, 0.12, 0.10, 0.11], **{"trainer.epochs": 200})
     table = measured([-0.10, -0.11, -0.12], kaiming="gain", **{"trainer.epochs": 500})

@@ -51,13 +51,6 @@ def test_filters(table, filters, accuracies):
     assert sorted(pd.read_csv(io.StringIO(out))["accuracy"]) == sorted(accuracies)
 
 
-def test_terminal_table(table):
-    code, out, _ = table()
-    assert code == 0
-    assert "90.0" in out
-    assert "3 runs: 3 done" in out
-
-
 def test_a_table_for_a_paper_has_no_row_without_a_finished_run(table, write_run):
     write_run("lsuv", 0, None, state="interrupted", epoch=1)
     assert "lsuv" in table()[1]
@@ -236,6 +229,3 @@ def test_numbers_and_words_are_as_they_are_in_csv():
     safe = ["-1", "-1e-3", "+0.5", "-inf", 0.1, "a=b", "[1]", "'-x", "''=1"]
     for table in (pd.DataFrame({"a": cells}), pd.DataFrame({"a": cells}, dtype="category")):
         assert without_formulas(table)["a"].tolist() == pd.Series(safe).tolist()
-
-
-TABLE = "import sys; from fdi.cli.table import main; sys.exit(main())"

@@ -8,7 +8,7 @@ import re
 import weakref
 from pathlib import Path
 
-from commands import REFERENCE, SMALL, TINY, fail, records
+from commands import TINY, fail, records
 
 from fdi.cli.task import run_cell
 from fdi.runner import story
@@ -117,41 +117,11 @@ def test_a_sweep_leaves_its_plan_for_fdi_status(fdi_run):
     assert {"init=fluct", "experiment=quickstart", "seed=0"} <= {*first}
 
 
-def test_a_refused_cell_of_a_sweep_leaves_nothing(fdi_run):
-    sweep = ("-m", *SMALL, REFERENCE, "model=dale", "model.excitatory=8", "init=kaiming,fluct")
-    found = fdi_run(*(word for word in sweep if word != "model.hidden=8"))
-    assert found.code == 1
-    assert found.err == ""
-    refused = "  kaiming seed=0  refused: init=kaiming draws weights of both signs"
-    assert found.out.count("draws weights of both signs") == found.out.count(refused) == 1
-    assert found.out.splitlines()[-1] == "2 cells: 1 done, 1 refused"
-    assert [path.name for path in Path("results/runs/randman/dale").iterdir()] == ["fluct"]
-
-
 def test_what_fails_after_an_epoch_stays(fdi_run, monkeypatch):
     fail(monkeypatch, "final_result", ValueError("no"))
     assert fdi_run(*TINY, "seed=0").code == 2
     assert fdi_run(*SWEEP, "seed=1,2").code == 1
     assert [run.refused for run in records(Path("results")).values()] == [True] * 3
-
-
-def test_control_c_ends_a_sweep_with_what_is_done(fdi_run, monkeypatch):
-    fail(monkeypatch, "final_result", KeyboardInterrupt(), lambda config: config.seed == 1)
-    found = fdi_run(*SWEEP, "seed=0,1,2")
-    assert found.code == 130
-    assert found.err == "fdi-run: interrupted; the same command resumes where it stopped\n"
-    assert found.out.splitlines()[-1] == "3 cells: 1 done, 1 interrupted, 1 not run yet"
-
-
-def test_a_sweep_whose_launcher_is_not_installed_leaves_no_plan(fdi_run, tmp_path, monkeypatch):
-    def missing(*_, **__):
-        raise RuntimeError("Unknown launcher 'X'")
-
-    monkeypatch.setattr("hydra.core.plugins.Plugins.instantiate_launcher", missing)
-    found = fdi_run("-m", *SMALL, "seed=0,1", "hydra/launcher=local")
-    assert found.code == 2
-    assert len(found.err.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
 
 
 def test_what_options_of_ones_own_say_cannot_steer_a_terminal(fdi_run, tmp_path):

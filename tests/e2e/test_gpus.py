@@ -84,17 +84,3 @@ def test_a_task_of_ray_takes_the_options_of_its_file():
     node = composed("hydra/launcher=ray", "hydra.launcher.ray.remote.num_gpus=0.25")
     options = contents(node.ray.remote)
     ray.remote(**options)(launch)  # refuses an option or a value that it does not know
-
-
-def test_slurm_asks_for_a_gpu():
-    submitit = pytest.importorskip("submitit")
-    node = composed(
-        "hydra/launcher=slurm", "hydra.launcher.gpus_per_node=1", "hydra.launcher.constraint=a100"
-    )
-    known = submitit.slurm.slurm._get_default_parameters()
-    assert {"gpus_per_node", "constraint"} <= set(known)
-    script = submitit.slurm.slurm._make_sbatch_string(
-        "true", "folder", gpus_per_node=node.gpus_per_node, constraint=node.constraint
-    )
-    assert "#SBATCH --gpus-per-node=1" in script
-    assert "#SBATCH --constraint=a100" in script
