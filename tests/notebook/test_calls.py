@@ -24,13 +24,6 @@ SMALL: dict[str, Any] = making.SMALL | {"model.hidden": 16, "trainer.epochs": 3}
 pytestmark = pytest.mark.usefixtures("here")
 
 
-def test_fdi_has_what_it_names():
-    assert all(getattr(fdi, name) for name in fdi.__all__)
-    assert set(fdi.__all__) <= set(dir(fdi))
-    with pytest.raises(AttributeError, match="no attribute runs"):
-        _ = fdi.runs  # type: ignore[attr-defined] # a type checker says it, too
-
-
 def test_a_run_is_that_of_the_command(capsys, monkeypatch):
     from fdi.cli.run import main
 
