@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from fdi.config import cache
 
+for room in ("config", "e2e", "engine/cuda", "interop"):  # their tests share modules
+    sys.path.append(str(Path(__file__).parent / room))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, and small tensors gain nothing by two
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -307,22 +306,3 @@ def test_examples_are_silent_before_and_active_after(library):
     before, *after = run_path(str(EXAMPLES / f"{library}_init.py"))["main"]()
     assert before[2] == 0
     assert all(2 < rate < 40 for rates in after for rate in rates)
-
-
-def steady_spread(neuron: Any, run: Callable[[], object]) -> float:
-    """That around the mean of each neuron, without the first third of a long trial."""
-    trace = free_trace(neuron, run)
-    return float(trace[len(trace) // 3 :].var((0, 1), correction=0).mean().sqrt())
-
-
-@torch.no_grad()
-def free_trace(neuron: Any, run: Callable[[], object]) -> torch.Tensor:
-    currents: list[torch.Tensor] = []
-    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
-    run()
-    hook.remove()
-    u, trace = torch.zeros_like(currents[0]), []
-    for current in currents:
-        u = neuron.beta * u + current
-        trace.append(u)
-    return torch.stack(trace) / neuron.threshold

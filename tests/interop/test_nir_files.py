@@ -4,17 +4,13 @@ shapes and constants. Each is computed as forward Euler says, spike for spike as
 
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_readers import DISTRIBUTIONS, READERS, made
 
 from fdi.data.inputs import Frames

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from test_foreign import DT, IMPORT_WARNINGS, LIF
+from test_wiring import Net, poisson
 from torch import nn
 from torch.nn.functional import cross_entropy
-
-sys.path.insert(0, str(Path(__file__).parent))
-from test_foreign import DT, IMPORT_WARNINGS, LIF
-from test_wiring import Net, poisson, spread
 
 from fdi.interop import probe
 
@@ -42,6 +39,20 @@ def network(scale: float = 9.0) -> Any:
         layer.weight.data *= by
         layer.bias.data.zero_()
     return net
+
+
+@torch.no_grad()
+def spread(net: Any, neuron: Any) -> float:
+    """Of U around the mean of each neuron, in a trial of 3 s without its first third."""
+    currents: list[torch.Tensor] = []
+    hook = neuron.register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
+    net(poisson(3000, 8))
+    hook.remove()
+    u, trace = torch.zeros_like(currents[0]), []
+    for current in currents:
+        u = neuron.beta * u + current
+        trace.append(u / neuron.threshold)
+    return float(torch.stack(trace)[1000:].var((0, 1), correction=0).mean().sqrt())
 
 
 def loss(readout):

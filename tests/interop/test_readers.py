@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_nir import STEPS, network, spikes
 
 from fdi.interop.nir import to_nir

@@ -5,22 +5,18 @@ or refused, and then nothing is changed. `pytest -v tests/interop/test_table.py`
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations, prune
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_foreign import LIF
 from test_wiring import Net as Wired
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, prune
 
 import fdi
 from fdi.interop import probe

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, initialize
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parent))
-from test_foreign import DT, IMPORT_WARNINGS, LIF, NU, initialize, steady_spread
 
 
 def poisson(steps: int = 150, samples: int = 64) -> torch.Tensor:
@@ -53,11 +49,6 @@ class Net(nn.Module):
             last = self.lif2(self.second(self.lif1(self.first(x)), x, last))
             readout.append(self.out(last))
         return torch.stack(readout)
-
-
-def spread(net: Any, neuron: Any) -> float:
-    """Apart from the mean of each neuron, in a trial of 3 s."""
-    return steady_spread(neuron, lambda: net(poisson(3000, 8)))
 
 
 def of(rows, layer):

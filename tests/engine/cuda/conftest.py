@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from fdi.data.inputs import Constant, Frames
 from fdi.engine.cuda import trial
 from fdi.runner import build
 from fdi.runner.story import run
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 STEPS, CLASSES, DT = 12, 2, 8e-3
 SMALL = {
