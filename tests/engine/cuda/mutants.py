@@ -15,7 +15,6 @@ import argparse
 import ast
 import copy
 import csv
-import importlib.util
 import multiprocessing
 import os
 import tempfile
@@ -31,6 +30,7 @@ from unittest.mock import patch
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import torch
+from needs import loaded
 from torch.utils._pytree import tree_map
 
 from fdi.engine.cuda import choice, trial
@@ -305,12 +305,7 @@ def _wrong(mutant: Mutant, where: tuple[ModuleType, str], case: choice.Case) -> 
     with tempfile.TemporaryDirectory() as folder, sanitized(), remembered(mutant):
         file = Path(folder) / "mutant.py"
         file.write_text(mutant.source)
-        spec = importlib.util.spec_from_file_location("mutant", file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        with patch.object(*where, module):
+        with patch.object(*where, loaded(file)):
             try:
                 return "trial" if trial.check(case, CPU) else None
             except Exception as error:

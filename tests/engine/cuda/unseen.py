@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
 
 import compile_kernels
 import kernel_faults
+from needs import loaded
 from triton.compiler.errors import CompilationError
 
 from fdi.engine.cuda.kernels import scan, sparse
@@ -72,15 +72,6 @@ def of(module: ModuleType, ask: partial[Any], mutant: Mutant) -> list[str]:
     except CompilationError:
         return ["does not compile"]
     return kernel_faults.faults(forms["ttir"], forms["ptx"], {mutant.file: mutant.source})
-
-
-def loaded(file: Path) -> ModuleType:
-    spec = util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def main() -> None:
