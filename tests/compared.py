@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +60,39 @@ def frames(net: Network, steps: int, samples: int, rate: float = 0.3) -> Frames:
     """Counts of Poisson spikes, so many in a step."""
     counts = np.random.default_rng(0).poisson(rate, (samples, steps, *net.input_shape))
     return Frames(counts.astype(np.uint8))
+
+
+def spoiling(
+    spoil: Callable[[Network, int], object], kind: Callable[[], Engine] = ReferenceEngine
+) -> Engine:
+    """An engine of that kind that does to the gradients of each step, counted from 1, what `spoil`
+    does.
+    """
+    engine = kind()
+
+    class Spoiling(type(engine)):  # type: ignore[misc] # a class made of a class that is given
+        steps = 0
+
+        def step(self, network, *given):
+            outcome = super().step(network, *given)
+            self.steps += 1
+            spoil(network, self.steps)
+            return outcome
+
+    engine.__class__ = Spoiling
+    return engine
+
+
+def free_potential(x: Any, dt: float, tau_mem: float = 20e-3, tau_syn: float = 10e-3) -> list[Any]:
+    """U in each step of a membrane without reset whose current jumps by x, [T, ...]; it hears a
+    jump one step later.
+    """
+    beta_m, beta_s = np.exp(-dt / tau_mem), np.exp(-dt / tau_syn)
+    u, current, trace = 0 * x[0], 0 * x[0], []
+    for jump in x:
+        u, current = beta_m * u + (1 - beta_m) * current, beta_s * current + jump
+        trace.append(u)
+    return trace
 
 
 Gradients = dict[str, torch.Tensor]

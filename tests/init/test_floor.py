@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import weighted
 
 from fdi.init.probe import SIZES, floor, follow_gradients
+from fdi.snn.models import dense
 from fdi.train.optimizers import SMORMS3, AdamAtan2, fuse, relative_to
 
 
@@ -127,8 +129,10 @@ def test_a_step_is_that_of_the_group_of_the_weights():
     assert rows[0]["floor_steady"] == rows[1]["floor_steady"] > 0
 
 
-def test_relative_steps_are_in_units_of_the_initial_weights(two_layers):
-    network, initial = two_layers
+def test_relative_steps_are_in_units_of_the_initial_weights():
+    network, initial = (
+        weighted(dense((5,), 3, 4, 2e-3, hidden=[4, 6]), 5, seed) for seed in (0, 1)
+    )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     relative_to(optimizer, network, initial)
     factors = {g["params"][0]: g["factor"] for g in optimizer.param_groups if "factor" in g}

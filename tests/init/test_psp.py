@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from compared import free_potential
 from making import one_line
 
 from fdi.init.theory import psp_kernel, psp_kernel_integrals, response, trial
@@ -33,11 +34,8 @@ def test_integrals_equal_the_authors_library(shared):
 @pytest.mark.parametrize("dt", [1e-3, 2e-3])
 def test_kernel_solves_the_equations_of_the_neuron(tau_syn, dt):
     tau_mem = 20e-3
-    beta_m, beta_s = math.exp(-dt / tau_mem), math.exp(-dt / tau_syn)
-    u, i, expected = 0.0, 1.0, []
-    for _ in range(int(10 * max(tau_mem, tau_syn) / dt)):
-        expected.append(u)
-        u, i = beta_m * u + (1 - beta_m) * i, beta_s * i
+    one_jump = np.eye(1, int(10 * max(tau_mem, tau_syn) / dt))[0]
+    expected = free_potential(one_jump, dt, tau_mem, tau_syn)
     kernel = psp_kernel(tau_mem, tau_syn, dt)
     assert kernel.dtype == np.float64
     np.testing.assert_allclose(kernel, expected, rtol=1e-9, atol=1e-15)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compared import drawn
+from compared import drawn, free_potential
 
 from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.reference import ReferenceEngine
@@ -51,14 +51,7 @@ DATA = {
 
 def simulated(weight: np.ndarray, x: np.ndarray) -> tuple[float, float]:
     """Spread of U around the mean of each neuron, and of these means; without the first trial."""
-    beta_m, beta_s = np.exp(-DT / 20e-3), np.exp(-DT / 10e-3)
-    u = current = np.zeros((len(x), len(weight)))
-    trace = []
-    for step in x.swapaxes(0, 1):
-        u = beta_m * u + (1 - beta_m) * current
-        current = beta_s * current + step @ weight.T
-        trace.append(u)
-    later = np.stack(trace)[T:]
+    later = np.stack(free_potential(x.swapaxes(0, 1) @ weight.T, DT))[T:]
     return float(np.sqrt(later.var((0, 1)).mean())), float(later.mean((0, 1)).std())
 
 

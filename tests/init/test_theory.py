@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from compared import free_potential
 from making import one_line
 
 from fdi.init.theory import (
@@ -41,15 +42,23 @@ def membrane(x: np.ndarray, tau_mem: float, tau_syn: float, dt: float) -> np.nda
     """Potential without reset of neurons that get the input x, [T, neurons]; the first ten time
     constants are cut off.
     """
-    beta_m, beta_s = math.exp(-dt / tau_mem), math.exp(-dt / tau_syn)
-    u, i, trace = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.empty_like(x)
-    for t, jump in enumerate(x):
-        u, i = beta_m * u + (1 - beta_m) * i, beta_s * i + jump
-        trace[t] = u
+    trace = np.array(free_potential(x, dt, tau_mem, tau_syn))
     return trace[int(10 * max(tau_mem, tau_syn) / dt) :]
 
 
-def test_normal_weights_equal_the_authors_library(shared, membrane_statistics):
+def membrane_statistics(afferents, weights):
+    """Mean and spread of the free potential, given the (mu_w, sigma_w) of each afferent; inhibition
+    has mu_w < 0.
+    """
+    pairs = list(zip(afferents, weights, strict=True))
+    mu_u = sum(afferent.mean_gain * mu_w for afferent, (mu_w, _) in pairs)
+    variance = sum(
+        afferent.variance_gain * (sigma_w**2 + mu_w**2) for afferent, (mu_w, sigma_w) in pairs
+    )
+    return mu_u, math.sqrt(variance)
+
+
+def test_normal_weights_equal_the_authors_library(shared):
     for row in json.loads((shared / "reference" / "weights_and_optimizer.json").read_text())[
         "normal"
     ]:
@@ -138,7 +147,7 @@ def test_simulated_dale_neuron_is_balanced_and_on_target(distribution, rec):
         assert ff.var() / (ff.var() + excitation[0].var()) == pytest.approx(alpha, abs=0.02)
 
 
-def test_afferents_with_rates_of_their_own_share_the_variance(membrane_statistics):
+def test_afferents_with_rates_of_their_own_share_the_variance():
     afferents = [
         Afferent(700, 15.8, *EXC),
         Afferent(128, 40.0, *EXC),

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compared import frames, free_potential
 
 import fdi
-from fdi.data.inputs import Frames
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
@@ -58,7 +58,7 @@ def test_a_bias_is_a_constant_part_of_the_mean_potential(model, options):
 
 def test_the_probe_predicts_and_measures_it():
     net = network(bias=True, hidden=8, strength=1.0)
-    x = Frames(np.random.default_rng(0).poisson(0.1, (40, T, 6)).astype(np.uint8))
+    x = frames(net, T, 40, 0.1)
     labels, rate = np.zeros(40, np.int64), x.mean() / DT
     row, *_ = probe(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
     below = T * DT / (T * DT - 30e-3)  # the first steps of a trial, in which the potential rises
@@ -72,7 +72,7 @@ def test_the_probe_predicts_and_measures_it():
 
 def test_what_grows_layer_by_layer_sees_another_bias():
     net = network(bias=True, hidden=[5, 4], strength=20.0)
-    x = Frames(np.random.default_rng(0).poisson(0.3, (B, T, 6)).astype(np.uint8))
+    x = frames(net, T, B)
     measure = Growing(x)
     measure(net)
     net.biases["h1"].data.add_(0.2)
@@ -93,12 +93,8 @@ def test_dropout_silences_neurons_for_whole_trials_in_training_only():
     torch.manual_seed(0)
     mask = (torch.rand(4, 200) >= 0.4) / 0.6
     heard = (spikes * mask).sum(-1)  # [T, B]
-    expected, current, arrived = torch.zeros(4).double(), torch.zeros(4), torch.zeros(4)
-    (beta_m, (beta_s,)) = net.hidden[0].neuron.decays(DT)
-    for t in range(T):
-        expected = beta_m * expected + (1 - beta_m) * current
-        current, arrived = beta_s * current + arrived, heard[t]
-        torch.testing.assert_close(activity.free["h2"][t, :, 0], expected)
+    expected = torch.stack(free_potential(heard, DT))
+    torch.testing.assert_close(activity.free["h2"][1:, :, 0], expected[:-1])  # a step later
     still = net.eval().activity(x, ("free",)).free["h2"]
     torch.testing.assert_close(still, simulate(net, x, ("free",)).free["h2"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from compared import spoiling
 from making import SMALL
 
 import fdi
@@ -33,9 +34,8 @@ def followed(build, data, train):
 
     def fit(size: float, engine="cpu", spoil=lambda network: None, optimizer=optimizer_of):
         network, initial = build(hidden=12, depth=3), build(hidden=12, depth=3)
-        chosen = ENGINES[engine]()
         inputs, labels = data.train.batch(np.arange(64), np.random.default_rng(0))
-        given = (chosen, inputs, labels, Objective(), Fluct(), data.nu)
+        given = (ENGINES[engine](), inputs, labels, Objective(), Fluct(), data.nu)
         least = min(row["grad_task_max"] for row in probe(network, *given)[:-1])
         with torch.no_grad():
             network.projections[-1].weight.mul_(size / least)
@@ -44,14 +44,8 @@ def followed(build, data, train):
         rule = optimizer(network)
         follow_gradients(rows, rule)
 
-        class Spoiled(type(chosen)):  # type: ignore[misc] # a class made of a class that is given
-            def step(self, network, *given):
-                outcome = super().step(network, *given)
-                spoil(network)
-                return outcome
-
-        chosen.__class__ = Spoiled
-        (trained,), _ = train(network, rule, phases(epochs=1), engine=chosen)
+        spoiled = spoiling(lambda network, batch: spoil(network), ENGINES[engine])
+        (trained,), _ = train(network, rule, phases(epochs=1), engine=spoiled)
         moved = {
             name: float((weight.double() - initial.weights()[name].double()).norm())
             for name, weight in network.weights().items()

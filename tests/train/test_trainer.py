@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from compared import spoiling
 
 from fdi.data.dataset import stream
 from fdi.data.inputs import Frames
@@ -212,22 +213,13 @@ def test_a_gradient_of_zero_is_one_as_in_torch(build, train, data, make):
     """What falls silent goes on with momentum and decay, and 0 counts in what is remembered."""
     network, plain = build(hidden=8, depth=2), build(hidden=8, depth=2)
 
-    class FallsSilent(ReferenceEngine):
+    def silence(network, batch):
         """In the second and third batch no gradient reaches the first weights."""
+        if batch in (2, 3):
+            network.projections[0].weight.grad.zero_()
 
-        def __init__(self):
-            super().__init__()
-            self.batches = 0
-
-        def step(self, network, *given):
-            outcome = super().step(network, *given)
-            self.batches += 1
-            if self.batches in (2, 3):
-                network.projections[0].weight.grad.zero_()
-            return outcome
-
-    train(network, make(network.parameters()), phases(epochs=1), engine=FallsSilent())
-    engine, optimizer = FallsSilent(), make(plain.parameters())
+    train(network, make(network.parameters()), phases(epochs=1), engine=spoiling(silence))
+    engine, optimizer = spoiling(silence), make(plain.parameters())
     order = stream(0, "order", 0).permutation(len(data.train))
     for start in range(0, len(order), 32):
         batch = data.train.batch(order[start : start + 32], np.random.default_rng())
@@ -238,27 +230,22 @@ def test_a_gradient_of_zero_is_one_as_in_torch(build, train, data, make):
 
 def test_movement_by_decay_counts_apart(build, train, train_in_pieces):
     """Of a layer without any gradient, and of one with its first gradient in the second epoch."""
+    batches = []
 
-    class Silent(ReferenceEngine):
-        batches = 0
-
-        def step(self, network, *given):
-            outcome = super().step(network, *given)
-            network.projections[0].weight.grad.zero_()
-            if self.batches < 3:
-                network.projections[1].weight.grad.zero_()
-            self.batches += 1
-            return outcome
+    def silence(network, batch):
+        batches.append(batch)
+        for projection in network.projections[: 2 if batch <= 3 else 1]:
+            projection.weight.grad.zero_()
 
     def start():
         network = build(hidden=8, depth=2)
         return network, torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1), None
 
-    engine, (initial, *_) = Silent(), start()
-    _, progress, network = train_in_pieces(start, phases(epochs=2), engine=engine)
+    initial, *_ = start()
+    _, progress, network = train_in_pieces(start, phases(epochs=2), engine=spoiling(silence))
     inputs = Frames(np.ones((6, 40, 10), np.uint8))
     found = change(network, initial, ReferenceEngine(), inputs, progress.started)
-    shrunk = {"input->h1": 1 - 0.99**engine.batches, "h1->h2": 1 - 0.99**3, "h2->readout": 0}
+    shrunk = {"input->h1": 1 - 0.99 ** len(batches), "h1->h2": 1 - 0.99**3, "h2->readout": 0}
     assert found["decayed"] == pytest.approx(shrunk, abs=1e-6)
     moved = {name: way for name, way in found["moved"].items() if way}
     assert list(moved) == ["h1->h2", "h2->readout"]
@@ -269,13 +256,10 @@ def test_the_norm_that_is_clipped_is_that_of_float64(build, train, size):
     """A gradient keeps its direction, and has at most the norm that it is clipped to."""
     network, found = build(hidden=8), []
 
-    class Scaled(ReferenceEngine):
-        def step(self, network, *given):
-            outcome = super().step(network, *given)
-            for weight in network.parameters():
-                weight.grad.mul_(size)
-            found.append([weight.grad.double() for weight in network.parameters()])
-            return outcome
+    def scale(network, batch):
+        for weight in network.parameters():
+            weight.grad.mul_(size)
+        found.append([weight.grad.double() for weight in network.parameters()])
 
     class Look(torch.optim.SGD):
         def step(self, closure=None):
@@ -290,6 +274,6 @@ def test_the_norm_that_is_clipped_is_that_of_float64(build, train, size):
         network,
         Look(network.parameters(), lr=0.1),
         phases(epochs=1),
-        engine=Scaled(),
+        engine=spoiling(scale),
         clip=1e-3,
     )
