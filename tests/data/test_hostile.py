@@ -62,9 +62,8 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_arrays(what, tmp_path):
     HOSTILE[what](path := tmp_path / "x.npz")
-    with pytest.raises(DataError) as caught:
+    with one_line(".", DataError):
         arrays(file=path, dt=1e-3)
-    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("header", [(0x803, 5, 2, 2), (0x8FF, 4, 2, 2), (0x801, 16)])
@@ -73,9 +72,8 @@ def test_mnist(header, tmp_path):
     words = struct.pack(f">{len(header)}I", *header)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(words + bytes(16))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, 4) + bytes(4))
-    with pytest.raises(DataError) as caught:
+    with one_line("-ubyte", DataError):
         read_idx(tmp_path, "train")
-    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_series_and_images_that_are_no_files(tmp_path):

@@ -38,13 +38,8 @@ def finish(child: subprocess.Popen) -> tuple[int, str, str]:
 
 def running(folder: Path, epoch: int, child: subprocess.Popen) -> tuple[Path, int]:
     """Directory and process of a cell that is past `epoch`."""
-    while child.poll() is None:
-        for file in folder.rglob("metrics.csv"):
-            owner = (file.parent / ".lock").read_text().split()
-            if owner and len(file.read_text().splitlines()) > epoch:
-                return file.parent, int(owner[1])
-        time.sleep(0.02)
-    raise AssertionError(child.communicate())
+    cell = wait_for_epoch(folder, epoch, child)
+    return cell, int((cell / ".lock").read_text().split()[1])
 
 
 def ended(folder: Path) -> list[Path]:
