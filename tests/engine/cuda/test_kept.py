@@ -13,7 +13,7 @@ from compared import as_events
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.kept import as_tensor, keep, listed
+from fdi.engine.cuda.kept import as_tensor, keep
 from fdi.engine.cuda.memory import SHARE, need, size
 from fdi.snn import models
 from fdi.snn.objective import Objective
@@ -112,29 +112,6 @@ def test_a_card_of_a_thousandth_of_8_gib_never_runs_out(samples, stays, monkeypa
             monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 2**24)
             with pytest.raises(torch.cuda.OutOfMemoryError):
                 keep(whole, pretend.device(), listed=True)
-
-
-@pytest.mark.parametrize("kind", ["events", "counted"])
-def test_lists_have_the_events_of_a_batch_in_two_orders(kind, monkeypatch):
-    monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 20)  # sorted in several parts
-    whole, indices, sources = events(kind == "counted"), np.array([5, 0, 7, 5]), 6
-    wanted = whole.take(indices).dense().reshape(STEPS, 4, -1)
-    kept = keep(whole, torch.device("cpu"), listed=True).take(indices)
-    for lists, samples, _ in (
-        listed(kept, torch.device("cpu")),
-        listed(whole.take(indices), torch.device("cpu")),
-    ):
-        dense = np.zeros((2, STEPS, 4, sources))
-        for b, sample in enumerate(samples.tolist()):
-            for rows, (starts, others, *counts) in (
-                (STEPS, lists.by_step),
-                (sources, lists.by_unit),
-            ):
-                for row in range(rows):
-                    for event in range(*starts[sample * rows + row :][:2]):
-                        t, k = (row, others[event]) if rows == STEPS else (others[event], row)
-                        dense[int(rows != STEPS), t, b, k] += counts[0][event] if counts else 1
-        np.testing.assert_array_equal(dense, [wanted, wanted])
 
 
 def test_events_of_other_units_are_not_kept():
