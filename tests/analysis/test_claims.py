@@ -92,17 +92,13 @@ def test_status_of_a_comparison(measured, differences, said):
     assert "96.3 [K]" in table.loc[ONE_LAYER, "published"]
 
 
-def test_numbers_stand_with_n_and_interval(measured):
-    text = measured([0.10, 0.11, 0.12]).loc[ONE_LAYER, "measured"]
+@pytest.mark.parametrize(("cut", "data"), [(None, "randman"), (10_000, "randman (10,000 samples)")])
+def test_numbers_stand_with_n_and_interval_and_say_where_data_were_cut(measured, cut, data):
+    text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": cut}).loc[ONE_LAYER, "measured"]
     assert text == (
-        "randman, dense, 1 layer, 200 epochs, fluct against kaiming, both bounds: "
+        f"{data}, dense, 1 layer, 200 epochs, fluct against kaiming, both bounds: "
         "61.0 against 50.0, +11.0 (+8.5..+13.5), n = 3: for it"
     )
-
-
-def test_a_data_set_that_was_cut_says_so(measured):
-    text = measured([0.10, 0.11, 0.12], **{"dataset.max_train": 10_000}).loc[ONE_LAYER, "measured"]
-    assert text.startswith("randman (10,000 samples), dense, 1 layer, 200 epochs, fluct ")
 
 
 DEEP = "Deep networks learn better than from Kaiming weights"
