@@ -181,11 +181,3 @@ def test_commands_of_the_reference_make_its_runs():
         found = set(paths.str.rpartition("-")[0])
         assert found
         assert found <= {name.rpartition("-")[0] for name in directories(*shlex.split(command)[1:])}
-
-
-def test_the_place_of_a_folder_does_not_change_the_id():
-    a, b, c = (
-        directories("dataset=hdf5", f"dataset.root={root}")
-        for root in ("/a/mine", "/b/mine/", "/a/other")
-    )
-    assert a == b != c

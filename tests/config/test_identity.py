@@ -45,7 +45,7 @@ def test_the_place_of_a_file_of_data_is_no_part_of_a_run_but_its_name_is():
 
 
 SHD, CUDA, REFERENCE = ["dataset=shd"], ["device=cuda"], ["engine=reference"]
-BOUNDLESS = "homeostasis=none"
+BOUNDLESS, FOLDER = "homeostasis=none", ["dataset=hdf5", "dataset.root=/a/mine"]
 SAME: list[tuple[list[str], str]] = [
     *((SHD, word) for word in ("threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere")),
     *((SHD, word) for word in ("engine=cpu", "engine.checkpoint=auto", "engine.memory=1")),
@@ -58,6 +58,7 @@ SAME: list[tuple[list[str], str]] = [
     *(([BOUNDLESS], f"homeostasis.{key}=3") for key in ("upper.rate", "lower.strength")),
     (["homeostasis.upper.strength=0"], "homeostasis.upper.rate=3"),
     (["model=conv"], "homeostasis.lower.rate=3"),  # it has no lower bound
+    (FOLDER, "dataset.root=/b/mine/"),
 ]
 OTHER: list[tuple[list[str], str]] = [
     *((REFERENCE, word) for word in ("device=cuda", "threads=2")),
@@ -66,6 +67,7 @@ OTHER: list[tuple[list[str], str]] = [
     *(([], word) for word in ("readout_init=same", "seed=1", *REFERENCE, "init.sigma_u=1.01")),
     *(([], word) for word in ("trainer.patience=3", "scheduler=cosine", "dataset.drop=0.1")),
     *(([], word) for word in ("optimizer=adam", "model.norm=tdbn")),
+    (FOLDER, "dataset.root=/a/other"),
 ]
 
 

@@ -53,9 +53,9 @@ def test_a_plan_names_the_runs_of_its_sweep_and_a_run_may_belong_to_two(fdi_run,
 def test_a_sweep_of_done_runs_writes_its_plan(fdi_run, twelve):
     shutil.rmtree("results/sweeps")
     before = {path: path.stat().st_mtime_ns for path in twelve}
-    found = fdi_run(*SWEEP)
-    assert found.out.startswith("12 of 12 already done, skipped\n")
-    assert planned(Path("results")) == [twelve]
+    for _ in range(2):
+        assert fdi_run(*SWEEP).out.startswith("12 of 12 already done, skipped\n")
+        assert planned(Path("results")) == [twelve]
     assert {path: path.stat().st_mtime_ns for path in twelve} == before
 
 

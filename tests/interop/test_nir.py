@@ -104,6 +104,8 @@ TRACES = ("spikes",)
         (lambda: network(dale, excitatory=5, inhibitory=3), "cannot say two synaptic channels"),
         (lambda: network(conv, (2, 9, 8), filters=3, pool=2), "h1: NIR cannot say max pooling"),
         (lambda: network(neuron=ALIF()), r"NIR cannot say adaptation \(ALIF\)"),
+        (lambda: network(hidden=5, norm="tdbn"), "h1: NIR cannot say normalization"),
+        (lambda: network(hidden=5, bias=True), "h1: NIR cannot say a bias"),
         (lambda: network(neuron=replace(Neuron(), reset="subtract")), "cannot say reset subtract"),
     ],
 )

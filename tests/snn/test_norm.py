@@ -15,7 +15,6 @@ from fdi.engine.reference.simulation import simulate
 from fdi.init.baselines import Lsuv
 from fdi.init.fluct import FluctCalibrated
 from fdi.init.probe import probe
-from fdi.interop.nir import to_nir
 from fdi.snn.models import conv, dale, dense, normalize
 from fdi.snn.network import Norm
 from fdi.snn.objective import LowerBound, Objective, UpperBound
@@ -186,13 +185,6 @@ def test_statistics_of_one_value_are_refused():
     Norm("bntt", (7, 2, 2), 10, 1.0).check(1)
     Norm("tdbn", (7,), 10, 1.0).check(1)
     Norm("bntt", (7,), 10, 1.0).check(2)
-
-
-def test_nir_refuses_it():
-    net = network_of("tdbn")
-    pytest.importorskip("nir", reason="nir is not installed")
-    with one_line("h1: NIR cannot say normalization"):
-        to_nir(net)
 
 
 @pytest.mark.parametrize("kind", KINDS)

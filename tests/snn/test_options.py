@@ -17,7 +17,6 @@ from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import Growing, simulate
 from fdi.init.fluct import Fluct
 from fdi.init.probe import probe
-from fdi.interop.nir import to_nir
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
@@ -110,9 +109,6 @@ def test_engines_without_them_refuse_and_auto_chooses_another(tmp_path):
             fdi.run(*SMALL, word, "engine=cpu", results=tmp_path)
     with pytest.raises(fdi.Mistake, match=r"set model\.bias=false"):
         models.dense(**FORM, bias=True, norm="tdbn")
-    pytest.importorskip("nir", reason="nir is not installed")
-    with pytest.raises(fdi.Mistake, match="h1: NIR cannot say a bias"):
-        to_nir(network(hidden=8, bias=True), start_at_rest=True)
 
 
 def test_their_neutral_values_are_no_part_of_what_a_run_is(tmp_path):
