@@ -87,23 +87,6 @@ def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
     assert run_id(config) == run_id(prepared(f"device={device}"))
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (["engine.kernels=off"], "engine.kernels: no such key; choose one of checkpoint"),
-        (["device=cuda", "engine.checkpoint=auto"], "engine.checkpoint: no such key; choose"),
-        (["engine.graphs=true"], "engine.graphs: no such key; choose one of checkpoint"),
-        (["engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
-        (["device=cuda", "engine.kernels=some"], "engine.kernels = some must be auto or on or off"),
-        (["engine.among=[cpu]", "device=cuda"], r"engine.among: none of \[cpu\] computes"),
-        (["engine=cpu", "engine.name=cuda"], "engine.name = cuda is that of fdi.engine.cuda"),
-    ],
-)
-def test_a_key_of_another_engine_is_refused(words, line):
-    with pytest.raises(ValueError, match=line):
-        prepared(*words)
-
-
 def test_the_engine_auto_computes_normalization_and_learned_time_constants():
     assert prepared("neuron.learn_tau=true").engine.name == "cpu"
     assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"

@@ -40,7 +40,6 @@ class Mode(Enum):
             r"layers, norm, rate, strength",
         ),
         ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
-        ("seed=x", r"seed = x must be an integer at least 0"),
         ("seed=-1", r"seed = -1 must be an integer at least 0"),
         ("~seed", r"seed is missing"),
         (

@@ -39,10 +39,14 @@ OWN = {
     "model/lacking.yaml": "_target_: lacking.make\n",
     "takes.py": MAKE.format(""),
     "model/takes.yaml": "_target_: takes.make\nx: 3\n",
+    "three.py": "def make():\n    return 3\n",
+    "neuron/three.yaml": "_target_: three.make\n",
+    "init/three.yaml": "_target_: three.make\n",
     "narrow.py": ENGINE,
     "engine/narrow.yaml": "name: narrow\n_target_: narrow.Narrow\ndecides: []\n",
 }
 MINE = ("--config-dir", "{own}")
+CPU, CUDA = ("engine=auto",), ("engine=auto", "device=cuda")
 ARRAYS = ("dataset=arrays", "probe=before")
 HDF5 = ("dataset=hdf5", "dataset.root={spikes}/set")
 OPTIONS = ("--config-dir", str(Path(__file__).parents[2] / "examples" / "own" / "conf"))
@@ -120,7 +124,6 @@ RUN = [
     (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
     (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
     (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
-    (["init=flucttuation"], "init = flucttuation does not exist; did you mean fluct? choose"),
     (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
     (["tags=draft"], "tags = draft must be a list, each text, as in [a,b]"),
     (["init.nu=600"], "init.nu = 600 Hz is more than one spike in a step of dataset.dt = 0."),
@@ -139,6 +142,8 @@ RUN = [
         [*MINE, "model=lacking"],
         "model._target_ = lacking.make: missing a required argument",
     ),
+    ([*MINE, "neuron=three"], "neuron._target_ = three.make makes no "),
+    ([*MINE, "init=three"], "init._target_ = three.make makes no "),
     ([*MINE, "model=takes"], "model.x: no such key; takes.make takes none"),
     ([*MINE, "engine=narrow", "model.depth=2"], "engine=narrow computes one hidden layer; use"),
     ([*MINE, "engine=narrow", "engine.name=cpu"], "engine.name = cpu is that of fdi.engine.cpu"),
@@ -146,6 +151,12 @@ RUN = [
         [*MINE, "engine=narrow", "+engine.wide=1"],
         "engine.wide: no such key; choose one of decides",
     ),
+    ([*CPU, "engine.kernels=off"], "engine.kernels: no such key; choose one of checkpoint"),
+    ([*CPU, "engine.graphs=true"], "engine.graphs: no such key; choose one of checkpoint"),
+    ([*CPU, "engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
+    ([*CUDA, "engine.checkpoint=auto"], "engine.checkpoint: no such key; choose"),
+    ([*CUDA, "engine.kernels=some"], "engine.kernels = some must be auto or on or off"),
+    ([*CUDA, "engine.among=[cpu]"], "engine.among: none of [cpu] computes"),
     ([*BEST, "optimizer.lr=0.1"], "optimizer.lr is what is chosen"),
     ([*BEST, "model.hiden=3"], "model.hiden: no such key; did you mean hidden?"),
     ([*BEST, "seed=0,1000"], "seed=1000 is a seed of the trials"),
