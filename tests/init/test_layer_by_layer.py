@@ -33,6 +33,7 @@ NETWORKS = {
         *SMALL[:4], Neuron(20e-3, (10e-3,), learn_tau=True), hidden=20, depth=3
     ),
     "no spikes": lambda: dense(*SMALL[:4], Halved(20e-3, (10e-3,)), hidden=20, depth=4),
+    "bias": lambda: dense(*SMALL, hidden=20, depth=3, bias=True),
     "recurrent": lambda: dense(*SMALL, hidden=20, depth=3, recurrent=True),
     "dale": lambda: dale(*SMALL, excitatory=20, inhibitory=10, depth=2),
     "conv": lambda: conv(*MAPS, filters=[4, 5], kernel=3, pool=2),
@@ -41,6 +42,8 @@ NETWORKS = {
 
 def made(name):
     network = weighted(NETWORKS[name](), 6, 0, 1 / 3)
+    for bias in network.biases.values():
+        bias.data.fill_(0.1)
     return network, frames(network, STEPS, 6, 0.1)
 
 
@@ -64,12 +67,15 @@ def test_bits_are_those_of_a_whole_simulation(name):
         assert torch.equal(found.readout, whole.readout)
 
 
-@pytest.mark.parametrize("changed", [0, 1, 3])
-def test_a_layer_that_changes_is_simulated_again_with_all_above(changed):
-    network, inputs = made("dense")
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("dense", "input->h1"), ("dense", "h1->h2"), ("dense", "h3->h4"), ("bias", "h1.bias")],
+)
+def test_a_layer_that_changes_is_simulated_again_with_all_above(name, changed):
+    network, inputs = made(name)
     measure = Growing(inputs)
     measure(network)
-    network.projections[changed].weight.data *= 1.5
+    network.weights()[changed].data *= 1.5
     found = measure(network)
     whole = ReferenceEngine().simulate(network, inputs, record=("moments",))
     names = [population.name for population in network.hidden]

@@ -51,11 +51,12 @@ def chain(
     return graph
 
 
-def pooled(edge: int) -> Any:
-    return nir.SumPool2d(*(np.array([n, n]) for n in (edge, edge, 0)))
+def pooled(edge: int, other: int) -> Any:
+    return nir.SumPool2d(np.array([edge, other]), np.array([edge, edge]), np.array([0, 0]))
 
 
 IDLE = nir.Linear(np.ones((3, 3)))
+INNER = nir.NIRGraph({"input": nir.Input({"input": np.array([1])})}, [], type_check=False)
 HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "an input of nan": ({"shape": (np.nan,)}, "node in: its shape must be finite"),
     "an input of words": ({"shape": ("a",)}, "node in: its shape must be finite"),
@@ -74,7 +75,9 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "a stride of 0": ({"conv": {"stride": 0}}, "fdi has one stride"),
     "a negative padding": ({"conv": {"padding": -5}}, "padding must be whole"),
     "a large kernel": ({"weight": np.ones((3, 2, 11, 11))}, "kernel of .* is larger"),
-    "windows of 0": ({"front": pooled(0)}, "square windows"),
+    "windows of 0": ({"front": pooled(0, 0)}, "square windows"),
+    "two edges": ({"front": pooled(2, 1)}, "p: kernel_size must be the same in all directions"),
+    "a graph": ({"neurons": INNER, "shape": (5,)}, "n: fdi reads no NIRGraph behind w"),
     "tau of words": ({"tau": np.array(["a"])}, "n: tau must be finite"),
     "infinite tau": ({"tau": np.array([np.inf])}, "n: tau must be finite"),
     "tau of 7": ({"tau": np.full(7, 0.02)}, r"tau of shape \(7,\)"),

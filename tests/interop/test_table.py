@@ -48,11 +48,6 @@ def chain(*parts: nn.Module) -> nn.Sequential:
     return nn.Sequential(*parts)
 
 
-def image(*parts: nn.Module) -> nn.Sequential:
-    """Onto maps of 4 channels of 40 places."""
-    return chain(nn.Unflatten(1, (1, INPUTS)), *parts)
-
-
 class OwnLinear(nn.Module):
     def __init__(self, n: int, m: int) -> None:
         super().__init__()
@@ -176,7 +171,7 @@ BUILT: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "ConvTranspose1d below": (lambda: maps(loud(nn.ConvTranspose1d(1, 4, 5)), 176), "-1"),
     "ConvTranspose1d alone": (
-        lambda: image(nn.ConvTranspose1d(1, 4, 5), LIF(0.9)),
+        lambda: chain(nn.Unflatten(1, (1, INPUTS)), nn.ConvTranspose1d(1, 4, 5), LIF(0.9)),
         "nothing to initialize",
     ),
     "weight_norm": (

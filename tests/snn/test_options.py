@@ -14,7 +14,7 @@ import fdi
 from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
-from fdi.engine.reference.simulation import Growing, simulate
+from fdi.engine.reference.simulation import simulate
 from fdi.init.fluct import Fluct
 from fdi.init.probe import probe
 from fdi.snn import models
@@ -67,17 +67,6 @@ def test_the_probe_predicts_and_measures_it():
     assert row["theory_mu_u"] - other["theory_mu_u"] > 0.05
     assert row["theory_sigma_u"] == other["theory_sigma_u"]
     assert row["free_sigma"] == pytest.approx(other["free_sigma"], rel=0.02)
-
-
-def test_what_grows_layer_by_layer_sees_another_bias():
-    net = network(bias=True, hidden=[5, 4], strength=20.0)
-    x = frames(net, T, B)
-    measure = Growing(x)
-    measure(net)
-    net.biases["h1"].data.add_(0.2)
-    found, expected = measure(net).counts, Growing(x)(net).counts
-    assert all(torch.equal(found[name], n) for name, n in expected.items())
-    assert net.up_to(1).weights().keys() == {"input->h1", "h1.bias"}
 
 
 def test_dropout_silences_neurons_for_whole_trials_in_training_only():
