@@ -149,15 +149,6 @@ def test_a_failed_download_is_tried_again(remote: Path, tmp_path: Path, monkeypa
     assert _files(tmp_path / "here") == ALL
 
 
-def test_a_truncated_archive_placed_by_hand_is_named(remote: Path, tmp_path: Path):
-    root = tmp_path / "here"
-    root.mkdir()
-    (root / "a.gz").write_bytes((remote / "a.gz").read_bytes()[:-5])
-    with pytest.raises(DataError, match=r"a\.gz has md5 .*; delete it and get it again"):
-        ensure("toy", root)
-    assert _files(root) == ["a.gz"]
-
-
 def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Path, monkeypatch):
     def get(handler: Silent) -> None:
         handler.send_response(200)

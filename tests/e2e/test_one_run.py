@@ -65,29 +65,12 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
     assert file.stat().st_mtime_ns == measured
 
 
-def write_init(folder: Path, module: str, text: str, options: str = "") -> None:
-    """An initialization of one's own below `folder`."""
-    (folder / "mine" / "init").mkdir(parents=True)
-    option = f"_target_: {module}.make\n{options}"
-    (folder / "mine" / "init" / f"{module}.yaml").write_text(option)
-    code = f"from fdi.init.baselines import Kaiming\n{text}"
-    (folder / f"{module}.py").write_text(code)
-
-
-def test_options_of_ones_own(fdi_run, tmp_path, monkeypatch):
-    code = "def make(share):\n    return Kaiming(gain=share)\n"
-    write_init(tmp_path, "half", code, "share: 0.5\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    found = fdi_run("--config-dir", "mine", "init=half", *TINY)
-    assert found.code == 0, found.err
-    assert recorded(tmp_path)[0].parent.name == "half"
-    assert "half" in fdi_run("--help", "--config-dir", "mine").out
-
-
 @pytest.mark.slow
 def test_changed_code_of_ones_own_is_told(tmp_path):
-    code = "from gains import GAIN\ndef make():\n    return Kaiming(gain=GAIN)\n"
-    write_init(tmp_path, "third", code)
+    (tmp_path / "mine" / "init").mkdir(parents=True)
+    (tmp_path / "mine" / "init" / "third.yaml").write_text("_target_: third.make\n")
+    code = "from fdi.init.baselines import Kaiming\nfrom gains import GAIN\n"
+    (tmp_path / "third.py").write_text(f"{code}def make():\n    return Kaiming(gain=GAIN)\n")
 
     def run(gains: str, *words: str) -> tuple[int, str]:
         (tmp_path / "gains.py").write_text(gains)

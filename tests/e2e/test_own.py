@@ -130,6 +130,7 @@ def test_an_engine_of_ones_own_trains_and_says_what_it_computes(fdi_run, tmp_pat
     (tmp_path / "mine" / "engine" / "counting.yaml").write_text(OPTION)
     found = fdi_run("--config-dir", "mine", *commands.TINY[:-1], "engine=counting")
     assert found.code == 0, found.err
+    assert "counting" in fdi_run("--help", "--config-dir", "mine").out
     assert "engine counting, device cpu" in found.out
     assert "my own engine computes this" in found.out
     (run,) = commands.records(tmp_path).values()

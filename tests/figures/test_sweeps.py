@@ -112,14 +112,6 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
     _, axes = drawn(figure, page)
     assert axes["accuracy"].get_xscale() == "log"
     assert figure_named("model.turns", results(runs).runs) is None
-    argument = [
-        (*run[:4], {"init.twist": run[4]["model.twist"]}) for run in runs if run[0] != "kaiming"
-    ]
-    others: list[tuple] = [(*run[:4], {}) for run in runs[:3]]
-    figure = Sweep(Figure(x="init.twist"))
-    (page,) = figure.data(results([*argument, *others])).values()
-    assert page.loc[page["init"] == "kaiming", "x"].isna().all(), "a level: it has no such key"
-    drawn(figure, page)
 
 
 def test_an_initial_state_without_the_key_is_a_level(results, drawn):

@@ -396,16 +396,13 @@ def test_identity_is_a_share_of_the_squares_of_the_weights():
             torch.testing.assert_close(w, v)
             continue
         i = torch.arange(len(w))
-        own = v[i, i % w.shape[1], 1, 1]
-        scale = own.clone()
-        rest = v.clone()
-        rest[i, i % w.shape[1], 1, 1] = 0
-        other = w.clone()
-        other[i, i % w.shape[1], 1, 1] = 0
-        factor = (rest.flatten(1) / other.flatten(1)).nanmean() / 0.4**0.5  # of equalize
+        own = i, i % w.shape[1], 1, 1
+        ratio = v / w
+        ratio[own] = torch.nan
+        factor = ratio.nanmean() / 0.4**0.5  # of equalize
         size = w.flatten(1).norm(dim=1)
-        expected = factor * (0.4**0.5 * w[i, i % w.shape[1], 1, 1] + 0.6**0.5 * size)
-        torch.testing.assert_close(scale, expected, rtol=1e-4, atol=1e-6)
+        expected = factor * (0.4**0.5 * w[own] + 0.6**0.5 * size)
+        torch.testing.assert_close(v[own], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from making import SMALL, write_run
+from making import SMALL
 
 import fdi
 from fdi.track import record
@@ -114,10 +114,3 @@ def test_without_locks_the_run_of_another_machine_is_taken_over_on_request(witho
         fdi.run(**SMALL, results=tmp_path)
     fdi.run(**SMALL, results=tmp_path, take_over=True)
     assert record.look(run).state == "done"
-
-
-def test_a_run_is_running_only_while_a_process_holds_it(tmp_path):
-    path = write_run(tmp_path, accuracy=None)
-    assert record.look(path).state == "interrupted"
-    with lock(path):
-        assert record.look(path).state == "running"
