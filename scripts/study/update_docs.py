@@ -15,6 +15,7 @@ from pages.claims import full, paper, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
+    beside_stork,
     brought,
     floors,
     followed,
@@ -73,6 +74,7 @@ TABLES = {
     "lowered": lowered,
     "one_layer": one_layer,
     "interaction": interacting,
+    "beside_stork": beside_stork,
     "brought": brought,
     "best": at_their_best,
     "zoo": random_networks,

@@ -10,7 +10,7 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE, where
 from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, correct, paired
+from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, summary
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.figures.sweeps import of_sweep
@@ -156,14 +156,13 @@ def primed(measured: Results) -> str:
             continue
         for way in (way for way in PRIMED if way in ways):
             found = _difference(ways[way], ways["none"])
-            interval = f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
             rows.append(
                 {
                     "network": setting(one.iloc[0].to_dict()),
                     "from": init if pd.isna(sigma_u) else f"{init}, sigma_U = {sigma_u:g}",
                     "bounds": PRIMED[way],
                     "test accuracy (%)": accuracy(ways[way]),
-                    "beside none": "" if way == "none" else interval,
+                    "beside none": "" if way == "none" else _interval(found),
                 }
             )
         if {"prime", f"prime{FRESH}"} <= {*ways}:
@@ -177,6 +176,41 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame) -> Comparison:
     found = compare(one, other)
     assert found
     return found.difference
+
+
+def beside_stork(measured: Results) -> str:
+    """What five layers reach in training here and in the authors' library, by initial state and
+    bounds, in the last epoch that is known of both, and the rates of their hidden layers then.
+    """
+    theirs = measured.csv("stork")
+    if theirs.empty:
+        return unmeasured("python scripts/twin.py experiment=restore model.depth=5")
+    runs = with_layers(having(measured.runs, "init.sigma_u", *SIZE))
+    runs = runs[of_sweep(runs, "restore") & (runs["layers"] == 5)]
+    runs = runs[runs["init.sigma_u"].isna() | runs["init.sigma_u"].eq(1.0)]
+    runs = runs.assign(homeostasis=COLUMNS["homeostasis"].of)[["path", "homeostasis"]]
+    ours = measured.curves_of(runs).merge(runs, on="path")
+    keys = ["init", "homeostasis"]
+    both = theirs.merge(ours, on=[*keys, "seed", "epoch"], suffixes=(" there", ""))
+    rows = []
+    for (init, way), of in both.groupby(keys, sort=False):
+        last = of[of["epoch"] == of["epoch"].max()]
+        here, there = (PERCENT * last[f"train/accuracy{where}"] for where in ("", " there"))
+        rates = [
+            last[[f"rate/h{layer}{where}" for layer in range(1, 6)]] for where in ("", " there")
+        ]
+        row = {"from": init, "bounds": PRIMED[way], "epoch": last["epoch"].iloc[0]}
+        for name, reached, rate in zip(("fdi", "stork"), (here, there), rates):
+            found, mean = summary(reached), rate.mean()
+            within = found._replace(low=max(found.low, 0.0), high=min(found.high, PERCENT))
+            row[f"{name}, training accuracy (%)"] = cell(within._asdict())
+            row[f"rates in {name} (Hz)"] = f"{mean.min():.2g} to {mean.max():.2g}"
+        rows.append(row | {"fdi minus stork": _interval(paired(here, there))})
+    return listed(rows)
+
+
+def _interval(found: Comparison) -> str:
+    return f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
 
 
 BROUGHT = {
