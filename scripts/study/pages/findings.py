@@ -29,6 +29,7 @@ from pages.tables import (
     markdown,
     unmeasured,
     versus,
+    with_interval,
 )
 
 INITS = ("kaiming", "fluct")
@@ -162,7 +163,7 @@ def primed(measured: Results) -> str:
                     "from": init if pd.isna(sigma_u) else f"{init}, sigma_U = {sigma_u:g}",
                     "bounds": PRIMED[way],
                     "test accuracy (%)": accuracy(ways[way]),
-                    "beside none": "" if way == "none" else _interval(found),
+                    "beside none": "" if way == "none" else with_interval(found),
                 }
             )
         if {"prime", f"prime{FRESH}"} <= {*ways}:
@@ -191,7 +192,8 @@ def beside_stork(measured: Results) -> str:
     runs = runs.assign(homeostasis=COLUMNS["homeostasis"].of)[["path", "homeostasis"]]
     ours = measured.curves_of(runs).merge(runs, on="path")
     keys = ["init", "homeostasis"]
-    both = theirs.merge(ours, on=[*keys, "seed", "epoch"], suffixes=(" there", ""))
+    same = [*keys, "seed", "epoch"]
+    both = theirs.merge(ours, on=same, suffixes=(" there", ""), validate="one_to_one")
     rows = []
     for (init, way), of in both.groupby(keys, sort=False):
         last = of[of["epoch"] == of["epoch"].max()]
@@ -205,12 +207,8 @@ def beside_stork(measured: Results) -> str:
             within = found._replace(low=max(found.low, 0.0), high=min(found.high, PERCENT))
             row[f"{name}, training accuracy (%)"] = cell(within._asdict())
             row[f"rates in {name} (Hz)"] = f"{mean.min():.2g} to {mean.max():.2g}"
-        rows.append(row | {"fdi minus stork": _interval(paired(here, there))})
+        rows.append(row | {"fdi minus stork": with_interval(paired(here, there))})
     return listed(rows)
-
-
-def _interval(found: Comparison) -> str:
-    return f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
 
 
 BROUGHT = {

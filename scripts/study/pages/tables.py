@@ -121,8 +121,12 @@ def versus(row: Mapping[str, Any]) -> str:
 
 def difference(found: Comparison) -> str:
     """A mean difference, its interval, and the verdict."""
-    interval = f"({found.low:+.1f}..{found.high:+.1f})"
-    return f"{found.mean:+.1f} {interval}, {verdict(found.mean, found.p)}"
+    return f"{with_interval(found)}, {verdict(found.mean, found.p)}"
+
+
+def with_interval(found: Comparison) -> str:
+    """A mean difference and its interval alone."""
+    return f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
 
 
 def having(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
