@@ -1,7 +1,8 @@
 """What fdi keeps to be faster the next time, where, and how it knows that files are as they were.
 
-What it read of large files of data (`data`) and compiled kernels (`kernels`) are kept for each user
-alone, never beside results, since those travel; all of it may be deleted at any time.
+What it read of large files of data (`data`), compiled kernels (`kernels`) and networks that the
+bounds primed (`primed`) are kept for each user alone, never beside results, since those travel; all
+of it may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 CACHE_VARIABLE = "FDI_CACHE"  # the variable that names another folder for it
-KERNELS, TABLES = "kernels", "data"
+KERNELS, TABLES, PRIMED = "kernels", "data", "primed"
 
 
 def cache_folder(name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,38 @@ def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypa
     monkeypatch.setattr(training.evidence, "code", lambda config: {"init": "changed"})
     fdi.probe(**words, results="other")
     assert len(primed) == 7, "own code has changed"
+
+
+def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(tmp_path, monkeypatch):
+    primed, prime = [], training.prime
+    monkeypatch.setattr(training, "prime", lambda *of: primed.append(of) or prime(*of))
+    home = tmp_path / "primed"
+    home.mkdir()
+    monkeypatch.setattr(training, "cache_folder", lambda name: home)
+    old = home / "old.npz"
+    old.touch()
+    os.utime(old, (0, 0))
+
+    def process(commit: str = "one") -> Any:
+        monkeypatch.setattr(training.evidence, "_commit", lambda: commit)
+        dataset._kept.clear()
+        return fdi.probe(**SMALL | HOMEOSTATIC | QUICK, results=f"after {len(os.listdir())}")
+
+    first = process()
+    assert len(primed) == 1
+    assert not old.exists(), "nobody used it for long"
+    assert process().equals(first)
+    assert len(primed) == 1
+    (file,) = home.iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    assert process().equals(first)
+    assert len(primed) == 2, "it was damaged"
+    process("two")
+    assert len(primed) == 3, "another commit"
+    process("two+changes")
+    process("two+changes")
+    assert len(primed) == 5, "code that nobody can name"
+    assert len(list(home.iterdir())) == 2
 
 
 def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):
