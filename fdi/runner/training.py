@@ -5,6 +5,7 @@ epochs, on disk.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +142,12 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
 
 
 def _kept_in(context: RunContext, what: str) -> Path | None:
-    """The file that other processes find a primed network in; None where the code is not that of a
-    commit or a release, or nothing can be kept. Those that nobody used for long are deleted.
+    """The file that other processes of the same code, versions and processor find a primed network
+    in; None where nothing can be kept. Those that nobody used for long are deleted.
     """
     now = evidence.origin(context.device, build.threads(context.config))
-    if str(now["commit"]).endswith(evidence.DIRTY):
-        return None
+    # not by the commit, which changed code may share
+    here = [now[key] for key in evidence.CHANGING if key != "commit"]
     try:
         home = cache_folder(PRIMED)
         for other in home.glob("*.npz"):
@@ -153,7 +155,14 @@ def _kept_in(context: RunContext, what: str) -> Path | None:
                 other.unlink()
     except OSError:
         return None
-    return home / f"{record.digest(what + json.dumps([now[key] for key in evidence.CHANGING]))}.npz"
+    return home / f"{record.digest(json.dumps([what, here, _source()]))}.npz"
+
+
+@cache
+def _source() -> str:
+    """A hash of the code of fdi."""
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _known(file: Path) -> tuple[tuple[np.ndarray, ...], int] | None:

@@ -218,13 +218,12 @@ PACKAGES = (
 )
 CHANGING = ("fdi", "commit", "torch", "numpy", "numba", "processor", "instructions")
 """What of an origin may change the bits of a run that goes on."""
-DIRTY = "+changes"  # behind the commit of a tree that is not as it was committed
 WORDS = {"commit": "fdi commit", "instructions": "CPU instructions"}
 
 
 def origin(device: torch.device, threads: int) -> dict[str, Any]:
-    """Command, versions, git commit (see DIRTY; None: no checkout; as the process first
-    found it), machine, threads.
+    """Command, versions, git commit ("+changes": the tree is dirty; None: no checkout; as the
+    process first found it), machine, threads.
     """
     import torch
 
@@ -292,7 +291,7 @@ def _commit() -> str | None:
     try:  # an installed fdi may lie in somebody else's checkout
         git("ls-files", "--error-unmatch", "__init__.py")
         dirty = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + (DIRTY if dirty else "")
+        return git("rev-parse", "HEAD") + ("+changes" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -22,6 +24,20 @@ from fdi.track.files import METRICS
 HOMEOSTATIC: Any = {"init": "homeostatic", "homeostasis": "none", "model.depth": 2}
 QUICK: Any = {"init.lr": 0.05, "trainer.epochs": 1}
 pytestmark = pytest.mark.usefixtures("here")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    """Where other processes would find primed networks, empty."""
+    folder = tmp_path_factory.mktemp("primed")
+    monkeypatch.setattr(training, "cache_folder", lambda name: folder)
+    return folder
+
+
+def forget(home: Path) -> None:
+    dataset._kept.clear()
+    for file in home.iterdir():
+        file.unlink()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +63,7 @@ pytestmark = pytest.mark.usefixtures("here")
     ],
     ids=str,
 )
-def test_bounds_alone_bring_silent_weights_to_their_rates(options):
+def test_bounds_alone_bring_silent_weights_to_their_rates(options, home):
     """And again from the same seed to the last bit, where a run that was stopped goes on."""
     words = SMALL | HOMEOSTATIC | QUICK | options
     if words.get("model") == "dale":
@@ -62,15 +78,15 @@ def test_bounds_alone_bring_silent_weights_to_their_rates(options):
     assert len({row["primed_updates"] for row in rows}) == 1
     assert all(row["primed_updates"] > 0 for row in rows if not options)
     fdi.run(**words)
-    dataset._kept.clear()
+    forget(home)
     longer = fdi.run(**words | {"trainer.epochs": 2})
     assert "continues" in record.whole(longer.directory).origin
-    dataset._kept.clear()
+    forget(home)
     whole = fdi.run(**words | {"trainer.epochs": 2}, results="whole")
     assert numbers(longer.directory) == numbers(whole.directory)
 
 
-def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypatch):
+def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(home, monkeypatch):
     dataset._kept.clear()
     primed, trainer = [], training.Trainer
     monkeypatch.setattr(
@@ -82,7 +98,7 @@ def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypa
     assert fdi.probe(**words | others)["grad"].equals(first["grad"])
     assert len(primed) == 1
     run = fdi.run(**words | {"optimizer.lr": 1e-3})
-    dataset._kept.clear()
+    forget(home)
     assert numbers(fdi.run(**words | {"optimizer.lr": 1e-3}, results="alone").directory) == numbers(
         run.directory
     )
@@ -97,18 +113,14 @@ def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(monkeypa
     assert len(primed) == 7, "own code has changed"
 
 
-def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(tmp_path, monkeypatch):
+def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(home, monkeypatch):
     primed, prime = [], training.prime
     monkeypatch.setattr(training, "prime", lambda *of: primed.append(of) or prime(*of))
-    home = tmp_path / "primed"
-    home.mkdir()
-    monkeypatch.setattr(training, "cache_folder", lambda name: home)
     old = home / "old.npz"
     old.touch()
     os.utime(old, (0, 0))
 
-    def process(commit: str = "one") -> Any:
-        monkeypatch.setattr(training.evidence, "_commit", lambda: commit)
+    def process() -> Any:
         dataset._kept.clear()
         return fdi.probe(**SMALL | HOMEOSTATIC | QUICK, results=f"after {len(os.listdir())}")
 
@@ -121,12 +133,15 @@ def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(tmp_
     file.write_bytes(file.read_bytes()[:-100])
     assert process().equals(first)
     assert len(primed) == 2, "it was damaged"
-    process("two")
-    assert len(primed) == 3, "another commit"
-    process("two+changes")
-    process("two+changes")
-    assert len(primed) == 5, "code that nobody can name"
-    assert len(list(home.iterdir())) == 2
+    monkeypatch.setattr(training, "_source", lambda: "other code")
+    process()
+    assert len(primed) == 3
+    monkeypatch.setattr(training.evidence, "_processor", lambda: "another")
+    process()
+    assert len(primed) == 4
+    monkeypatch.setattr(training, "cache_folder", Mock(side_effect=PermissionError))
+    assert process().equals(first)
+    assert len(primed) == 5, "nothing can be kept"
 
 
 def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):
