@@ -8,11 +8,14 @@ of it may be deleted at any time.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +67,19 @@ def alone(path: Path) -> Iterator[None]:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def code_in(files: Iterable[Path]) -> str:
+    """A hash of the code in these files: what other code made is not believed."""
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def delete_unused(folder: Path, seconds: float) -> None:
+    """Delete what is in `folder` and was not used for so long."""
+    for other in folder.iterdir():
+        with suppress(OSError):  # another process was faster
+            if time.time() - other.stat().st_mtime > seconds:
+                shutil.rmtree(other) if other.is_dir() else other.unlink()
 
 
 class Stamp(NamedTuple):

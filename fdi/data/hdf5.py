@@ -26,7 +26,7 @@ from zlib import crc32
 import h5py
 import numpy as np
 
-from fdi.config.cache import TABLES, alone, cache_folder, stamp
+from fdi.config.cache import TABLES, alone, cache_folder, code_in, stamp
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
 from fdi.data.inputs import (
@@ -275,8 +275,7 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
 def _hash(*of: Any) -> str:
     """With the code that makes a table of a file."""
     files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "inputs")]
-    code = hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
-    return hashlib.blake2b(repr((code, of)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr((code_in(files), of)).encode(), digest_size=12).hexdigest()
 
 
 @cache

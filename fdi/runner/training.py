@@ -5,7 +5,6 @@ epochs, on disk.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -25,7 +24,7 @@ import torch
 from omegaconf import DictConfig
 
 from fdi.config import Mistake
-from fdi.config.cache import PRIMED, cache_folder
+from fdi.config.cache import PRIMED, cache_folder, code_in, delete_unused
 from fdi.config.identity import canonical, plain
 from fdi.data.dataset import Split, keep, stream
 from fdi.data.inputs import Input
@@ -131,8 +130,10 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
         updates = prime(context, network, strategy)
         weights = tuple(w.clone().numpy() for w in network.to("cpu").weights().values())
         if file:
-            with suppress(OSError), atomic(file) as temporary, temporary.open("wb") as opened:
-                np.savez(opened, *weights, updates=updates)
+            with suppress(OSError):  # the folder may be deleted at any time
+                with atomic(file) as temporary, temporary.open("wb") as opened:
+                    np.savez(opened, *weights, updates=updates)
+                delete_unused(file.parent, UNUSED)
         return weights, updates
 
     weights, updates = trained(what_primes(context))
@@ -143,16 +144,13 @@ def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Networ
 
 def _kept_in(context: RunContext, what: str) -> Path | None:
     """The file that other processes of the same code, versions and processor find a primed network
-    in; None where nothing can be kept. Those that nobody used for long are deleted.
+    in; None where nothing can be kept.
     """
     now = evidence.origin(context.device, build.threads(context.config))
     # not by the commit, which changed code may share
-    here = [now[key] for key in evidence.CHANGING if key != "commit"]
+    here = [now[key] for key in (*evidence.CHANGING, "accelerator") if key != "commit"]
     try:
         home = cache_folder(PRIMED)
-        for other in home.glob("*.npz"):
-            if time.time() - other.stat().st_mtime > UNUSED:
-                other.unlink()
     except OSError:
         return None
     return home / f"{record.digest(json.dumps([what, here, _source()]))}.npz"
@@ -161,8 +159,7 @@ def _kept_in(context: RunContext, what: str) -> Path | None:
 @cache
 def _source() -> str:
     """A hash of the code of fdi."""
-    files = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return hashlib.blake2b(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return code_in(sorted(Path(__file__).parents[1].rglob("*.py")))
 
 
 def _known(file: Path) -> tuple[tuple[np.ndarray, ...], int] | None:

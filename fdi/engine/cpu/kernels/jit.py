@@ -12,7 +12,6 @@ import gc
 import hashlib
 import os
 import pickle
-import shutil
 import sys
 import tempfile
 import time
@@ -32,7 +31,7 @@ from numba.core.registry import CPUDispatcher
 from numba.core.serialize import dumps
 from numba.extending import overload
 
-from fdi.config.cache import KERNELS, cache_folder
+from fdi.config.cache import KERNELS, cache_folder, delete_unused
 
 
 class _Flags(Flags):
@@ -189,10 +188,7 @@ def folder() -> Path:
 
 def clean() -> None:
     """Delete the kernels of versions that nobody used for a day."""
-    for other in folder().parent.iterdir():
-        with suppress(OSError):  # another process was faster
-            if time.time() - other.stat().st_mtime > UNUSED:
-                shutil.rmtree(other)
+    delete_unused(folder().parent, UNUSED)
 
 
 @cache
