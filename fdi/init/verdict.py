@@ -77,16 +77,18 @@ def _hidden(rows: Sequence[Row]) -> list[Row]:
 
 
 def expected(rows: Sequence[Row]) -> str:
-    """Whether a network learns from this initial state: "no" where no gradient of the task, or none
-    that the optimizer follows, reaches some layer and no bound moves it either, or where no
-    gradient depends on the labels; else NOT_KNOWN, since the step and much else decide.
+    """Whether a network learns from this initial state: "no" where the optimizer follows no
+    gradient of the task in some layer and no bound moves it, or where no bound moves any layer and
+    the task sends none a gradient, or none that depends on the labels; else NOT_KNOWN, since the
+    step and much else decide.
     """
     if not (hidden := _learning(rows)):
         return NOT_KNOWN
-    lost = [is_lost(row) and not row["grad_bounds"] > HEARD * row["grad_task"] for row in hidden]
+    free = [row for row in hidden if not row["grad_bounds"] > HEARD * row["grad_task"]]
     blind = max(row.get("grad_labels", 1.0) for row in hidden) < BLIND
     none = all(row["grad_task_max"] == 0 for row in hidden)
-    return "no" if any(lost) or blind or none else NOT_KNOWN
+    unmoved = (blind or none) and len(free) == len(hidden)
+    return "no" if any(map(is_lost, free)) or unmoved else NOT_KNOWN
 
 
 def _learning(rows: Sequence[Row]) -> list[Row]:

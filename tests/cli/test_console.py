@@ -175,6 +175,13 @@ FINE = {"rate": [8, 9, 9]}
             "no gradient of the task reaches a hidden layer, whatever the optimizer",
         ),
         (
+            layers(
+                **FINE, grad_task=[0.0, 0.0, 0.0], grad_task_max=[0.0] * 3, grad_bounds=[1, 0, 0]
+            ),
+            NOT_KNOWN,  # the bound may wake them up
+            "no gradient of the task reaches a hidden layer, whatever the optimizer",
+        ),
+        (
             layers(**FINE, step=[1e-6, 1e-3, 1e-3]),
             NOT_KNOWN,
             "100 steps of smorms3 with eps=1e-16 can move the weights of h1 by 0.001 of their size",
