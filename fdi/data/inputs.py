@@ -402,22 +402,13 @@ def binned(
         np.asarray(axis).astype(kind, copy=False) for axis in (samples, steps, units)
     )
     keys = (samples * kind(size[1]) + steps) * kind(n_units) + units
-    keys.sort()
-    first = np.ones(len(keys), dtype=bool)
-    np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    starts = np.flatnonzero(first)
-    keys = keys[starts]
+    keys, times = np.unique(keys, return_counts=True)
     rows = keys // kind(n_units)
     indptr = np.zeros(size[0] * size[1] + 1, dtype=np.int64)
     np.cumsum(np.bincount(rows, minlength=size[0] * size[1]), out=indptr[1:])
-    counts = np.diff(starts, append=len(first)).astype(np.float32) if binning == "counts" else None
-    return Events(
-        indptr,
-        (keys - rows * kind(n_units)).astype(np.int32, copy=False),
-        tuple(shape),
-        size[1],
-        counts,
-    )
+    counts = times.astype(np.float32) if binning == "counts" else None
+    units = (keys - rows * kind(n_units)).astype(np.int32, copy=False)
+    return Events(indptr, units, tuple(shape), size[1], counts)
 
 
 def bin_recordings(
