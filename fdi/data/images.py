@@ -49,12 +49,8 @@ def shift_and_mirror(
         edge = [(0, 0)] * (values.ndim - 2) + [(crop, crop)] * 2
         padded = np.pad(values, edge)
         down, right = rng.integers(2 * crop + 1, size=(2, n))
-        values = np.stack(
-            [
-                image[..., i : i + height, j : j + width]
-                for image, i, j in zip(padded, down.tolist(), right.tolist())
-            ]
-        )
+        places = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(-2, -1))
+        values = places[np.arange(n), ..., down, right, :, :]
     if flip:
         mirrored = (rng.random(n) < flip).reshape(-1, *(1,) * (values.ndim - 1))
         values = np.where(mirrored, values[..., ::-1], values)
@@ -260,7 +256,8 @@ def images(
         train, test = read_idx(raw, "train"), read_idx(raw, "t10k")
     samples = apart(train[1], test[1], valid, seed, max_train, max_test)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    first, last = (_as_split(*part, steps, mean, std, transform) for part in (train, test))
+    currents = steps, 1 / (255 * std), -mean / std
+    first, last = (Split(Constant(x, *currents), y, transform) for x, y in (train, test))
     augment = partial(shift_and_mirror, crop=crop, flip=flip, encode=transform)
     learned = augment if crop or flip else transform
     return drawn(collection, first, last, samples, 10, dt, transform=learned)
@@ -287,16 +284,5 @@ def digits(
     values, labels = read_digits()
     samples = divide(labels, valid, test, stream(0, "test"), seed, max_train)
     transform = encoding_transform(encoding, dt=dt, rate=rate, tau=tau, threshold=threshold)
-    whole = _as_split(values, labels, steps, mean, std, transform)
+    whole = Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
     return drawn("digits", whole, whole, samples, 10, dt)
-
-
-def _as_split(
-    values: np.ndarray,
-    labels: np.ndarray,
-    steps: int,
-    mean: float,
-    std: float,
-    transform: Transform | None,
-) -> Split:
-    return Split(Constant(values, steps, 1 / (255 * std), -mean / std), labels, transform)
