@@ -109,30 +109,26 @@ def run(
                 record.change(directory, state="interrupted")
             raise
         except Exception as error:
-            _write_failure(directory, error := _told(error, config))
-            raise error from None
+            raise _recorded(error, config, directory) from None
 
 
 KEPT = ("epoch", "epochs", "evidence", "origin", "resumed")
 """What of a record stays when its run goes on."""
 
 
-def _told(error: Exception, config: DictConfig) -> Exception:
+def _recorded(error: Exception, config: DictConfig, directory: Path) -> Exception:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         gib = config.engine.get("memory")
         limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
-        return MemoryError(
+        error = MemoryError(
             f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
         )
-    return error
-
-
-def _write_failure(directory: Path, error: Exception) -> None:
     with suppress(OSError, ValueError):  # its folder is gone: only the caller can tell
         (directory / LOG).write_text(traceback.format_exc())
         refused = isinstance(error, ValueError)
         reason = str(error) if refused else f"{type(error).__name__}: {error}"
         record.change(directory, state="failed", error=reason, refused=refused)
+    return error
 
 
 def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
