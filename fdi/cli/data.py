@@ -30,7 +30,8 @@ def main(words: list[str] | None = None) -> int:
     arguments.overrides = [word if word.startswith(own) else f"dataset.{word}" for word in rest]
     commands = {"list": _list, "get": _get, "show": _show}
     try:
-        return commands[arguments.command](arguments)
+        commands[arguments.command](arguments)
+        return 0
     except DataError as error:
         raise DataError(str(error).replace("dataset.root=", "--root")) from None
 
@@ -80,7 +81,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> None:
     from fdi.cli.terminal import console, print_table
 
     sources = SOURCES.values()
@@ -94,18 +95,16 @@ def _list(arguments: argparse.Namespace) -> int:
         "licence": [source.licence for source in sources],
     }
     print_table(console(), columns, ["name"])
-    return 0
 
 
-def _get(arguments: argparse.Namespace) -> int:
+def _get(arguments: argparse.Namespace) -> None:
     root = arguments.root or arguments.data / arguments.name
     loads = bool(SOURCES[arguments.name].archives)
     where = f"in {ensure(arguments.name, root)}" if loads else "nothing to download"
     print(f"{arguments.name}: {where}")
-    return 0
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> None:
     from fdi.cli.cells import compose_cell
     from fdi.cli.compose import quoted, source
     from fdi.figures.picture import draw, title
@@ -120,7 +119,6 @@ def _show(arguments: argparse.Namespace) -> int:
     path = arguments.out or Path("results/figures") / f"data-{name}.png"
     draw(data, path)
     print(f"{printable(title(data))}\n{printable(str(path))}")
-    return 0
 
 
 def _here(name: str, root: Path) -> bool:
