@@ -36,7 +36,6 @@ def add_results(parser: ArgumentParser, holds: str = "runs/") -> None:
 P = ParamSpec("P")
 
 FAILED, REFUSED = 1, 2  # exit codes of what went wrong, and of input that was
-CLOSED = 1  # what rich exits with there
 
 
 def complain(name: str, line: str, code: int) -> int:
@@ -64,7 +63,7 @@ def command_line(
                     sys.stdout.flush()
             except BrokenPipeError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                return CLOSED
+                return FAILED  # as rich does there
             except KeyboardInterrupt:
                 from fdi.track.process import INTERRUPTED  # most commands start without it
 
