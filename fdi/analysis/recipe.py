@@ -122,10 +122,7 @@ class Rule:
     @property
     def steps(self) -> dict[float, Reached]:
         """Step size -> what a short training with it alone reached."""
-        return {
-            each[0].value if each else self.plan.step: self.known[each][self.plan.short]
-            for each in self.of(STEP)
-        }
+        return {self._value(each): self.known[each][self.plan.short] for each in self.of(STEP)}
 
     @property
     def margin(self) -> float:

@@ -72,20 +72,16 @@ class Search(Trials):
         refuse_unknown(arguments, self.conditions)
         (self.words,) = self.conditions
         self.asked = self.default(self.words)
-        self._refuse()
+        if self.asked.values["probe"] == "only":
+            raise ValueError("probe = only trains nothing; a recipe is found by training")
+        refuse_regression(self.asked, "a recipe")
+        if lacking(self.source, (*self.words, f"{LR}=1")):
+            raise ValueError(f"{LR}: this optimizer has no step size that could be changed")
         epochs, step = self.asked.values["trainer"]["epochs"], self.asked.values["optimizer"]["lr"]
         trials = max(1, round(TRIALS * self.node["trainings"]))
         stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
         self.plan = Scope(LR, step, epochs, trials, stages)
         self.rule = Rule(self.plan)
-
-    def _refuse(self) -> None:
-        values = self.asked.values
-        if values["probe"] == "only":
-            raise ValueError("probe = only trains nothing; a recipe is found by training")
-        refuse_regression(self.asked, "a recipe")
-        if lacking(self.source, (*self.words, f"{LR}=1")):
-            raise ValueError(f"{LR}: this optimizer has no step size that could be changed")
 
     def _rows(self, kind: str) -> Iterator[Words]:
         """The changes of a kind, each once: those that lead to other runs, and of eps the lower."""
