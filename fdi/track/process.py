@@ -97,16 +97,13 @@ def lock(directory: Path, take_over: bool = False) -> Iterator[None]:
 
 def holder(directory: Path) -> str | None:
     """Who works on the run, as text; None if nobody does."""
-    try:
-        with (directory / LOCK).open(errors="replace") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _named(file) or "another process"
-            except OSError:  # no flock here
-                return _elsewhere(_named(file))
-    except OSError:
-        pass
+    with suppress(OSError), (directory / LOCK).open(errors="replace") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _named(file) or "another process"
+        except OSError:  # no flock here
+            return _elsewhere(_named(file))
     return None
 
 
