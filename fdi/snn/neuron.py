@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cache, cached_property
+from functools import cached_property
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_hints
 
@@ -17,7 +17,6 @@ from fdi.config.parts import (
     OwnName,
     Positive,
     TimeConstant,
-    Values,
     parameters,
     spelt,
 )
@@ -91,7 +90,9 @@ class Neuron:
     learn_tau: bool = False
 
     def __post_init__(self) -> None:
-        for name, kind in _ranges(type(self)).items():  # type: ignore[arg-type]  # hashable
+        # those defined here: hints of the user's own may name what only a type checker imports
+        own = next(base for base in type(self).__mro__ if base.__module__ == __name__)
+        for name, kind in parameters(own).items():
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise Mistake(f"neuron: {name} = {value} must be a finite number")
@@ -148,14 +149,6 @@ class Neuron:
     def under_dale(self, tau_inh: float) -> Neuron:
         """The same neuron with a second, inhibitory channel of time constant `tau_inh` in s."""
         return replace(self, tau_syn=(self.tau_syn[0], tau_inh), signs=(1, -1))
-
-
-@cache
-def _ranges(kind: Any) -> dict[str, Values]:
-    """What each field of a kind of neuron may be, as far as it is defined here: the type hints of
-    the user's own kinds may name what only a type checker imports.
-    """
-    return parameters(next(base for base in kind.__mro__ if base.__module__ == __name__))
 
 
 @dataclass(frozen=True)
