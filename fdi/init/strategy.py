@@ -311,12 +311,9 @@ def measured_spread(
 
 def _arriving(projection: Projection, activity: Activity) -> Any:
     """The input of a trial through a projection, mean over samples, [*shape]."""
-    import torch
-
     counts = (activity.counts if projection.recurrent else activity.passed)[projection.source]
-    weight = projection.weight.detach()
-    with torch.no_grad():
-        return projection(counts.to(weight).mean(0, keepdim=True))[0].cpu().double()
+    arriving = projection(counts.to(projection.weight).mean(0, keepdim=True))[0]
+    return arriving.detach().cpu().double()
 
 
 NO_CHANGE = (
