@@ -309,7 +309,8 @@ def settings(config: DictConfig) -> dict[str, Any]:
         _check_hydra(hydra.hydra)
     values = plain(config, own_folders(hydra))
     _refuse_impossible(values)
-    check_values(Config, values | {"device": kind_of(values["device"])})
+    device = {"device": kind_of(values["device"])} if "device" in values else {}
+    check_values(Config, values | device)
     if isinstance(values["engine"], Mapping):
         _check_engine(values["engine"], values["device"])
     modules = [Path(folder) for folder in values["paths"]["modules"]]

@@ -42,6 +42,7 @@ class Mode(Enum):
         ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
         ("seed=-1", r"seed = -1 must be an integer at least 0"),
         ("~seed", r"seed is missing"),
+        ("~device", r"device is missing"),
         (
             "trainer.readout=mx",
             r"trainer\.readout = mx is unknown; did you mean max\? "
