@@ -242,7 +242,8 @@ def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Any
     """For each initial state: the texts that tell it from others, and the rows of its probes, those
     of one run for each seed. Runs that differ only in their training share an initial state.
     """
-    runs = results.runs[results.runs["path"].isin(results.probe["path"])].assign(state="done")
+    runs = results.runs[results.runs["path"].isin(results.probe["path"])]
+    runs = runs[runs["state"] != "broken"].assign(state="done")
     if runs.empty:
         return
     columns = [

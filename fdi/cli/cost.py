@@ -33,7 +33,7 @@ def estimate(cells: Sequence[Cell]) -> str:
         return f"{which}, cost not known"
     here = f"about {duration(seconds / cores())} on {plural(cores(), 'core')}"
     cost = here if seconds >= 60 else "less than a minute"
-    rest = "" if known == len(cells) else "; the others are of other kinds"
+    rest = "" if known == len(cells) else "; what the others cost is not known"
     return f"{which}, {cost} ({TRIED}){rest}"
 
 

@@ -37,6 +37,7 @@ from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
 from fdi.config.identity import contents, run_id
+from fdi.config.settings import Zoo, check_values
 from fdi.track.files import RUNS, ZOO, parse_json, write_json
 from fdi.track.process import lock
 from fdi.track.record import digest, look
@@ -119,6 +120,8 @@ class Choice(Trials):
         super().__init__(arguments, "tune")
         self.key, self.beside = self.node["key"], self.node["beside"] or {}
         self.zoo = contents(self.config.zoo) if self.config.zoo else None
+        if self.zoo:
+            check_values(Zoo, self.zoo, "zoo.")
         self.members = random_networks(self.zoo, arguments.overrides) if self.zoo else []
         places = [*dict.fromkeys(map(_network, self.conditions))]
         every = [(places.index(_network(state)), state) for state in self.conditions]
@@ -222,7 +225,7 @@ class Choice(Trials):
             self._ask(side)  # raises for values that are refused
         cost = ""
         if self.config.dry_run:
-            cost = "; " + estimate(left + [self.sides[0].default] * compared)
+            cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
             f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared{cost}"

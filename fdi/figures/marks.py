@@ -109,7 +109,7 @@ def log_axis(axes: Axes, values: pd.Series) -> None:
         axes.xaxis.set_major_locator(ticker.LogLocator(numticks=4))
     else:
         axes.xaxis.set_major_locator(ticker.FixedLocator(spaced(values)))
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.2g}"))
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes.xaxis.set_minor_locator(ticker.FixedLocator(sorted(values.unique())))
     axes.xaxis.set_minor_formatter(ticker.NullFormatter())
 

@@ -145,7 +145,7 @@ def _followed(hidden: list[Row], training: Training) -> Iterator[str]:
     elif small := [row for row in some if _too_small(row)]:
         row = min(small, key=_moves)
         number = row.get("updates")
-        steps = "one step" if number is None else f"{number} steps"
+        steps = "one step" if number in (None, 1) else f"{number} steps"
         yield (
             f"{steps} of {training.optimizer} can move the weights of {row['population']} by "
             f"{_moves(row, number or 1):.1g} of their size"

@@ -225,3 +225,10 @@ def test_an_initial_state_stands_beside_what_it_refines_and_pairs_share_their_er
     assert "fluct_calibrated 0 against 0 of fluct (undecided, p = 1)" in line
     assert "lsuv 6 against 0 of fluct_calibrated (undecided, p = 0.12)" in line
     assert "lsuv 12 against 0 of kaiming (better, p = 0.0024)" in line
+
+
+@pytest.mark.parametrize("word", ["zoo.networks=0", "zoo.networks=-1", "zoo.seed=-4"])
+def test_a_number_out_of_range_is_refused(fdi_run, word):
+    end = fdi_run("-m", "experiment=zoo", word, "dry_run=true")
+    assert (end.code, end.err.count("\n")) == (2, 1)
+    assert f"{word.replace('=', ' = ')} must be an integer at least" in end.err

@@ -168,6 +168,14 @@ def test_any_flipped_bit_is_seen_or_changes_nothing_but_tags_and_note(tmp_path):
         assert found.state == "broken" or replace(found, tags=known.tags, note=known.note) == known
 
 
+def test_the_initial_state_of_a_broken_record_counts_nowhere(results, capsys):
+    (folder(results, 0) / RUN).write_text("x{")
+    assert table.main(["--probe", "--csv", "--results", str(results)]) == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert set(found["n"]) == {1}
+    assert "data" not in found
+
+
 @pytest.mark.parametrize(("key", "value"), [("tags", ["final", 1]), ("note", "mine")])
 def test_tags_and_note_may_be_edited(results, key, value, capsys):
     before, _ = averaged(results, capsys)
