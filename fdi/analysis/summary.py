@@ -248,8 +248,14 @@ def export(table: pd.DataFrame, path: Path) -> None:
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a ' in front of texts that a spreadsheet would take for formulas."""
-    texts = table.select_dtypes(exclude=["number", "bool"]).map(_no_formula)
-    return table.assign(**texts).rename(columns=_no_formula)
+    columns = {name: _safe(table[name]) for name in table}
+    return pd.DataFrame(columns, copy=False).rename(columns=_no_formula)
+
+
+def _safe(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.rename_categories(_no_formula)
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(_no_formula)
 
 
 def _no_formula(cell: Any) -> Any:
