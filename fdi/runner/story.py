@@ -33,6 +33,7 @@ from fdi.runner.training import (
     initialize,
     load_checkpoint,
     read_checkpoint,
+    refusing_damage,
     train,
     write_initial_state,
 )
@@ -302,9 +303,11 @@ def _take_over(context: RunContext) -> None:
 
 def _is_whole(directory: Path, run: Run) -> bool:
     """Whether the tables of a finished run and its checkpoint are as it wrote them."""
+    path = directory / CHECKPOINT
     try:
-        read_checkpoint(directory / CHECKPOINT)
-    except Exception:  # whatever torch raises
+        with refusing_damage(path):
+            read_checkpoint(path)
+    except ValueError:
         return False
     return all(record.checksum(directory / n) == known for n, known in run.files.items())
 

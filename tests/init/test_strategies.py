@@ -418,7 +418,7 @@ def test_identity_keeps_samples_apart_over_many_layers():
         apart = [torch.pdist(counts[name].double()) for name in ("h1", "h12")]
         return float(torch.corrcoef(torch.stack(apart))[0, 1])
 
-    assert max(0.8, kept(0.0) + 0.2) < kept(0.95)
+    assert kept(0.0) < 0.55 < 0.8 < kept(0.95)  # 0.51 on AMD
 
 
 def test_calibration_says_which_layer_gets_no_input():
