@@ -16,6 +16,7 @@ LEVEL = 0.05  # of a test; intervals cover the rest
 ROUNDING = 1e-4  # of the largest value: files keep five digits
 SMALL = 500  # test samples: below, their choice enters an interval
 TINY = 1e-16  # no p is given as smaller
+RESAMPLES = 9_999  # of networks
 HALVINGS = 50  # of the range of log p: 15 digits
 
 
@@ -179,6 +180,30 @@ def correct(comparisons: Sequence[Comparison | None], families: ArrayLike) -> li
         each if each is None or np.isnan(value) else each.corrected(float(value))
         for each, value in zip(comparisons, adjusted)
     ]
+
+
+def resampled(differences: ArrayLike) -> list[Comparison]:
+    """Mean paired differences over networks that were drawn, a column each of `differences`
+    [networks, comparisons], by the bootstrap: RESAMPLES samples of as many networks, drawn with
+    replacement, the same for all columns. An interval ends at quantiles of the means of these
+    samples; p is twice the share of them on the other side of 0, by Holm's method over the columns,
+    and an interval is as much wider as its comparison must be surer (Efron & Tibshirani 1993,
+    chapter 13). NaN where there are fewer than two networks.
+    """
+    rows = np.asarray(differences, dtype=float)
+    n = len(rows)
+    mean = rows.mean(axis=0) if n else np.full(rows.shape[1], np.nan)
+    if n < 2:
+        return [Comparison(n, float(of), *[np.nan] * 4) for of in mean]
+    drawn = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
+    means = np.stack([column[drawn].mean(axis=1) for column in rows.T], axis=1)
+    beyond = np.minimum((means <= 0).sum(axis=0), (means >= 0).sum(axis=0)) + 1
+    p = np.minimum(2 * beyond / (RESAMPLES + 1), 1.0)
+    adjusted = holm(p)
+    half = LEVEL * p / adjusted / 2
+    ends = [np.quantile(of, [tail, 1 - tail]) for of, tail in zip(means.T, half)]
+    values = zip(mean, rows.std(axis=0, ddof=1), *np.transpose(ends), adjusted)
+    return [Comparison(n, *map(float, of)) for of in values]
 
 
 def verdict(difference: float, p: float, sign: int = 1) -> str:

@@ -1,12 +1,14 @@
-"""Random networks: how many of them learn from which initial state, at the optimizer's default step
-size and each at its best.
+"""Random networks: what they learn from which initial state, at the optimizer's default step size
+and each at its best.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fdi.analysis import choice
@@ -14,10 +16,16 @@ from fdi.analysis.choice import STEP, bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, holm, verdict
+from fdi.analysis.statistics import (
+    PERCENT,
+    Comparison,
+    chance_level,
+    holm,
+    resampled,
+    verdict,
+)
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json, spared
-from fdi.track.record import TRAINED
 
 ROWS = "zoo"  # .csv in a folder of measurements
 SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}
@@ -104,15 +112,28 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def learning(members: pd.DataFrame) -> pd.DataFrame:
-    """How many networks learn from each initial state, for people."""
+    """What networks learn from each initial state, for people: how many of them, their mean
+    accuracy, and its lead over the baseline. Of networks that all states can be drawn for.
+    """
+    shared, ahead = common(members), leads(members)
     rows = []
-    for init in inits(members):
-        of = members[members["init"] == init]
-        parts = {key: of[of["setting"] == key] for key in SETTINGS}
-        reached = {title: share(parts[key]["learns"]) for key, title in SETTINGS.items()}
-        ends = int((~parts["common"]["state"].isin(TRAINED)).sum())
-        rows.append({"init": init, **reached, "refused or failed": str(ends)})
+    for init in inits(shared):
+        row = {"init": init}
+        for setting, title in SETTINGS.items():
+            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            row[f"{title}: learn"] = f"{of['learns'].sum()} of {len(of)}"
+            row[f"{title}: accuracy (%)"] = f"{PERCENT * of['accuracy'].mean():.1f}"
+            found = ahead.get((init, BASELINE, setting))
+            row[f"{title}: minus {BASELINE}"] = lead(found) if found else "-"
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def lead(found: Comparison) -> str:
+    """As in +14.5 (9.2..20.1), better."""
+    return (
+        f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict(found.mean, found.p)}"
+    )
 
 
 def inits(members: pd.DataFrame) -> list[str]:
@@ -120,79 +141,147 @@ def inits(members: pd.DataFrame) -> list[str]:
     return sorted(dict.fromkeys(members["init"]), key=lambda init: init != BASELINE)
 
 
-def wilson(learns: pd.Series) -> tuple[int, int, float, float]:
-    """How many learn, of how many, and Wilson's 95 % interval of that share in percent; there must
-    be some.
+def common(members: pd.DataFrame) -> pd.DataFrame:
+    """Those of the networks that all initial states can be drawn for; a training that failed has
+    the accuracy of guessing.
+    """
+    network = [members["zoo"], members["network"]]
+    whole = members["init"].nunique() * members["setting"].nunique()
+    drawn = (members["state"] != "refused").groupby(network).transform("sum") == whole
+    guess = 1 / members.groupby(["zoo", "network"])["classes"].transform("max")
+    return members.assign(accuracy=members["accuracy"].fillna(guess))[drawn]
+
+
+REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_calibrated"))
+"""Initial states beside what they refine, or what they set likewise."""
+Pair = tuple[str, str]
+
+
+def pairs(members: pd.DataFrame) -> list[Pair]:
+    """Each initial state beside the baseline, and those that are REFINED."""
+    states = inits(members)
+    every = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
+    return [pair for pair in every if {*pair} <= {*states}]
+
+
+def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str, str], Comparison]:
+    """By how many points the mean test accuracy of one initial state is above that of the other, by
+    (init, other, setting), for these pairs or all `pairs`: over the networks that all states can be
+    drawn for, by the bootstrap over networks and by Holm's method over all that is returned.
+    """
+    wide = common(members).pivot(
+        index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
+    )
+    keys = [(*pair, setting) for setting in SETTINGS for pair in of or pairs(members)]
+    keys = [key for key in keys if {(key[2], key[0]), (key[2], key[1])} <= {*wide.columns}]
+    if not keys:
+        return {}
+    columns = [wide[setting, own] - wide[setting, other] for own, other, setting in keys]
+    return dict(zip(keys, resampled(PERCENT * np.transpose(columns))))
+
+
+RULES = {
+    "at least 3 times chance, or half way from chance to 1 where that is less": lambda of: of[
+        "learns"
+    ],
+    "better than guessing": lambda of: (
+        of["accuracy"] > chance_level(of["classes"], of["test_samples"])
+    ),
+    "at least half way from chance to the best that any of the states reaches there": lambda of: (
+        of["accuracy"] - 1 / of["classes"]
+        >= (of.groupby(["zoo", "network"])["accuracy"].transform("max") - 1 / of["classes"]) / 2
+    ),
+}
+"""What it can mean that a network learns; the first is what the word means everywhere."""
+
+
+def alone(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int, float]]]:
+    """Of each of the `pairs`, by each of the RULES: in how many networks only the first learns, in
+    how many only the other, and the two-sided p of the sign test, by Holm's method over the pairs.
     """
     from scipy.stats import binomtest
 
-    n, k = len(learns), int(learns.sum())
-    interval = binomtest(k, n).proportion_ci(method="wilson")
-    return k, n, PERCENT * interval.low, PERCENT * interval.high
-
-
-def share(learns: pd.Series) -> str:
-    """As in 12 of 20 (60 %, 39..78)."""
-    if learns.empty:
-        return "-"
-    k, n, low, high = wilson(learns)
-    return f"{k} of {n} ({PERCENT * k / n:.0f} %, {low:.0f}..{high:.0f})"
-
-
-def only(
-    members: pd.DataFrame, init: str, setting: str, other: str = BASELINE
-) -> tuple[int, int, float]:
-    """In how many networks only `init` learns, in how many only the `other`, and the two-sided p of
-    the sign test.
-    """
-    from scipy.stats import binomtest
-
-    own, theirs = paired(members[members["setting"] == setting], init, other)
-    only_own, only_other = int((own & ~theirs).sum()), int((theirs & ~own).sum())
-    differ = only_own + only_other
-    p = binomtest(only_own, differ).pvalue if differ else 1.0
-    return only_own, only_other, float(p)
-
-
-def paired(of: pd.DataFrame, init: str, other: str = BASELINE) -> tuple[pd.Series, pd.Series]:
-    """Whether `init` learns, and the `other`, in each network that has both."""
-    wide = of.pivot(index=["zoo", "network"], columns="init", values="learns")
-    both = wide[[init, other]].dropna().astype(bool)
-    return both[init], both[other]
-
-
-REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct_calibrated"))
-"""Initial states beside what they refine."""
-
-
-def decided(members: pd.DataFrame, setting: str) -> dict[tuple[str, str], tuple[int, int, float]]:
-    """What `only` says of each initial state and the baseline, and of each that is refined, with p
-    by Holm's method over all of them.
-    """
-    states = inits(members[members["setting"] == setting])
-    pairs = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
-    pairs = [pair for pair in pairs if {*pair} <= {*states}]
-    found = [only(members, init, setting, other) for init, other in pairs]
-    together = holm([p for *_, p in found])
-    return {pair: (own, its, p) for pair, (own, its, _), p in zip(pairs, found, together)}
+    of = common(members)
+    of = of[of["setting"] == setting]
+    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in pairs(of)}
+    for rule in RULES.values():
+        wide = of.assign(learns=rule(of)).pivot(
+            index=["zoo", "network"], columns="init", values="learns"
+        )
+        counts = [
+            (int((wide[own] & ~wide[other]).sum()), int((wide[other] & ~wide[own]).sum()))
+            for own, other in found
+        ]
+        p = [binomtest(own, own + other).pvalue if own + other else 1.0 for own, other in counts]
+        for pair, count, value in zip(found, counts, holm(p)):
+            found[pair].append((*count, float(value)))
+    return found
 
 
 def said(members: pd.DataFrame) -> list[str]:
-    """What the table cannot say: pairs of initial states on the same networks, and how to read
-    them.
+    """What the table cannot say: initial states that refine others, how far the leads change where
+    each has its best step, in how many networks only one of two learns, and how to read all this.
     """
-    lines = []
+    lines, ahead = [], leads(members)
     for setting, title in SETTINGS.items():
-        parts = [
-            f"{init} {own} against {theirs} of {other} ({verdict(own - theirs, p)}, p = {p:.2g})"
-            for (init, other), (own, theirs, p) in decided(members, setting).items()
+        refined = [
+            f"{own} minus {other} {lead(found)}"
+            for (own, other, at), found in ahead.items()
+            if at == setting and other != BASELINE
         ]
-        if parts:
-            lines.append(f"only one of the two learns, {title}: {'; '.join(parts)}")
+        told = [_counted(pair, of) for pair, of in alone(members, setting).items()]
+        lines += [f"{title}: {'; '.join(refined)}"] if refined else []
+        lines += [f"only one of the two learns, {title}: {'; '.join(told)}"] if told else []
+    changed = changes(members)
+    if changed:
+        said = [
+            f"{init} {found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f})"
+            for init, found in changed.items()
+        ]
+        lines.append(
+            f"change of the lead over {BASELINE} from the default step to each at its best: "
+            f"{'; '.join(said)}"
+        )
+    first, *others = RULES
+    shared = common(members)
+    networks = members[["zoo", "network"]].drop_duplicates()
+    count = len(shared[["zoo", "network"]].drop_duplicates())
     lines.append(
-        "learns: a test accuracy of at least 3 times chance, or half way from chance to 1 where "
-        "that is less, in the mean over seeds; what is refused or fails does not learn, but "
-        "weights of both signs under Dale's law, which forbids them, count nowhere; in parentheses "
-        "95 % intervals; p: sign test over networks, by Holm's method over the pairs of a line"
+        f"of the {count} of {len(networks)} networks that all these initial states can be drawn "
+        f"for; accuracy: mean test accuracy over networks, of each the mean over its seeds; "
+        f"differences in points with 95 % intervals by the bootstrap over networks; a training "
+        f"that failed counts as guessing; all verdicts of the table and of the differences below "
+        f"it are by Holm's method over all of them"
+    )
+    lines.append(
+        f"learns: a test accuracy of {first}, in the mean over seeds; where only one of two "
+        f"learns, verdicts are by the sign test over networks and Holm's method over the pairs of "
+        f"a line, and *by each rule* means that it is the same if learning is a test accuracy "
+        f"{' or '.join(others)}"
     )
     return lines
+
+
+def changes(members: pd.DataFrame) -> dict[str, Comparison]:
+    """By how many points the lead of each initial state over the baseline differs between the
+    default step and each at its best, by the bootstrap over networks and Holm's method.
+    """
+    wide = common(members).pivot(
+        index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
+    )
+    if {setting for setting, _ in wide.columns} != {*SETTINGS} or BASELINE not in inits(members):
+        return {}
+    states = [init for init in inits(members) if init != BASELINE]
+    before, after = (wide[setting].sub(wide[setting, BASELINE], axis=0) for setting in SETTINGS)
+    found = resampled(PERCENT * (after - before)[states].to_numpy())
+    return dict(zip(states, found))
+
+
+def _counted(pair: Pair, of: Sequence[tuple[int, int, float]]) -> str:
+    (own, other, p), *_ = of
+    words = [verdict(mine - theirs, value) for mine, theirs, value in of]
+    robust = "by each rule"
+    if len({*words}) > 1:
+        more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(of, words)]
+        robust = f"by the other rules {'; '.join(more[1:])}"
+    return f"{pair[0]} {own} against {other} of {pair[1]} ({words[0]}, p = {p:.2g}; {robust})"

@@ -1,4 +1,4 @@
-"""Random networks: how many learn from each initial state."""
+"""Random networks: what they reach from each initial state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.lines import Line2D
 from fdi.analysis.choice import STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import LEVEL, PERCENT
-from fdi.analysis.zoo import SETTINGS, decided, inits, members, wilson
+from fdi.analysis.statistics import LEVEL, PERCENT, Comparison
+from fdi.analysis.zoo import SETTINGS, common, inits, leads, members
 from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 0.6, "Random networks"
-ABOUT = "how many random networks learn from each initial state"
+ABOUT = "what random networks reach from each initial state"
 NEEDS = "runs of experiment=zoo"
 COMMAND = "fdi-run -m experiment=zoo"
 SIZE = (style.COLUMN, 1.9)
@@ -27,45 +27,54 @@ BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "cente
 
 
 def data(results: Results) -> dict[str, pd.DataFrame]:
-    """One page: a row for each init and setting: place, k `of` so many networks that learn,
-    share, low, high (%), finding, title, source.
+    """One page, of the networks that all initial states can be drawn for: a row for each init and
+    setting: place, mean accuracy (%), `low` and `high`, where the baseline and the interval of the
+    lead over it end, k `of` so many networks that learn, finding, title, source.
     """
     table = members(results)
     if table.empty:
         return {}
-    rows = [
-        {"init": init, "place": place, "setting": setting}
-        | dict(zip(("k", "of", "low", "high"), wilson(of["learns"])))
-        for place, init in enumerate(inits(table))
-        for setting in SETTINGS
-        if not (of := table[(table["init"] == init) & (table["setting"] == setting)]).empty
-    ]
-    networks = table.drop_duplicates(["zoo", "network"])
+    shared, ahead = common(table), leads(table)
+    rows = []
+    for place, init in enumerate(inits(shared)):
+        for setting in SETTINGS:
+            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            if of.empty:
+                continue
+            mean, found = PERCENT * of["accuracy"].mean(), ahead.get((init, BASELINE, setting))
+            row = {"init": init, "place": place, "setting": setting, "mean": mean}
+            row |= {"k": int(of["learns"].sum()), "of": len(of), "low": mean, "high": mean}
+            if found:
+                row |= {
+                    "low": mean - found.mean + found.low,
+                    "high": mean - found.mean + found.high,
+                }
+            rows.append(row)
+    networks = shared.drop_duplicates(["zoo", "network"])
     kinds = networks["kind"].replace("dale", "Dale").value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    of = dict([*table.groupby("setting")])
+    of = dict([*shared.groupby("setting")])
     steps = [words.between(of[key][STEP], name) for key, name in SETTINGS.items() if key in of]
     return {
         "": pd.DataFrame(rows).assign(
-            share=lambda shares: PERCENT * shares["k"] / shares["of"],
-            finding=_finding(table),
-            title=f"{drawn} networks; {', '.join(steps)}",
-            note="marks: share and 95 % interval, each network by the mean of its runs",
+            finding=_finding(ahead),
+            title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",
+            note=f"marks: mean over networks; lines: 95 % interval of the difference to "
+            f"{words.init(BASELINE)} weights; numbers: networks that learn",
             source=table["source"].iloc[0] if "source" in table else "own runs",
         )
     }
 
 
-def _finding(table: pd.DataFrame) -> str:
-    """In how many networks fluct learns and the baseline does not, and the other way round."""
-    if not {"fluct", BASELINE} <= {*table["init"]}:
-        return TITLE
-    said = []
-    for setting, title in SETTINGS.items():
-        mine, other, p = decided(table, setting)["fluct", BASELINE]
-        said.append(f"{mine} and {other} ({title}{'' if p < LEVEL else ', undecided'})")
-    sides = f"{words.init('fluct')} weights alone and from {words.init(BASELINE)} weights alone"
-    return f"Networks that learn from {sides}: {', '.join(said)}"
+def _finding(ahead: Mapping[tuple[str, str, str], Comparison]) -> str:
+    """The lead of fluct over the baseline, at each setting."""
+    said = [
+        f"{found.mean:+.1f} points ({title}{'' if found.p < LEVEL else ', undecided'})"
+        for setting, title in SETTINGS.items()
+        if (found := ahead.get(("fluct", BASELINE, setting)))
+    ]
+    sides = f"{words.init('fluct').capitalize()} minus {words.init(BASELINE)}"
+    return f"{sides}: {', '.join(said)}" if said else TITLE
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -80,13 +89,13 @@ def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
         best, color = row["setting"] == "best", style.color(row["init"])
         height = row["place"] + (APART if best else -APART)
         look = MARK | {"color": color, "markerfacecolor": color if best else "white"}
-        marks.across(panel, row["share"], (row["low"], row["high"]), height, look)
+        marks.across(panel, row["mean"], (row["low"], row["high"]), height, look)
         place = (min(row["high"], 100), height)
         panel.annotate(f"{row['k']}/{row['of']}", place, xytext=(3, 0), **BESIDE)
     marks.named_rows(panel, page.drop_duplicates("place")["init"].map(words.init).tolist())
     panel.set_xlim(0, 112)
     panel.set_xticks(range(0, 101, 25))
-    panel.set_xlabel("share of networks that learn (%)")
+    panel.set_xlabel("mean test accuracy (%)")
     handles = [
         Line2D([], [], marker="o", linestyle="", color=INK, markerfacecolor=face, label=title)
         for face, title in zip(("white", INK), SETTINGS.values())

@@ -12,7 +12,7 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import by_seed, members, only, paired, said, share
+from fdi.analysis.zoo import SETTINGS, alone, by_seed, common, leads, learning, members, said
 from fdi.cli.cells import compose_cell
 from fdi.cli.tune import random_networks
 from fdi.track.record import Run
@@ -181,10 +181,6 @@ def test_a_network_learns_in_the_mean_over_its_seeds_and_not_where_one_failed(fa
     assert pd.isna(row["accuracy"]) if failed else row["accuracy"] == pytest.approx(0.6)
 
 
-def test_a_share_has_its_interval():
-    assert share(pd.Series([True, False, True, False])) == "2 of 4 (50 %, 15..85)"
-
-
 @pytest.mark.parametrize("text", ["", "[]", '{"zoo": {"seed": 0}, "networks": [], "sides": [{}]}'])
 def test_a_damaged_list_of_networks_is_one_line(tmp_path, caplog, text):
     (tmp_path / "zoo").mkdir()
@@ -210,21 +206,74 @@ def test_learns_is_three_times_chance_and_what_dale_forbids_counts_nowhere(tmp_p
     table.to_csv(tmp_path / "zoo.csv", index=False)
     found = members(Results(pd.DataFrame(), None, None, tmp_path))
     assert found["learns"].tolist() == [False, True, False, True, False]
-    assert only(found, "fluct", "best")[:2] == (1, 0)
-    assert [len(of) for of in paired(found, "fluct")] == [1, 1]
+    assert common(found[found["init"] != "lsuv"])["network"].tolist() == [0, 0]
+    assert common(found).empty, "lsuv cannot be drawn for any"
 
 
-def test_an_initial_state_stands_beside_what_it_refines_and_pairs_share_their_error():
-    states = {"kaiming": 0, "fluct": 6, "fluct_calibrated": 6, "lsuv": 12}
-    rows = [(init, i, i < learn) for init, learn in states.items() for i in range(12)]
-    table = pd.DataFrame(rows, columns=["init", "network", "learns"])
-    both = [table.assign(zoo=0, setting=setting) for setting in ("common", "best")]
-    line, again, _ = said(pd.concat(both))
-    assert line.partition(": ")[2] == again.partition(": ")[2]
-    assert "fluct 6 against 0 of kaiming (undecided, p = 0.12)" in line, "0.031, four are as small"
-    assert "fluct_calibrated 0 against 0 of fluct (undecided, p = 1)" in line
-    assert "lsuv 6 against 0 of fluct_calibrated (undecided, p = 0.12)" in line
-    assert "lsuv 12 against 0 of kaiming (better, p = 0.0024)" in line
+def drawn(**states) -> pd.DataFrame:
+    """Members with these accuracies, the same in both settings."""
+    rows = [
+        {
+            "init": init,
+            "network": i,
+            "accuracy": reached,
+            "setting": setting,
+            "learns": reached >= 0.3,
+        }
+        for init, values in states.items()
+        for i, reached in enumerate(values)
+        for setting in SETTINGS
+    ]
+    return pd.DataFrame(rows).assign(
+        zoo=0, state="done", classes=10, test_samples=300, kind="dense"
+    )
+
+
+def test_leads_are_means_over_the_networks_that_all_states_can_be_drawn_for():
+    chance = np.random.default_rng(1)
+    base, noise = chance.uniform(0.1, 0.6, 40), chance.normal(0, 0.1, 40)
+    table = drawn(kaiming=base, fluct=base + 0.1 + noise, lsuv=base + 0.1 + noise)
+    table.loc[(table["init"] == "lsuv") & (table["network"] == 7), ["state", "accuracy"]] = (
+        "refused", None,
+    )  # fmt: skip
+    found = leads(table)
+    rest = np.delete(10 + 100 * noise, 7)
+    for setting in SETTINGS:
+        one = found["fluct", "kaiming", setting]
+        assert one.n == 39
+        assert one.mean == pytest.approx(rest.mean())
+        assert found["lsuv", "fluct", setting].mean == pytest.approx(0)
+        assert found["lsuv", "fluct", setting].p == 1
+    error = rest.std() / np.sqrt(39)
+    alone = leads(table[table["setting"] == "best"], [("fluct", "kaiming")])
+    (plain,) = alone.values()
+    assert plain.high - plain.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+    assert one.high - one.low > plain.high - plain.low, "surer, since it is one of several"
+    table.loc[(table["init"] == "fluct") & (table["network"] == 3), ["state", "accuracy"]] = (
+        "failed", None,
+    )  # fmt: skip
+    failed = leads(table)["fluct", "kaiming", "best"]
+    missing = 100 * (0.1 - base[3]) - (10 + 100 * noise[3])
+    assert failed.mean == pytest.approx(rest.mean() + missing / 39), "as good as guessing"
+    (row,) = learning(table).query("init == 'fluct'").to_dict("records")
+    assert row["default step: learn"].endswith(" of 39")
+
+
+def test_a_pair_of_states_shares_its_error_with_the_others_of_the_table():
+    steps = {"kaiming": 0, "fluct": 6, "fluct_calibrated": 6, "lsuv": 12}
+    table = drawn(**{init: [0.9] * k + [0.1] * (12 - k) for init, k in steps.items()})
+    own, other, p = alone(table, "best")["fluct", "kaiming"][0]
+    assert (own, other, p) == (6, 0, pytest.approx(5 / 2**5)), "0.031, five are as small"
+    line = next(line for line in said(table) if line.startswith("only one of the two"))
+    assert "fluct 6 against 0 of kaiming (undecided, p = 0.16; by each rule)" in line
+    assert "fluct_calibrated 0 against 0 of fluct (undecided, p = 1; by each rule)" in line
+    assert "lsuv 12 against 0 of kaiming (better, p = 0.0029; by each rule)" in line
+
+
+def test_a_verdict_that_another_rule_of_learning_does_not_give_says_so():
+    table = drawn(kaiming=[0.29] * 12, fluct=[0.31] * 12)
+    line = next(line for line in said(table) if line.startswith("only one of the two"))
+    assert "12 against 0 of kaiming (better, p = 0.00049; by the other rules 0 and 0" in line
 
 
 @pytest.mark.parametrize("word", ["zoo.networks=0", "zoo.networks=-1", "zoo.seed=-4"])
