@@ -37,6 +37,10 @@ NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 """What tells networks apart; `settings`: the other keys in which they differ, as text."""
 DATA = ("dataset.name", "dataset.file", "data")
 """Of those that differ, the first one that tells all data apart is said alone."""
+HEADLINE = (("fluct", BASELINE), ("common", "best"))
+"""The initial states and settings of the shortest comparison, which pages, claims and the figure
+show: one family of Holm's method, so that they say the same.
+"""
 MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
@@ -45,7 +49,7 @@ class Side(NamedTuple):
 
     `values`: those of TUNED, as the runs have them; `choice`: what the decision says of the initial
     state; `difference` to the baseline in the same setting, whose own best values may be others,
-    None without pairs: its p and interval are those of Holm's method over all sides.
+    None without pairs: its p and interval are those of Holm's method over the sides of one table.
     """
 
     init: str
@@ -76,10 +80,14 @@ class Side(NamedTuple):
         return verdict(found.mean, found.p, self.metric.sign) if found else ""
 
 
-def networks(results: Results) -> list[list[Side]]:
+def networks(
+    results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
+) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
-    sizes. Of two decisions on one network and initial state, the later one counts; the best common
-    step of a network is that of one decision, see `_with_one_common_step`.
+    sizes, of these initial states, or all. Of two decisions on one network and initial state, the
+    later one counts; the best common step of a network is that of one decision, see
+    `_with_one_common_step`. What is returned is the family of Holm's method: it is for one table,
+    and what else was measured changes nothing in it.
     """
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
@@ -92,7 +100,9 @@ def networks(results: Results) -> list[list[Side]]:
             newest(runs.iloc[rows]),
         )
         for choice in decisions(results.folder)
+        if not inits or choice["init"] in inits
         for setting, of in choice["settings"].items()
+        if setting in settings
         if (rows := [place[path] for path in of["runs"] if path in place])
     ]
     every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
@@ -137,13 +147,15 @@ def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
     return (*size, int(first["trainer.epochs"]), settings)
 
 
-def each_at_its_best(results: Results) -> pd.DataFrame:
-    """A row for each network, initial state and setting: NETWORK, init, setting, TUNED, n, mean,
-    sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs are no better
-    than guessing; the `difference` to the baseline, its interval `from`, `to` over `pairs` and its
-    `verdict`, by Holm's method; and of the decision `choice`, its state, `why`, and `validated`,
-    the validation accuracy in percent with `tuned` seeds; `metric`, what stands in place of an
-    accuracy, where there are such runs. No columns without such runs.
+def each_at_its_best(
+    results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
+) -> pd.DataFrame:
+    """Of `networks`, a row for each network, initial state and setting: NETWORK, init, setting,
+    TUNED, n, mean, sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs
+    are no better than guessing; the `difference` to the baseline, its interval `from`, `to` over
+    `pairs`, its `p` and its `verdict`, by Holm's method; and of the decision `choice`, its state,
+    `why`, and `validated`, the validation accuracy in percent with `tuned` seeds; `metric`, what
+    stands in place of an accuracy, where there are such runs. No columns without such runs.
     """
     return pd.DataFrame(
         [
@@ -155,6 +167,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                 **side.reached._asdict(),
                 "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
                 **dict(zip(VERSUS, versus_columns(side.difference).values())),
+                "p": side.difference.p if side.difference else np.nan,
                 "verdict": side.verdict,
                 "choice": side.choice["state"],
                 "why": side.choice["why"],
@@ -163,7 +176,7 @@ def each_at_its_best(results: Results) -> pd.DataFrame:
                 "numerics": side.runs["numerics"].iloc[0],
                 **({METRIC: str(side.metric)} if METRIC in results.runs else {}),
             }
-            for sides in networks(results)
+            for sides in networks(results, inits, settings)
             for side in sides
         ]
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.best import Side, networks
+from fdi.analysis.best import HEADLINE, Side, networks
 from fdi.analysis.choice import SETTINGS, STEP, TUNED
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE
@@ -42,9 +42,14 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     (%), n, mean, sd, low, high, chance, versus (the baseline) and verdict, finding, title, source.
     """
     of: dict[Metric, list[Side]] = {}
+    pair = {_name(side): side for sides in networks(results, *HEADLINE) for side in sides}
     for side in (side for network in networks(results) for side in network):
-        of.setdefault(side.metric, []).append(side)
+        of.setdefault(side.metric, []).append(pair.get(_name(side), side))
     return {m.name * (m != OF_CLASSES): _page(sides, m) for m, sides in of.items()}
+
+
+def _name(side: Side) -> tuple[Any, ...]:
+    return side.network, side.init, side.setting
 
 
 def _page(sides: Sequence[Side], metric: Metric) -> pd.DataFrame:

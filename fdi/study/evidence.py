@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from fdi.analysis.best import networks
+from fdi.analysis.best import HEADLINE, networks
 from fdi.analysis.collect import ACCURACY, VALID, Runs
 from fdi.analysis.conditions import moments, where
 from fdi.analysis.derived import with_layers
@@ -128,7 +128,7 @@ def each_at_its_best(results: Results, design: Design) -> Iterator[str]:
     """
     if design.get("starts") != ["kaiming"] or design["differs"] != "init":
         return
-    for sides in networks(results):
+    for sides in networks(results, *HEADLINE):
         best = {side.init: side for side in sides if side.setting == "best"}
         if not {"fluct", "kaiming"} <= best.keys():
             continue

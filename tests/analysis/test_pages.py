@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from fdi.analysis.derived import with_layers
 from fdi.analysis.results import own
 from fdi.study.measured import reference
 
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
 
 
@@ -41,6 +44,25 @@ def test_claims(page, measured):
     claim = "Networks with one hidden layer learn better than from Kaiming weights"
     assert table[2][:4] == [claim, "reproduced", "1 of 1", ""]
     assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: for it" in table[2][4]
+
+
+def test_what_else_was_compared_changes_no_verdict_of_the_headline(page, tmp_path):
+    """The family is what the table prints: a third state at its best stands in another one."""
+    for path in REFERENCE.iterdir():
+        if path.name != "choices":
+            (tmp_path / path.name).symlink_to(path)
+    shutil.copytree(REFERENCE / "choices", tmp_path / "choices")
+    before, every = (page("headline").headline, page("headline").at_their_best)
+    table, long = before(reference(tmp_path)), every(reference(tmp_path))
+    for path in [*tmp_path.glob("choices/*/choice.json")]:
+        content = json.loads(path.read_text())
+        fluct = [side for side in content["sides"] if side["init"] == "fluct"]
+        content["sides"] = [side | {"init": "lsuv"} for side in fluct]
+        added = path.parent.with_name(f"{path.parent.name}-lsuv") / path.name
+        added.parent.mkdir()
+        added.write_text(json.dumps(content))
+    assert before(reference(tmp_path)) == table
+    assert every(reference(tmp_path)) != long
 
 
 def test_advice(page, measured):

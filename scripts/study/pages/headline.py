@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import NETWORK, OF_SIDES, each_at_its_best, sides_in_words
-from fdi.analysis.choice import STEP
+from fdi.analysis.best import HEADLINE, NETWORK, OF_SIDES, each_at_its_best, sides_in_words
+from fdi.analysis.choice import SETTINGS, STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, paired, verdict
@@ -21,13 +21,11 @@ ORDER = ["model", "dataset", "layers"]
 
 def headline(measured: Results) -> str:
     """Fluctuation-driven against Kaiming weights, a row per network."""
-    table = each_at_its_best(measured)
+    table = each_at_its_best(measured, *HEADLINE)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
     rows = []
-    for _, of in table[table["init"].isin([ONE, BASELINE])].groupby(
-        [*ORDER, *NETWORK], dropna=False
-    ):
+    for _, of in table.groupby([*ORDER, *NETWORK], dropna=False):
         sides = {(row["init"], row["setting"]): row for row in of.to_dict("records")}
         if (ONE, "best") in sides and (BASELINE, "best") in sides:
             usual, best = sides[ONE, "common"], sides[ONE, "best"]
@@ -63,7 +61,26 @@ def at_their_best(measured: Results) -> str:
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
     shown = markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
-    return f"{shown}\n{OF_SIDES[0].upper()}{OF_SIDES[1:]}.\n"
+    return f"{shown}\n{OF_SIDES[0].upper()}{OF_SIDES[1:]}.\n{_by_family(measured, table)}"
+
+
+def _by_family(measured: Results, every: pd.DataFrame) -> str:
+    """Which verdicts of the headline are others in the larger family of all that was compared."""
+    key = [*NETWORK, "init", "setting"]
+    among, lines = every.set_index(key), []
+    for row in each_at_its_best(measured, *HEADLINE).to_dict("records"):
+        other = among.loc[tuple(row[name] for name in key)]
+        if row["verdict"] != other["verdict"]:
+            where = f"{name(row)}, {SETTINGS[row['setting']]}"
+            lines.append(f"{where} (p = {row['p']:.2g} there, {other['p']:.2g} here)")
+    if not lines:
+        return ""
+    return (
+        f"\nThe family of Holm's method is what one table prints: here {every['p'].notna().sum()} "
+        f"comparisons, in the table of the findings those of two initial states at two settings. "
+        f"Until that rule was chosen, which was after the data had been seen, that table had the "
+        f"verdicts of this one. It differs in {'; '.join(lines)}.\n"
+    )
 
 
 def random_networks(measured: Results) -> str:
