@@ -28,6 +28,7 @@ from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json, spared
 
 ROWS = "zoo"  # .csv in a folder of measurements
+PROBED = ("expected", "updates")  # what the probe said before training, and how long it is
 SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}
 
 
@@ -37,7 +38,7 @@ def members(results: Results) -> pd.DataFrame:
     that chose the best one), state (that of the run, or "refused"), accuracy (on the test set, a
     share; the mean over seeds), `learns` (at least 3 times chance, or half way from chance to 1 if
     that is less; what failed or was refused does not) and `expected`, what the probe said before
-    training. No columns where nothing was drawn.
+    training, and `updates`, how many that makes. No columns where nothing was drawn.
     """
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
@@ -54,8 +55,9 @@ def members(results: Results) -> pd.DataFrame:
     table = table.merge(known, how="left", on="run")
     table["state"] = table["state"].where(table["run"].notna(), "refused").fillna("missing")
     probe = results.probe_of(runs[runs["run"].isin(table["run"])])
-    says = probe.reindex(columns=["path", "expected"]).drop_duplicates("path").set_index("path")
-    table["expected"] = table["path"].map(says["expected"]).astype(object).fillna("")
+    says = probe.reindex(columns=["path", *PROBED]).drop_duplicates("path").set_index("path")
+    table = table.join(says, on="path")
+    table["expected"] = table["expected"].astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
     return _judged(by_seed(table))
 
@@ -134,6 +136,14 @@ def lead(found: Comparison) -> str:
     return (
         f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict(found.mean, found.p)}"
     )
+
+
+def optimizers(members: pd.DataFrame) -> pd.Series:
+    """The option of each network, "smorms3" where its words name none."""
+    named = members["words"].map(
+        lambda words: next((w.partition("=")[2] for w in words if w.startswith("optimizer=")), None)
+    )
+    return named.fillna("smorms3")
 
 
 def inits(members: pd.DataFrame) -> list[str]:
@@ -249,9 +259,9 @@ def said(members: pd.DataFrame) -> list[str]:
     lines.append(
         f"of the {count} of {len(networks)} networks that all these initial states can be drawn "
         f"for; accuracy: mean test accuracy over networks, of each the mean over its seeds; "
-        f"differences in points with 95 % intervals by the bootstrap over networks; a training "
-        f"that failed counts as guessing; all verdicts of the table and of the differences below "
-        f"it are by Holm's method over all of them"
+        f"{_updates(shared)}differences in points with 95 % intervals by the bootstrap over "
+        f"networks; a training that failed counts as guessing; all verdicts of the table and of "
+        f"the differences below it are by Holm's method over all of them"
     )
     lines.append(
         f"learns: a test accuracy of {first}, in the mean over seeds; where only one of two "
@@ -260,6 +270,12 @@ def said(members: pd.DataFrame) -> list[str]:
         f"{' or '.join(others)}"
     )
     return lines
+
+
+def _updates(members: pd.DataFrame) -> str:
+    """How long the trainings are, as text."""
+    made = members.get("updates", pd.Series(dtype=float)).dropna()
+    return f"{' to '.join(f'{n:,.0f}' for n in sorted({*made}))} updates; " if len(made) else ""
 
 
 def changes(members: pd.DataFrame) -> dict[str, Comparison]:

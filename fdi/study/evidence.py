@@ -4,7 +4,7 @@ finds among runs, and what keeps those from judging it that are not what the des
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ def evidence(design: Design, results: Results) -> Iterator[Evidence]:
         runs = runs[runs["model"].isin(design["models"])]
     if "acts" not in design:
         runs = by_authors(runs)
-    begun = _at_the_start(results)
+    begun = at_the_start(results)
     for what, contrast, same in _pairs(design, runs, results):
         run = contrast.run
         yield Evidence(
@@ -195,7 +195,7 @@ def _band(
                 yield f"{what}, {bounds(found.run)}", found, same
 
 
-def _at_the_start(results: Results) -> pd.DataFrame:
+def at_the_start(results: Results) -> pd.DataFrame:
     """By the path of a run: the largest share of `silent` neurons and the largest `rate` of its
     hidden populations before training, and the `updates` that it makes.
     """
@@ -233,11 +233,18 @@ def _guess(side: Runs) -> bool:
 
 def _short(contrast: Contrast, begun: pd.DataFrame) -> str:
     """How much shorter than the authors' a training was that has not settled, else ""."""
-    asked = DESIGNS["updates"].get(contrast.run["model"], DESIGNS["updates"]["others"])
-    made = [_updates(side, begun) for side in contrast.sides]
-    if min(made) >= asked or all(map(_settled, contrast.sides)):
-        return ""
-    return f"{SHORT}: {min(made):,.0f} of {asked:,} updates"
+    made, asked, short = updates(contrast.sides, begun)
+    return f"{SHORT}: {made:,.0f} of {asked:,} updates" if short else ""
+
+
+def updates(sides: Sequence[Runs], begun: pd.DataFrame) -> tuple[float, int, bool]:
+    """How many updates two sides make, how many the authors make, and whether the training is too
+    short to judge by: less than theirs, and one of the sides has not settled.
+    """
+    model = sides[0]["model"].iloc[0]
+    asked = DESIGNS["updates"].get(model, DESIGNS["updates"]["others"])
+    made = min(_updates(side, begun) for side in sides)
+    return made, asked, made < asked and not all(map(_settled, sides))
 
 
 def _updates(side: Runs, begun: pd.DataFrame) -> float:

@@ -77,15 +77,18 @@ def data(results: Results) -> dict[str, Page]:
 
 def _finding(single: pd.DataFrame) -> str:
     """How many runs learn among those whose optimizer follows the initial gradient, and among the
-    others.
+    others: from the initial states that have both, where a floor can act.
     """
     rows = single.dropna(subset=["classes", "test_samples"])
+    above = rows["x"] >= 1
+    both = above.groupby(rows["init"]).nunique() == 2
+    acts = rows["init"].map(both) | (not both.any())
     learns = ~np.array(guesses(rows), dtype=bool)
-    followed = rows["x"] >= 1
-    counts = [f"{learns[side].sum()} of {side.sum()}" for side in (followed, ~followed)]
+    counts = [f"{learns[of].sum()} of {of.sum()}" for of in (above & acts, ~above & acts)]
+    states = " and ".join(words.init(init) for init in both[both].index)
     return (
-        f"{counts[0]} runs learn where the initial gradient is above the optimizer's floor, "
-        f"{counts[1]} where it is below"
+        f"{f'From {states} weights ' if states else ''}{counts[0]} runs learn where the initial "
+        f"gradient is above the optimizer's floor, {counts[1]} where it is below"
     )
 
 

@@ -42,7 +42,7 @@ def rows(text: str) -> list[list[str]]:
 def test_claims(page, measured):
     table = rows(page("claims").full(measured))
     claim = "Networks with one hidden layer learn better than from Kaiming weights"
-    assert table[2][:4] == [claim, "reproduced", "1 of 1", ""]
+    assert table[2][:4] == [claim, "reproduced on Randman", "1 of 1", ""]
     assert "71.0 against 50.0, +21.0 (+18.5..+23.5), n = 3: for it" in table[2][4]
 
 

@@ -4,16 +4,17 @@ initial state and depth.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import newest, where
-from fdi.analysis.derived import guesses, with_layers
+from fdi.analysis.derived import guesses, modes, with_layers
 from fdi.analysis.results import Results
 from fdi.study.circumstances import EPS, STANDARD, plain
-from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, here, readable, sources
 from pages.tables import markdown
 
 
@@ -27,8 +28,9 @@ def paper(measured: Results) -> str:
     """A row for each claim of the paper: its verdict, how many comparisons are for it, and how many
     judge nothing.
     """
-    table = claims(measured)[["claim", "status", "for it", "set aside"]]
-    return markdown(table.rename(columns={"claim": "claim of the paper", "status": "here"}))
+    table = claims(measured)
+    shown = table.assign(here=here(table))[["claim", "here", "for it", "set aside"]]
+    return markdown(shown.rename(columns={"claim": "claim of the paper"}))
 
 
 MANY = 5  # hidden layers, and more
@@ -39,13 +41,15 @@ STATES = {
 
 
 def standing(measured: Results) -> str:
-    """A row per initial state: runs at chance of all that were trained with the authors' optimizer,
-    step size and eps, in networks of few layers and of many, and where the latter are.
+    """A row per initial state, without bounds on the activity and with any: runs at chance of all
+    that were trained with the authors' optimizer, step size and eps, in networks of few layers and
+    of many, and where the latter are.
     """
     return markdown(
         pd.DataFrame(
             {
                 "initial state": row["state"],
+                "bounds on the activity": row["bounds"],
                 f"at chance, up to {MANY - 1} layers": f"{row['low']} of {row['few']} runs",
                 f"at chance, {MANY} layers and more": f"{row['stuck']} of {row['many']} runs",
                 "the latter": row["where"],
@@ -56,22 +60,23 @@ def standing(measured: Results) -> str:
 
 
 def shares(measured: Results) -> list[dict[str, Any]]:
-    """Of each initial state: how many runs of networks of `few` layers and of `many` there are with
-    the newest numerics, how many of these are at chance (`low`, `stuck`), and where those of many
-    layers are.
+    """Of each initial state, without `bounds` and with any: how many runs of networks of `few`
+    layers and of `many` there are with the newest numerics, how many of these are at chance (`low`,
+    `stuck`), and where those of many layers are.
     """
     runs = newest(where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS}))
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
-    runs = runs.assign(chance=guesses(runs))
+    runs = runs.assign(chance=guesses(runs), free=modes(runs) == "none")
     rows = []
-    for name, values in STATES.items():
-        group = where(runs, values)
+    for (name, values), free in product(STATES.items(), (True, False)):
+        group = where(runs[runs["free"] == free], values)
         many = group["layers"] >= MANY
         stuck = group[many & group["chance"]]
         names = stuck["dataset"] + ", " + stuck["model"]
         rows.append(
             {
                 "state": name,
+                "bounds": "none" if free else "any",
                 "low": int(group.loc[~many, "chance"].sum()),
                 "few": int((~many).sum()),
                 "stuck": len(stuck),

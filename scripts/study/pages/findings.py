@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pandas as pd
 
+from fdi.analysis import zoo
+from fdi.analysis.choice import bar
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE, where
 from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
@@ -60,11 +62,37 @@ def floors(measured: Results) -> str:
 
 def followed(measured: Results) -> str:
     """How many runs learn whose initial gradient lies above the floor of the optimizer, and how
-    many below, in a line for each network.
+    many below, in a line for each network; and how many random networks a lower floor lets learn.
     """
     pages = floor.data(measured).values()
     lines = [f"* {page['network'].iloc[0]}: {page['finding'].iloc[0]}\n" for page in pages]
-    return "".join(lines) or unmeasured(floor.COMMAND)
+    return "".join([*lines, _let_learn(measured)]) or unmeasured(floor.COMMAND)
+
+
+USUAL = {"smorms3": EPS, "adam": 1e-8}  # eps
+
+
+def _let_learn(measured: Results) -> str:
+    """Of the random networks that learn from Kaiming weights at no step, how many do with a lower
+    eps, by the validation accuracies that chose the steps.
+    """
+    members, grid = zoo.members(measured), measured.csv(f"{zoo.ROWS}_grid")
+    if members.empty or grid.empty:
+        return ""
+    base = members[(members["init"] == BASELINE) & (members["setting"] == "common")]
+    base = base.assign(usual=zoo.optimizers(base).map(USUAL)).dropna(subset=["usual"])
+    tried = grid[grid["init"] == BASELINE].merge(base[["zoo", "network", "usual", "classes"]])
+    tried["learns"] = tried["accuracy"] >= bar(tried["classes"])
+    lower = tried["optimizer.eps"] < tried["usual"]
+    usual, less = (tried[of].groupby(["zoo", "network"])["learns"].any() for of in (~lower, lower))
+    silent = usual[~usual].index
+    states = measured.csv(f"{zoo.ROWS}_states")
+    least = states[states["init"] == BASELINE].groupby(["zoo", "network"])["grad_task_max"].min()
+    return (
+        f"* random networks with SMORMS3 or Adam: of {len(silent)} that learn from Kaiming weights "
+        f"at no step, a lower eps lets {less.reindex(silent, fill_value=False).sum()} learn; "
+        f"{(least.reindex(silent) == 0).sum()} of them have a layer whose gradient is exactly 0\n"
+    )
 
 
 def one_layer(measured: Results) -> str:

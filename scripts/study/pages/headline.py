@@ -2,57 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import HEADLINE, NETWORK, OF_SIDES, each_at_its_best, sides_in_words
+from fdi.analysis.best import (
+    HEADLINE,
+    NETWORK,
+    OF_SIDES,
+    Side,
+    each_at_its_best,
+    networks,
+    sides_in_words,
+)
 from fdi.analysis.choice import SETTINGS, STEP
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, paired, verdict
+from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, resampled
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
+from fdi.study.evidence import at_the_start, updates
 from fdi.study.predict import area, judged, verdicts
-from pages.tables import difference, markdown, unmeasured
+from pages.tables import difference, markdown, unmeasured, with_interval
 
 ONE = "fluct"
-ORDER = ["model", "dataset", "layers"]
 
 
 def headline(measured: Results) -> str:
     """Fluctuation-driven against Kaiming weights, a row per network."""
-    table = each_at_its_best(measured, *HEADLINE)
-    if table.empty:
-        return unmeasured(FIGURES["best"].COMMAND)
-    rows = []
-    for _, of in table.groupby([*ORDER, *NETWORK], dropna=False):
-        sides = {(row["init"], row["setting"]): row for row in of.to_dict("records")}
-        if (ONE, "best") in sides and (BASELINE, "best") in sides:
-            usual, best = sides[ONE, "common"], sides[ONE, "best"]
-            older = best["numerics"] < table["numerics"].max()
-            rows.append(
-                {
-                    "network": name(best) + f" (numerics {best['numerics']:.0f})" * bool(older),
-                    f"usual step, {usual[STEP]:g}": _against(usual, sides[BASELINE, "common"]),
-                    "each at its best": _against(best, sides[BASELINE, "best"]),
-                    "n": f"{best['pairs']:.0f}",
-                }
-            )
-    return markdown(pd.DataFrame(rows))
-
-
-def _against(own: dict, base: dict) -> str:
-    """Both means, their difference, its interval, and the verdict."""
-    return (
-        f"{own['mean']:.0f} against {base['mean']:.0f}: {own['difference']:+.1f} "
-        f"({own['from']:+.1f}..{own['to']:+.1f}), {own['verdict']}"
+    begun, rows = at_the_start(measured), {}
+    of_networks = networks(measured, *HEADLINE)
+    newest = max(
+        (side.runs["numerics"].max() for sides in of_networks for side in sides), default=0
     )
+    for sides in of_networks:
+        at = {(side.init, side.setting): side for side in sides}
+        if not {(ONE, "best"), (BASELINE, "best")} <= {*at}:
+            continue
+        usual, best = at[ONE, "common"], at[ONE, "best"]
+        made, asked, short = updates([best.runs, at[BASELINE, "best"].runs], begun)
+        older = best.runs["numerics"].iloc[0]
+        rows[best.network[1::-1] + best.network[2:]] = {
+            "network": name(best.network) + f" (numerics {older:.0f})" * bool(older < newest),
+            f"usual step, {usual.values[STEP]:g}": _against(usual, at[BASELINE, "common"]),
+            "each at its best": _against(best, at[BASELINE, "best"]),
+            "n": f"{best.difference.n if best.difference else 0}",
+            "updates": f"{made:,.0f}" + f", too short (of {asked:,})" * short,
+        }
+    if not rows:
+        return unmeasured(FIGURES["best"].COMMAND)
+    return markdown(pd.DataFrame([rows[key] for key in sorted(rows)]))
 
 
-def name(row: dict) -> str:
+def _against(own: Side, base: Side) -> str:
+    """Both means, their difference, its interval, and the verdict."""
+    means = f"{own.reached.mean:.0f} against {base.reached.mean:.0f}"
+    return f"{means}: {difference(own.difference)}" if own.difference else means
+
+
+def name(network: Sequence[Any]) -> str:
     """A network in some words: fully connected, 3 layers, Randman."""
-    layers = words.layers(row["layers"]).replace("hidden ", "")
-    return f"{words.kind(row['model'])}, {layers}, {words.data(row['dataset']).partition(' (')[0]}"
+    dataset, model, layers, *_ = network
+    told = words.layers(layers).replace("hidden ", "")
+    return f"{words.kind(model)}, {told}, {words.data(dataset).partition(' (')[0]}"
 
 
 def at_their_best(measured: Results) -> str:
@@ -71,7 +85,7 @@ def _by_family(measured: Results, every: pd.DataFrame) -> str:
     for row in each_at_its_best(measured, *HEADLINE).to_dict("records"):
         other = among.loc[tuple(row[name] for name in key)]
         if row["verdict"] != other["verdict"]:
-            where = f"{name(row)}, {SETTINGS[row['setting']]}"
+            where = f"{name([row[of] for of in NETWORK])}, {SETTINGS[row['setting']]}"
             lines.append(f"{where} (p = {row['p']:.2g} there, {other['p']:.2g} here)")
     if not lines:
         return ""
@@ -88,52 +102,55 @@ def random_networks(measured: Results) -> str:
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
-    drawn_with = table["words"].astype(str).str.extract(r"optimizer=(\w+)")[0]
-    kinds = table.assign(optimizer=drawn_with.fillna("smorms3"))
     tables = {
-        "Networks that learn": zoo.learning(table),
-        "By kind of network, with the mean accuracy of what could be drawn": _parted(kinds, "kind"),
-        "By optimizer, with the same": _parted(kinds, "optimizer"),
+        "What networks reach": zoo.learning(table),
+        "In parts": parts(table),
         "What the probe expected before training, and what was learned": verdicts(table),
     }
-    parts = [f"**{title}**\n\n{markdown(shown)}" for title, shown in tables.items()]
+    shown = [f"**{title}**\n\n{markdown(of)}" for title, of in tables.items()]
     notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
-    return "\n".join([*parts, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
+    return "\n".join([*shown, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
 
-def _parted(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """How many networks of each part learn from each initial state, and their mean accuracy."""
-    rows = []
-    for (part, init), of in table.groupby([by, "init"]):
-        row = {by: part, "init": init}
-        for setting, title in zoo.SETTINGS.items():
-            those = of[of["setting"] == setting]
-            mean = PERCENT * those["accuracy"].mean()
-            row[title] = f"{those['learns'].sum()} of {len(those)}, {mean:.0f} %"
-        rows.append(row)
-    return pd.DataFrame(rows)
+def parts(table: pd.DataFrame) -> pd.DataFrame:
+    """What the networks of each optimizer, kind and data set reach from each initial state, with
+    its lead over Kaiming weights and a plain 95 % interval: it describes, and decides nothing.
+    """
+    shared = zoo.common(table)
+    data = shared["words"].map(lambda of: next(w for w in of if w.startswith("dataset=")))
+    names = data.str.removeprefix("dataset=").map(lambda of: words.data(of).partition(" (")[0])
+    values = (zoo.optimizers(shared), shared["kind"], names)
+    return pd.DataFrame(
+        {"networks": part, "initial state": words.init(init)}
+        | {
+            title: _reached(of[of["setting"] == setting], init)
+            for setting, title in zoo.SETTINGS.items()
+        }
+        for by in values
+        for part, of in shared.groupby(by)
+        for init in zoo.inits(of)
+    )
+
+
+def _reached(of: pd.DataFrame, init: str) -> str:
+    """How many networks learn, their mean accuracy, and the lead."""
+    own = of[of["init"] == init]
+    text = f"{own['learns'].sum()} of {len(own)}, {PERCENT * own['accuracy'].mean():.0f} %"
+    if init == BASELINE:
+        return text
+    wide = PERCENT * of.pivot(index=["zoo", "network"], columns="init", values="accuracy")
+    (found,) = resampled((wide[init] - wide[BASELINE]).to_numpy()[:, None])
+    return f"{text}: {with_interval(found)}"
 
 
 def drawn(measured: Results) -> str:
-    """How many random networks learn from which of the two, in a row per setting."""
+    """What random networks reach from each initial state."""
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
-    rows = []
-    for setting, title in zoo.SETTINGS.items():
-        own, base = zoo.paired(table[table["setting"] == setting], ONE)
-        mine, other, p = zoo.decided(table, setting)[ONE, BASELINE]
-        rows.append(
-            {
-                "step size": title,
-                "networks": len(own),
-                "learn from fluctuation-driven weights": own.sum(),
-                "from Kaiming weights": base.sum(),
-                "only from the former, only from the latter": f"{mine}, {other}: "
-                f"{verdict(mine - other, p)} (p = {p:.2g})",
-            }
-        )
-    return markdown(pd.DataFrame(rows))
+    shown = zoo.learning(table)
+    named = shown.assign(init=[words.init(init) for init in shown["init"]])
+    return markdown(named.rename(columns={"init": "initial state"}))
 
 
 def foretold(measured: Results) -> str:
@@ -169,21 +186,23 @@ def recipes(measured: Results) -> str:
     table = measured.csv("recipe_zoo")
     if table.empty:
         return unmeasured("python scripts/study/recipe_zoo.py")
-    rows = []
+    rows: list[dict[str, Any]] = []
+    every: list[Comparison] = []
     for column, title in BESIDE.items():
         both = table.dropna(subset=[column])
         if both.empty:
             continue
-        found = paired(PERCENT * both["recipe"], PERCENT * both[column])
+        every.append(paired(PERCENT * both["recipe"], PERCENT * both[column]))
         rows.append(
             {
                 "beside": title,
-                "networks": found.n,
+                "networks": len(both),
                 "mean accuracy (%)": f"{PERCENT * both[column].mean():.1f}",
                 "after the recipe (%)": f"{PERCENT * both['recipe'].mean():.1f}",
-                "difference": f"{difference(found)} (p = {found.p:.2g})",
             }
         )
+    for row, found, alone in zip(rows, correct(every, [0] * len(every)), every):
+        row["difference"] = f"{difference(found)} (p = {found.p:.2g}, alone {alone.p:.2g})"
     cost, states = table["cost"], table["state"].value_counts()
     learn, found, guess, none = (
         states.get(state, 0) for state in ("learns", "found", "past guessing", "not found")
