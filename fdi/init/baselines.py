@@ -28,7 +28,8 @@ class Baseline(Strategy):
 
     def draw(self, drawing: Drawing) -> None:
         instead = "init=fluct, fluct_lognormal or fluct_calibrated"
-        refuse_dale(f"init={type(self).__name__.lower()}", instead, drawing.afferents)
+        name = type(self).__name__.lower().replace("scaled", "_scaled")
+        refuse_dale(f"init={name}", instead, drawing.afferents)
         for projection in drawing.afferents:
             self.fill(projection.weight.data, drawing.population, drawing.dt, drawing.generator)
 
@@ -47,6 +48,18 @@ class Kaiming(Baseline):
 
     def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
         _normal(weight, self.gain, generator)
+
+
+@dataclass(frozen=True)
+class KaimingScaled(Kaiming):
+    """W ~ N(0, gain^2 / fan_in) / (1 - beta_m): `Kaiming` for a membrane that adds its input as it
+    is; here the membrane itself scales it by 1 - beta_m = 1 - exp(-dt / tau_mem), and the
+    potentials are the same.
+    """
+
+    def fill(self, weight: Tensor, population: Population, dt: float, generator: Generator) -> None:
+        super().fill(weight, population, dt, generator)
+        _unscale(weight, population, dt)
 
 
 @dataclass(frozen=True)

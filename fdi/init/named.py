@@ -23,6 +23,7 @@ NAMES: dict[str, Callable[..., Strategy]] = {
     "ikun": baselines.Ikun,
     "ikun_scaled": baselines.IkunScaled,
     "kaiming": baselines.Kaiming,
+    "kaiming_scaled": baselines.KaimingScaled,
     "lsuv": baselines.Lsuv,
     "micheli": baselines.Micheli,
     "orthogonal": baselines.Orthogonal,

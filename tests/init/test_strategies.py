@@ -20,6 +20,7 @@ from fdi.init.baselines import (
     Ikun,
     IkunScaled,
     Kaiming,
+    KaimingScaled,
     Lsuv,
     Micheli,
     Orthogonal,
@@ -64,6 +65,7 @@ STRATEGIES = {
     "fluct_rate": FluctRate(),
     "fluct_rate_identity": FluctRate(identity=0.9),
     "kaiming": Kaiming(),
+    "kaiming_scaled": KaimingScaled(),
     "xavier": Xavier(),
     "pytorch": PyTorch(),
     "orthogonal": Orthogonal(),
@@ -81,6 +83,7 @@ GAINS = [
     (Ikun(), 21**0.5),
     (IkunScaled(), 21**0.5 / -np.expm1(-DT / 20e-3)),
     (Kaiming(2**0.5), 2**0.5),
+    (KaimingScaled(), 1 / -np.expm1(-DT / 20e-3)),
 ]
 SHAPES = {"line": (1, 16), "image": (2, 6, 6)}
 
@@ -338,6 +341,25 @@ def test_micheli_gives_every_neuron_a_standard_normal_step(neuron):
     assert float(second.mean()) == pytest.approx(1, rel=0.1)
     if taus:
         assert abs(np.corrcoef(second, tau_mem)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("model", ["recurrent", "conv_recurrent", "different"])
+def test_kaiming_scaled_is_kaiming_over_what_each_membrane_scales_by(model):
+    inputs = INPUTS["events"](SHAPES["line"])
+    plain, scaled = (drawn(MODELS[model], each, inputs) for each in (Kaiming(), KaimingScaled()))
+    *hidden, readout = zip(plain.projections, scaled.projections)
+    for one, other in hidden:
+        target = next(p for p in scaled.hidden if p.name == one.target)
+        tau_mem = torch.tensor(target.taus[0] if target.taus else [20e-3], dtype=torch.float64)
+        factor = -torch.expm1(-DT / tau_mem).view(-1, *[1] * (one.weight.dim() - 1))
+        assert torch.allclose(other.weight.double() * factor, one.weight.double(), rtol=1e-6)
+    assert torch.equal(readout[0].weight, readout[1].weight)
+
+
+@pytest.mark.parametrize("strategy", [KaimingScaled(), IkunScaled()])
+def test_a_refused_initial_state_has_the_name_it_was_chosen_by(strategy):
+    with one_line(rf"init={'kaiming' if isinstance(strategy, Kaiming) else 'ikun'}_scaled draws"):
+        drawn(MODELS["dale"], strategy, INPUTS["events"](SHAPES["line"]))
 
 
 def test_the_readout_is_the_same_behind_every_initialization():

@@ -99,6 +99,34 @@ def test_recurrent_weights_of_a_neuron_share_its_variance():
     assert rec.sigma_w == pytest.approx(sigma_w(128, eps_hat, math.sqrt(0.3)), rel=0.02)
 
 
+@pytest.mark.parametrize("beta", [0.9, torch.linspace(0.5, 0.9, 40)])
+def test_kaiming_weights_are_divided_by_what_a_membrane_scales_its_input_by(beta):
+    class Scaling(LIF):
+        """U <- beta U + (1 - beta) x."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward((1 - self.beta) * x)
+
+    def weight(neuron: type[LIF], name: str) -> torch.Tensor:
+        network = nn.Sequential(nn.Linear(50, 40), neuron(0.9))
+        network[1].beta = torch.as_tensor(beta)
+        initialize_any(
+            network,
+            name,
+            batch=torch.ones(5, 2, 50),
+            dt=DT,
+            generator=torch.Generator().manual_seed(0),
+        )
+        found: torch.Tensor = network[0].weight.detach()
+        return found
+
+    plain = weight(LIF, "kaiming")
+    assert torch.equal(weight(Scaling, "kaiming"), plain)
+    assert torch.allclose(weight(LIF, "kaiming_scaled"), plain)
+    factor = (1 - torch.as_tensor(beta)).reshape(-1, 1)
+    assert torch.allclose(weight(Scaling, "kaiming_scaled"), plain / factor, rtol=1e-5)
+
+
 def test_a_neuron_without_leak_is_reported_and_its_layer_left_alone():
     network = nn.Sequential(nn.Linear(5, 8), LIF(1.0), nn.Linear(8, 8), LIF(0.9))
     with pytest.warns(
