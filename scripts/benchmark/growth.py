@@ -32,7 +32,12 @@ from fdi.data.hdf5 import hdf5
 DENSE = dict(WORKLOADS["dense"], batch=64)
 AXES: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict]]] = {
     "time steps": ("training step", (50, 100, 200, 400, 800), lambda n: dict(steps=n)),
-    "batch": ("training step", (32, 64, 128, 256, 512), lambda n: dict(batch=n)),
+    "batch": ("training step", (1, 8, 32, 64, 128, 256, 512), lambda n: dict(batch=n)),
+    "batch of 1,024 recurrent units": (
+        "training step",
+        (1, 8, 32, 64),
+        lambda n: dict(batch=n, sizes=(1024,), recurrent=True),
+    ),
     "width": ("training step", (64, 128, 256, 512, 1024), lambda n: dict(sizes=(n,))),
     "width of two layers": (
         "training step",

@@ -16,7 +16,7 @@ from fdi.engine.cpu import CpuEngine, batch, dense_layout
 from fdi.engine.cpu.memory import Sum, Tables
 from fdi.engine.cpu.program import Program
 from fdi.engine.reference import ReferenceEngine
-from fdi.snn.models import conv, dense
+from fdi.snn.models import conv, dale, dense
 from fdi.snn.objective import Objective
 
 GIVEN: dict[str, Any] = dict(classes=4, steps=80, dt=2e-3)
@@ -65,6 +65,37 @@ def test_wide_recurrence_in_larger_blocks_changes_no_bit(monkeypatch, dtype):
         np.testing.assert_array_equal(wanted, also)
         near = 1e-9 if dtype == torch.float64 else 1e-3
         np.testing.assert_allclose(wanted, p.weight.grad, rtol=near, atol=near * wanted.abs().max())
+
+
+FEW: dict[str, Any] = GIVEN | dict(steps=12)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize(
+    "network",
+    [
+        dense((9,), hidden=[40, 70], **FEW),
+        dense((9,), hidden=[40, 1024], recurrent=True, **FEW),
+        dale((9,), excitatory=40, inhibitory=24, **FEW),
+    ],
+    ids=["dense", "recurrent", "dale"],
+)
+def test_adjoints_of_samples_that_a_batch_does_not_have_are_not_computed(network, samples):
+    """The memory of a block has room for more, which stays as it was."""
+    engine, dtype = CpuEngine(1), np.dtype(np.float32)
+    memory, x = engine._memory(network), frames(weighted(network, 4), 12, samples)
+    plan = memory.program.layout.plan
+    with memory.work(12, 12, True, dtype) as work:
+        at, rows = work.at[0], 12 + 4
+        size = plan.channels * plan.total * at["block"] * rows
+        adjoints = work.numbers[at["adjoints"] : at["adjoints"] + size].reshape(plan.channels, -1)
+        adjoints[:] = 1
+    engine.step(network, x, np.zeros(samples, np.int64), Objective())
+    for p in plan.layers[:-1]:
+        first, extent = p["state_at"] * at["block"] * rows, at["block"] * p["width"] * rows
+        layer = adjoints[:, first : first + extent].reshape(plan.channels, at["block"], -1)
+        assert (layer[:, samples:] == 1).all()
+        assert (layer[:, :samples] != 1).any()
 
 
 def test_who_fails_in_a_team_does_not_leave_the_others_waiting(monkeypatch):

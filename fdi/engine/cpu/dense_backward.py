@@ -58,17 +58,17 @@ BACK = 4 if REGISTERS == 32 else 2
 
 
 @inlined
-def _through_own(layer, g, now, pace, second, block, natural):
+def _through_own(layer, g, now, pace, second, samples, natural):
     """Adds W^T gI[t + 2] of the layer's own projections to the row of gS[t] of all samples."""
     later, size = now + 2 * layer.width, layer.units
     if layer.recurrent_from < layer.exc:
         add_product(
-            g, now, pace, g, later, pace, block, natural, layer.own_0, layer.pitch_0, size,
+            g, now, pace, g, later, pace, samples, natural, layer.own_0, layer.pitch_0, size,
             layer.exc,
         )  # fmt: skip
     if layer.exc < size:
         add_product(
-            g, now + layer.exc, pace, g, later + second, pace, block, natural, layer.own_1,
+            g, now + layer.exc, pace, g, later + second, pace, samples, natural, layer.own_1,
             layer.pitch_1, size, size - layer.exc,
         )  # fmt: skip
 
@@ -164,7 +164,7 @@ def _rows_back(network, layer, samples, k, said, drive, traces, b, work):
             leak, to = w.leak + 2 * (first + s * width), row + s * pace
             pull_back(said, s, t + 3, network.natural, weight, width, leak, u, bounds, to, width)
         if t + 2 < w.steps:
-            _through_own(p, u, row, pace, second, w.block, network.natural)
+            _through_own(p, u, row, pace, second, samples, network.natural)
         for s in range(samples):
             now, own_gu = row + s * pace, gu + s * width
             if wanted(traces):
