@@ -4,6 +4,7 @@ what the figure of a sweep may name beside the columns of fdi.analysis.collect.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,6 +15,7 @@ import pandas as pd
 
 from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.statistics import PERCENT, chance_level
+from fdi.config import Mistake
 
 LAYER = re.compile(r"^rate/[a-z]*")
 MODES = ("none", "upper", "lower", "both")
@@ -135,6 +137,41 @@ COLUMNS = {
 
 
 OPERATIONS = "operations/effective"
+ENERGY_VARIABLE = "FDI_ENERGY"  # names other constants, as in FDI_ENERGY=0.03,0.23
+PJ = (0.9, 4.6)  # of a 32-bit floating-point addition, and of a multiplication with one
+
+
+def constants() -> tuple[float, float]:
+    """Energy in pJ of an addition, and of a multiplication with addition: PJ, those of 45 nm
+    (Horowitz 2014, doi:10.1109/ISSCC.2014.6757323), unless FDI_ENERGY says others. Raises
+    fdi.Mistake for what are no two numbers.
+    """
+    if not (said := os.environ.get(ENERGY_VARIABLE)):
+        return PJ
+    try:
+        addition, both = map(float, said.split(","))
+        if 0 <= addition < np.inf and 0 <= both < np.inf:
+            return addition, both
+    except ValueError:
+        pass
+    raise Mistake(
+        f"{ENERGY_VARIABLE} = {said} must be two numbers, the pJ of an addition and of a "
+        f"multiplication with addition, as in {ENERGY_VARIABLE}={PJ[0]},{PJ[1]}"
+    )
+
+
+def energy(rows: pd.DataFrame, dense: bool = False) -> pd.Series:
+    """nJ of a sample, from the columns operations/ of runs or of their means:
+
+        E = e_add (effective - MAC) + e_mac MAC
+
+    `dense`: that of the same network if each connection multiplied and added in each step.
+    """
+    names = [f"operations/{name}" for name in ("effective", "MAC", "dense")]
+    effective, multiplied, each = (rows.reindex(columns=names)[n].astype(float) for n in names)
+    addition, both = constants()
+    pj = both * each if dense else addition * (effective - multiplied) + both * multiplied
+    return pj / 1000
 
 
 class Quantity(NamedTuple):
@@ -168,5 +205,6 @@ QUANTITIES = {
         "synaptic operations per sample",
         lambda runs: runs.reindex(columns=[OPERATIONS])[OPERATIONS],
     ),
+    "energy": Quantity("estimated energy per sample (nJ)", energy),
     "seconds": Quantity("duration of a run (s)", lambda runs: runs["seconds"]),
 }

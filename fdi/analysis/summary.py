@@ -14,6 +14,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
     valid                             on the validation split, after the last epoch: mean
     rate/<population>                 Hz: mean
     operations/<..>                   of a sample, see fdi.runner.operations: mean
+    energy, energy_dense              nJ of a sample, see fdi.analysis.derived: mean
     chance                            if asked for, share of runs no better than guessing
     versus, versus_low, versus_high, versus_n
                                       accuracy minus that of the baseline over the seeds both have:
@@ -55,7 +56,7 @@ from fdi.analysis.conditions import (
     spread,
     versus_columns,
 )
-from fdi.analysis.derived import OPERATIONS, guesses
+from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
 from fdi.analysis.formats import number, plural, short_names, shown
 from fdi.analysis.statistics import PERCENT, correct, verdict
 from fdi.config import Mistake
@@ -73,7 +74,9 @@ CAPTION = (
 )
 FULL = (
     "at chance: share of runs no better than guessing; operations: synaptic ones of a test sample "
-    "whose input and weight are not 0"
+    "whose input and weight are not 0; energy: of these arithmetic operations alone, at {:g} pJ an "
+    "addition and {:g} pJ a multiplication with addition, and, if dense, of one of the latter for "
+    "each connection and step"
 )
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
 ONE_BY_ONE = 3  # populations whose rates are shown one by one
@@ -122,6 +125,8 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
             }
         )
     table = pd.DataFrame(rows)
+    if OPERATIONS in table:
+        table = table.assign(energy=energy(table), energy_dense=energy(table, dense=True))
     table.attrs["versus"] = versus
     return table
 
@@ -171,6 +176,8 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
         text["at chance"] = [number(share, scale=PERCENT) for share in summary[CHANCE]]
         if OPERATIONS in summary:
             text["operations"] = [*summary[OPERATIONS].map(lambda n: number(n, ",.0f"))]
+            for name, column in (("energy (nJ)", "energy"), ("if dense", "energy_dense")):
+                text[name] = [number(n, ",.1f") for n in summary[column]]
     text |= {name: list(summary[name]) for name in SAID if name in summary}
     table = pd.DataFrame(text)
     return table[[column for column in table if column in ALWAYS or (table[column] != "").any()]]
@@ -190,7 +197,7 @@ def counted(runs: Runs) -> list[str]:
 def caption(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean."""
     said = as_judged(CAPTION, summary)
-    return f"{said}; {FULL}" if CHANCE in summary else said
+    return f"{said}; {FULL.format(*constants())}" if CHANCE in summary else said
 
 
 def as_judged(caption: str, table: pd.DataFrame) -> str:

@@ -80,7 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument(
         "--full",
         action="store_true",
-        help="add the share of runs at chance and synaptic operations",
+        help="add the share of runs at chance, synaptic operations and their energy",
     )
     what.add_argument(
         "--runs",

@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import ACCURACY, Page, metric_of
 from fdi.analysis.conditions import condition_columns, groups, moments
-from fdi.analysis.derived import OPERATIONS, guesses
+from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
-ABOUT = "test accuracy against synaptic operations per sample, for each initial state"
+ABOUT = "test accuracy against synaptic operations and energy per sample, for each initial state"
 NEEDS = "finished runs of at least two initializations"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, 1.8)
 
 
 def data(results: Results) -> dict[str, Page]:
-    """Page -> a row per initialization: init, mean, low, high and n of what it is judged by, x,
-    x_low and x_high of the operations, metric, finding, title, source, left (out).
+    """Page -> a row per quantity (operations; energy in nJ) and initialization: quantity, init,
+    mean, low, high and n of what it is judged by, x, x_low and x_high of the quantity, dense (what
+    the energy would be), metric, finding, title, source, left (out).
     """
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
@@ -35,9 +37,14 @@ def data(results: Results) -> dict[str, Page]:
         if runs["init"].nunique() < 2:
             continue
         reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)
-        cost = moments(runs, ["init"], OPERATIONS).drop(columns=["sd", "n"])
         named = {"mean": "x", "low": "x_low", "high": "x_high"}
-        pages[f"{dataset}_{model}"] = reached.merge(cost.rename(columns=named), on="init").assign(
+        parts = []
+        for quantity, values in (("operations", runs[OPERATIONS]), ("energy", energy(runs))):
+            cost = moments(runs.assign(of=values), ["init"], "of").drop(columns=["sd", "n"])
+            part = reached.merge(cost.rename(columns=named), on="init")
+            parts.append(part.assign(quantity=quantity))
+        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+            dense=energy(runs, dense=True).mean(),
             metric=metric_of(runs).title,
             finding=TITLE,
             title=words.trained(runs),
@@ -47,20 +54,24 @@ def data(results: Results) -> dict[str, Page]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """The only one."""
-    return [["reached"]]
+    """Over operations and, where it is known, over energy."""
+    return [[*page["quantity"].unique()]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A mark for each initialization, with its intervals both ways."""
-    panel, handles = axes["reached"], []
-    for init, row in groups(page, "init", sort=False):
-        look = style.look(init, line=False)
+    handles = {}
+    for (quantity, init), row in groups(page, ["quantity", "init"], sort=False):
+        panel, look = axes[quantity], style.look(init, line=False)
         marks.points(panel, row, look)
         low, high = row["x"] - row["x_low"], row["x_high"] - row["x"]
         reach = np.nan_to_num(np.clip([low, high], 0, None))
         panel.errorbar(row["x"], row["mean"], xerr=reach, color=look["color"], elinewidth=0.8)
-        handles.append(sheet.entry(look, words.init(init), row["n"]))
-    panel.set_xlabel("synaptic operations per sample")
-    panel.set_title(f"test {page['metric'].iloc[0]}")
-    sheet.head(axes, handles, page)
+        handles[init] = sheet.entry(look, words.init(init), row["n"])
+    axes["operations"].set_xlabel("synaptic operations per sample")
+    axes["operations"].set_title(f"test {page['metric'].iloc[0]}")
+    if "energy" in axes:
+        addition, both = constants()
+        axes["energy"].set_xlabel(f"estimated energy (nJ, at {addition:g} and {both:g} pJ)")
+        axes["energy"].set_title(f"if dense: {page['dense'].iloc[0]:,.1f} nJ")
+    sheet.head(axes, list(handles.values()), page)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 import fdi
+from fdi.analysis.derived import QUANTITIES, energy
+from fdi.cli.report import main as report
+from fdi.cli.table import main as table
 from fdi.data.dataset import Split
 from fdi.data.inputs import Constant, Events, Frames, sparse
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner.operations import operations
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.objective import Objective
+from making import write_run
 
+COUNTED = {"classes": 10, "test_samples": 1000}
 T, B, UNITS = 20, 6, 7
 FORM: dict[str, Any] = {"classes": 3, "steps": T, "dt": 2e-3}
 NETWORKS = {
@@ -108,6 +115,43 @@ def test_a_run_says_what_it_costs_and_a_figure_what_is_reached_by_it(tmp_path):
 
     runs = fdi.sweep(*words, results=tmp_path, init=["fluct", "kaiming"], seed=range(2))
     page = fdi.figures.draw("operations", runs)
-    (panel,) = page.axes
+    panel, other = page.axes
     assert panel.get_xlabel() == "synaptic operations per sample"
     assert panel.get_title(loc="left") + panel.get_title() == "test accuracy (%)"
+    assert other.get_xlabel() == "estimated energy (nJ, at 0.9 and 4.6 pJ)"
+    nj = cost["dense"] * 4.6e-3
+    assert other.get_title(loc="left") + other.get_title() == f"if dense: {nj:,.1f} nJ"
+
+
+def test_energy_adds_what_adds_and_what_multiplies(monkeypatch):
+    counts = {"effective": [100.0, 50.0], "MAC": [30.0, 0.0], "dense": [1000.0, 400.0]}
+    runs = pd.DataFrame({f"operations/{name}": values for name, values in counts.items()})
+    assert energy(runs).tolist() == pytest.approx([(70 * 0.9 + 30 * 4.6) / 1e3, 0.045])
+    assert energy(runs, dense=True).tolist() == pytest.approx([4.6, 1.84])
+    monkeypatch.setenv("FDI_ENERGY", "0.03,0.2")
+    assert energy(runs).tolist() == pytest.approx([(70 * 0.03 + 30 * 0.2) / 1e3, 0.0015])
+    assert QUANTITIES["energy"].of(runs)[1] == pytest.approx(0.0015)
+    assert energy(pd.DataFrame(index=[0])).isna().all(), "of runs that counted nothing"
+
+
+@pytest.mark.parametrize("said", ["0.9", "0.9,4.6,1", "a,b", "-1,4.6", "nan,1"])
+def test_constants_of_the_energy_that_are_none_are_one_line(monkeypatch, said):
+    monkeypatch.setenv("FDI_ENERGY", said)
+    with pytest.raises(fdi.Mistake, match=f"^FDI_ENERGY = {said} must be two numbers.*0.9,4.6$"):
+        energy(pd.DataFrame({"operations/effective": [1.0]}))
+
+
+def test_energy_stands_in_tables_and_the_report(tmp_path, monkeypatch, capsys):
+    counts = {"effective": 1e5, "MAC": 0.0, "dense": 1e6, "spikes": 10.0}
+    for seed in range(2):
+        write_run(tmp_path, "fluct", seed, 0.9, result=COUNTED | {"operations": counts})
+    assert table(["--results", str(tmp_path), "--full", "--csv"]) == 0
+    rows = pd.read_csv(StringIO(capsys.readouterr().out))
+    assert rows[["energy", "energy_dense"]].to_numpy().tolist() == [[pytest.approx(90), 4600]]
+    monkeypatch.setenv("FDI_ENERGY", "0.5,2")
+    assert table(["--results", str(tmp_path), "--full", "--latex"]) == 0
+    shown = capsys.readouterr().out
+    assert "50.0 & 2,000.0" in shown and "at 0.5 pJ an addition and 2 pJ" in shown
+    assert report(["--results", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<th>energy (nJ)</th><th>if dense</th>" in page and ">2,000.0<" in page
