@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fdi.config.parts import ROLES, defaults, equal, resolve
+from fdi.config.parts import ROLES, defaults, equal, nodes, resolve
 
 CONF = Path(__file__).parents[1] / "conf"
 LINE = re.compile(r"(?P<indent> *)(?P<key>\w+): (?P<value>[^#\n]*?)(?P<space> *)(?P<comment>#.*)?")
@@ -26,7 +26,7 @@ LINE = re.compile(r"(?P<indent> *)(?P<key>\w+): (?P<value>[^#\n]*?)(?P<space> *)
 def main(words: Sequence[str] = sys.argv[1:], conf: Path = CONF) -> int:
     changed = []
     for key in ROLES:
-        for file in sorted((conf / key.partition(".")[0]).glob("*.yaml")):
+        for file in sorted((conf / key).glob("*.yaml")):
             before = file.read_text(encoding="ascii")
             lines = before.split("\n")
             for number, line in written(key, lines):
@@ -42,10 +42,10 @@ def written(key: str, lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     """The numbers of the lines of a file whose value is not the default of the part that the file
     names, and what they are with it.
     """
-    node = yaml.safe_load("\n".join(lines)) or {}
-    node = node.get(key.rpartition(".")[2], node) if "." in key else node
-    target = str((node or {}).get("_target_"))
-    known = defaults(resolve(key, target)) if target.startswith("fdi.") else {}
+    known = {}
+    for place, node in nodes(key, yaml.safe_load("\n".join(lines)) or {}).items():
+        target = str(node.get("_target_"))
+        known |= defaults(resolve(place, target)) if target.startswith("fdi.") else {}
     for number, line in enumerate(lines):
         found = LINE.fullmatch(line)
         if not found or found["key"] not in known or "${" in line:

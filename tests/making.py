@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     "homeostasis": {"joint": False, "prime_epochs": 0, "upper": {"strength": 0}, "lower": {}},
     "trainer": {"epochs": 200},
     "engine": {"_target_": "fdi.engine.cpu.CpuEngine", "name": "cpu", "decides": []},
-    "logger": {"mirror": None},
+    "logger": {},
     "identity": {"exclude": ["name", "identity", "device", "paths", "logger"], "neutral": {}},
     "paths": {"results": "results", "data": "data", "modules": []},
     "device": "cpu",

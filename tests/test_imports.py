@@ -135,14 +135,12 @@ COMMANDS = [f"fdi.cli.{name}" for name in sorted(RUN["cli"] | {"summary"})]
 PARTS_OF_CONF = """
 from pathlib import Path
 import yaml
-from fdi.config.parts import ROLES, options
+from fdi.config.parts import ROLES, nodes, options
 for key in ROLES:
-    group, _, inner = key.partition(".")
-    for file in Path("conf", group).glob("*.yaml"):
-        node = yaml.safe_load(file.read_text())
-        node = node.get(inner) if inner else node
-        if node and "_target_" in node:
-            options(key, node["_target_"], [])
+    for file in Path("conf", key).glob("*.yaml"):
+        for place, node in nodes(key, yaml.safe_load(file.read_text()) or {}).items():
+            if "_target_" in node:
+                options(place, node["_target_"], [])
 """
 LIGHT: dict[str, tuple[str, set[str]]] = {  # code, and what it must not import
     "fdi": ("import fdi", {"torch", "pandas", "matplotlib"}),

@@ -35,7 +35,7 @@ from omegaconf.errors import (
 )
 
 from fdi.config.own_code import package_folders
-from fdi.config.parts import choose, parameters, spelt, wrong
+from fdi.config.parts import SEVERAL, choose, parameters, spelt, wrong
 from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -197,8 +197,13 @@ def _refuse_nameless(source: str, options: Sequence[str]) -> None:
                 f"{word}: this is fdi's own; leave it out (paths.results=FOLDER says where runs "
                 f"are kept)"
             )
-        if key.isidentifier() and _names(source, key) and not isinstance(override.value(), str):
-            names = _names(source, key)
+        if not (key.isidentifier() and (names := _names(source, key))):
+            continue
+        given = override.value()
+        if isinstance(given, list) and key == SEVERAL:
+            for each in (str(each) for each in given if each not in names):
+                raise ValueError(f"{key} = {each} does not exist; {choose(each, names)}")
+        elif not isinstance(given, str):
             raise ValueError(
                 f"{key} = {value} is not the name of an option; {choose(value, names)}"
             )

@@ -288,10 +288,22 @@ ROLES = {
         ("threads", "chunk", "windows"),
         besides={"name": str, "decides": list[str]},
     ),
-    "logger.mirror": Role("fdi.track", "Iterator[Mirror]", first=3),
+    "logger": Role("fdi.track", "Iterator[Log]", first=3),
 }
-OPTIONAL = ("scheduler",)  # keys that may be null
+SEVERAL = "logger"  # it holds any number of parts, each by a name
+OPTIONAL = ("scheduler", "logger")  # keys whose parts may be null
 SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user's own
+
+
+def nodes(key: str, value: Any) -> dict[str, Any]:
+    """The parts that the `value` of a key of ROLES says, by the keys that they stand at."""
+    return {f"{key}.{name}": of for name, of in value.items()} if key == SEVERAL else {key: value}
+
+
+def role(key: str) -> Role:
+    """That of the parts at this key; an empty one for what has none."""
+    several = key.startswith(f"{SEVERAL}.")
+    return ROLES.get(SEVERAL if several else key, Role("", ""))
 
 
 def options(key: str, target: str, folders: Sequence[Path] = ()) -> tuple[dict[str, Values], bool]:
@@ -301,13 +313,13 @@ def options(key: str, target: str, folders: Sequence[Path] = ()) -> tuple[dict[s
     `folders`: where modules of the user's own may be. Raises ValueError for what may not be named
     there.
     """
-    role = ROLES.get(key, Role("", ""))
-    besides = {name: values_of(hint) for name, hint in role.besides.items()}
+    known_of = role(key)
+    besides = {name: values_of(hint) for name, hint in known_of.besides.items()}
     if target.startswith(f"{TORCH.get(key)}."):
         known = {name: values_of(hint) for name, hint in _of_torch(key, target).items()}
         return known | besides, key == "scheduler"
     made = resolve(key, target, folders)
-    given = {*role.given, *list(parameters(made))[: role.first]}
+    given = {*known_of.given, *list(parameters(made))[: known_of.first]}
     known = {name: kind for name, kind in parameters(made).items() if name not in given}
     arguments = inspect.signature(made).parameters.values()
     return known | besides, not any(one.kind is one.VAR_KEYWORD for one in arguments)
@@ -403,8 +415,8 @@ def resolve(key: str, target: str, folders: Sequence[Path] = ()) -> Callable[...
 
 
 def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
-    role, not_made = ROLES[key], NOT_MADE.format(key=key)
-    if not f"{module}.".startswith(f"{role.package}.") or name.startswith("_"):
+    asked, not_made = role(key), NOT_MADE.format(key=key.partition(".")[0])
+    if not f"{module}.".startswith(f"{asked.package}.") or name.startswith("_"):
         raise Mistake(not_made)
     try:
         part = defined(importlib.import_module(module), name)
@@ -416,7 +428,7 @@ def _of_fdi(key: str, module: str, name: str) -> Callable[..., Any]:
         nouns = [] if inspect.isabstract(part) else [base.__name__ for base in part.__mro__]
     else:
         nouns = [inspect.signature(part).return_annotation]
-    if role.noun not in nouns:
+    if asked.noun not in nouns:
         raise Mistake(not_made)
     return part
 

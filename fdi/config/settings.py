@@ -156,11 +156,6 @@ class Trainer:
 
 
 @dataclass
-class Logger:
-    mirror: Any = MISSING
-
-
-@dataclass
 class Paths:
     results: str = MISSING
     data: str = MISSING
@@ -185,7 +180,8 @@ class Identity:
 @dataclass
 class Config:
     """All keys of a run. `dataset`, `model`, `neuron`, `init`, `objective` and `optimizer` hold a
-    `_target_` and its keyword arguments; `scheduler` does, or is None.
+    `_target_` and its keyword arguments; `scheduler` does, or is None, and `logger` holds any
+    number of such, each by a name.
     """
 
     name: Name = field(default_factory=Name)
@@ -199,7 +195,7 @@ class Config:
     homeostasis: Homeostasis = field(default_factory=Homeostasis)
     trainer: Trainer = field(default_factory=Trainer)
     engine: Any = MISSING
-    logger: Logger = field(default_factory=Logger)
+    logger: dict[str, Any] = field(default_factory=dict)
     paths: Paths = field(default_factory=Paths)
     identity: Identity = field(default_factory=Identity)
     figure: Figure | None = MISSING
@@ -315,10 +311,9 @@ def settings(config: DictConfig) -> dict[str, Any]:
         _check_engine(values["engine"], values["device"])
     modules = [Path(folder) for folder in values["paths"]["modules"]]
     for key in ROLES:
-        group, _, inner = key.partition(".")
-        node = values[group][inner] if inner else values[group]
-        if node is not None or not (inner or key in OPTIONAL):
-            check_part(key, node, modules)
+        for place, node in parts.nodes(key, values[key]).items():
+            if node is not None or key not in OPTIONAL:
+                check_part(place, node, modules)
     _check_rates(values)
     _check_places(values)
     if values["figure"] is not None:

@@ -5,7 +5,8 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.identity import contents
-from fdi.config.parts import ROLES, SURROGATE, choose, resolve
+from fdi.config.parts import SURROGATE, choose, nodes, resolve, role
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
 from fdi.data.targets import change
@@ -136,7 +137,7 @@ def made(config: DictConfig, key: str, *given: Any, **arguments: Any) -> Any:
     """
     settings = contents(OmegaConf.select(config, key))
     name = settings.pop("_target_")
-    for besides in ROLES[key].besides:
+    for besides in role(key).besides:
         settings.pop(besides, None)
     target = resolve(key, name, [Path(f) for f in config.paths.modules])
     if lacking := getattr(target, "__abstractmethods__", ()):
@@ -283,13 +284,29 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
     )
 
 
-def mirror(config: DictConfig, directory: Path, epoch: int) -> AbstractContextManager[Any]:
-    """Where the learning curves go besides metrics.csv, an open mirror of fdi.track or None;
-    `epoch`: the last one it has.
+@contextmanager
+def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
+    """Where the learning curves go besides metrics.csv: the open loggers of the run as one, None
+    without any; `epoch`: the last one that they have.
     """
-    if config.logger.mirror is None:
-        return nullcontext()
-    return made(config, "logger.mirror", contents(config, resolve=False), directory, epoch)
+    keys = [key for key, node in nodes("logger", config.logger).items() if node is not None]
+    if not keys:
+        yield None
+        return
+    from fdi.track.mirrors import Mirror  # only where there are loggers
+
+    given, logs = (contents(config, resolve=False), directory, epoch), []
+    with ExitStack() as opened:
+        for key in keys:
+            opens = made(config, key, *given)
+            log = opened.enter_context(opens) if hasattr(opens, "__enter__") else None
+            if not callable(log):
+                raise Mistake(
+                    f"{key}._target_ = {OmegaConf.select(config, key)._target_} makes no logger; "
+                    f"let it be a context manager that yields a function log(values, epoch)"
+                )
+            logs.append(log)
+        yield Mirror(logs)
 
 
 @dataclass(frozen=True)

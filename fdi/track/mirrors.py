@@ -16,13 +16,21 @@ from fdi.config.identity import run_id
 MISSING = "logger={0} needs the package {0}: pip install 'fdi-snn[{0}]'"
 
 
+Log = Callable[[dict[str, Any], int], None]
+"""What a logger yields: it takes values, of which some may be no numbers, and the epoch after which
+they are true.
+"""
+
+
 @dataclass(frozen=True)
 class Mirror:
-    """`log` takes values, of which some may be no numbers, and the epoch after which they are
-    true.
-    """
+    """All that the open loggers of a run are told."""
 
-    log: Callable[[dict[str, Any], int], None]
+    logs: Sequence[Log]
+
+    def log(self, values: dict[str, Any], epoch: int) -> None:
+        for log in self.logs:
+            log(values, epoch)
 
     def probe(self, rows: list[dict[str, Any]]) -> None:
         """The initial state, see fdi.init.probe."""
@@ -50,7 +58,7 @@ def wandb(
     mode: Literal["offline", "online", "disabled", "shared"] = "offline",
     group: str | None = None,
     tags: Sequence[str] = (),
-) -> Iterator[Mirror]:
+) -> Iterator[Log]:
     """Open the run of Weights & Biases with the id of the directory, so that a resumed run goes on
     in its curves; it is closed however the block ends.
 
@@ -82,12 +90,12 @@ def wandb(
         )
     except wandb.Error as error:
         raise ValueError(
-            f"logger=wandb: {error}; without an account: logger.mirror.mode=offline"
+            f"logger=wandb: {error}; without an account: logger.wandb.mode=offline"
         ) from None
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     try:
-        yield Mirror(lambda values, step: run.log(values | {"epoch": step}))
+        yield lambda values, epoch: run.log(values | {"epoch": epoch})
     except BaseException:
         run.finish(exit_code=1)
         raise
@@ -95,7 +103,7 @@ def wandb(
 
 
 @contextmanager
-def tensorboard(config: dict[str, Any], directory: Path, epoch: int) -> Iterator[Mirror]:
+def tensorboard(config: dict[str, Any], directory: Path, epoch: int) -> Iterator[Log]:
     """Write to `directory`/tensorboard; what is there of epochs after `epoch` is void. Raises
     ValueError if tensorboard is missing.
     """
@@ -111,4 +119,4 @@ def tensorboard(config: dict[str, Any], directory: Path, epoch: int) -> Iterator
                     writer.add_scalar(key, value, step)
             writer.flush()
 
-        yield Mirror(log)
+        yield log

@@ -100,7 +100,10 @@ class Mode(Enum):
         ("dataset._target_=fdi.cli.data.main", r".*main is not made for dataset; .*"),
         ("dataset._target_=fdi.data.download.shutil.rmtree", r".*rmtree does not exist"),
         ("optimizer._target_=torch.hub.load", r".*torch\.hub\.load is not made for optimizer; .*"),
-        ("logger.mirror={_target_:os.system,command:id}", r"logger\.mirror\._target_ = os.*"),
+        ("+logger.mine={_target_:os.system,command:id}", r"logger\.mine\._target_ = os.*"),
+        ("logger.mirror.mode=online", r"logger\.mirror: no such key.*"),
+        ("logger=[csv,wandbb]", r"logger = wandbb does not exist; did you mean wandb\? .*"),
+        ("optimizer=[adam,sgd]", r"optimizer = \[adam,sgd\] is not the name of an option; .*"),
         ("init.sigma_u={_target_:os.system,command:id}", r"init\.sigma_u = .* must be a number .*"),
         ("+init._args_=[1]", r"init\._args_: no such key; .*"),
         (

@@ -91,8 +91,8 @@ RUN = [
     ),
     (["-m", "hydra.sweeper.max_batch_size=-1"], "hydra.sweeper.max_batch_size = -1 must be"),
     (
-        ["logger=wandb", "logger.mirror.mode=offlin"],
-        "logger.mirror.mode = offlin must be offline or",
+        ["logger=wandb", "logger.wandb.mode=offlin"],
+        "logger.wandb.mode = offlin must be offline or",
     ),
     ([*PRIMED, "init.base=kaimin"], "init = 'kaimin': did you mean kaiming? "),
     ([*PRIMED, "init.base=homeostatic"], "init = 'homeostatic': choose one of "),

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from making import SMALL, one_line
@@ -36,9 +37,11 @@ RESULT = {"epochs": 2, "test_accuracy_last": 0.25}
 WRITE = """
 import json, sys
 from pathlib import Path
-from fdi.track.mirrors import wandb
+from typing import Any
+from fdi.track.mirrors import Mirror, wandb
 config, probe, rows, result = json.loads(sys.argv[1])
-with wandb(config, Path("seed=3-0123abcd").absolute(), 0, tags=["mine"]) as mirror:
+with wandb(config, Path("seed=3-0123abcd").absolute(), 0, tags=["mine"]) as log:
+    mirror = Mirror([log])
     mirror.probe([probe])
     for row in rows:
         mirror.row(row)
@@ -125,7 +128,8 @@ def test_groups_of_wandb_hold_seeds_and_do_not_mix_configurations(wandb, cell):
 
 def test_wandb_has_tags_and_note_is_finished_and_goes_on_under_the_id_of_the_run(wandb, cell):
     said = CONFIG | {"tags": ["draft"], "note": "as in May"}
-    with mirrors.wandb(said, cell, 0, tags=["mine"]) as mirror:
+    with mirrors.wandb(said, cell, 0, tags=["mine"]) as log:
+        mirror = mirrors.Mirror([log])
         mirror.row(ROWS[0])
         mirror.result(RESULT)
     assert (wandb.options["id"], wandb.options["resume"]) == ("0123abcd", "allow")
@@ -147,7 +151,7 @@ def test_wandb_is_finished_on_failure(wandb, cell, failure):
 
 
 def test_wandb_without_an_account_is_one_line(wandb, cell):
-    with one_line(r"no API key configured; without an account: logger\.mirror\.mode=offline"):
+    with one_line(r"no API key configured; without an account: logger\.wandb\.mode=offline"):
         mirrors.wandb(CONFIG, cell, 0, mode="online").__enter__()
 
 
@@ -180,3 +184,39 @@ def test_a_missing_package_is_one_line_with_the_remedy(tmp_path, mirror, name, m
     needed = rf"logger={name} needs the package {name}: pip install 'fdi-snn\[{name}\]'"
     with one_line(needed):
         mirror({}, tmp_path, 0).__enter__()
+
+
+LINES = """
+import json
+from contextlib import contextmanager
+
+@contextmanager
+def lines(config, directory, epoch, *, name="told.txt"):
+    with (directory / name).open("a") as file:
+        yield lambda values, epoch: print(epoch, *values, file=file)
+        print("closed", file=file)
+
+def nothing(config, directory, epoch, *, name):
+    return None
+"""
+
+
+def test_several_loggers_are_told_the_same_and_one_of_ones_own_needs_no_class(tmp_path):
+    pytest.importorskip("tensorboard")
+    conf = tmp_path / "mine"
+    (conf / "logger").mkdir(parents=True)
+    (conf / "my_lines.py").write_text(LINES)
+    (conf / "logger" / "lines.yaml").write_text(
+        "lines: {_target_: my_lines.lines, name: told.txt}\n"
+    )
+    mine: dict[str, Any] = {"config_dir": conf, "results": tmp_path, **SMALL, "trainer.epochs": 2}
+    chosen = "logger=[lines,tensorboard]"
+    run = fdi.run(chosen, "logger.lines.name=said.txt", **mine)
+    said = (run.directory / "said.txt").read_text().splitlines()
+    assert [line.split()[0] for line in said if "init/" not in line] == ["1", "2", "2", "closed"]
+    assert sum("init/sigma/" in line for line in said) == len(run.network.hidden) + 1
+    assert [*(run.directory / "tensorboard").iterdir()]
+    again = fdi.run(**mine)
+    assert again.directory == run.directory, "loggers are no part of what a run is"
+    with one_line(r"logger\.lines\._target_ = my_lines\.nothing makes no logger; let it be a"):
+        fdi.run(chosen, "logger.lines._target_=my_lines.nothing", **mine | {"seed": 1})
