@@ -12,9 +12,11 @@ from typing import Any
 
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, varied
-from fdi.cli.summary import counted
+from fdi.cli.summary import WRONG, counted
 from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
+from fdi.track.evidence import check_done, refuse_other_code
+from fdi.track.files import CHECKPOINT
 from fdi.track.record import SAID, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
@@ -76,16 +78,38 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     return found
 
 
+def _refusal(cell: Cell) -> str:
+    """Why the run would not be gone on with, or not be returned; of other data or code."""
+    run = look(cell.directory)
+
+    def split() -> str:
+        from fdi.runner import build  # torch: only where files have changed
+
+        return build.dataset(cell.config).checksum
+
+    try:
+        if finished(cell.directory, cell.values["probe"]):
+            check_done(cell.directory, run, cell.config, split)
+        elif (cell.directory / CHECKPOINT).exists():
+            refuse_other_code(cell.directory, run, cell.config)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
 def dry_run(cells: Sequence[Cell]) -> None:
     """Print a line for each cell, with its state, its directory, and what the directory does not
     say; how many there are of each state, and what the others will cost.
     """
-    out, states = console(), [look(cell.directory).state for cell in cells]
+    out, refusals = console(), [_refusal(cell) for cell in cells]
+    states = [WRONG if why else look(cell.directory).state for cell, why in zip(cells, refusals)]
     keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
     for cell, state in zip(cells, states):
         line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
         out.print(line.rstrip())
     out.print(counted(states))
+    for why in filter(None, refusals):
+        out.print(why)
     left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
     if cost := estimate(left):
         out.print(cost)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdi.cli.command import REFUSED, Parser, command_line
+from fdi.config.own_code import of_packages
 from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError
 from fdi.track.files import printable
@@ -94,6 +95,10 @@ def _list(arguments: argparse.Namespace) -> None:
         "here": ["yes" if there else "no" for there in here],
         "licence": [source.licence for source in sources],
     }
+    for name, package in of_packages("dataset").items():
+        whose = f"part of {package.name} {package.version}"
+        for column, cell in zip(columns.values(), (name, "-", "-", whose, "yes", "-")):
+            column.append(cell)
     print_table(console(), columns, ["name"])
 
 

@@ -185,10 +185,14 @@ def parse(words: Sequence[str]) -> Namespace:
 
 
 def help_text(words: Sequence[str]) -> str:
-    """The help, with the options in the folder of --config-dir among `words`, if there is one."""
+    """The help, with the options in the folder of --config-dir among `words`, if there is one, and
+    those of installed packages.
+    """
+    from fdi.config.own_code import package_folders
+
     given = parser().parse_known_args(words)[0].config_dir
     options: dict[str, set[str]] = {}
-    for place in map(Path, filter(None, [str(files("fdi.conf")), given])):
+    for place in map(Path, filter(None, [str(files("fdi.conf")), given, *package_folders()])):
         for file in [*place.glob("*/*.yaml"), *place.glob("hydra/*/*.yaml")]:
             options.setdefault(file.parent.relative_to(place).as_posix(), set()).add(file.stem)
     groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}

@@ -78,6 +78,16 @@ def package_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+def of_packages(group: str) -> dict[str, Package]:
+    """The options of a group that packages bring, and the package of each."""
+    packages = _installed(tuple(sys.path)).values()
+    return {
+        file.stem: package
+        for package in packages
+        for file in sorted((package.folder / "conf" / group).glob("*.yaml"))
+    }
+
+
 def own_part(module: str, name: str, folders: Sequence[Path]) -> Callable[..., Any]:
     """What a `module` of the user's own, imported from `folders`, has under this name. Raises
     ValueError without the name of the key.

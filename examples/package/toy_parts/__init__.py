@@ -1,0 +1,1 @@
+"""A part of each kind, as an installed package brings them to fdi: see `parts`."""
