@@ -58,9 +58,9 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     configurations are the same run where these texts are equal.
 
     A key is neutral where it says what fdi did before there was this key, which need not be its
-    default. All GPUs of a machine are one device. The order of keys does not matter, whole floats
-    count as integers (1 and 1.0 are the same run), and what is off does not count: bounds on the
-    activity, a schedule.
+    default; keys within a node come before the node. All GPUs of a machine are one device. The
+    order of keys does not matter, whole floats count as integers (1 and 1.0 are the same run), and
+    what is off does not count: bounds on the activity, a schedule.
     """
     values = _canonical(plain(config) if isinstance(config, DictConfig) else config)
     _drop_what_is_off(values)
@@ -70,7 +70,8 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     kept = values["engine"].get("decides", ())  # in which order an engine adds up
     if "device" in kept:
         values["device"] = kind_of(values["device"])
-    for key, neutral in values["identity"].get("neutral", {}).items():
+    known = values["identity"].get("neutral", {})
+    for key, neutral in sorted(known.items(), key=lambda item: -item[0].count(".")):
         node, last = _owner(values, key)
         if last in node and parts.equal(node[last], neutral):
             del node[last]

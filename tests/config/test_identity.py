@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from composing import composed, prepared
 from composing import options as shipped_options
@@ -19,6 +22,8 @@ from fdi.config.identity import contents, run_id
 from fdi.config.parts import ROLES, complete, defaults, option, options, resolve
 from fdi.config.settings import prepare
 from fdi.track.record import place as run_directory
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "reference"
 
 
 def test_a_run_has_no_interpolations_and_a_decided_engine():
@@ -121,7 +126,10 @@ def test_directory_is_the_one_hydra_uses():
     assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "neuron", "init", "optimizer", "trainer"])
+GROUPS = ["dataset", "model", "neuron", "init", "objective", "optimizer", "trainer"]
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
     """Whatever its default is: a run of before lacks it, and ran as with the neutral value."""
     before = contents(prepared())
@@ -130,6 +138,24 @@ def test_an_option_that_is_added_moves_no_id_where_it_is_neutral(group):
     for value, same in ((1, True), (1.0, True), (True, False), (2, False), (None, False)):
         after[group]["added"] = value
         assert (run_id(after) == run_id(before)) is same
+
+
+def published() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Ids of runs that come with fdi, and the words of each."""
+    table = pd.read_csv(PUBLISHED / "zoo.csv", comment="#", dtype=str)
+    for _, row in table.iloc[::120].iterrows():
+        yield row["id"], tuple(row["command"].split()[2:-1])  # without its seeds
+    for path in sorted((PUBLISHED / "choices").glob("*/choice.json")):
+        side = json.loads(path.read_text())["sides"][0]
+        setting = side["settings"]["best"]
+        tuned = (f"{key}={value}" for key, value in setting["values"].items())
+        words = (word for word in side["words"] if not word.startswith("hydra"))
+        yield setting["runs"][0].rpartition("-")[2], (*words, *tuned)
+
+
+@pytest.mark.parametrize(("known", "words"), [*published()])
+def test_published_runs_keep_their_ids(known, words):
+    assert run_id(prepared(*words)) == known
 
 
 def test_neutral_keys_of_today_have_their_neutral_value():
