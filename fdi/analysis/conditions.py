@@ -173,7 +173,7 @@ def seed_means(
     pair = runs["seed"].astype(str)
     for column in (*[SPLIT] * same_data, "numerics"):
         if column in runs:
-            pair = pair + " " + runs[column].astype(object).fillna("").astype(str)
+            pair = pair + " " + runs[column].map(lambda value: "" if pd.isna(value) else str(value))
     return runs[[*names]].astype(float).groupby([by, pair.to_numpy(dtype=object)]).mean()
 
 

@@ -42,7 +42,7 @@ def data(results: Results) -> dict[str, Page]:
         for quantity, values in (("operations", runs[OPERATIONS]), ("energy", energy(runs))):
             cost = moments(runs.assign(of=values), ["init"], "of").drop(columns=["sd", "n"])
             part = reached.merge(cost.rename(columns=named), on="init")
-            parts.append(part.assign(quantity=quantity))
+            parts += [part.assign(quantity=quantity)] * bool(len(part))
         pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
             dense=energy(runs, dense=True).mean(),
             metric=metric_of(runs).title,

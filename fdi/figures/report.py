@@ -153,7 +153,7 @@ def _summary(results: Results) -> Iterator[str]:
         rows, names = readable(summary), [name for name in keys(summary) if name not in LABELS]
         settings = [
             ", ".join(f"{name} = {value}" for name, value in zip(names, row) if value != "-")
-            for row in rows[names].itertuples(index=False)
+            for row in rows[names].to_numpy(object)
         ]
         parts.append(rows.drop(columns=names))
         parts[-1].insert(len(LABELS), "settings", settings)
