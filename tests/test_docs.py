@@ -8,6 +8,7 @@ import shlex
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -125,6 +126,35 @@ def test_the_readme_is_short():
 def test_every_page_is_in_the_navigation():
     listed = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
     assert listed == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+
+
+def _reached(dotted: str) -> Any:
+    """The module, or what a module has under this name."""
+    try:
+        return importlib.import_module(dotted)
+    except ModuleNotFoundError:
+        module, _, name = dotted.rpartition(".")
+        return getattr(importlib.import_module(module), name)
+
+
+def test_the_reference_has_all_that_users_are_told_of():
+    """The names of fdi's packages, and those that a how-to names or an example imports."""
+    entries = re.findall(r"^::: (\S+)$", (DOCS / "reference" / "api.md").read_text(), re.MULTILINE)
+    assert len(entries) == len({*entries})
+    shown = [_reached(entry) for entry in entries]
+    rooms = ("fdi", "fdi.data", "fdi.figures", "fdi.init", "fdi.interop")
+    named = {f"{room}.{name}" for room in rooms for name in importlib.import_module(room).__all__}
+    pages = [*(DOCS / "howto").glob("*.md"), *(ROOT / "examples").rglob("*.py")]
+    imported = re.compile(r"^ *from (fdi[\w.]*) import ([\w, ]+)$", re.MULTILINE)
+    for text in (page.read_text() for page in pages):
+        named |= {*re.findall(r"`(fdi\.[\w.]+\w)", text)}
+        named |= {
+            f"{m}.{name}" for m, names in imported.findall(text) for name in names.split(", ")
+        }
+    assert {"fdi.recipe", "fdi.snn.objective.Loss", "fdi.engine.Engine"} <= named
+    reached = {name: _reached(name) for name in named - {*rooms}}
+    homes = {name: sys.modules.get(getattr(of, "__module__", "")) for name, of in reached.items()}
+    assert [n for n, of in reached.items() if of not in shown and homes[n] not in shown] == []
 
 
 @pytest.mark.slow
