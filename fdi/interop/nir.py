@@ -33,6 +33,7 @@ ORDER = (
     "with LI or CubaLI at the end"
 )
 READOUT = "readout"  # key of metadata, and name of a readout that a graph does not have
+START = f"{READOUT}_u_init"  # key of metadata
 
 
 def to_nir(
@@ -50,8 +51,8 @@ def to_nir(
 
     With these constants a reader that integrates by forward Euler at `network.dt` computes the
     equations of fdi: with delay=0 in the same steps, with delay=2 three steps a layer earlier, two
-    in the readout. dt, delay and reset stand in the metadata, which `from_nir` reads. Surrogate and
-    loss are not part of NIR; time constants of each neuron are.
+    in the readout. dt, delay, reset and where the readout starts stand in the metadata, which
+    `from_nir` reads. Surrogate and loss are not part of NIR; time constants of each neuron are.
 
     `readout=False` leaves out the readout's neurons, which many readers do not know: the
     graph ends in its weights, the input of each class in each step, and the metadata have the time
@@ -99,6 +100,8 @@ def to_nir(
             edges += [(below, own.name), (own.name, below)]
     nodes["output"] = nir.Output(output_type={"output": np.array(shape)})
     metadata = {"dt": network.dt, "delay": network.delay, "reset": hidden[0].neuron.reset}
+    if start := network.readout.neuron.u_init:
+        metadata[START] = start
     if not readout:
         neuron = network.readout.neuron
         metadata |= {f"{READOUT}_tau_mem": neuron.tau_mem, f"{READOUT}_tau_syn": neuron.tau_syn[0]}
@@ -251,9 +254,10 @@ def from_nir(
     A graph says neither the `delay` of a spike nor what follows a `reset`. Where its metadata do
     not say them, and you do not, they are as other libraries have them: delay=0, a spike is heard
     in the same step, or in the next one if it is fed back, and reset="at_once"; a graph that was
-    trained with a subtractive reset needs reset="subtract". Potentials start at 0. The reference
-    engine computes these, biases and `Driven`; the engines that are fast in training need delay=2
-    and reset="zero" or "subtract". Populations are called as their nodes, with _ for dots.
+    trained with a subtractive reset needs reset="subtract". Potentials start at 0, that of the
+    readout where the metadata say. The reference engine computes these, biases and `Driven`; the
+    engines that are fast in training need delay=2 and reset="zero" or "subtract". Populations are
+    called as their nodes, with _ for dots.
 
     A graph that ends in weights gets a readout with the time constants that its metadata say, as
     `to_nir(readout=False)` writes them, or else tau_mem = 20 ms and tau_syn = 10 ms. One that ends
@@ -282,7 +286,11 @@ def from_nir(
         if node.name in own:
             reader.feed_back(own[node.name])
     reader.end(metadata)
-    network = Network(shape, reader.layers, reader.readout, reader.projections, dt, delay)
+    start = metadata.get(START, 0.0)
+    if not (isinstance(start, int | float) and math.isfinite(start)):
+        raise Mistake(f"{START} = {ascii(start)[:40]} must be a finite number")
+    readout = replace(reader.readout, neuron=replace(reader.readout.neuron, u_init=float(start)))
+    network = Network(shape, reader.layers, readout, reader.projections, dt, delay)
     network.biases.update({name: nn.Parameter(bias) for name, bias in reader.biases.items()})
     wide = any(values.dtype == torch.float64 for values in network.parameters())
     return (network.double() if wide else network).eval()

@@ -132,7 +132,26 @@ def test_a_readout_that_does_not_start_at_rest_is_refused_or_told_to():
     default = dense((30,), 4, STEPS, DT, Neuron(reset="at_once"), hidden=5)
     with pytest.raises(ValueError, match=r"readout: NIR cannot say that U starts at -0\.01"):
         to_nir(default)
-    assert from_nir(to_nir(default, start_at_rest=True)).readout.neuron.u_init == 0
+
+
+@pytest.mark.parametrize("readout", [True, False])
+def test_a_readout_that_starts_elsewhere_comes_back(readout, tmp_path):
+    """With a long time constant the start is seen to the end; other readers start at 0."""
+    nir = pytest.importorskip("nir")
+    neuron = Neuron(reset="at_once")
+    own = dense((30,), 4, STEPS, DT, neuron, hidden=20, readout_tau_mem=1.0, readout_u_init=-0.3)
+    original = weighted(own, 6).double()
+    nir.write(tmp_path / "network.nir", to_nir(original, start_at_rest=True, readout=readout))
+    graph = nir.read(tmp_path / "network.nir")
+    x = torch.from_numpy(spikes((30,)).swapaxes(0, 1).copy())
+    wanted, found = original(x), from_nir(graph).double()(x)
+    assert torch.allclose(found, wanted, atol=1e-9, rtol=0)
+    graph.metadata.pop("readout_u_init")
+    apart = (from_nir(graph).double()(x) - wanted).abs().amax()
+    assert 0.29 < apart < 0.3
+    graph.metadata["readout_u_init"] = "low"
+    with pytest.raises(ValueError, match=r"^readout_u_init = 'low' must be a finite number$"):
+        from_nir(graph)
 
 
 def test_without_the_package_the_way_out_is_named(monkeypatch):
