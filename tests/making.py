@@ -204,6 +204,10 @@ def edit(directory: Path, key: str, value: Any) -> None:
     (directory / RUN).write_text(json.dumps(content))
 
 
+ADDED = ("seconds", "operations", "confusion")
+"""What of a result is no number of a golden run: times, and what is counted since they were made."""
+
+
 def numbers(directory: Path) -> dict[str, Any]:
     """All numbers that a run wrote, without its times, and what follows from them."""
     with (directory / METRICS).open(newline="") as file:
@@ -219,7 +223,5 @@ def numbers(directory: Path) -> dict[str, Any]:
     return {
         "rows": rows,
         "probe": states,
-        "result": {
-            key: value for key, value in result.items() if key not in ("seconds", "operations")
-        },
+        "result": {key: value for key, value in result.items() if key not in ADDED},
     }

@@ -279,7 +279,7 @@ ROLES = {
     "model": Role("fdi.snn.models", "Network", ("input_shape", "classes", "steps", "dt", "neuron")),
     "neuron": Role("fdi.snn.neuron", "Neuron"),
     "init": Role("fdi.init", "Strategy"),
-    "objective": Role("fdi.snn.objective", "Loss", ("label_smoothing",)),
+    "objective": Role("fdi.snn.objective", "Loss", ("label_smoothing", "class_weights")),
     "optimizer": Role("fdi.train.optimizers", "Optimizer", first=1),
     "scheduler": Role("torch.optim.lr_scheduler", "LRScheduler", first=1),
     "engine": Role(

@@ -146,6 +146,7 @@ class Trainer:
     stop_at_loss: NotNegative | None = MISSING
     clip: Positive | None = MISSING
     label_smoothing: NotNegative | None = MISSING
+    class_weights: Any = MISSING
     lr_recurrent: Positive | None = MISSING
     lr_readout: Positive | None = MISSING
     lr_norm: Positive | None = MISSING

@@ -5,22 +5,23 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.identity import contents
-from fdi.config.parts import SURROGATE, choose, nodes, resolve, role
+from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
-from fdi.data.targets import change
+from fdi.data.targets import NO_CLASS, change
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
@@ -208,26 +209,43 @@ def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None
     return Schedule(make)
 
 
-def loss(config: DictConfig, smoothing: float | None = None) -> Loss:
-    """What the readout is compared by; a run of before there were others has cross-entropy.
-    `smoothing` of labels; None: as configured.
+def loss(config: DictConfig, data: Dataset | None = None) -> Loss:
+    """What the readout is compared by, in training on `data`; without them, with labels as they
+    are and all classes alike. A run of before there were others has cross-entropy.
     """
-    if smoothing is None:
-        smoothing = config.trainer.label_smoothing or 0.0
-    if "objective" not in config:
-        return CrossEntropy(smoothing)
-    if config.objective._target_ == f"{CrossEntropy.__module__}.{CrossEntropy.__name__}":
-        return made(config, "objective", label_smoothing=smoothing)
-    if smoothing:
-        raise Mistake(
-            f"trainer.label_smoothing = {smoothing} is of objective=cross_entropy; leave it out"
-        )
+    given = {key: config.trainer.get(key) for key in ("label_smoothing", "class_weights")}
+    given = {key: value for key, value in given.items() if value and data}
+    cross_entropy = f"{CrossEntropy.__module__}.{CrossEntropy.__name__}"
+    if config.get("objective", {}).get("_target_", cross_entropy) == cross_entropy:
+        if "class_weights" in given and data:
+            given["class_weights"] = class_weights(given["class_weights"], data)
+        return CrossEntropy(**given)
+    for key, value in given.items():
+        raise Mistake(f"trainer.{key} = {value} is of objective=cross_entropy; leave it out")
     return _of_kind(made(config, "objective"), Loss, config, "objective")
+
+
+def class_weights(said: Any, data: Dataset) -> tuple[float, ...]:
+    """One for each class: those that are `said`, or of "balanced" n / (K n_k)."""
+    if data.numbers:  # which check_targets refuses
+        return ()
+    if said == "balanced":
+        labels = data.train.labels
+        counts = np.bincount(labels[labels != NO_CLASS], minlength=data.classes)
+        return tuple((counts.sum() / (data.classes * np.maximum(counts, 1))).tolist())
+    plain = list(said) if isinstance(said, Sequence) and not isinstance(said, str) else []
+    numbers = [w for w in plain if isinstance(w, int | float) and w >= 0]
+    if len(numbers) != len(plain) or len(plain) != data.classes or not any(numbers):
+        raise Mistake(
+            f"trainer.class_weights = {spelt(said)} must be balanced, or {data.classes} numbers, "
+            f"one for each class, not all 0"
+        )
+    return tuple(map(float, numbers))
 
 
 def check_targets(config: DictConfig, data: Dataset) -> None:
     """Raises fdi.Mistake where the objective does not compare what the data have as targets."""
-    wanted, y, readout = loss(config).classes, data.train.labels, config.trainer.readout
+    wanted, y, readout = loss(config, data).classes, data.train.labels, config.trainer.readout
     classes = not data.numbers
     if wanted is not None and wanted is not classes:
         has, choice = ("classes", "cross_entropy") if classes else ("numbers", "mean_square")
@@ -280,7 +298,7 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
         fresh_optimizer=bounds.fresh_optimizer,
         patience=patience,
         stop_at_loss=config.trainer.stop_at_loss,
-        loss=loss(config),
+        loss=loss(config, data),
     )
 
 

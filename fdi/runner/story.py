@@ -38,7 +38,7 @@ from fdi.runner.training import (
     write_initial_state,
 )
 from fdi.snn.network import Network
-from fdi.snn.objective import Objective
+from fdi.snn.objective import Confusion, Objective
 from fdi.track import evidence, record
 from fdi.track.files import CHECKPOINT, LOG, METRICS, PROBE, Metrics, atomic, make_directory
 from fdi.track.process import lock
@@ -389,7 +389,7 @@ def final_result(
     of the test set, and rates are those of the validation set.
     """
     config, data, network = context.config, context.data, context.network
-    loss = build.loss(config, smoothing=0.0)
+    loss = build.loss(config)
     objective = Objective(config.trainer.readout, loss=loss)
     metric, key = loss.judged_by, loss.judged_by.key
     trainer = context.trainer
@@ -405,6 +405,10 @@ def final_result(
     named = "test" if tested else unseen
     split = splits[named]
     last = best = trainer.evaluate(split, objective)
+    confusion = None
+    if metric == ACCURACY and objective.by_hand(split.labels):  # one class a sample
+        counted = trainer.evaluate(split, replace(objective, loss=Confusion())).sums
+        confusion = counted.astype(int).reshape(data.classes, -1).tolist()
     cost = operations(
         network, context.engine, data.splits[named], last, trainer.batch_size, config.seed
     )
@@ -435,4 +439,5 @@ def final_result(
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
         **({"operations": cost} if cost else {}),
+        **({"confusion": confusion} if confusion else {}),
     }

@@ -77,11 +77,13 @@ class Loss(ABC):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """That to (1 - s) [k = class] + s / K, s the `label_smoothing`; judged by accuracy, the share
-    of classes whose readout is largest.
+    """- sum_k w_k q_k log p_k, q_k = (1 - s) [k = class] + s / K, s the `label_smoothing` and w_k
+    the `class_weights`, 1 unless given, as torch's; judged by accuracy, the share of classes whose
+    readout is largest.
     """
 
     label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] = ()
     judged_by = ACCURACY
     classes = True
 
@@ -93,13 +95,26 @@ class CrossEntropy(Loss):
         import torch.nn.functional as F
 
         logits, labels = prediction.flatten(0, -2), target.flatten()
+        weight = logits.new_tensor(self.class_weights) if self.class_weights else None
         smoothing = self.label_smoothing
-        each = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        each = F.cross_entropy(logits, labels, weight, reduction="none", label_smoothing=smoothing)
         return each.view(target.shape)
 
     def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
         right = (prediction.argmax(-1) == target).to(prediction.dtype)
         return [right, right.new_ones(right.shape)]
+
+
+@dataclass(frozen=True)
+class Confusion(CrossEntropy):
+    """Its sums count how many samples of each of K classes are taken for each, [K * K]."""
+
+    def sums(self, prediction: Tensor, target: Tensor) -> list[Tensor]:
+        import torch.nn.functional as F
+
+        classes = prediction.shape[-1]
+        pairs = F.one_hot(target * classes + prediction.argmax(-1), classes**2)
+        return list(pairs.to(prediction.dtype).unbind(-1))
 
 
 CROSS_ENTROPY = CrossEntropy()
@@ -247,7 +262,8 @@ class Objective:
         """Whether it is a cross-entropy of one class a sample, whose gradient is known without
         autograd.
         """
-        return type(self.loss) is CrossEntropy and self.readout != EVERY and targets.ndim == 1
+        plain = type(self.loss) is CrossEntropy and not self.loss.class_weights
+        return plain and self.readout != EVERY and targets.ndim == 1
 
     def logits(self, readout_TBK: Tensor) -> Tensor:
         """[T, B, K] -> [B, K], or [B, T, K] of every step."""

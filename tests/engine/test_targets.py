@@ -69,6 +69,10 @@ ENDS = np.array([T, 9, 4, T, 12])
 BOUNDS = UpperBound(0.1, 0.5), LowerBound(1.0, 2.0)
 CASES = {
     "cross-entropy of every step": (Objective("every", *BOUNDS), np.arange(B) % K),
+    "classes, weighted": (
+        Objective("max", *BOUNDS, loss=CrossEntropy(0.2, (2.0, 0.5, 1.0))),
+        np.arange(B) % K,
+    ),
     "classes per step": (Objective("every", loss=CrossEntropy(0.2)), classes()),
     "classes per step, masked": (Objective("every", *BOUNDS), classes(ENDS)),
     "masked, the largest": (Objective("max"), np.where(classes(ENDS) < 0, -1, 1)),
@@ -137,7 +141,9 @@ def _of_one(objective: Objective, readout_TK: np.ndarray, y: np.ndarray) -> floa
     if isinstance(objective.loss, CrossEntropy):
         logs = u - np.log(np.exp(u).sum(1, keepdims=True))
         share = objective.label_smoothing
-        return float(np.mean([-(1 - share) * z[k] - share * z.mean() for z, k in zip(logs, goals)]))
+        w = np.array(objective.loss.class_weights or np.ones(u.shape[1]))
+        each = [-(1 - share) * w[k] * z[k] - share * (w * z).mean() for z, k in zip(logs, goals)]
+        return float(np.mean(each))
     apart = np.abs(u - goals)
     if isinstance(objective.loss, MeanSquare):
         return float((apart**2).mean())

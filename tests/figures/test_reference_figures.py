@@ -21,7 +21,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
 LONG = ("learning_curves", "instead", "depth", "calibrated", "gain", "lazy", "homeostasis")
 NOT_MEASURED = (  # in the reference
-    *("regime_map", "restore", "which_step", "in_training", "operations"),
+    *("regime_map", "restore", "which_step", "in_training", "operations", "confusion"),
 )
 
 

@@ -239,6 +239,8 @@ def _by_autograd(values: Mapping[str, Any]) -> str | None:
     target = str(objective.get("_target_", ".CrossEntropy"))
     if not target.endswith(".CrossEntropy"):
         return f"objective={target}"
+    if trainer.get("class_weights"):
+        return "trainer.class_weights"
     return "trainer.readout=every" if trainer.get("readout") == "every" else None
 
 
