@@ -205,7 +205,7 @@ def edit(directory: Path, key: str, value: Any) -> None:
 
 
 ADDED = ("seconds", "operations", "confusion")
-"""What of a result is no number of a golden run: times, and what is counted since they were made."""
+"""What of a result is no number of a golden run: times, and what is counted since then."""
 
 
 def numbers(directory: Path) -> dict[str, Any]:

@@ -253,8 +253,8 @@ def test_the_part_of_a_user_is_completed_with_what_a_configuration_can_say(own):
 
 
 UNSAID = object()
-GROUPS = ("dataset", "model", "neuron", "init", "optimizer", "scheduler")
-SHIPPED = [(group, name) for group in GROUPS for name in shipped_options(group) if name != "none"]
+PARTS = ("dataset", "model", "neuron", "init", "optimizer", "scheduler")
+SHIPPED = [(group, name) for group in PARTS for name in shipped_options(group) if name != "none"]
 
 
 @given(st.data())

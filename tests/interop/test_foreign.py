@@ -108,17 +108,16 @@ def test_kaiming_weights_are_divided_by_what_a_membrane_scales_its_input_by(beta
             return super().forward((1 - self.beta) * x)
 
     def weight(neuron: type[LIF], name: str) -> torch.Tensor:
-        network = nn.Sequential(nn.Linear(50, 40), neuron(0.9))
-        network[1].beta = torch.as_tensor(beta)
+        layer, membrane = nn.Linear(50, 40), neuron(0.9)
+        membrane.beta = torch.as_tensor(beta)
         initialize_any(
-            network,
+            nn.Sequential(layer, membrane),
             name,
             batch=torch.ones(5, 2, 50),
             dt=DT,
             generator=torch.Generator().manual_seed(0),
         )
-        found: torch.Tensor = network[0].weight.detach()
-        return found
+        return layer.weight.detach()
 
     plain = weight(LIF, "kaiming")
     assert torch.equal(weight(Scaling, "kaiming"), plain)
