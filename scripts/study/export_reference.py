@@ -81,7 +81,7 @@ def export(results: Path, folder: Path) -> int:
 
 ZOO_RUN = ["zoo", "network", "init", "setting"]
 OF_A_ZOO = ("experiment", "budget", "zoo.", "tune.", "hydra", "paths.", "seed", "threads")
-OF_THE_EXPERIMENT = ("trainer.batch_size", "trainer.epochs")
+OF_THE_EXPERIMENT = ("optimizer.lr", "trainer.batch_size", "trainer.epochs")
 MEASURED = ["train/task", "train/accuracy", "valid/accuracy"]
 STATE = [
     "population", "neurons", "mean", "sigma", "rate", "silent", "grad_task_max", "floor_steady",

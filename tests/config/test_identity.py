@@ -158,6 +158,13 @@ def test_published_runs_keep_their_ids(known, words):
     assert run_id(prepared(*words)) == known
 
 
+def test_every_published_command_of_random_networks_names_its_step():
+    table = pd.read_csv(PUBLISHED / "zoo.csv", comment="#").dropna(subset=["command"])
+    for command, step in zip(table["command"], table["optimizer.lr"]):
+        named = [word for word in command.split() if word.startswith("optimizer.lr=")]
+        assert [float(word.partition("=")[2]) for word in named] == [step], command
+
+
 def test_neutral_keys_of_today_have_their_neutral_value():
     config = prepared("dataset=arrays")
     assert "trainer.frozen" in config.identity.neutral

@@ -6,8 +6,10 @@ import math
 import re
 from dataclasses import fields
 from itertools import product
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from composing import CONF, cells, options, prepared
 from omegaconf import OmegaConf
@@ -43,6 +45,19 @@ def test_every_option_composes_and_fits_what_it_configures(group, option):
     config = prepared(f"{group}={option}")
     if group in ("dataset", "model", "init"):
         assert config.name[group] == option
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adam_atan2", "sgd"])
+def test_default_steps_are_the_best_in_the_mean_over_three_initial_states(optimizer):
+    file = Path(__file__).parents[2] / "results" / "reference" / "steps.csv"
+    table = pd.read_csv(file, comment="#")
+    of = table[table["optimizer"] == optimizer.removesuffix("_atan2")]
+    assert of.groupby(["init", "lr"]).size().unstack().to_dict("index") == {
+        init: dict.fromkeys((1e-3, 5e-3, 2.5e-2, 1.25e-1), networks)
+        for init, networks in (("fluct", 10), ("kaiming", 9), ("lsuv", 9))  # Dale's law forbids one
+    }
+    best = of.groupby("lr")["accuracy"].mean().idxmax()
+    assert prepared(f"optimizer={optimizer}").optimizer.lr == best
 
 
 def test_published_adaptation_lies_within_the_published_ranges():

@@ -125,6 +125,7 @@ def measured(table: pd.DataFrame, home: Path) -> None:
     assert again["words"].map(list).tolist() == table["words"].map(list).tolist()
     for row in again.to_dict("records"):
         words = row["command"].removeprefix("fdi-run -m ").split()
+        assert f"optimizer.lr={row['optimizer.lr']:g}" in words, "whatever the default is later"
         assert compose_cell("", [*words, "threads=1", REFERENCE]).directory.name.endswith(row["id"])
     curves, grid, states = (pd.read_csv(home / "reference" / n, comment="#") for n in names[1:])
     assert set(curves.groupby(["network", "init", "setting"]).size()) == {2}
