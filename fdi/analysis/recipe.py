@@ -11,6 +11,7 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 from fdi.analysis.choice import FINE, LONGER, NEAR, Reached, bar
+from fdi.config.metric import ACCURACY
 
 RECIPES, RECIPE = "recipes", "recipe.json"  # below results: recipes/<name>/recipe.json
 STEP, FLOOR, PAIRS = "step", "eps", "two changes"
@@ -21,6 +22,8 @@ GO_ON = 5  # of a stage that are not yet known
 GROWN = 1.1  # times the loss of guessing, above which a step is too large
 OF_EACH = 2  # changes of a kind that are tried together with others
 NAMED = 5  # candidates in a sentence
+SHORT = "short ones had said"
+APPLIES = ("found", "past guessing")  # states of a finding whose candidate can be made use of
 
 
 class Change(NamedTuple):
@@ -68,8 +71,9 @@ class Stage(NamedTuple):
 
 class Finding(NamedTuple):
     """`state`: learns, as it is; found, a change with which it learns; past guessing, where the
-    best does no more than that; not found; or unknown, where a training has not said what it
-    reaches. `why`: the cause in one sentence; `open`: what that leaves open.
+    best does no more than that; not found; refuted, where whole trainings are no better with the
+    change than without; or unknown, where a training has not said what it reaches. `why`: the cause
+    in one sentence; `open`: what that leaves open.
     """
 
     state: str
@@ -79,6 +83,29 @@ class Finding(NamedTuple):
 
 
 Asking = Generator[Stage, Answers, None]
+
+
+def proven(finding: Finding, before: float | None, after: float | None) -> Finding:
+    """What is left of a change after its proof, the accuracies of whole trainings without and with
+    it on the test set; None where a training has none.
+    """
+    if before is None or after is None:
+        why = "a whole training of the proof did not end, so nothing is proven"
+        return finding._replace(state="unknown", why=f"{why}; {SHORT}: {finding.why}")
+    if after > before:
+        return finding
+    change, texts = said(finding.candidate), map(ACCURACY.text, (after, before))
+    why = "refuted: with {} whole trainings reach {} on the test set, without it {}"
+    why = f"{why.format(change, *texts)}; {SHORT}: {finding.why}"
+    return finding._replace(state="refuted", why=why)
+
+
+def can_be_lowered(eps: float, to: float, tiny: float = 0.0) -> bool:
+    """Whether `to` is a lower floor than the `eps` of an optimizer. Where that is added to the root
+    of a mean square, `tiny` is the least number of its precision: a gradient g below its root has
+    the square 0 there, so that a step has the size lr g / eps, and no limit.
+    """
+    return math.sqrt(tiny) <= to < eps
 
 
 class Rule:
@@ -130,7 +157,7 @@ class Rule:
         return self.known[AS_IT_IS][self.plan.short].margin
 
     def suffices(self, each: Candidate) -> bool:
-        """Whether it learns well beyond guessing."""
+        """Whether it counts as learning."""
         reached = self.last(each)
         return reached.accuracy >= bar(reached.classes)
 
@@ -253,9 +280,10 @@ class Rule:
                 f"loss has {said(candidate)}, {after}"
             )
         if state == "past guessing":
+            enough = ACCURACY.text(bar(self.last(candidate).classes))
             return (
-                f"not known: nothing gets it far beyond guessing; the best is {said(candidate)}, "
-                f"{after}, as it is {before}"
+                f"not known: nothing gets it to {enough}, from where it counts as learning; the "
+                f"best is {said(candidate)}, {after}, as it is {before}"
             )
         with_it = f"with {said(candidate)} it reaches {after}, as it is {before}"
         if self.suffices(AS_IT_IS):
@@ -273,9 +301,8 @@ class Rule:
 
     def _open(self, candidate: Candidate) -> list[str]:
         """What the trainings could not tell."""
-        kinds = [
-            kind for kind in (STEP, *self.plan.stages) if len(self.of(kind)) < 2 - (kind != STEP)
-        ]
+        few = [STEP] * (len(self.of(STEP)) < 2)
+        kinds = few + [k for k, changes in self.plan.stages.items() if changes and not self.of(k)]
         lines = []
         if kinds:
             lines.append(f"not tried: {', '.join(kinds)}")

@@ -13,11 +13,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import yaml
 
 from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
+    APPLIES,
     AS_IT_IS,
     FLOOR,
     RECIPE,
@@ -29,6 +31,8 @@ from fdi.analysis.recipe import (
     Rule,
     Scope,
     Stage,
+    can_be_lowered,
+    proven,
     said,
 )
 from fdi.cli.cells import Cell, compose_cell, refuse_unknown, varied
@@ -36,7 +40,7 @@ from fdi.cli.compose import lacking
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console, print_note, print_table
-from fdi.cli.trials import REFUSED, Trials, Words, changed, refuse_regression
+from fdi.cli.trials import REFUSED, Trials, Words, changed, diverged, refuse_regression
 from fdi.config.identity import LABELS, folder_name
 from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
@@ -44,7 +48,9 @@ from fdi.track.process import lock
 from fdi.track.record import digest, finished, look
 
 FOUND = "found"  # the experiment that is the recipe
+COMPLAINTS = ("refuted", "unknown")  # states of a finding that are complaints
 EPOCHS = 6  # of a curve in the terminal
+FLOAT32 = float(np.finfo(np.float32).tiny)  # in which the weights are
 Curve = tuple[list[float], list[float]]
 
 
@@ -85,9 +91,13 @@ class Search(Trials):
 
     def _rows(self, kind: str) -> Iterator[Words]:
         """The changes of a kind, each once: those that lead to other runs, and of eps the lower."""
-        known, eps = {self.asked.directory}, self.asked.values["optimizer"].get("eps") or 0.0
+        known, optimizer = {self.asked.directory}, self.asked.values["optimizer"]
+        # without a precision of its own it is one of torch, in that of the weights
+        eps, tiny = optimizer.get("eps") or 0.0, 0.0 if "precision" in optimizer else FLOAT32
         for row in self.rows(self.words, self.node["stages"][kind]):
-            if kind == FLOOR and not any(float(w.partition("=")[2]) < eps for w in row[:1]):
+            if kind == FLOOR and not (
+                row and can_be_lowered(eps, float(row[0].partition("=")[2]), tiny)
+            ):
                 continue
             try:
                 place = compose_cell(self.source, (*changed(self.words, row), "seed=0")).directory
@@ -137,28 +147,28 @@ class Search(Trials):
     def tell(self, finding: Finding) -> int:
         """Prove what was found, write it down, and say it; returns the exit code."""
         proof: dict[str, list[Cell]] = {}
-        if finding.candidate and finding.state in ("found", "past guessing"):
+        if finding.candidate and finding.state in APPLIES:
             proof["before"] = self.whole(self.words)
             proof["after"] = self.whole(self.words, _of_change(finding.candidate))
             cells = [cell for of in proof.values() for cell in of]
             if not all(finished(cell.directory, "before") for cell in cells):
                 print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
             run_sweep(self.arguments, cells, self.refused)
+            finding = proven(finding, *map(_mean, proof.values()))
         self._write(finding, proof)
         self._say(finding, proof)
-        if finding.state == "unknown":
-            return complain(finding.why, FAILED)
-        return FAILED if None in map(_accuracy, proof.get("after", ())) else 0
+        return complain(finding.why, FAILED) if finding.state in COMPLAINTS else 0
 
     def _say(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
         from fdi.figures.learning_curves import draw_proof  # matplotlib: only where it is needed
         from fdi.figures.sheet import save
 
         out = console()
-        print_note(out, f"cause: {finding.why}")
+        if finding.state not in COMPLAINTS:
+            print_note(out, f"cause: {finding.why}")
         if proof:
-            first, other = self._lines(finding)
-            out.print(f"recipe: {first}\n    or: {other}")
+            if lines := self._lines(finding):
+                out.print("recipe: {}\n    or: {}".format(*lines))
             found = {name: _curve(of[0]) for name, of in proof.items()}
             print_table(out, _side_by_side(found), ["epoch"])
             page = draw_proof(found, self.rule.steps, self.plan.short)
@@ -177,31 +187,32 @@ class Search(Trials):
         """Of the trials, in whole trainings."""
         return len(self.tuning) * sum(map(max, self.rule.known.values())) / self.plan.epochs
 
-    def _lines(self, finding: Finding) -> tuple[str, str]:
-        """The recipe as a command, and the same with the experiment that holds the change."""
+    def _lines(self, finding: Finding) -> list[str]:
+        """The recipe as a command, and the same with the experiment that holds the change; none
+        where no change helps.
+        """
+        if not finding.candidate or finding.state not in APPLIES:
+            return []
         kept = [word for word in self.words if not word.startswith("experiment=")]
         words = changed(kept, _of_change(finding.candidate))
         rest = [word for word in words if word not in _of_change(finding.candidate)]
         named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
-        return shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])
+        return [shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])]
 
     def _proven(self, proof: Mapping[str, list[Cell]]) -> str:
-        before, after = map(_mean, proof.values())
-        texts = (
-            ACCURACY.text(one) if one is not None else "no accuracy, since it failed"
-            for one in (before, after)
+        before, after = (
+            ACCURACY.text(one) if one is not None else "no accuracy, since it did not end"
+            for one in map(_mean, proof.values())
         )
-        line = "{} before, {} after, on the test set".format(*texts)
-        line += f", after {self.plan.epochs} epochs, {', '.join(self.seeds)}"
-        worse = before is not None and (after is None or after <= before)
-        return f"{line}: not borne out" if worse else line
+        epochs, seeds = self.plan.epochs, ", ".join(self.seeds)
+        return f"{before} before, {after} after, on the test set, after {epochs} epochs, {seeds}"
 
     def _write(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
         content = {
             "command": shlex.join(["fdi-run", *self.arguments.overrides]),
             **finding._asdict(),
             "candidate": said(finding.candidate) if finding.candidate else None,
-            "lines": [*self._lines(finding)] if proof else [],
+            "lines": self._lines(finding),
             "cost": self.cost,
             "trials": [
                 {
@@ -220,8 +231,9 @@ class Search(Trials):
             },
         }
         write_json(self.folder / RECIPE, content)
-        if proof:
-            path = self.folder / "experiment" / f"{FOUND}.yaml"
+        path = self.folder / "experiment" / f"{FOUND}.yaml"
+        path.unlink(missing_ok=True)
+        if content["lines"]:
             path.parent.mkdir(exist_ok=True)
             path.write_text(_experiment(finding))
 
@@ -245,7 +257,9 @@ def _experiment(finding: Finding) -> str:
 
 
 def _accuracy(cell: Cell) -> float | None:
-    return (look(cell.directory).result or {}).get("test_accuracy_last")
+    """On the test set; 0 where it diverged, None where it did not end."""
+    run = look(cell.directory)
+    return 0.0 if diverged(run) else (run.result or {}).get("test_accuracy_last")
 
 
 def _mean(cells: Sequence[Cell]) -> float | None:

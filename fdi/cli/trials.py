@@ -18,7 +18,7 @@ from fdi.cli.compose import fitting, lacking, source
 from fdi.cli.sweep import run_sweep
 from fdi.config.identity import contents
 from fdi.config.metric import of_result
-from fdi.track.record import initial_state, look
+from fdi.track.record import Run, initial_state, look
 
 TEST = "trainer.test="
 APART = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
@@ -114,7 +114,7 @@ class Trials:
         run = look(cell.directory)
         if cell.directory in self.refused or run.refused:
             return REFUSED
-        if (run.error or "").startswith("Diverged: "):
+        if diverged(run):
             return FAILS
         if not (result := run.result):
             return None
@@ -127,6 +127,11 @@ class Trials:
             min((m for m in margins if m is not None and m > least), default=math.nan),
             metric,
         )
+
+
+def diverged(run: Run) -> bool:
+    """Whether its loss became infinite."""
+    return (run.error or "").startswith("Diverged: ")
 
 
 def changed(words: Sequence[str], change: Sequence[str]) -> Words:

@@ -8,20 +8,33 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fdi.analysis.choice import FAILS, Reached
-from fdi.analysis.recipe import AS_IT_IS, FLOOR, STEP, TRIALS, Candidate, Change, Rule, Scope
+from fdi.analysis.recipe import (
+    APPLIES,
+    AS_IT_IS,
+    FLOOR,
+    STEP,
+    TRIALS,
+    Candidate,
+    Change,
+    Rule,
+    Scope,
+    can_be_lowered,
+    proven,
+)
 from fdi.config import Mistake
 from fdi.init.probe import floor
 
-FLOORS = (1e-16, 1e-24, 1e-30)  # of eps; in float32 the square of what lies below 1e-23 is 0
 SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
 WEIGHTS, STATE = "size of the weights", "initial state"
@@ -31,6 +44,8 @@ PARTS = 5  # of the samples: one to choose by, one to prove it
 SEARCH, PROOF = 1000, 0  # seeds of the order of batches
 Batch = tuple[Tensor, Tensor]
 Trial = Callable[[Tensor], "Tensor | tuple[Tensor, Mapping[str, Tensor]]"]
+LAYOUTS = {"[T, B, classes]": (1, 2), "[B, T, classes]": (0, 2), "[B, classes, T]": (0, 1)}
+"""Of scores over time: the axes of samples and of classes."""
 
 
 @dataclass
@@ -61,7 +76,7 @@ class Recipe:
         """
         if self.make is None:
             raise Mistake("this recipe is a command; give its lines to fdi.run")
-        if not self.lines:
+        if self.state not in APPLIES or not self.lines:
             raise Mistake(f"no recipe was found that could be applied: {self.cause}")
         self.make()
 
@@ -80,10 +95,7 @@ class Recipe:
     def __str__(self) -> str:
         proof = []
         if self.before is not None and self.after is not None:
-            worse = ": not borne out" * (self.after <= self.before)
-            proof = [
-                f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after{worse}"
-            ]
+            proof = [f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after"]
         seen = [f"as it is: {line}" for line in self.seen]
         rest = [f"open: {line}" for line in self.open]
         recipe = [f"recipe: {line}" for line in self.lines]
@@ -135,28 +147,53 @@ def of_network(
     it is held out to choose by, and another to prove it unless there is `test`. `simulate(inputs)`:
     a whole trial from a fresh state; returns the score of each class, [B, classes], or the scores
     and a dict of spikes and currents by name, neurons last, which are described as they are in the
-    beginning; `loss(scores, labels)`. `optimizer`: over the weights; the step is changed in all of
-    its groups alike, eps where it has one. `dt`: duration of a step in seconds, for a network whose
-    neurons fdi.initialize knows; without it, initial weights are tried in other sizes. A training
-    has `epochs` passes over the data; `trainings`: what the search for a step may cost.
+    beginning; `loss(scores, labels)`. Scores of each step, as one of LAYOUTS, are summed over time
+    to tell classes, if their lengths say which axis is which; the loss gets them as they are.
+    `optimizer`: over the weights; the step is changed in all of its groups alike, eps where it has
+    one. `dt`: duration of a step in seconds, for a network whose neurons fdi.initialize knows;
+    without it, initial weights are tried in other sizes. A training has `epochs` passes over the
+    data; `trainings`: what the search for a step may cost.
 
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
-    the change. Raises fdi.Mistake for data that cannot be split, and where nothing can be learned.
+    the change. Raises fdi.Mistake for data that cannot be split, for labels and scores that do not
+    fit each other, and where nothing can be learned.
     """
     if epochs < 1:
         raise Mistake(f"epochs = {epochs} must be at least 1")
     train, valid, held = _split(data, test is None)
-    search = _Search(network, optimizer, simulate, loss, epochs, dt, train, valid)
+    held = held if test is None else _batches(test)
+    classes = 1 + max(int(labels.max()) for _, labels in (*train, *valid, *held))
+    search = _Search(network, optimizer, simulate, loss, epochs, dt, train, valid, classes)
     try:
-        return search.run(trainings, held if test is None else _batches(test))
+        return search.run(trainings, held)
     finally:
         search.restore()
 
 
-def _batches(data: Batch | Iterable[Batch]) -> list[Batch]:
-    if isinstance(data, tuple | list) and len(data) == 2 and isinstance(data[0], Tensor):
-        return [(data[0], torch.as_tensor(data[1]))]
-    return [(inputs, labels) for inputs, labels in data]
+def _batches(data: Any) -> list[Batch]:
+    """Raises Mistake for what are no pairs of inputs and class numbers."""
+    one = isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")
+    batches = []
+    for each in [data] if one else data:
+        if not isinstance(each, tuple | list) or len(each) != 2:
+            raise Mistake(f"data: {_told(each)} is no batch; give pairs of inputs and labels")
+        inputs, labels = each[0], torch.as_tensor(each[1])
+        if labels.ndim != 1 or not len(labels) or ((labels < 0) | (labels % 1 != 0)).any():
+            raise Mistake(
+                f"labels: {_told(labels)} is not a class number, 0, 1, ..., for each sample of a "
+                "batch; give such numbers, and encode them in `loss` where it needs another form"
+            )
+        batches.append((torch.as_tensor(inputs) if one else inputs, labels))
+    return batches
+
+
+def _told(value: Any) -> str:
+    """What it is, in few words."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and {value.dtype}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {', '.join(type(v).__name__ for v in value[:3])}"
+    return f"a {type(value).__name__}"
 
 
 def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]:
@@ -200,6 +237,7 @@ class _Search:
     dt: float | None
     train: list[Batch]
     valid: list[Batch]
+    classes: int
     kept: dict[Candidate, tuple[int, Any]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
@@ -210,12 +248,48 @@ class _Search:
         own = net.parameters() if isinstance(net, nn.Module) else self.tensors
         if {*map(id, own)}.isdisjoint(map(id, self._moved())):
             raise Mistake("optimizer: it holds none of the network's tensors; make it from them")
+        self.layouts = LAYOUTS
         self.begin = self._state()
         self.unit = self._unit()
 
     def simulate(self, inputs: Tensor) -> Tensor:
+        return self._named(inputs)[0]
+
+    def _named(self, inputs: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The scores, and what the trial names."""
         found = self.trial(inputs)
-        return found if isinstance(found, Tensor) else found[0]
+        scores, named = found if isinstance(found, tuple) and len(found) == 2 else (found, {})
+        if not isinstance(scores, Tensor) or not isinstance(named, Mapping):
+            raise Mistake(
+                f"simulate returned {_told(found)}; return the scores, a tensor [B, classes], or "
+                "these and a dict of tensors by name"
+            )
+        return scores, named
+
+    def _by_class(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """[B, classes], summed over time where there is one. Raises Mistake where the axes cannot
+        be told apart by their lengths.
+        """
+        shape, samples = tuple(scores.shape), len(labels)
+        if len(shape) == 2 and shape[0] == samples and shape[1] >= self.classes:
+            return scores
+        fitting = {
+            name: (of, classes)
+            for name, (of, classes) in self.layouts.items()
+            if len(shape) == 3 and (shape[of], shape[classes]) == (samples, self.classes)
+        }
+        if len(fitting) != 1:
+            told = f"simulate returned scores of shape {shape} for {samples} samples of "
+            told += f"{self.classes} classes, which "
+            if not fitting:
+                raise Mistake(f"{told}are not [B, classes]; return them so, or as [T, B, classes]")
+            raise Mistake(
+                f"{told}may be {' or '.join(fitting)}; return their sum over time, [B, classes], "
+                "or [T, B, classes] in batches of other than T samples"
+            )
+        self.layouts = fitting
+        ((of, classes),) = fitting.values()
+        return scores.movedim((of, classes), (0, 1)).sum(2)
 
     def _state(self) -> Any:
         return [t.detach().clone() for t in self.tensors], deepcopy(self.optimizer.state_dict())
@@ -230,7 +304,10 @@ class _Search:
 
     def run(self, trainings: float, test: list[Batch]) -> Recipe:
         group = self.optimizer.param_groups[0]
-        lower = [Change(FLOOR, (f"eps={e:g}",), e) for e in FLOORS if e < group.get("eps", 0.0)]
+        eps, tiny = group.get("eps", 0.0), max(torch.finfo(p.dtype).tiny for p in self._moved())
+        lower = [
+            Change(FLOOR, (f"eps={e:g}",), e) for e in _floors() if can_be_lowered(eps, e, tiny)
+        ]
         weights = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
         if self.dt is not None:
             weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
@@ -251,11 +328,12 @@ class _Search:
         before = after = None
         curves: dict[str, list[float]] = {}
         lines: list[str] = []
-        if finding.candidate and finding.state != "not found":
+        if finding.candidate and finding.state in APPLIES:
             print("proof: 2 whole trainings")
             before, curves["before"] = self._whole(AS_IT_IS, test)
             after, curves["after"] = self._whole(finding.candidate, test)
-            lines = [*map(_line, finding.candidate)]
+            finding = proven(finding, before, after)
+            lines = [*map(_line, finding.candidate)] if finding.state in APPLIES else []
         return Recipe(
             finding.state,
             finding.why,
@@ -277,9 +355,12 @@ class _Search:
         inputs, labels = self.train[0]
         with torch.no_grad():
             scores = self.simulate(inputs)
-            losses = [float(self.loss(s, labels)) for s in (torch.zeros_like(scores), scores)]
-        guess = next((loss for loss in losses if 0 < loss < math.inf), math.nan)
-        return math.log(scores.shape[-1]) / guess if guess == guess else 1.0
+            classes = self._by_class(scores, labels).shape[1]
+            losses = [self.loss(s, labels) for s in (torch.zeros_like(scores), scores)]
+        if wrong := [each for each in losses if not isinstance(each, Tensor) or each.numel() != 1]:
+            raise Mistake(f"loss returned {_told(wrong[0])}; return one number, a tensor")
+        guess = next((loss for loss in map(float, losses) if 0 < loss < math.inf), math.nan)
+        return math.log(classes) / guess if guess == guess else 1.0
 
     def _change(self, candidate: Candidate) -> None:
         first = self.optimizer.param_groups[0]["lr"]
@@ -359,8 +440,8 @@ class _Search:
             module.eval()
         with torch.no_grad():
             for inputs, labels in batches:
-                scores = self.simulate(inputs)
-                classes = scores.shape[-1]
+                scores = self._by_class(self.simulate(inputs), labels)
+                classes = scores.shape[1]
                 right += int((scores.argmax(-1) == labels).sum())
                 total += len(labels)
         for module, mode in zip(self.modules, training):
@@ -373,14 +454,19 @@ class _Search:
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
-        found = self.trial(inputs)
-        scores, named = (found, {}) if isinstance(found, Tensor) else found
-        self.loss(scores, labels).backward()
+        scores, named = self._named(inputs)
+        loss = self.loss(scores, labels)
+        if not loss.requires_grad:
+            raise Mistake("loss has no gradient; let simulate return scores that have one")
+        loss.backward()
         largest = [float(p.grad.abs().max()) for p in self._weights() if p.grad is not None]
         self.optimizer.zero_grad()
         known = floor(self.optimizer)
         least = max(known.steady, known.noisy)
         self.seen = [_described(name, part.detach(), len(labels)) for name, part in named.items()]
+        if scores.ndim == 3:
+            (layout,) = self.layouts
+            self.seen.insert(0, f"scores {layout}, summed over time to tell classes")
         sizes = ", ".join(f"{g:.1e}" for g in largest)
         self.seen += [f"largest gradients {sizes}; the optimizer follows those above {least:.0e}"]
         return min((g / least if least else math.inf for g in largest if g > 0), default=math.nan)
@@ -395,6 +481,13 @@ def _described(name: str, values: Tensor, samples: int) -> str:
         return f"{name}: {each:.2g} spikes a neuron and sample, {silent:.0%} of neurons silent"
     spread, mean = torch.std_mean(values.double())
     return f"{name}: mean {mean:.2g}, standard deviation {spread:.2g}"
+
+
+def _floors() -> list[float]:
+    """Those of eps that conf/experiment/recipe.yaml tries."""
+    node = yaml.safe_load((files("fdi.conf") / "experiment" / "recipe.yaml").read_text())
+    ((_, floors),) = node["recipe"]["stages"][FLOOR].items()
+    return [float(each.partition("+")[0]) for each in floors.split(",")]
 
 
 def _line(change: Change) -> str:

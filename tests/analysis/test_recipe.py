@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from fdi.analysis.choice import Reached
+from fdi.analysis.choice import Reached, bar
 from fdi.analysis.recipe import (
     AS_IT_IS,
     Candidate,
@@ -16,6 +17,8 @@ from fdi.analysis.recipe import (
     Rule,
     Scope,
     Stage,
+    can_be_lowered,
+    proven,
     said,
 )
 
@@ -205,6 +208,46 @@ def test_nothing_is_made_up_where_all_stay_at_chance():
 
     found, _ = play(lambda c, _: reached(0.22) if said(c) == "init=c" else STUCK)
     assert (found.state, said(found.candidate)) == ("past guessing", "init=c")
+
+
+@pytest.mark.parametrize(("classes", "enough"), [(5, "60.0 %"), (10, "30.0 %"), (2, "75.0 %")])
+def test_what_is_past_guessing_is_measured_by_the_bar_of_learning(classes, enough):
+    """53 % of five classes is far beyond guessing, and still not learning."""
+
+    def reach(candidate: Candidate, epochs: int) -> Reached:
+        accuracy = 0.88 * float(bar(classes)) if said(candidate) == "init=b" else 1 / classes
+        return Reached(accuracy, math.log(classes), classes, 1e6)
+
+    found, _ = play(reach)
+    assert found.state == "past guessing"
+    assert f"nothing gets it to {enough}, from where it counts as learning" in found.why
+
+
+@pytest.mark.parametrize("state", ["found", "past guessing"])
+def test_a_change_is_what_its_proof_says(state):
+    change = (Change("step", ("lr=0.1",), 0.1),)
+    finding = Finding(state, change, "its step is too small", ["not tried: eps"])
+    assert proven(finding, 0.25, 0.26) == finding
+    for after in (0.25, 0.2, 0.0):
+        refuted = proven(finding, 0.25, after)
+        assert refuted == finding._replace(state="refuted", why=refuted.why)
+        told = f"refuted: with lr=0.1 whole trainings reach {100 * after:.1f} % on the test set"
+        assert refuted.why.startswith(f"{told}, without it 25.0 %; ")
+        assert refuted.why.endswith("its step is too small")
+    assert proven(finding, None, 0.5).state == "unknown"
+    assert proven(finding, 0.5, None).state == "unknown"
+
+
+def test_a_floor_is_lower_where_the_precision_has_its_square():
+    single, double = (float(np.finfo(dtype).tiny) for dtype in (np.float32, np.float64))
+    assert [can_be_lowered(1e-8, eps, single) for eps in (1e-8, 1e-16, 1e-24)] == [0, 1, 0]
+    assert [can_be_lowered(1e-8, eps, double) for eps in (1e-24, 1e-60, 1e-200)] == [1, 1, 0]
+    assert can_be_lowered(1e-16, 1e-24), "SMORMS3, whose eps is beside the mean square itself"
+
+
+def test_kinds_without_a_change_are_not_said_to_be_missing():
+    found, _ = play(lambda *_: reached(0.93), PLAN._replace(stages=STAGES | {"eps": []}))
+    assert found.open == ["not tried: step, initial state, bounds"]
 
 
 def test_a_stage_says_what_is_new_in_it():

@@ -144,10 +144,14 @@ def test_validation_chooses_whatever_the_test_samples_say():
     inputs, labels = data(30, 1)
     other = (inputs, (labels + 1) % CLASSES)
     found = fdi.recipe(weights, data(), simulate=run, optimizer=adam, epochs=20, test=other)
-    assert found.state == "found"
+    assert found.before is not None
     assert found.after is not None
-    assert found.after < 0.2
-    assert "not borne out" in str(found)
+    assert found.after < min(0.2, found.before)
+    assert (found.state, found.lines) == ("refuted", [])
+    assert "cause: refuted: with lr=" in str(found)
+    with pytest.raises(fdi.Mistake, match="could be applied: refuted: with lr="):
+        found.apply()
+    assert adam.param_groups[0]["lr"] == 1e-4
 
 
 def test_nothing_is_made_up_where_no_gradient_gets_through():
@@ -185,6 +189,117 @@ def test_which_axis_holds_samples_is_not_guessed():
         fdi.recipe(weights, (inputs, labels), simulate=run, optimizer=adam)
     batches = [(inputs[:, i::10], labels[i::10]) for i in range(10)]
     fdi.recipe(weights, batches, simulate=run, optimizer=adam, epochs=2, trainings=0.2)
+
+
+def told(
+    scores, loss=nn.functional.cross_entropy, given=None, optimizer=torch.optim.Adam, **options
+) -> fdi.Recipe:
+    """Of a linear readout, [T, B, classes], made into `scores`."""
+    torch.manual_seed(0)
+    w = nn.Parameter(0.1 * torch.randn(INPUTS, CLASSES))
+    return fdi.recipe(
+        [w],
+        data() if given is None else given,
+        simulate=lambda inputs: scores(inputs @ w),
+        optimizer=optimizer([w], lr=1e-2),
+        loss=loss,
+        **{"epochs": 5, **options},
+    )
+
+
+@pytest.mark.parametrize(
+    ("axes", "back", "layout"),
+    [
+        ((0, 1, 2), (0, 1, 2), "[T, B, classes]"),
+        ((1, 0, 2), (1, 0, 2), "[B, T, classes]"),
+        ((1, 2, 0), (2, 0, 1), "[B, classes, T]"),
+    ],
+)
+def test_scores_of_each_step_are_summed_over_time_and_the_loss_gets_them_all(axes, back, layout):
+    def loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        steps = scores.permute(back)
+        assert steps.shape == (STEPS, len(labels), CLASSES)
+        return nn.functional.cross_entropy(steps.sum(0), labels).reshape(1)
+
+    found = told(lambda steps: steps.permute(axes), loss)
+    assert found.seen.pop(0) == f"scores {layout}, summed over time to tell classes"
+    assert str(found) == str(told(lambda steps: steps.sum(0)))
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "line"),
+    [
+        (
+            lambda s: s[:1].expand(54, -1, -1),
+            {},
+            r"may be \[T, B, classes\] or \[B, T, classes\]; ",
+        ),
+        (
+            lambda s: s[:CLASSES].transpose(0, 1),
+            {},
+            r"may be \[B, T, classes\] or \[B, classes, T\]; ",
+        ),
+        (
+            lambda s: s[..., :2],
+            {},
+            r"\(20, 54, 2\) for 54 samples of 3 classes, which are not \[B, ",
+        ),
+        (lambda s: s.sum(0)[:, :1], {}, r"\(54, 1\) for 54 samples of 3 classes"),
+        (lambda s: s.sum((0, 2)), {}, r"shape \(54,\)"),
+        (lambda s: {"out": s.sum(0)}, {}, "simulate returned a dict; return the scores"),
+        (lambda s: (s.sum(0), s), {}, "returned a tuple of Tensor, Tensor; return the scores"),
+        (lambda s: s.sum(0).detach(), {}, "loss has no gradient"),
+        (
+            lambda s: s.sum(0),
+            {"loss": nn.CrossEntropyLoss(reduction="none")},
+            r"loss returned a tensor of shape \(54,\) .*; return one number",
+        ),
+        (
+            lambda s: s.sum(0),
+            {"given": (data()[0], nn.functional.one_hot(data()[1]).float())},
+            r"labels: a tensor of shape \(90, 3\) .* is not a class number",
+        ),
+        (lambda s: s.sum(0), {"given": (data()[0], data()[1] - 1)}, "is not a class number"),
+        (lambda s: s.sum(0), {"given": (data()[0], data()[1] / 2)}, "is not a class number"),
+        (lambda s: s.sum(0), {"given": [{"x": 1, "y": 2}]}, "a dict is no batch; give pairs"),
+        (lambda s: s.sum(0), {"given": [(*data(), 1)]}, "a tuple of Tensor, .* is no batch"),
+    ],
+)
+def test_what_cannot_be_counted_is_refused_before_anything_is_trained(
+    scores, options, line, capsys
+):
+    with pytest.raises(fdi.Mistake, match=line) as refused:
+        told(scores, **options)
+    assert "\n" not in str(refused.value)
+    assert "\n" not in capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tried"), [(torch.float32, {1e-16}), (torch.float64, {1e-16, 1e-24, 1e-36, 1e-60})]
+)
+def test_with_no_eps_that_is_tried_does_a_step_of_adam_grow_without_limit(dtype, tried):
+    w = nn.Parameter(torch.ones(INPUTS, CLASSES, dtype=dtype))
+    adam = torch.optim.Adam([w], lr=1e-3)
+    floors = set()
+
+    def blind(inputs: torch.Tensor) -> torch.Tensor:
+        floors.add(adam.param_groups[0]["eps"])
+        return 1e-12 * inputs.mean(0).to(dtype) @ w + torch.eye(CLASSES)[0]
+
+    found = fdi.recipe([w], data(), simulate=blind, optimizer=adam, epochs=1, trainings=0.2)
+    assert floors - {1e-8} == tried
+    for eps in floors:
+        for gradient in 10.0 ** np.arange(3, -31, -1):
+            v = nn.Parameter(torch.zeros(1, dtype=dtype))
+            v.grad = torch.full_like(v, gradient)
+            torch.optim.Adam([v], lr=1e-3, eps=eps).step()
+            assert v.abs().item() < 1.1e-3, f"eps {eps} at a gradient of {gradient}"
+    assert not any("not tried: eps" in line for line in found.open)
+
+
+def test_of_an_optimizer_without_eps_none_is_missed():
+    found = told(lambda steps: steps.sum(0), optimizer=torch.optim.SGD, trainings=0.2)
+    assert "eps" not in str(found).partition("cause: ")[2]
 
 
 def test_words_are_the_runs_of_the_command(tmp_path):

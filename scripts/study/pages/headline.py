@@ -19,6 +19,7 @@ from fdi.analysis.best import (
 )
 from fdi.analysis.choice import SETTINGS, STEP
 from fdi.analysis.conditions import BASELINE
+from fdi.analysis.recipe import APPLIES
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, resampled
 from fdi.figures import words
@@ -203,15 +204,18 @@ def recipes(measured: Results) -> str:
         )
     for row, found, alone in zip(rows, correct(every, [0] * len(every)), every):
         row["difference"] = f"{difference(found)} (p = {found.p:.2g}, alone {alone.p:.2g})"
-    cost, states = table["cost"], table["state"].value_counts()
-    learn, found, guess, none = (
-        states.get(state, 0) for state in ("learns", "found", "past guessing", "not found")
+    cost, changed = table["cost"], table["state"].isin(APPLIES) & table["change"].notna()
+    refuted = changed & (table["recipe"] <= table["default"])
+    states = table["state"].mask(refuted, "refuted").value_counts()
+    learn, found, guess, none, worse = (
+        states.get(s, 0) for s in ("learns", "found", "past guessing", "not found", "refuted")
     )
     notes = (
         f"* A recipe cost {cost.mean():.1f} whole trainings ({cost.min():.1f} to {cost.max():.1f}, "
         f"median {cost.median():.1f}), and two for its proof.\n"
-        f"* Of {len(table)} networks {learn} learn as they are, and {found} with a change, or two "
-        f"together; in {guess} nothing that was tried gets far beyond guessing, in {none} beyond "
-        "it at all.\n"
+        f"* Of {len(table)} networks {learn} learn as they are, and {found} better with a change, "
+        f"or two together; in {guess} others the best that was tried does not reach what counts as "
+        f"learning (three times chance, or half way from chance to 100 %), in {none} nothing gets "
+        f"past guessing; in {worse} the proof refutes the change.\n"
     )
     return f"{markdown(pd.DataFrame(rows))}\n{notes}\nrecipe_zoo.csv: {table['source'].iloc[0]}\n"
