@@ -214,8 +214,7 @@ def recipes(measured: Results) -> str:
         f"* A recipe cost {cost.mean():.1f} whole trainings ({cost.min():.1f} to {cost.max():.1f}, "
         f"median {cost.median():.1f}), and two for its proof.\n"
         f"* Of {len(table)} networks {learn} learn as they are, and {found} better with a change, "
-        f"or two together; in {guess} others the best that was tried does not reach what counts as "
-        f"learning (three times chance, or half way from chance to 100 %), in {none} nothing gets "
-        f"past guessing; in {worse} the proof refutes the change.\n"
+        f"or two together; in {worse} the proof refutes it, in {guess} no short training reaches "
+        f"three times chance, in {none} none gets past guessing.\n"
     )
     return f"{markdown(pd.DataFrame(rows))}\n{notes}\nrecipe_zoo.csv: {table['source'].iloc[0]}\n"
