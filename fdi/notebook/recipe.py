@@ -174,11 +174,16 @@ def _batches(data: Any) -> list[Batch]:
     """Raises Mistake for what are no pairs of inputs and class numbers."""
     one = isinstance(data, tuple | list) and len(data) == 2 and hasattr(data[0], "shape")
     batches = []
-    for each in [data] if one else data:
+    for each in data if isinstance(data, Iterable) and not one else [data]:
         if not isinstance(each, tuple | list) or len(each) != 2:
             raise Mistake(f"data: {_told(each)} is no batch; give pairs of inputs and labels")
-        inputs, labels = each[0], torch.as_tensor(each[1])
-        if labels.ndim != 1 or not len(labels) or ((labels < 0) | (labels % 1 != 0)).any():
+        inputs, labels = each
+        try:
+            labels = torch.as_tensor(labels)
+            fit = labels.ndim == 1 and len(labels) and ((labels >= 0) & (labels % 1 == 0)).all()
+        except (TypeError, ValueError):
+            fit = False
+        if not fit:
             raise Mistake(
                 f"labels: {_told(labels)} is not a class number, 0, 1, ..., for each sample of a "
                 "batch; give such numbers, and encode them in `loss` where it needs another form"
@@ -193,7 +198,7 @@ def _told(value: Any) -> str:
         return f"a tensor of shape {tuple(value.shape)} and {value.dtype}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {', '.join(type(v).__name__ for v in value[:3])}"
-    return f"a {type(value).__name__}"
+    return f"something of type {type(value).__name__}"
 
 
 def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]:
@@ -210,7 +215,7 @@ def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]
         return [b for b, p in zip(batches, place) if p not in kinds], *parts, *[[]] * (not hold)
     found: list[list[Batch]] = [[], [], []]
     for inputs, labels in batches:
-        axes = [axis for axis in (0, 1) if inputs.shape[axis] == len(labels)]
+        axes = [axis for axis, size in enumerate(inputs.shape[:2]) if size == len(labels)]
         if len(axes) != 1 or len(labels) < PARTS:
             raise Mistake(
                 f"inputs of shape {tuple(inputs.shape)} with {len(labels)} labels: which of them "
@@ -248,6 +253,10 @@ class _Search:
         own = net.parameters() if isinstance(net, nn.Module) else self.tensors
         if {*map(id, own)}.isdisjoint(map(id, self._moved())):
             raise Mistake("optimizer: it holds none of the network's tensors; make it from them")
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            raise Mistake(
+                "optimizer: LBFGS takes several looks at each batch; take another, as Adam"
+            )
         self.layouts = LAYOUTS
         self.begin = self._state()
         self.unit = self._unit()

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from commands import fail, records, trials_and_tests, write_classes
 
+from fdi.cli.recipe import Search
+from fdi.cli.run import parser
+
 NETWORK = (
     *("dataset=arrays", "dataset.file=data.npz", "dataset.valid=0.3", "model.hidden=16"),
     *("trainer.epochs=10", "trainer.batch_size=4", "threads=1", "optimizer=adam"),
@@ -108,3 +111,21 @@ def test_a_dry_run_trains_nothing(fdi_run, tmp_path):
     found = fdi_run(*WORDS, "dry_run=true")
     assert (found.code, {path.name for path in tmp_path.iterdir()}) == (0, {"data.npz"})
     assert "cost 0.2 of a whole one" in found.out
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "floors"),
+    [
+        (("sgd",), []),
+        (("adam",), [1e-16]),
+        (("adam", "optimizer.eps=1e-16"), []),
+        (("smorms3",), [1e-24, 1e-36, 1e-60]),
+    ],
+)
+def test_of_eps_lower_ones_are_tried_with_which_steps_have_a_limit(tmp_path, optimizer, floors):
+    """SMORMS3 multiplies its steps by a share of at most 1, Adam by g / eps where g^2 is 0."""
+    words = ["experiment=recipe", f"optimizer={optimizer[0]}", *optimizer[1:]]
+    words += [f"paths.results={tmp_path}"]
+    search = Search(parser().parse_args(words))
+    tried = [change.words[0].partition("=")[2] for change in search.plan.stages["eps"]]
+    assert [*map(float, tried)] == floors

@@ -246,7 +246,11 @@ def test_scores_of_each_step_are_summed_over_time_and_the_loss_gets_them_all(axe
         ),
         (lambda s: s.sum(0)[:, :1], {}, r"\(54, 1\) for 54 samples of 3 classes"),
         (lambda s: s.sum((0, 2)), {}, r"shape \(54,\)"),
-        (lambda s: {"out": s.sum(0)}, {}, "simulate returned a dict; return the scores"),
+        (
+            lambda s: {"out": s.sum(0)},
+            {},
+            "simulate returned something of type dict; return the scores",
+        ),
         (lambda s: (s.sum(0), s), {}, "returned a tuple of Tensor, Tensor; return the scores"),
         (lambda s: s.sum(0).detach(), {}, "loss has no gradient"),
         (
@@ -261,7 +265,15 @@ def test_scores_of_each_step_are_summed_over_time_and_the_loss_gets_them_all(axe
         ),
         (lambda s: s.sum(0), {"given": (data()[0], data()[1] - 1)}, "is not a class number"),
         (lambda s: s.sum(0), {"given": (data()[0], data()[1] / 2)}, "is not a class number"),
-        (lambda s: s.sum(0), {"given": [{"x": 1, "y": 2}]}, "a dict is no batch; give pairs"),
+        (
+            lambda s: s.sum(0),
+            {"given": (data()[0], ["a", "b"])},
+            "a list of str, str is not a class",
+        ),
+        (lambda s: s.sum(0), {"given": 1}, "data: something of type int is no batch"),
+        (lambda s: s.sum(0), {"given": (data()[0][0, :, 0], data()[1][:7])}, "inputs of shape"),
+        (lambda s: s.sum(0), {"optimizer": torch.optim.LBFGS}, "LBFGS takes several looks"),
+        (lambda s: s.sum(0), {"given": [{"x": 1, "y": 2}]}, "of type dict is no batch; give pairs"),
         (lambda s: s.sum(0), {"given": [(*data(), 1)]}, "a tuple of Tensor, .* is no batch"),
     ],
 )
