@@ -34,8 +34,8 @@ from fdi.analysis.collect import AT, KEYS, METRIC, SHARED, Runs, checked, runs
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups
 from fdi.analysis.formats import number, shown
 from fdi.config.metric import of_rows
-from fdi.track.files import METRICS, PROBE, read, spared, tell
-from fdi.track.record import TRAINED, digest, initial_state, look
+from fdi.track.files import METRICS, PROBE, spared, tell
+from fdi.track.record import TRAINED, initial_state, learning_curve, look
 
 TARGET, BASELINES = "init._target_", "fdi.init.baselines."
 OWN = "own runs"
@@ -189,19 +189,14 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _metrics(run: str, epochs: int | None) -> pd.DataFrame:
-    """The whole rows of a metrics.csv, none if a run that goes on has none yet. Raises OSError or
-    ValueError if it cannot be read, a row has too many or too few values, or the epochs are not 1,
-    2, 3, ..., and of a finished run where it is not the file of then.
+def _metrics(path: str, epochs: int | None) -> pd.DataFrame:
+    """The whole rows of a metrics.csv, none before the first checkpoint of its run. Raises OSError
+    or ValueError if it cannot be read, is not what the run wrote, a row has too many or too few
+    values, or the epochs are not 1, 2, 3, ...
     """
-    path = Path(run) / METRICS
-    if not epochs and not path.exists():
-        return pd.DataFrame()
-    text = read(path)
+    text = learning_curve(Path(path), look(Path(path)))
     header, *rows = text[: text.rfind("\n") + 1].splitlines() or [""]
     names = header.split(",")
-    if epochs is not None and digest(text) != look(Path(run)).files.get(METRICS):
-        raise ValueError(path)
     if not header and not epochs:
         return pd.DataFrame()
     whole = all(row.count(",") == len(names) - 1 for row in rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,20 +14,20 @@ from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.init.named import named
 from fdi.init.strategy import Drawing, Measure, Strategy
+from fdi.track import evidence, record
+from fdi.track.files import CHECKPOINT, hashed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from fdi.snn.network import Network
 
-CHECKPOINT = "checkpoint/last.pt"  # of a run
-
 
 def file_of(run: str) -> Path:
     """The file with the weights, of a folder its checkpoint. Raises fdi.Mistake without one."""
     path = Path(run).expanduser()
     file = path / CHECKPOINT if path.is_dir() else path
-    if not file.is_file():
+    if not file.is_file() or (file.suffix != ".npz" and file == path):
         raise Mistake(
             f"init.run = {run}: there is no {file}; give the folder of a trained run, or a file "
             f".npz with an array for each projection"
@@ -38,7 +37,7 @@ def file_of(run: str) -> Path:
 
 def checksum_of(run: str) -> str:
     """16 hex digits of a hash over that file."""
-    return hashlib.blake2b(file_of(run).read_bytes(), digest_size=8).hexdigest()
+    return hashed(file_of(run))
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class FromRun(Strategy):
 
     def _fitting(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """The weights of this name. Raises fdi.Mistake if there are none of that shape."""
-        given = _read(str(file_of(self.run)), self.checksum, self.weights)
+        given = _read(str(Path(self.run).expanduser()), self.checksum, self.weights)
         if name not in given:
             raise Mistake(f"init.run = {self.run} has no {name}; {choose(name, given)}")
         if tuple(given[name].shape) != shape:
@@ -118,23 +117,25 @@ class FromRun(Strategy):
 
 
 @lru_cache(maxsize=2)
-def _read(file: str, checksum: str, weights: str) -> Mapping[str, Tensor]:
+def _read(run: str, checksum: str, weights: str) -> Mapping[str, Tensor]:
     import torch
 
-    found = checksum_of(file)
+    file, found = file_of(run), checksum_of(run)
     if checksum != found:
         raise Mistake(
             f"init.run = {file} has the checksum {found}, and init.checksum is {checksum}; these "
             f"are other weights"
         )
+    if Path(run).is_dir():
+        try:
+            state = evidence.checkpoint(Path(run), record.whole(Path(run), anywhere=True))
+        except ValueError as error:
+            raise Mistake(f"init.run: {error}") from error
+        best = state["progress"]["best_weights"]
+        return best if weights == "best" and best else state["weights"]
     try:
-        if file.endswith(".npz"):
-            with np.load(file, allow_pickle=False) as packed:
-                given = {name: torch.from_numpy(packed[name]) for name in packed.files}
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            best = state["progress"]["best_weights"]
-            given = best if weights == "best" and best else state["weights"]
+        with np.load(file, allow_pickle=False) as packed:
+            given = {name: torch.from_numpy(packed[name]) for name in packed.files}
     except Exception as error:  # whatever a file may hold
         reason = " ".join(str(error).split())[:100]
         raise Mistake(f"init.run = {file} holds no weights ({reason})") from error

@@ -5,8 +5,8 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,12 +50,19 @@ def device(config: DictConfig) -> torch.device:
     return chosen
 
 
-def network(config: DictConfig, data: Dataset) -> Network:
+def network(
+    config: DictConfig, data: Dataset, stored: Mapping[str, torch.Tensor] | None = None
+) -> Network:
     """The architecture with its time constants, on the CPU. Weights are drawn there, so that a seed
-    means the same weights on every device.
+    means the same weights on every device. Raises ValueError, before they take memory, where its
+    weights do not have the names and shapes of those `stored`.
     """
     hidden = neuron(config)
     form = {"input_shape": data.shape, "classes": data.classes, "steps": data.steps, "dt": data.dt}
+    if stored is not None:
+        # code of the user's own may need numbers, which there are none of on this device
+        with suppress(RuntimeError), torch.device("meta"):
+            made(config, "model", neuron=hidden, **form).check_weights(stored)
     try:
         built = made(config, "model", neuron=hidden, **form)
     except (MemoryError, RuntimeError) as error:

@@ -32,17 +32,24 @@ from fdi.runner.training import (
     initial_network,
     initialize,
     load_checkpoint,
-    read_checkpoint,
-    refusing_damage,
     train,
     write_initial_state,
 )
 from fdi.snn.network import Network
 from fdi.snn.objective import Confusion, Objective
 from fdi.track import evidence, record
-from fdi.track.files import CHECKPOINT, LOG, METRICS, PROBE, Metrics, atomic, make_directory
+from fdi.track.files import (
+    CHECKPOINT,
+    LOG,
+    METRICS,
+    PROBE,
+    Metrics,
+    atomic,
+    make_directory,
+    write_checkpoint,
+)
 from fdi.track.process import lock
-from fdi.track.record import Run, shorter
+from fdi.track.record import shorter
 from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Phase, Progress, activity
 
@@ -112,7 +119,7 @@ def run(
             raise _recorded(error, config, directory) from None
 
 
-KEPT = ("epoch", "epochs", "evidence", "origin", "resumed")
+KEPT = ("epoch", "epochs", "evidence", "origin", "resumed", "files")
 """What of a record stays when its run goes on."""
 
 
@@ -155,7 +162,8 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
             if mirror and rows:
                 mirror.probe(rows)
         del measure  # it keeps spikes
-        metrics = Metrics(directory / METRICS, progress.epoch)
+        known = record.whole(directory).files.get(METRICS) if progress.epoch else None
+        metrics = Metrics(directory / METRICS, progress.epoch, known)
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
         result = final_result(context, data, progress, initial)
@@ -187,10 +195,11 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        mine = evidence.of(config, context.data.checksum)
-        if not evidence.same(run.evidence, mine):
+        mine, measured = evidence.of(config, context.data.checksum), record.tables(directory, PROBE)
+        if not evidence.same(run.evidence, mine) or run.files.get(PROBE) != measured.get(PROBE):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
-        run = replace(run, evidence=mine, origin=now)
+            measured = {}
+        run = replace(run, evidence=mine, origin=now, resumed=[], files=measured)
     record.write(directory, replace(run, epoch=epoch))
 
 
@@ -284,37 +293,36 @@ def _take_over(context: RunContext) -> None:
             continue
         if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
             continue
-        if evidence.other_than_before(other, run, now) or not _is_whole(other, run):
+        if evidence.other_than_before(other, run, now):
             continue
-        record.change(
+        try:
+            state = evidence.checkpoint(other, run)
+        except ValueError as error:
+            context.view.say(f"{directory}: begins anew, since {error}")
+            continue
+        if record.tables(other, *run.files) != run.files:
+            continue
+        if rows := record.initial_state(other, run):
+            write_initial_state(context, rows)
+        own = record.change(
             directory,
             evidence=run.evidence,
             origin=run.origin | {"continues": str(other)},
             resumed=run.resumed,
+            files=record.tables(directory, PROBE) if rows else record.whole(directory).files,
         )
-        if rows := record.initial_state(other, run):
-            write_initial_state(context, rows)
-        for name in (METRICS, CHECKPOINT):  # the last one makes it a run that goes on
-            with atomic(directory / name) as path:
-                shutil.copyfile(other / name, path)
+        with atomic(directory / METRICS) as path:
+            shutil.copyfile(other / METRICS, path)
+        state["run"] = state["run"] | evidence.owner(own)  # this makes it a run that goes on
+        write_checkpoint(directory / CHECKPOINT, state)
         context.view.say(f"{directory}: goes on after the {epochs} epochs of {other}")
         return
 
 
-def _is_whole(directory: Path, run: Run) -> bool:
-    """Whether the tables of a finished run and its checkpoint are as it wrote them."""
-    path = directory / CHECKPOINT
-    try:
-        with refusing_damage(path):
-            read_checkpoint(path)
-    except ValueError:
-        return False
-    return all(record.checksum(directory / n) == known for n, known in run.files.items())
-
-
 def _resume(context: RunContext) -> Progress:
-    """The progress of the checkpoint, if there is one; raises ValueError if it is damaged or comes
-    from other data or code.
+    """The progress of the checkpoint, if there is one, to which the record is put back; raises
+    ValueError if it is damaged, that of another run, or comes from other data or code. One that an
+    earlier fdi wrote is left, and the run starts again.
     """
     config, directory = context.config, context.directory
     path = directory / CHECKPOINT
@@ -325,7 +333,22 @@ def _resume(context: RunContext) -> Progress:
     evidence.refuse_other_data(directory, run, config.dataset, context.data.checksum)
     if config.probe == "only":
         return Progress()
-    progress = load_checkpoint(path, context.network, context.optimizer, context.schedule)
+    try:
+        state = evidence.checkpoint(directory, run)
+    except evidence.Unsigned:
+        context.view.say(f"{path} does not say whose it is, as of an earlier fdi: starts again")
+        path.unlink()
+        return Progress()
+    measured = record.tables(directory, PROBE)
+    if measured and measured[PROBE] != run.files.get(PROBE):
+        raise Mistake(
+            f"{directory / PROBE} is not the initial state that this run measured; put that one "
+            f"back, or delete the file to go on without"
+        )
+    progress = load_checkpoint(path, state, context.network, context.optimizer, context.schedule)
+    own = state["run"]
+    files = own["files"] | measured
+    record.change(directory, epoch=progress.epoch, evidence=own["evidence"], files=files)
     progress.go_on(context.phases)
     return progress
 

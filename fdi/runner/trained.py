@@ -18,11 +18,11 @@ from fdi.config import Mistake
 from fdi.config.metric import of_result
 from fdi.data.dataset import is_finite, stream
 from fdi.data.inputs import Constant, Events, Frames, Input
-from fdi.runner import build, training
+from fdi.runner import build
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
-from fdi.track import record
-from fdi.track.files import CHECKPOINT, METRICS, read
+from fdi.track import evidence, record
+from fdi.track.files import CHECKPOINT
 
 Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
 
@@ -164,8 +164,7 @@ def load(
             f"{directory} holds no trained run{f' ({done.error})' if done.error else ''}; give a "
             f"folder results/runs/<dataset>/<model>/<init>/seed=<n>-<id>"
         )
-    with training.refusing_damage(directory / CHECKPOINT):
-        state = training.read_checkpoint(directory / CHECKPOINT)
+    state = evidence.checkpoint(directory, done)
     saved = state["weights"] if weights == "last" else state["progress"]["best_weights"]
     if saved is None:
         raise Mistake(f"{directory}: no epoch of the task yet; use weights='last'")
@@ -173,11 +172,12 @@ def load(
     try:
         config = DictConfig(OmegaConf.merge(OmegaConf.create(done.config), trusted))
         form: Any = SimpleNamespace(**done.origin["data"])
-        network = build.network(DictConfig(OmegaConf.merge(config, {"device": "cpu"})), form)
+        here = DictConfig(OmegaConf.merge(config, {"device": "cpu"}))
+        network = build.network(here, form, saved)
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(saved)
         network.eval()
-        metrics = pd.read_csv(io.StringIO(read(directory / METRICS)))
+        metrics = pd.read_csv(io.StringIO(record.learning_curve(directory, done)))
     except Exception as error:  # of files that fdi did not write, or not alone
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError | OSError):

@@ -5,14 +5,13 @@ epochs, on disk.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
 from functools import cache
@@ -23,7 +22,6 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from fdi.config import Mistake
 from fdi.config.cache import PRIMED, cache_folder, code_in, delete_unused
 from fdi.config.identity import canonical, plain
 from fdi.data.dataset import Split, keep, stream
@@ -37,7 +35,19 @@ from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import evidence, record
-from fdi.track.files import CHECKPOINT, PROBE, Metrics, atomic, open_file, sync, write_json
+from fdi.track.files import (
+    CHECKPOINT,
+    METRICS,
+    PROBE,
+    Metrics,
+    atomic,
+    digest,
+    open_file,
+    refusing_damage,
+    sync,
+    write_checkpoint,
+    write_json,
+)
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
 
@@ -153,7 +163,7 @@ def _kept_in(context: RunContext, what: str) -> Path | None:
         home = cache_folder(PRIMED)
     except OSError:
         return None
-    return home / f"{record.digest(json.dumps([what, here, _source()]))}.npz"
+    return home / f"{digest(json.dumps([what, here, _source()]))}.npz"
 
 
 @cache
@@ -269,11 +279,14 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     schedule: Schedule | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write weights and time constants by name, the optimizer, the schedule and the progress, for
-    any device. A kill or a power cut leaves either the old file or the new one.
+    """Write weights and time constants by name, the optimizer, the schedule, the progress, and of
+    which `run` they are (fdi.track.evidence.owner), for any device. A kill or a power cut leaves
+    either the old file or the new one.
     """
     state: dict[str, Any] = {
+        "run": run,
         "weights": network.weights(),
         "time_constants": network.time_constants(),
         "optimizer": optimizer.state_dict(),
@@ -281,23 +294,20 @@ def save_checkpoint(
     }
     if schedule is not None:
         state["schedule"] = schedule.state_dict()
-    content = io.BytesIO()  # torch does not say what a full disk says
-    torch.save(_on_cpu(state), content)
-    with atomic(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    write_checkpoint(path, state)
 
 
 def load_checkpoint(
     path: Path,
+    state: Mapping[str, Any],
     network: Network,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule | None = None,
 ) -> Progress:
-    """Read what `save_checkpoint` wrote into `network`, `optimizer` and `schedule`; returns the
-    progress. Raises ValueError for a damaged file, which stays as it is.
+    """Put the `state` that was read from `path` into `network`, `optimizer` and `schedule`; returns
+    the progress. Raises ValueError for a damaged file, which stays as it is.
     """
     with refusing_damage(path):
-        state = read_checkpoint(path)
         progress = Progress(**state["progress"])
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(state["weights"])
@@ -305,44 +315,6 @@ def load_checkpoint(
             schedule.load_state_dict(optimizer, state["schedule"])
         optimizer.load_state_dict(state["optimizer"])
         return progress
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """All that `save_checkpoint` wrote, after checking that each entry has the right checksum and
-    each weight is a number. Raises whatever torch and zipfile raise, and ValueError.
-    """
-    with open_file(path) as file:
-        with zipfile.ZipFile(file) as archive:
-            if entry := archive.testzip():
-                raise Mistake(f"the checksum of {entry} is wrong")
-        file.seek(0)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    for weights in (state["weights"], state["progress"]["best_weights"] or {}):
-        for name, weight in weights.items():
-            if not weight.isfinite().all():
-                raise Mistake(f"weights of {name} are not finite")
-    return state
-
-
-@contextmanager
-def refusing_damage(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a checkpoint in the block into a ValueError, one line that
-    names the file; the file stays as it is.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        reason = reason.removeprefix(f"{path}: ")
-        raise Mistake(f"{path} is damaged ({reason}); delete it to start the run again") from error
-
-
-def _on_cpu(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _on_cpu(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_on_cpu(item) for item in value]
-    return value.cpu() if isinstance(value, torch.Tensor) else value
 
 
 SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
@@ -396,11 +368,16 @@ def train(
     loss = context.phases[-1].objective.loss
     primes = sum(phase.epochs for phase in context.phases[:-1])
     begun = _begin_task(context) if progress.epoch == primes > 0 else (initial.weights(), probed)
+    own, tables = evidence.owner(record.whole(directory)), record.tables(directory, PROBE)
     unsaved: list[dict[str, Any]] = []  # the mirror is told only of epochs that a checkpoint holds
     saved = 0.0
 
+    def curve() -> dict[str, str]:
+        return {METRICS: metrics.checksum} if progress.epoch else {}
+
     def mark() -> None:
-        record.change(directory, state="running", epoch=progress.epoch, epochs=epochs)
+        known = {"epoch": progress.epoch, "epochs": epochs, "files": tables | curve()}
+        record.change(directory, state="running", **known)
 
     def on_epoch(row: dict[str, Any]) -> None:
         nonlocal saved, begun
@@ -416,7 +393,7 @@ def train(
             return
         sync(metrics.path)
         state = context.network, context.optimizer, progress, context.schedule
-        save_checkpoint(directory / CHECKPOINT, *state)
+        save_checkpoint(directory / CHECKPOINT, *state, own | {"files": curve()})
         mark()
         for each in unsaved if mirror else ():
             mirror.row(each)

@@ -389,12 +389,16 @@ class Network(nn.Module):
         """Copy the result of `weights()` of an equal network; raises ValueError, and changes
         nothing, if names or shapes differ.
         """
+        self.check_weights(weights)
+        for name, weight in self.weights().items():
+            weight.copy_(weights[name])
+
+    def check_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """ValueError unless these have the names and shapes of `weights()`."""
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         own = {name: tuple(weight.shape) for name, weight in self.weights().items()}
         if shapes != own:
             raise Mistake(f"weights {shapes} do not fit a network of {own}")
-        for name, weight in self.weights().items():
-            weight.copy_(weights[name])
 
     def time_constants(self) -> dict[str, Tensor]:
         """`taus` of each hidden population whose neurons have their own, float64 [1 + channels,

@@ -1,5 +1,5 @@
 """What the numbers of a run depend on besides its configuration: its data, the user's own code, and
-how fdi computes; and what it takes to repeat it.
+how fdi computes; whose a checkpoint is; and what it takes to repeat a run.
 
     numerics  the number of fdi's numerics; of a run that went on with other ones all of them as
               text, as in "1, 2 after epoch 3"
@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -26,11 +27,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdi.config import own_code, parts
+from fdi.config import Mistake, own_code, parts
 from fdi.config.identity import NUMERICS
 from fdi.data.dataset import stamps
-from fdi.track.files import printable
-from fdi.track.record import Run
+from fdi.track.files import CHECKPOINT, hashed, printable, read_checkpoint
+from fdi.track.record import Run, place
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +70,57 @@ def resumed(evidence: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     if last != str(NUMERICS):
         numerics = f"{before}, {NUMERICS} after epoch {epoch}"
     return {**evidence, "numerics": numerics}
+
+
+class Unsigned(Mistake):
+    """A checkpoint, or the record of its run, is of fdi before they said that they are a pair."""
+
+
+def owner(run: Run) -> dict[str, Any]:
+    """Whose a checkpoint of `run` is: its place below results/runs, with its id; its evidence."""
+    return {"place": "/".join(place(run.config).parts[-4:]), "evidence": run.evidence}
+
+
+def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
+    """What the checkpoint in `directory` holds, as fdi.runner.training saves it, if it is that of
+    `run`: of its id and its evidence up to that epoch, and of one that has ended the file of then.
+    Raises Unsigned, or ValueError, one line, for any other and for a damaged one. Whoever reads a
+    checkpoint reads it here.
+    """
+    path = directory / CHECKPOINT
+    state = read_checkpoint(path)
+    known = run.files.get(CHECKPOINT)
+    if not isinstance(theirs := state.get("run"), dict) or (run.ended and known is None):
+        raise Unsigned(
+            f"{path} was written by an earlier fdi and does not say of which run it is; to use its "
+            f"weights, delete {directory} and run it again"
+        )
+    problem = _other_owner(owner(run), theirs, state["progress"]["epoch"])
+    if not problem and known not in (None, hashed(path)):
+        problem = f"is not the one that its run ended with after epoch {run.epoch}"
+    if problem:
+        instead = "" if run.ended else ", or delete it to start the run again"
+        raise Mistake(printable(f"{path} {problem}; put the right one back{instead}"))
+    return state
+
+
+def _other_owner(mine: Mapping[str, Any], theirs: Mapping[str, Any], epoch: Any) -> str | None:
+    """What is wrong with a checkpoint that says that it is `theirs`, in the folder of `mine`."""
+    if theirs.get("place") != mine["place"]:
+        return f"is that of {theirs.get('place')} after epoch {epoch}, and its run {mine['place']}"
+    one, other = mine["evidence"] or {}, theirs.get("evidence") or {}
+    for key in (*SHARED, "split"):
+        before, now = other.get(key), one.get(key)
+        later = key == "numerics" and _goes_on(str(before), str(now), epoch)
+        if before is None or (before != now and not later):
+            return f"is of {key} {before} after epoch {epoch}, and its run of {key} {now}"
+    return None
+
+
+def _goes_on(numerics: str, now: str, epoch: Any) -> bool:
+    """Whether a run of numerics `now` had `numerics` after `epoch`."""
+    since = re.findall(r" after epoch (\d{1,9})", now.removeprefix(numerics))
+    return now.startswith(f"{numerics}, ") and all(int(start) >= epoch for start in since)
 
 
 def data(dataset: Mapping[str, Any]) -> str:
@@ -218,6 +270,11 @@ PACKAGES = (
 )
 CHANGING = ("fdi", "commit", "torch", "numpy", "numba", "processor", "instructions")
 """What of an origin may change the bits of a run that goes on."""
+SETTINGS = (
+    *("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS"),
+    *("DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+)
+"""Of the environment, what decides in which order MKL and oneDNN add up."""
 WORDS = {"commit": "fdi commit", "instructions": "CPU instructions"}
 
 
@@ -244,12 +301,13 @@ def origin(device: torch.device, threads: int) -> dict[str, Any]:
 
 
 def instructions() -> str:
-    """The vector instructions that torch computes with here: sums of others differ in their last
-    bits. ATEN_CPU_CAPABILITY limits them.
+    """The vector instructions that torch computes with here, which ATEN_CPU_CAPABILITY limits, and
+    the settings of the libraries that it calls: sums of others differ in their last bits.
     """
     import torch
 
-    return torch.backends.cpu.get_cpu_capability()
+    known = [torch.backends.cpu.get_cpu_capability()]
+    return ", ".join(known + [f"{key}={os.environ[key]}" for key in SETTINGS if key in os.environ])
 
 
 def other_than_before(directory: Path, run: Run, now: Mapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import logging
@@ -16,7 +17,8 @@ import re
 import secrets
 import stat
 import traceback
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from glob import escape, glob
@@ -84,6 +86,76 @@ def open_file(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise ValueError(f"{path}: not a file")
     return os.fdopen(descriptor, "rb")
+
+
+def hashed(path: Path) -> str:
+    """16 hex digits over the bytes of a file of any size. Raises OSError, and ValueError for what
+    is none.
+    """
+    found = hashlib.blake2b(digest_size=8)
+    with open_file(path) as file:
+        while part := file.read(2**20):
+            found.update(part)
+    return found.hexdigest()
+
+
+def digest(text: str) -> str:
+    """The same of a file that holds this text."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors, numbers and texts for any device, as a whole, or leave the old file."""
+    import torch
+
+    content = io.BytesIO()  # torch does not say what a full disk says
+    torch.save(_on_cpu(state), content)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What the file of a checkpoint holds, after checking that each entry has the right checksum
+    and each weight is a number; whose it is says fdi.track.evidence. Raises ValueError for a
+    damaged one.
+    """
+    import torch
+
+    with refusing_damage(path):
+        with open_file(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                if entry := archive.testzip():
+                    raise Mistake(f"the checksum of {entry} is wrong")
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        for weights in (state["weights"], state["progress"]["best_weights"] or {}):
+            for name, weight in weights.items():
+                if not weight.isfinite().all():
+                    raise Mistake(f"weights of {name} are not finite")
+        if not isinstance(state["progress"]["epoch"], int):
+            raise Mistake("its epoch is no number")
+        return state
+
+
+@contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a checkpoint in the block into a ValueError, one line that
+    names the file; the file stays as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = reason.removeprefix(f"{path}: ")
+        raise Mistake(f"{path} is damaged ({reason}); delete it to start the run again") from error
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(item) for item in value]
+    return value.cpu() if hasattr(value, "cpu") else value
 
 
 def read(path: Path) -> str:
@@ -183,15 +255,26 @@ PHASE = "phase"  # the column that holds a word
 
 class Metrics:
     """Appends rows to a csv file. Opening it again drops the rows after `epoch`; raises ValueError
-    if rows up to there are missing.
+    if rows up to there are missing, or do not have the checksum `known`.
     """
 
-    def __init__(self, path: Path, epoch: int) -> None:
+    def __init__(self, path: Path, epoch: int, known: str | None = None) -> None:
         self.path = path
         kept = _rows(path, epoch) if epoch else []
+        self._written = hashlib.blake2b("".join(kept).encode(), digest_size=8)
+        if known not in (None, self.checksum):
+            raise Mistake(
+                f"{path}: not the learning curve of this run up to epoch {epoch}; put that one "
+                f"back, or delete the folder {path.parent} to start again"
+            )
         self.header = next(csv.reader(kept[:1]), None)
         with atomic(path) as temporary:
             temporary.write_text("".join(kept))
+
+    @property
+    def checksum(self) -> str:
+        """`hashed` of the file."""
+        return self._written.hexdigest()
 
     def append(self, row: dict[str, Any]) -> None:
         """`row` starts with the epoch; all rows have the same keys."""
@@ -204,6 +287,7 @@ class Metrics:
         with self.path.open("r+") as file:  # "a" would make a new one
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
+        self._written.update(text.getvalue().encode())
 
 
 def _rows(path: Path, epoch: int) -> list[str]:

@@ -3,7 +3,7 @@ came of it, and what its user said of it.
 
 A record certifies itself. The id in the name of its folder is the hash of its configuration
 without what cannot change its numbers (fdi.config.identity). All of it but tags and note has a
-checksum, the seal, and so have the learning curves and the initial state of a run that has ended.
+checksum, the seal, and so have its learning curves, its initial state, and its last checkpoint.
 Its numbers have ranges. Reading checks all of this: one that was edited, has rotted, or lies in the
 folder of another run is broken, and a line says how.
 """
@@ -23,7 +23,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake, identity
 from fdi.config.metric import ACCURACY, of_result
-from fdi.track.files import CHECKPOINT, METRICS, PROBE, RUN, RUNS, parse_json, read, write_json
+from fdi.track.files import (
+    CHECKPOINT,
+    METRICS,
+    PROBE,
+    RUN,
+    RUNS,
+    digest,
+    hashed,
+    parse_json,
+    read,
+    write_json,
+)
 from fdi.track.process import holder
 
 UNTESTED = "untested"  # trained with trainer.test=false
@@ -59,7 +70,8 @@ class Run:
     behind it; `error`: why it failed; `refused`: for a value that its user can mend. `evidence`:
     what its numbers depend on besides the configuration (fdi.track.evidence); None until the run
     knows it. `origin`: what it takes to repeat it; of each later start the same is in `resumed`.
-    `result`: its final numbers. `files`: name -> checksum of its tables, once it has ended.
+    `result`: its final numbers. `files`: name -> checksum of its initial state, of the learning
+    curves up to `epoch` and, once it has ended, of its checkpoint.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
@@ -130,14 +142,26 @@ def change(directory: Path, **values: Any) -> Run:
 
 
 def end(directory: Path, run: Run, state: str, result: dict[str, Any] | None = None) -> Run:
-    """Write the record of a run that has ended, with the checksums of its tables."""
-    sums = {name: checksum(directory / name) for name in (PROBE, METRICS)}
-    there = {name: found for name, found in sums.items() if found}
-    return write(directory, replace(run, state=state, result=result, files=there, error=None))
+    """Write the record of a run that has ended, with the checksums of its files; without a result,
+    of its initial state beside those of its training so far.
+    """
+    if result is None:
+        files = run.files | tables(directory, PROBE)
+    else:
+        files = tables(directory, PROBE, METRICS, CHECKPOINT)
+    return write(directory, replace(run, state=state, result=result, files=files, error=None))
 
 
-def whole(directory: Path) -> Run:
-    """The record. Raises ValueError, one line, where there is none or not a whole one."""
+def tables(directory: Path, *names: str) -> dict[str, str]:
+    """The checksums of those files that are there."""
+    sums = {name: checksum(directory / name) for name in names}
+    return {name: found for name, found in sums.items() if found}
+
+
+def whole(directory: Path, anywhere: bool = False) -> Run:
+    """The record; `anywhere`: of a folder that may have another name. Raises ValueError, one line,
+    where there is none or not a whole one.
+    """
     path = directory / RUN
     content = parse_json(path)
     if content is None and not path.exists():
@@ -150,7 +174,8 @@ def whole(directory: Path) -> Run:
     run = Run(**{key: content[key] for key in content.keys() & KEYS})
     if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
         raise Mistake(f"{path}: tags must be a list, and the note text")
-    if problem := _foreign(directory, run.config) or next(_impossible(run), None):
+    foreign = None if anywhere else _foreign(directory, run.config)
+    if problem := foreign or next(_impossible(run), None):
         raise Mistake(f"{path}: {problem}")
     return run
 
@@ -197,27 +222,34 @@ def finished(directory: Path, probe: str) -> bool:
 def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:
     """The rows of init.json, none where there is no whole one, or one that is not that of `run`."""
     path = directory / PROBE
-    if PROBE in run.files and checksum(path) != run.files[PROBE]:
-        return []
     try:
-        rows: Any = parse_json(path)
+        rows: Any = parse_json(path)  # refuses a large one before its checksum is asked for
     except ValueError:
+        return []
+    if PROBE in run.files and checksum(path) != run.files[PROBE]:
         return []
     right = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
     return rows if right else []
 
 
+def learning_curve(directory: Path, run: Run) -> str:
+    """The text of metrics.csv. Raises OSError, and ValueError where it is not what the run wrote,
+    up to its last checkpoint while it has not ended.
+    """
+    path = directory / METRICS
+    text = read(path) if run.epoch else ""
+    own = text if run.ended else "".join(text.splitlines(keepends=True)[: run.epoch + 1])
+    if run.epoch and digest(own) != run.files.get(METRICS):
+        raise Mistake(f"{path} was changed since the run wrote it; put it back")
+    return text
+
+
 def checksum(path: Path) -> str | None:
-    """`digest` of a file of text; None where there is none that can be read."""
+    """`hashed`; None where there is no file that can be read."""
     try:
-        return digest(read(path))
+        return hashed(path)
     except (OSError, ValueError):
         return None
-
-
-def digest(text: str) -> str:
-    """16 hex digits over the bytes of a text."""
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tuple[int, Path]]:

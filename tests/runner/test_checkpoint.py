@@ -11,6 +11,7 @@ import torch
 from fdi.runner import training
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
+from fdi.track.files import read_checkpoint
 from fdi.train.trainer import Progress
 
 
@@ -28,7 +29,7 @@ def trained():
 
 
 def content(path, network, optimizer) -> list:
-    progress = training.load_checkpoint(path, network, optimizer)
+    progress = training.load_checkpoint(path, read_checkpoint(path), network, optimizer)
     weights = [weight.detach().clone() for weight in network.parameters()]
     states = [v.clone() for s in optimizer.state_dict()["state"].values() for v in s.values()]
     return [*weights, *states, torch.tensor(progress.epoch)]
@@ -70,11 +71,11 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, trained, value):
     network, optimizer = trained
     training.save_checkpoint(path, network, optimizer, Progress())
     with pytest.raises(ValueError, match=r"last.pt is damaged \(weights of .* are not finite\)"):
-        training.load_checkpoint(path, *trained)
+        training.load_checkpoint(path, read_checkpoint(path), *trained)
 
 
 def test_what_is_no_file_is_refused(tmp_path, trained):
     path = tmp_path / "last.pt"
     os.mkfifo(path)
     with pytest.raises(ValueError, match=r"last.pt is damaged \(not a file\)"):
-        training.load_checkpoint(path, *trained)
+        training.load_checkpoint(path, read_checkpoint(path), *trained)

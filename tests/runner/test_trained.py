@@ -19,8 +19,8 @@ from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build, training
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
-from fdi.track import record
-from fdi.track.files import METRICS, RUN
+from fdi.track import evidence, record
+from fdi.track.files import CHECKPOINT, METRICS, RUN, read_checkpoint, write_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,15 @@ def test_time_constants_are_those_of_the_seed_and_of_the_checkpoint(tmp_path):
     assert len(set(taus[0])) == len(set(taus[1])) == 8
     assert taus == kaiming.network.hidden[0].taus
     assert taus == build.network(fluct.config, build.dataset(fluct.config)).hidden[0].taus
-    path = fluct.directory / "checkpoint" / "last.pt"
-    state = torch.load(path, weights_only=True)
+    path = fluct.directory / CHECKPOINT
+    state = read_checkpoint(path)
     state["time_constants"]["h1"] *= 1.5
-    torch.save(state, path)
+    write_checkpoint(path, state)
+    sealed_anew(fluct.directory)
     longer = tuple(tuple(1.5 * tau for tau in row) for row in taus)
     assert fdi.load(fluct.directory).network.hidden[0].taus == longer
     net = build.network(fluct.config, build.dataset(fluct.config))
-    training.load_checkpoint(path, net, build.optimizer(fluct.config, net))
+    training.load_checkpoint(path, read_checkpoint(path), net, build.optimizer(fluct.config, net))
     assert net.hidden[0].taus == longer
 
 
@@ -122,13 +123,22 @@ def test_whatever_is_wrong_is_one_line(spoiled, harm):
         fdi.load(spoiled)
 
 
-@pytest.mark.parametrize("model", [{"depth": 1}, {"hidden": 9}])
+def sealed_anew(directory: Path) -> None:
+    """The record and the checkpoint in a folder are made to say that they are a pair."""
+    run, path = record.whole(directory), directory / CHECKPOINT
+    write_checkpoint(path, read_checkpoint(path) | {"run": evidence.owner(run)})
+    record.change(directory, files=run.files | record.tables(directory, CHECKPOINT))
+
+
+@pytest.mark.parametrize("model", [{"depth": 1}, {"hidden": 9}, {"hidden": 10**12}])
 def test_weights_that_are_not_those_of_the_configuration_are_refused(spoiled, model):
+    """Before a network takes memory."""
     run = record.whole(spoiled)
     other = replace(run, config=run.config | {"model": run.config["model"] | model})
     home = spoiled.parents[4] / record.place(other.config | {"paths": {"results": "results"}})
     shutil.copytree(spoiled, home)
     record.write(home, other)
+    sealed_anew(home)
     assert record.look(home).state == "done"
     with one_line("not the run it was: weights"):
         fdi.load(home)

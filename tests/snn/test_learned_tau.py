@@ -17,6 +17,7 @@ from fdi.runner import build, training
 from fdi.snn import models
 from fdi.snn.neuron import Constants, lif
 from fdi.snn.objective import Objective
+from fdi.track.files import read_checkpoint
 from fdi.train.trainer import Progress
 
 STEPS, DT = 20, 2e-3
@@ -87,7 +88,9 @@ def test_a_checkpoint_holds_it(tmp_path):
     net, again, path = network(), network(), tmp_path / "last.pt"
     net.leaks["h1"].data.add_(1)
     training.save_checkpoint(path, net, torch.optim.Adam(net.parameters()), Progress())
-    training.load_checkpoint(path, again, torch.optim.Adam(again.parameters()))
+    training.load_checkpoint(
+        path, read_checkpoint(path), again, torch.optim.Adam(again.parameters())
+    )
     assert again.learned() == net.learned() != network().learned()
     assert net.up_to(1).learned() == net.learned()
 

@@ -107,7 +107,7 @@ def test_without_locks_dead_processes_of_this_machine_hold_nothing(tmp_path, wit
 
 def test_without_locks_the_run_of_another_machine_is_taken_over_on_request(without_locks, tmp_path):
     run = fdi.run(**SMALL, results=tmp_path).directory
-    record.change(run, state="running", result=None, files={})
+    record.change(run, state="running", result=None)
     (run / LOCK).write_text("process 1 on node7")
     assert record.look(run).state == "running"
     with pytest.raises(Busy, match=r"process 1 on node7, .* give take_over=true"):

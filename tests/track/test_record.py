@@ -235,7 +235,7 @@ def test_an_initial_state_of_other_data_does_not_stay_with_a_run(tmp_path):
 def test_a_run_that_ended_goes_on_from_its_checkpoint_where_its_record_is_that_of_before(results):
     path = folder(results, 0)
     known, run = numbers(path), record.whole(path)
-    record.write(path, replace(run, state="interrupted", result=None, files={}, epoch=1))
+    record.write(path, replace(run, state="interrupted", result=None, epoch=1))
     assert (path / CHECKPOINT).exists()
     fdi.run(**SMALL, results=results)
     assert numbers(path) == known
@@ -248,7 +248,7 @@ def test_a_training_that_stopped_keeps_its_evidence_when_its_initial_state_is_me
     path = folder(results, 0)
     (path / PROBE).unlink()
     known = (record.whole(path).evidence or {}) | {"code": code, "numerics": 1}
-    record.change(path, state="interrupted", result=None, files={}, epoch=1, evidence=known)
+    record.change(path, state="interrupted", result=None, epoch=1, evidence=known)
     if code:
         with one_line("other code"):
             fdi.probe(**SMALL, seed=0, results=results)

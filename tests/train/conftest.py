@@ -13,6 +13,7 @@ from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
 from fdi.runner import training
 from fdi.snn.models import dense
+from fdi.track.files import read_checkpoint
 from fdi.train.trainer import Progress, Trainer
 
 
@@ -91,7 +92,9 @@ def train_in_pieces(train, tmp_path):
         while progress.phase < len(stages):
             network, optimizer, schedule = start()
             if file.exists():
-                progress = training.load_checkpoint(file, network, optimizer, schedule)
+                progress = training.load_checkpoint(
+                    file, read_checkpoint(file), network, optimizer, schedule
+                )
             with pytest.raises(Stop):
                 train(
                     network,

@@ -14,6 +14,7 @@ from fdi.runner.story import change
 from fdi.snn.models import dale
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
+from fdi.track.files import read_checkpoint
 from fdi.train.optimizers import SMORMS3
 from fdi.train.trainer import Diverged, Progress, phases
 
@@ -191,10 +192,13 @@ def test_order_is_the_same_for_every_initialization_and_new_in_every_epoch(build
 def test_weights_go_by_the_names_of_their_projections(build, tmp_path):
     network, other = build(), build(0.5)
     optimizer = SMORMS3(network.parameters())
-    training.save_checkpoint(tmp_path / "last.pt", network, optimizer, Progress(epoch=3))
-    weights = torch.load(tmp_path / "last.pt", weights_only=True)["weights"]
+    path = tmp_path / "last.pt"
+    training.save_checkpoint(path, network, optimizer, Progress(epoch=3))
+    weights = torch.load(path, weights_only=True)["weights"]
     assert list(weights) == ["input->h1", "h1->readout"]
-    progress = training.load_checkpoint(tmp_path / "last.pt", other, SMORMS3(other.parameters()))
+    progress = training.load_checkpoint(
+        path, read_checkpoint(path), other, SMORMS3(other.parameters())
+    )
     assert progress.epoch == 3
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters()))
     with pytest.raises(ValueError, match=r"weights .* do not fit a network of \{'input->h1'"):
