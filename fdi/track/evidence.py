@@ -95,9 +95,10 @@ def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
             f"{path} was written by an earlier fdi and does not say of which run it is; to use its "
             f"weights, delete {directory} and run it again"
         )
-    problem = _other_owner(owner(run), theirs, state["progress"]["epoch"])
-    if not problem and known not in (None, hashed(path)):
-        problem = f"is not the one that its run ended with after epoch {run.epoch}"
+    epoch = state["progress"]["epoch"]
+    problem = _other_owner(owner(run), theirs, epoch)
+    if not problem and (epoch < run.epoch or known not in (None, hashed(path))):
+        problem = f"is one of after epoch {epoch}, and not the last that its run wrote"
     if problem:
         instead = "" if run.ended else ", or delete it to start the run again"
         raise Mistake(printable(f"{path} {problem}; put the right one back{instead}"))
