@@ -166,6 +166,7 @@ class Game:
             self.copy: 3,
             self.rename: 2,
             self.delete_file: 3,
+            self.exchange: 6,
             self.delete_folder: 2,
             self.plan: 2,
             self.backup: 1,
@@ -385,6 +386,14 @@ class Game:
             self.log[-1] += f" {file}"
             if file.name == RUN:
                 self.forget(path)
+
+    def exchange(self) -> None:
+        """The checkpoint of a run in place of that of another, whose weights have its shapes."""
+        if len(files := self.folders(CHECKPOINT)) > 1:
+            source, path = self.rng.sample(files, 2)
+            self.back.setdefault(path, path.read_bytes())
+            overwrite(path, source.read_bytes(), self.rng.random() < 0.5)
+            self.log[-1] += f" {source} to {path}"
 
     def delete_folder(self) -> None:
         if paths := self.folders():

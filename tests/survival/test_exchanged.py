@@ -59,7 +59,7 @@ def made(tmp_path_factory) -> Callable[[str, int], Path]:
             packed(int(other == "data"))
             pretend(patch, other)
             epochs = EPOCHS[bool(stopped)] + (other == "epoch" and not stopped)
-            given = {"seed": {"seed": 1}, "step": {"optimizer.lr": 0.05}}.get(other, {})
+            given: Any = {"seed": {"seed": 1}, "step": {"optimizer.lr": 0.05}}.get(other, {})
             words = WORDS | given | {"trainer.epochs": epochs, "results": place / "results"}
             if not stopped:
                 return fdi.run(**words).directory
@@ -161,11 +161,8 @@ def undisturbed() -> dict[int, Any]:
     return {}
 
 
-FAST = {
-    *product((RUN, METRICS, CHECKPOINT), set(OTHERS) - {"step"}),
-    (PROBE, "data"),
-    (LOG, "seed"),
-}
+FAST = {*product((RUN, METRICS, CHECKPOINT), set(OTHERS) - {"step"})}
+FAST |= {(PROBE, "data"), (LOG, "seed")}
 CASES = [
     pytest.param(*case, marks=[] if case in FAST else [pytest.mark.slow])
     for case in product(FILES, OTHERS)
