@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def write_run(
     if probe:
         (directory / PROBE).write_text(json.dumps(list(probe)))
     if accuracy is None or "state" in values:
+        run = replace(run, files=record.tables(directory, PROBE, METRICS) | run.files)
         record.write(directory, run)
         return directory
     numbers = {

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def file_of(run: str) -> Path:
     """The file with the weights, of a folder its checkpoint. Raises fdi.Mistake without one."""
     path = Path(run).expanduser()
-    file = path / CHECKPOINT if path.is_dir() else path
-    if not file.is_file() or (file.suffix != ".npz" and file == path):
+    file = path if path.suffix == ".npz" else path / CHECKPOINT
+    if not file.is_file():
         raise Mistake(
             f"init.run = {run}: there is no {file}; give the folder of a trained run, or a file "
             f".npz with an array for each projection"
@@ -126,7 +126,7 @@ def _read(run: str, checksum: str, weights: str) -> Mapping[str, Tensor]:
             f"init.run = {file} has the checksum {found}, and init.checksum is {checksum}; these "
             f"are other weights"
         )
-    if Path(run).is_dir():
+    if file.suffix != ".npz":
         try:
             state = evidence.checkpoint(Path(run), record.whole(Path(run), anywhere=True))
         except ValueError as error:

@@ -96,7 +96,7 @@ def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
             f"weights, delete {directory} and run it again"
         )
     epoch = state["progress"]["epoch"]
-    problem = _other_owner(owner(run), theirs, epoch)
+    problem = other_owner(owner(run), theirs, epoch)
     if not problem and (epoch < run.epoch or known not in (None, hashed(path))):
         problem = f"is one of after epoch {epoch}, and not the last that its run wrote"
     if problem:
@@ -105,7 +105,7 @@ def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
     return state
 
 
-def _other_owner(mine: Mapping[str, Any], theirs: Mapping[str, Any], epoch: Any) -> str | None:
+def other_owner(mine: Mapping[str, Any], theirs: Mapping[str, Any], epoch: Any) -> str | None:
     """What is wrong with a checkpoint that says that it is `theirs`, in the folder of `mine`."""
     if theirs.get("place") != mine["place"]:
         return f"is that of {theirs.get('place')} after epoch {epoch}, and its run {mine['place']}"

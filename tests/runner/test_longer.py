@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
-from making import SMALL, numbers
+from making import SMALL, numbers, one_line
 
 import fdi
 from fdi.track import record
+from fdi.track.files import CHECKPOINT, read_checkpoint, write_checkpoint
 
 EPOCHS: Any = [{"trainer.epochs": n} for n in range(5)]
 pytestmark = pytest.mark.usefixtures("here")
@@ -40,6 +43,44 @@ def test_it_goes_on_with_the_numbers_of_a_run_from_the_start(options, capsys):
     assert run.origin["continues"] == str(before.directory)
     assert "trainer.epochs=4" in run.resumed[-1]["command"]
     assert fdi.load(longer.directory).predictions().shape[0] > 0
+
+
+def test_the_checkpoint_of_another_run_is_named_and_the_longer_one_begins_anew(capsys):
+    run, other = (fdi.run(**SMALL | EPOCHS[2], seed=seed).directory for seed in (0, 1))
+    shutil.copyfile(other / CHECKPOINT, run / CHECKPOINT)
+    capsys.readouterr()
+    longer = fdi.run(**SMALL | EPOCHS[4])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"begins anew, since {run / CHECKPOINT} is that of {'/'.join(other.parts[-4:])}" in said
+    whole = fdi.run(**SMALL | EPOCHS[4], results="whole")
+    assert numbers(longer.directory) == numbers(whole.directory)
+
+
+def unsigned(directory: Path) -> None:
+    """As fdi left a run before checkpoints said whose they are."""
+    state = read_checkpoint(directory / CHECKPOINT)
+    del state["run"]
+    write_checkpoint(directory / CHECKPOINT, state)
+    files = record.whole(directory).files
+    record.change(directory, files={name: files[name] for name in files if name != CHECKPOINT})
+
+
+def test_a_checkpoint_of_an_earlier_fdi_is_not_gone_on_with(capsys):
+    run = fdi.run(**SMALL | EPOCHS[2]).directory
+    known = numbers(run)
+    unsigned(run)
+    assert record.look(run).state == "done"
+    for read in (
+        lambda: fdi.load(run),
+        lambda: fdi.run("init=from_run", **SMALL, **{"init.run": str(run)}),
+    ):
+        with one_line(f"{run / CHECKPOINT} was written by an earlier fdi .* delete {run}"):
+            read()
+    assert len(fdi.run(**SMALL | EPOCHS[3]).metrics) == 3
+    record.change(run, state="interrupted", result=None, files={})
+    capsys.readouterr()
+    assert numbers(fdi.run(**SMALL | EPOCHS[2]).directory) == known
+    assert "as of an earlier fdi: starts again" in " ".join(capsys.readouterr().out.split())
 
 
 def test_another_schedule_begins_anew(capsys):

@@ -30,6 +30,7 @@ from forks import Zygote
 
 import fdi
 from fdi.track.files import CHECKPOINT, METRICS, RUN
+from fdi.track.record import look
 
 SMALL = (
     *("dataset=arrays", "dataset.file=data.npz", "model.hidden=4", "engine=reference"),
@@ -388,12 +389,22 @@ class Game:
                 self.forget(path)
 
     def exchange(self) -> None:
-        """The checkpoint of a run in place of that of another, whose weights have its shapes."""
-        if len(files := self.folders(CHECKPOINT)) > 1:
-            source, path = self.rng.sample(files, 2)
-            self.back.setdefault(path, path.read_bytes())
-            overwrite(path, source.read_bytes(), self.rng.random() < 0.5)
-            self.log[-1] += f" {source} to {path}"
+        """The checkpoint of a run in place of that of another, whose weights have its shapes; then
+        the run, or one of more epochs.
+        """
+        if len(files := self.folders(CHECKPOINT)) < 2:
+            return
+        source, path = self.rng.sample(files, 2)
+        self.back.setdefault(path, path.read_bytes())
+        overwrite(path, source.read_bytes(), self.rng.random() < 0.5)
+        self.log[-1] += f" {source} to {path}"
+        config = look(path.parents[1]).config
+        if config and config["optimizer"]["lr"] == 0.005 and self.has_plugin():
+            init = "mine" if "own_code" in config["init"]["_target_"] else "kaiming"
+            eps = f"optimizer.eps={config['optimizer']['eps']}"
+            epochs = config["trainer"]["epochs"] + self.rng.randrange(2)
+            said = (str(config["optimizer"]["eps"]), (eps,))
+            self.command(init, epochs, said, config["seed"])
 
     def delete_folder(self) -> None:
         if paths := self.folders():

@@ -17,6 +17,7 @@ from fdi.track.evidence import (
     data,
     fingerprint,
     origin,
+    other_owner,
     other_than_before,
     resumed,
     same,
@@ -94,6 +95,30 @@ def test_a_run_that_goes_on_with_other_numerics_names_all_of_them():
     assert second["numerics"] == f"{NUMERICS - 1}, {NUMERICS} after epoch 3"
     assert resumed(second, 5) == second
     assert resumed(EVIDENCE | {"numerics": NUMERICS}, 3)["numerics"] == NUMERICS
+
+
+def test_a_setting_of_a_library_that_adds_up_is_among_the_instructions(monkeypatch, tmp_path):
+    begun = record.Run(evidence=EVIDENCE, origin=origin(torch.device("cpu"), 1))
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    now = origin(torch.device("cpu"), 1)
+    assert ", MKL_CBWR=COMPATIBLE" in now["instructions"]
+    assert "MKL_CBWR=COMPATIBLE" in (other_than_before(tmp_path, begun, now) or "")
+
+
+@pytest.mark.parametrize(
+    ("numerics", "epoch", "goes_on"),
+    [
+        ("1, 2 after epoch 3", 3, True),
+        ("1, 2 after epoch 3, 3 after epoch 3", 3, True),
+        ("1, 2 after epoch 3", 2, True),
+        ("1, 2 after epoch 3", 4, False),
+        ("12, 2 after epoch 3", 3, False),
+        ("2", 3, False),
+    ],
+)
+def test_a_record_may_say_of_other_numerics_before_its_next_checkpoint(numerics, epoch, goes_on):
+    one, other = ({"place": "a", "evidence": EVIDENCE | {"numerics": n}} for n in (numerics, 1))
+    assert (other_owner(one, other, epoch) is None) is goes_on
 
 
 def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
