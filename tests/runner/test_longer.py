@@ -72,7 +72,7 @@ def test_a_checkpoint_of_an_earlier_fdi_is_not_gone_on_with(capsys):
     assert record.look(run).state == "done"
     for read in (
         lambda: fdi.load(run),
-        lambda: fdi.run("init=from_run", **SMALL, **{"init.run": str(run)}),
+        lambda: fdi.run("init=from_run", f"init.run={run}", **SMALL),
     ):
         with one_line(f"{run / CHECKPOINT} was written by an earlier fdi .* delete {run}"):
             read()
