@@ -49,6 +49,7 @@ from pages.speed import (
 from pages.tables import behind
 
 from fdi.analysis.results import Results
+from fdi.study import confirmed
 from fdi.study.measured import reference
 
 DOCS = Path("docs")
@@ -70,6 +71,7 @@ TABLES = {
     "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
     "drawn": drawn,
+    "confirmed": lambda measured: f"  {confirmed.answer(confirmed.drawn(measured))}\n",
     "foretold": foretold,
     "lowered": lowered,
     "one_layer": one_layer,
