@@ -1,17 +1,16 @@
 # A fresh machine needs git, make and python3-venv. `make` lists the targets; PYTHON=python3.12 chooses the interpreter.
 PYTHON ?= python3
 BUDGET ?= laptop
-LOWEST ?= 3.10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test test-slow test-matrix test-lowest run reproduce figures report docs notebooks bench gpu-check kernels clean
+.PHONY: help install lint test test-slow test-matrix test-lowest test-newest run reproduce figures report docs notebooks bench gpu-check kernels clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## make .venv and install fdi into it
 
@@ -29,13 +28,11 @@ test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give values 
 test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour
 	$(BIN)/pytest -m slow tests/engine
 
-test-lowest: .venv-lowest/.installed ## run the tests of `make test` with the lowest versions that pyproject.toml allows; needs uv and Python 3.10
-	.venv-lowest/bin/python -m pytest -m "not slow" -n 2 --dist worksteal $(TESTS)
+test-lowest: ## commands and tests from the wheel, with the lowest versions and Python that pyproject.toml allows; TESTS=tests/snn runs a part
+	scripts/versions.sh lowest $(TESTS)
 
-.venv-lowest/.installed: pyproject.toml
-	uv venv --quiet --clear --python $(LOWEST) .venv-lowest
-	uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable ".[test]"
-	touch $@
+test-newest: ## the same with the newest
+	scripts/versions.sh newest $(TESTS)
 
 run: $(INSTALLED) ## train Randman from two initial states, show a table, draw the learning curves
 	$(BIN)/fdi-run -m experiment=quickstart

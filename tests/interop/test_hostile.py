@@ -34,8 +34,9 @@ def chain(
         weights = nir.Affine(np.ones((3, 5), np.float32), np.zeros(3))
     else:
         weights = nir.Conv2d(None, np.ones((3, 2, 3, 3)), 1, 0, 1, 1, np.zeros(3))
+    one = np.ones(1)
     neurons = neurons or nir.LIF(
-        tau=np.full(1, 0.02), r=np.ones(1), v_leak=np.zeros(1), v_threshold=np.ones(1)
+        tau=0.02 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one
     )
     for node, values in ((weights, {"weight": weight} | conv), (neurons, changed)):
         for key, value in values.items():

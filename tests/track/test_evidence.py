@@ -130,6 +130,6 @@ def test_what_a_run_goes_on_with_and_did_not_begin_with_is_told(tmp_path):
     other = record.Run(evidence=EVIDENCE | {"numerics": 0}, origin=then)
     line = other_than_before(tmp_path, other, now) or ""
     assert f"CPU instructions \\x1b[2JZ80, now {now['instructions']}" in line
-    assert f"torch 2.0.0, now {torch.__version__}" in line
+    assert f"torch 2.0.0, now {now['torch']}" in line
     assert f"fdi commit 0123abc, now {now['commit']}" in line
     assert f"numerics 0, now {NUMERICS}" in line
