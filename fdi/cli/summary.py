@@ -16,7 +16,8 @@ from fdi.cli.cells import Cell
 from fdi.cli.terminal import console, print_note, print_table
 from fdi.config.identity import LABELS
 from fdi.init.verdict import Row, is_lost, verdict
-from fdi.track.record import SAID, SETTLED, STATES, TRAINED, Run, finished, is_number, look
+from fdi.track.fields import is_number
+from fdi.track.record import SAID, SETTLED, STATES, TRAINED, Run, finished, look
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -56,7 +56,7 @@ ENDS = {"accuracy": (0.0, 1.0), "R2": (-inf, 1.0), "sMAPE": (0.0, inf), "error":
 
 def of_result(result: Mapping[str, Any]) -> Metric:
     """That of the result of a run."""
-    return Metric(**result.get("metric", {}))
+    return Metric(**(result.get("metric") or {}))
 
 
 def of_rows(texts: Iterable[Any]) -> Metric:
@@ -66,5 +66,7 @@ def of_rows(texts: Iterable[Any]) -> Metric:
     said = sorted({text for text in texts if isinstance(text, str)})
     if not said:
         return ACCURACY
-    name, unit, lower = re.fullmatch(r"(.*?)(?: \((.*)\))?(, lower is better)?", said[0]).groups()  # type: ignore[union-attr] # it matches any text
+    name, unit, lower = re.fullmatch(
+        r"(?s)(.*?)(?: \((.*)\))?(, lower is better)?", said[0]
+    ).groups()  # type: ignore[union-attr] # it matches any text
     return Metric(name, unit or "", bool(lower))

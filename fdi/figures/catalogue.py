@@ -22,8 +22,8 @@ from fdi.config import Mistake
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style
 from fdi.figures.sweep import Sweep, experiments, own_folders
+from fdi.track.fields import is_number
 from fdi.track.files import spared
-from fdi.track.record import is_number
 
 BESIDE = "_own"
 PROTOCOL = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure

@@ -4,16 +4,15 @@ came of it, and what its user said of it.
 A record certifies itself. The id in the name of its folder is the hash of its configuration
 without what cannot change its numbers (fdi.config.identity). All of it but tags and note has a
 checksum, the seal, and so have its learning curves, its initial state, and its last checkpoint.
-Its numbers have ranges. Reading checks all of this: one that was edited, has rotted, or lies in the
-folder of another run is broken, and a line says how.
+Its fields have types and ranges (fdi.track.fields). Reading checks all of this: one that was
+edited, has rotted, or lies in the folder of another run is broken, and a line says how.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +21,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake, identity
-from fdi.config.metric import ACCURACY, of_result
+from fdi.config.metric import of_result
+from fdi.track.fields import is_state, misfit
 from fdi.track.files import (
     CHECKPOINT,
     METRICS,
@@ -40,25 +40,12 @@ from fdi.track.process import holder
 UNTESTED = "untested"  # trained with trainer.test=false
 TRAINED = ("done", UNTESTED)
 SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
-WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # in a record
 STATES = (*SETTLED[:-1], "running", "failed", "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
 FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
-ACCURACIES = (
-    "test_accuracy_last",
-    "test_accuracy_best",
-    "valid_accuracy_last",
-    "valid_accuracy_best",
-    "train_accuracy_last",
-)
-MEASURED = ACCURACIES[:2]
-RANGES = {
-    "classes": (2, math.inf),
-    "test_samples": (1, math.inf),
-    **dict.fromkeys(("seconds", "epochs", "best_epoch"), (0, math.inf)),
-}
+MEASURED = ("test_accuracy_last", "test_accuracy_best")
 
 
 @dataclass(frozen=True)
@@ -172,10 +159,8 @@ def whole(directory: Path, anywhere: bool = False) -> Run:
     if more := {key for key in content.keys() - KEYS if content[key] is not None}:
         raise Mistake(f"{path}: written by a newer fdi, which knows {min(more)}")
     run = Run(**{key: content[key] for key in content.keys() & KEYS})
-    if not (isinstance(run.tags, list) and isinstance(run.note, str | None)):
-        raise Mistake(f"{path}: tags must be a list, and the note text")
     foreign = None if anywhere else _foreign(directory, run.config)
-    if problem := foreign or next(_impossible(run), None):
+    if problem := misfit(vars(run)) or foreign or _half(run):
         raise Mistake(f"{path}: {problem}")
     return run
 
@@ -191,7 +176,7 @@ def look(directory: Path) -> Run:
         run = whole(directory)
     except ValueError as error:
         return _without(directory, error)
-    if run.result is not None and all(run.result[key] is None for key in tested(run.result)):
+    if run.result is not None and all(run.result.get(key) is None for key in tested(run.result)):
         return replace(run, state=UNTESTED)
     if run.state != "running" or holder(directory) is not None:
         return run
@@ -228,8 +213,7 @@ def initial_state(directory: Path, run: Run) -> list[dict[str, Any]]:
         return []
     if PROBE in run.files and checksum(path) != run.files[PROBE]:
         return []
-    right = isinstance(rows, list) and all(isinstance(r, dict) and "population" in r for r in rows)
-    return rows if right else []
+    return rows if is_state(rows) else []
 
 
 def learning_curve(directory: Path, run: Run) -> str:
@@ -291,39 +275,14 @@ def _foreign(directory: Path, config: dict[str, Any]) -> str | None:
     return None if above == home else f"that of {home}, in the folder {above}"
 
 
-def _impossible(run: Run) -> Iterator[str]:
-    if run.state not in WRITTEN:
-        yield f"state = {run.state}"
-    for key in ("evidence", "origin", "result", "files"):
-        if not isinstance(getattr(run, key), dict | None):
-            yield f"{key} = {str(getattr(run, key))[:40]}"
-            return
-    if not (isinstance(run.epoch, int) and run.epoch >= 0):
-        yield f"epoch = {run.epoch}"
+def _half(run: Run) -> str | None:
+    """What a run that is done has, and no other."""
     if (run.result is None) is (run.state == "done"):
-        yield f"{run.state}, {'with' if run.result else 'without'} a result"
-    if run.result:
-        yield from _out_of_range(run.result)
-
-
-def _out_of_range(result: Mapping[str, Any]) -> Iterator[str]:
-    lacking = [key for key in tested(result) if result.get(key) is None]
-    if len(lacking) == 1:
-        yield f"{lacking[0]} is missing"
-    metric = of_result(result)
-    possible = (0, 1) if metric == ACCURACY else (-math.inf, math.inf)
-    measured = dict.fromkeys(map(metric.key, ACCURACIES), possible)
-    for key, (least, most) in (measured | RANGES).items():
-        value = result.get(key)
-        if value is not None and not (is_number(value) and least <= value <= most):
-            yield f"{key} = {str(value)[:40]} must be from {least} to {most}"
+        return f"{run.state}, {'without' if run.result is None else 'with'} a result"
+    lacking = [key for key in tested(run.result or {}) if (run.result or {}).get(key) is None]
+    return f"{lacking[0]} is missing" if run.result and len(lacking) == 1 else None
 
 
 def tested(result: Mapping[str, Any]) -> list[str]:
     """The numbers of a result that the test set gives."""
     return [*map(of_result(result).key, MEASURED)]
-
-
-def is_number(value: Any) -> bool:
-    """A finite number that a float can hold."""
-    return type(value) in (int, float) and abs(value) < 1e300
