@@ -5,7 +5,7 @@ from a file fits, or the file is broken: who uses it need not ask again.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from fdi.config.metric import ACCURACY, Metric
 from fdi.config.parts import SIMPLE, Values, spelt
@@ -55,17 +55,18 @@ def _list(kind: Values) -> Values:
     )
 
 
-ANYTHING = Values("anything", lambda value: True)
 TEXT = Values("text", lambda value: type(value) is str)
 FLAG = SIMPLE[bool]
-NODE, LIST, TEXTS = _each(ANYTHING), _list(ANYTHING), _list(TEXT)
+NODE = Values("key: value pairs", lambda value: type(value) is dict)
+LIST = Values("a list", lambda value: type(value) is list)
+TEXTS = _list(TEXT)
 FINITE, SHARE, SIZE = Values("a finite number", is_number), _number(0, 1), _number(0)
 LOSS = Values("a number", lambda value: type(value) is float or is_number(value))
 OF_METRIC = Values(
     f"the {', '.join(Metric._fields)} of a metric",
     lambda value: (
         type(value) is dict
-        and {key: type(of) for key, of in value.items()} == Metric.__annotations__
+        and {key: type(of) for key, of in value.items()} == get_type_hints(Metric)
     ),
 )
 WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # states in a record
@@ -153,9 +154,10 @@ def _rows(metric: Metric) -> list[tuple[str, str, str, Values]]:
 def misfit(record: dict[str, Any]) -> str | None:
     """The first field that is not what it may be, as a line."""
     result = record["result"]
-    said = result.get("metric") if type(result) is dict else None
+    said: Any = result.get("metric") if type(result) is dict else None
+    metric = Metric(**said) if OF_METRIC.admits(said) else ACCURACY
     nodes: dict[str, Any] = {"": record}
-    for node, key, name, kind in _rows(Metric(**said) if OF_METRIC.admits(said) else ACCURACY):
+    for node, key, name, kind in _rows(metric):
         if (inside := nodes.get(node)) is None:
             continue
         value = inside.get(key)

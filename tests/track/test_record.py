@@ -130,7 +130,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "without result": (sealed(result=None), "done, without a result"),
     "a state of none": (sealed(state="fine"), "state = fine"),
     "an epoch": (sealed(epoch=-1), "epoch = -1"),
-    "tags": (edited("tags", "draft"), "tags must be a list"),
+    "tags": (edited("tags", "draft"), "tags = draft must be a list"),
 }
 
 
