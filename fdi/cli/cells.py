@@ -66,6 +66,11 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
 def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
     """The run of these words, checked. Raises ValueError, one line."""
     config = composed(source, overrides)
+    if word := next((w for w in overrides if w.lstrip("+~").startswith("identity")), None):
+        raise ValueError(
+            f"{word}: which keys tell runs apart is the same for all runs; leave it out, or give "
+            f"a run another name by name.dataset=NAME, name.model=NAME or name.init=NAME"
+        )
     try:
         with interpolating(config):
             values = settings(config)

@@ -22,7 +22,7 @@ from fdi.runner import build
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 from fdi.track import evidence, record
-from fdi.track.files import CHECKPOINT
+from fdi.track.files import CHECKPOINT, printable
 
 Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
 
@@ -160,8 +160,9 @@ def load(
     directory = Path(directory)
     done = record.look(directory)
     if not done.evidence or not (directory / CHECKPOINT).exists():
+        why = f" ({printable(done.error)})" if done.error else ""
         raise Mistake(
-            f"{directory} holds no trained run{f' ({done.error})' if done.error else ''}; give a "
+            f"{directory} holds no trained run{why}; give a "
             f"folder results/runs/<dataset>/<model>/<init>/seed=<n>-<id>"
         )
     state = evidence.checkpoint(directory, done)
@@ -182,5 +183,6 @@ def load(
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ValueError | OSError):
             reason = str(error)
-        raise Mistake(f"{directory}: not the run it was: {' '.join(reason.split())}") from error
+        said = printable(" ".join(reason.split()))
+        raise Mistake(f"{directory}: not the run it was: {said}") from error
     return Trained(directory, network, config, metrics, done.result)

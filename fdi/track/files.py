@@ -172,13 +172,16 @@ def read(path: Path) -> str:
 def parse_json(path: Path) -> Any | None:
     """The content, None where there is no file. Raises ValueError, one line, for a broken one."""
     try:
-        return json.loads(read(path))
+        content = json.loads(text := read(path))
+        if "\\ud" in text:  # of a character outside the first 65,536 one half alone is no text
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError, OSError) as error:
         empty = os.path.isfile(path) and not os.path.getsize(path)
-        text = "empty" if empty else str(error)
-        raise ValueError(text if str(path) in text else f"{path}: {text}") from None
+        reason = "empty" if empty else str(error)
+        raise ValueError(reason if str(path) in reason else f"{path}: {reason}") from None
 
 
 def printable(text: str, keep: str = "") -> str:

@@ -61,7 +61,7 @@ RUN = [
     (["engine=[1]"], "engine = [1] is not the name of an option; choose one of auto, cpu,"),
     (["dataset=null"], "dataset = null is not the name of an option; choose one of arrays,"),
     (["name=${seed}"], "name = 0 must be {dataset, model, init, experiment}"),
-    (["identity.exclude=${name}"], "identity.exclude = {'dataset': 'randman', "),
+    (["identity.exclude=${name}"], "which keys tell runs apart is the same for all runs"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
     (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
     (["hydra.run.dir=DIR"], "hydra.run.dir=DIR: this is fdi's own; leave it out"),

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from making import write_run
 
+import fdi
 from fdi.cli import figures, report, status, table
+from fdi.config import Mistake
 from fdi.track import record
 from fdi.track.fields import FIELDS
 from fdi.track.files import RUN, tell
@@ -104,3 +106,23 @@ def test_the_others_are_shown_as_if_it_were_not_there(results, command, capsys, 
         for name, _ in bad:
             assert name in told
     shutil.rmtree(results)
+
+
+@pytest.mark.parametrize("name", ["note", "words", "config.paths.results", "evidence.data"])
+def test_half_a_character_is_no_text(results, name):
+    """JSON can spell it, and no file of text can hold it."""
+    path = write_run(results, "fluct", 7, 0.5)
+    spoil(path, name, "\udc80")
+    assert record.look(path).state == "broken"
+    assert table.main(["--runs", "runs.csv", "--results", str(results)]) == 0
+    spoil(write_run(results, "fluct", 8, 0.5), "note", "\U0001f4a1")
+    assert record.look(write_run(results, "fluct", 9, 0.5, note="\U0001f4a1")).state == "done"
+
+
+@pytest.mark.parametrize("name", ["result.rates", "error", "origin.memory", "state"])
+def test_what_loading_says_holds_no_control_characters(results, name):
+    path = write_run(results, "fluct", 7, 0.5)
+    spoil(path, name, {"a": "\x1b[2J"} if name != "state" else "\x1b[2J")
+    with pytest.raises(Mistake) as raised:
+        fdi.load(path)
+    assert str(raised.value).isprintable()
