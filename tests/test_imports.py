@@ -48,7 +48,7 @@ RUN = {
     "init": {"probe", "strategy", "theory", "verdict"},
     "runner": {"build", "story", "training"},
     "snn": {"network", "objective"},
-    "track": {"evidence", "files", "process", "record"},
+    "track": {"evidence", "fields", "files", "process", "record"},
     "train": {"trainer"},
 }
 PARTS = {
