@@ -30,7 +30,7 @@ from fdi.analysis.choice import (
     usual,
 )
 from fdi.cli.cells import Cell, key_of, refuse_unknown, together, varied
-from fdi.cli.compose import parsed
+from fdi.cli.compose import composed, fitting, parsed
 from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
@@ -228,8 +228,28 @@ class Choice(Trials):
             cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
-            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared{cost}"
+            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared"
+            f"{self._shortened()}{cost}"
         )
+
+    def _shortened(self) -> str:
+        """How many of the epochs that its networks have without the experiment it trains."""
+        every = {
+            (side.plan.epochs, self._tuned_epochs(_network(side.words))) for side in self.sides
+        }
+        if not (fewer := [(own, tuned) for own, tuned in every if own < tuned]):
+            return ""
+        own, tuned = (" to ".join(map(str, sorted({min(of), max(of)}))) for of in zip(*fewer))
+        budget = self.config.hydra.runtime.choices.budget
+        return f"; budget={budget} trains {own} of the {tuned} epochs that conf/tuned gives"
+
+    def _tuned_epochs(self, words: Words) -> int:
+        """Those of the same data set and network without the experiment."""
+        choices = composed(self.source, fitting(self.source, words)).hydra.runtime.choices
+        kept = [word for word in words if key_of(word) != "experiment"]
+        given = {key_of(word) for word in kept}
+        kept += [f"{key}={choices[key]}" for key in ("dataset", "model") if key not in given]
+        return int(composed(self.source, fitting(self.source, kept)).trainer.epochs)
 
     def decide(self) -> None:
         """For all sides, and for those of each network together."""

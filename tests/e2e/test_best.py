@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import TINY, fail, records, trials_and_tests, write_classes
+from omegaconf import OmegaConf
 
+import fdi.conf
 from fdi.analysis.best import each_at_its_best, networks
 from fdi.analysis.results import own
 from fdi.study.measured import reference
@@ -89,6 +91,41 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert decision(tmp_path) == content
     after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
     assert {path for path in after if after[path] != before.get(path)} == {gone / "run.json"}
+
+
+def test_the_first_line_says_what_the_budget_leaves_of_the_epochs_that_are_tuned(
+    fdi_run, tmp_path, data
+):
+    words = [*(word for word in WORDS if word != "trainer.epochs=4"), "dry_run=true"]
+    alone = ("dataset=arrays", "dataset.file=data.npz", "--cfg", "job")
+    tuned, whole = (
+        OmegaConf.create(fdi_run(*alone, *more).out).trainer.epochs
+        for more in ((), ("model=recurrent", "trainer.epochs=7"))
+    )
+    said = f"budget=laptop trains 15 of the {tuned} epochs that conf/tuned gives"
+    assert whole == 7 < 15 < tuned
+    assert said in fdi_run(*words, "budget=laptop").out.splitlines()[0]
+    for more in ((), ("budget=paper",), ("budget=laptop", "trainer.epochs=7")):
+        assert "conf/tuned" not in fdi_run(*words, *more).out, "nothing is shortened"
+    best = OmegaConf.load(Path(fdi.conf.__file__).parent / "experiment" / "best.yaml")
+    of_own = {"defaults": [{"own": "${budget}"}, {"override /dataset": "arrays"}]}
+    of_own |= {"dataset": {"file": "data.npz"}, "tune": best.tune}
+    short = tmp_path / "mine" / "experiment" / "own" / "laptop.yaml"
+    short.parent.mkdir(parents=True)
+    for path, node in (
+        (short, {"trainer": {"epochs": 9}}),
+        (short.parents[1] / "own.yaml", of_own),
+    ):
+        path.write_text(f"# @package _global_\n{OmegaConf.to_yaml(node)}")
+    own = (
+        "-m",
+        "--config-dir=mine",
+        "experiment=own",
+        "init=kaiming,fluct",
+        "budget=laptop",
+        "dry_run=true",
+    )
+    assert f"trains 9 of the {tuned} epochs" in fdi_run(*own).out.splitlines()[0]
 
 
 def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(
