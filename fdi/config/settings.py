@@ -209,6 +209,7 @@ class Config:
     threads: Count | None = MISSING
     probe: str = _one_of("before", "only", "none")
     probe_every: Index = MISSING
+    quantize: Annotated[int, Range(least=2, most=16)] | None = MISSING
     tags: list[str] = MISSING
     note: str | None = MISSING
     dry_run: bool = MISSING

@@ -279,8 +279,8 @@ def _planned(context: RunContext) -> Mapping[str, Any]:
 
 
 def _take_over(context: RunContext) -> None:
-    """Begin with the files of the longest finished run that differs in nothing but a smaller number
-    of epochs: then the numbers are those of a run from the start.
+    """Begin with the files of the longest finished run that was trained alike, for as many epochs
+    or fewer: then the numbers are those of a run from the start.
     """
     config, directory = context.config, context.directory
     if not (candidates := shorter(directory, config)):
@@ -291,8 +291,8 @@ def _take_over(context: RunContext) -> None:
         run = record.whole(other)
         if not evidence.same(run.evidence, mine) or (run.evidence or {})["split"] != mine["split"]:
             continue
-        if epochs % (config.get("probe_every") or 1):  # its last epoch is probed, ours would not be
-            continue
+        if epochs < config.trainer.epochs and epochs % (config.get("probe_every") or 1):
+            continue  # its last epoch is probed, ours would not be
         if evidence.other_than_before(other, run, now):
             continue
         try:
@@ -407,9 +407,9 @@ def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
 def final_result(
     context: RunContext, splits: dict[str, Split], progress: Progress, initial: Network
 ) -> dict[str, Any]:
-    """Evaluate the test set with the last weights and with those of the best validation epoch, and
-    measure how far the last are from the `initial` ones. With trainer.test=false nothing is known
-    of the test set, and rates are those of the validation set.
+    """Evaluate the test set with the last weights and with those of the best validation epoch, in
+    the bits of the run, and measure how far the last are from the `initial` ones. With
+    trainer.test=false nothing is known of the test set, and rates are those of the validation set.
     """
     config, data, network = context.config, context.data, context.network
     loss = build.loss(config)
@@ -426,6 +426,9 @@ def final_result(
     tested = config.trainer.get("test", True)
     unseen = "valid" if len(splits["valid"]) else "train"
     named = "test" if tested else unseen
+    bits = config.get("quantize")
+    if bits:
+        network.quantize(bits)
     split = splits[named]
     last = best = trainer.evaluate(split, objective)
     confusion = None
@@ -437,6 +440,8 @@ def final_result(
     )
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
+        if bits:
+            network.quantize(bits)
         best = trainer.evaluate(split, objective)
     found = activity(last, data.steps * data.dt)
     return {

@@ -31,8 +31,9 @@ Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
 class Trained:
     """A run with its network and results.
 
-    `network`: on the CPU, with the trained weights. `config`: as resolved when the run started.
-    `metrics`: one row per epoch. `result`: its final numbers, None while training goes on.
+    `network`: on the CPU, with the trained weights, in the bits of the run. `config`: as resolved
+    when the run started. `metrics`: one row per epoch. `result`: its final numbers, None while
+    training goes on.
 
     `predictions`, `spikes` and `potentials` take `inputs` in the form of the data of a run, samples
     first, (samples, T, units) or (samples, T, C, H, W), or what else a network is called with; None
@@ -177,6 +178,8 @@ def load(
         network = build.network(here, form, saved)
         network.load_time_constants(state.get("time_constants", {}))
         network.load_weights(saved)
+        if config.get("quantize"):
+            network.quantize(config.quantize)
         network.eval()
         metrics = pd.read_csv(io.StringIO(record.learning_curve(directory, done)))
     except Exception as error:  # of files that fdi did not write, or not alone

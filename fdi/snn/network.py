@@ -400,6 +400,20 @@ class Network(nn.Module):
         if shapes != own:
             raise Mistake(f"weights {shapes} do not fit a network of {own}")
 
+    def quantize(self, bits: int) -> None:
+        """Round the weights onto each neuron, or map, to multiples of a step of their own:
+
+            W <- s round(W / s),   s = max |W| / (2^(bits - 1) - 1)
+
+        so 2 bits leave -s, 0 and s; biases, normalization and time constants stay.
+        """
+        for projection in self.projections:
+            weight = projection.weight.detach()
+            rows = weight.flatten(1)
+            most = rows.abs().amax(1, keepdim=True).clamp(min=torch.finfo(rows.dtype).tiny)
+            levels = 2 ** (bits - 1) - 1
+            weight.copy_(((rows / most * levels).round() / levels * most).view_as(weight))
+
     def time_constants(self) -> dict[str, Tensor]:
         """`taus` of each hidden population whose neurons have their own, float64 [1 + channels,
         units] in s.

@@ -237,8 +237,8 @@ def checksum(path: Path) -> str | None:
 
 
 def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tuple[int, Path]]:
-    """The finished runs that differ from that of `config`, which `directory` is for, in nothing but
-    a smaller number of epochs, the longest first: their epochs and folders.
+    """The finished runs that were trained as that of `config`, which `directory` is for, for as
+    many epochs or fewer, the longest first: their epochs and folders.
     """
     beside = {*directory.parent.glob(f"seed={config['seed']}-*")} - {directory}
     if not beside:
@@ -247,10 +247,11 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tup
     wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
     for other in beside:
         run = look(other)
-        if not run.ended or run.config["trainer"]["epochs"] >= now:
+        if not run.ended or run.config["trainer"]["epochs"] > now:
             continue
         epochs, longer = run.config["trainer"]["epochs"], {"epochs": now}
-        config = {"identity": values["identity"], "trainer": run.config["trainer"] | longer}
+        config = {key: values.get(key) for key in ("identity", "quantize")}
+        config["trainer"] = run.config["trainer"] | longer
         if identity.canonical(run.config | config) == wanted:
             found.append((epochs, other))
     return sorted(found, reverse=True)
