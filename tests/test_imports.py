@@ -48,7 +48,7 @@ RUN = {
     "init": {"probe", "strategy", "theory", "verdict"},
     "runner": {"build", "story", "training"},
     "snn": {"network", "objective"},
-    "track": {"evidence", "fields", "files", "process", "record"},
+    "track": {"evidence", "files", "process", "record"},
     "train": {"trainer"},
 }
 PARTS = {
@@ -64,6 +64,7 @@ PARTS = {
     "fdi.snn.models",
     "fdi.snn.neuron",
     "fdi.snn.surrogate",
+    "fdi.track.fields",  # what a record may hold
     "fdi.train.optimizers",
     "fdi.train.rules",
 }

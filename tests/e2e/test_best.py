@@ -108,7 +108,7 @@ def test_the_first_line_says_what_the_budget_leaves_of_the_epochs_that_are_tuned
     for more in ((), ("budget=paper",), ("budget=laptop", "trainer.epochs=7")):
         assert "conf/tuned" not in fdi_run(*words, *more).out, "nothing is shortened"
     best = OmegaConf.load(Path(fdi.conf.__file__).parent / "experiment" / "best.yaml")
-    of_own = {"defaults": [{"own": "${budget}"}, {"override /dataset": "arrays"}]}
+    of_own: dict[str, Any] = {"defaults": [{"own": "${budget}"}, {"override /dataset": "arrays"}]}
     of_own |= {"dataset": {"file": "data.npz"}, "tune": best.tune}
     short = tmp_path / "mine" / "experiment" / "own" / "laptop.yaml"
     short.parent.mkdir(parents=True)
