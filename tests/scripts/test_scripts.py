@@ -5,6 +5,8 @@ import math
 import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -407,3 +409,13 @@ def test_memory_of_workers(bench, monkeypatch):
     one, two = workers.measure((1, 2))
     assert 0 < one["peak_mib"] < two["peak_mib"]
     assert one["one_mib"] > 0
+
+
+@pytest.mark.slow
+def test_what_answers_the_question_is_recomputed_with_pandas_and_scipy_alone():
+    """Each number of the tables of the README and the findings, by a script without fdi."""
+    script = SCRIPTS / "study" / "recompute.py"
+    assert not re.search(r"^(import|from) (fdi|pages)", script.read_text(), re.MULTILINE)
+    found = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, ""), found.stdout
+    assert found.stdout.count("recomputed") > 100
