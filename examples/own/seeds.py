@@ -12,9 +12,9 @@ SIZE = (3.4, 2.4)  # inches: width, and height of a row of panels
 
 
 def data(results):
-    """Pages by name, here one without: tables with a column `source`; none if nothing is there."""
+    """Pages by name, here one without: a table and the runs it shows; none if nothing is there."""
     done = results.runs[results.runs["state"] == "done"]
-    return {"": done[["init", "test_accuracy_last", "source"]]} if len(done) else {}
+    return {"": (done[["init", "test_accuracy_last"]], done)} if len(done) else {}
 
 
 def panels(page):

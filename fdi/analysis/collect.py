@@ -83,7 +83,11 @@ CONFIG = str(files("fdi.conf").joinpath("config.yaml"))
 Runs = pd.DataFrame
 """A row for each run, with the columns above."""
 Page = pd.DataFrame
-"""What one picture shows, and, the same in all rows, where it comes from, `source`."""
+"""What one picture shows."""
+Pages = dict[str, tuple[Page, Runs | None]]
+"""Pages by name, each with the runs that are drawn on it; None where these are not runs, as in a
+simulation, and the page says its `source` itself.
+"""
 
 
 def checked(table: Runs, what: str = "the table of runs") -> Runs:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fdi.analysis import choice
 from fdi.analysis.choice import STEP, bar
-from fdi.analysis.collect import ACCURACY
+from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import (
@@ -43,13 +43,9 @@ def members(results: Results) -> pd.DataFrame:
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
         return _judged(table.assign(words=words, expected=table["expected"].fillna("")))
-    rows: list[dict[str, Any]] = []
-    for path in sorted((results.folder / ZOO).glob("*.json")):
-        with spared(str(path)):
-            rows += sides(path)
-    if not rows:
-        return pd.DataFrame()
-    table = pd.DataFrame(rows)
+    table = _every_side(results)
+    if table.empty:
+        return table
     runs = placed(results)
     known = runs[["run", "state", ACCURACY, "classes", "test_samples", "path", "id"]]
     table = table.merge(known, how="left", on="run")
@@ -60,6 +56,23 @@ def members(results: Results) -> pd.DataFrame:
     table["expected"] = table["expected"].astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
     return _judged(by_seed(table))
+
+
+def _every_side(results: Results) -> pd.DataFrame:
+    """The sides of all files; a line for one that is damaged."""
+    rows: list[dict[str, Any]] = []
+    for path in sorted((results.folder / ZOO).glob("*.json")):
+        with spared(str(path)):
+            rows += sides(path)
+    return pd.DataFrame(rows)
+
+
+def runs_of(members: pd.DataFrame, results: Results) -> Runs:
+    """The runs of some of the `members`."""
+    keys = ["zoo", "network", "init", "setting"]
+    named = _every_side(results).merge(members[keys], on=keys)["run"]
+    runs = placed(results)
+    return runs[runs["run"].isin(named)]
 
 
 def placed(results: Results) -> pd.DataFrame:

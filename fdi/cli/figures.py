@@ -14,6 +14,7 @@ from fdi.track.files import printable, spared
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fdi.analysis.collect import Runs
     from fdi.analysis.results import Results
 
 CHECKOUT = (
@@ -37,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     results, modules = arguments.results, arguments.modules
     mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
-    mine = replace(mine, runs=select(mine.runs, arguments.filters))
+    among = mine.runs
+    mine = replace(mine, runs=select(among, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
     figures: dict[str, Any] = {}
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")
-    missing = _draw_pages(figures, mine, measured, arguments.out)
+    missing = _draw_pages(figures, mine, measured, among, arguments.out)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty
     if missing and no_reference:
@@ -102,7 +104,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _draw_pages(
-    figures: dict[str, Any], mine: Results, measured: Results | None, out: Path
+    figures: dict[str, Any], mine: Results, measured: Results | None, among: Runs, out: Path
 ) -> dict[str, Any]:
     from fdi.figures.catalogue import draw, file_name, pages
 
@@ -110,7 +112,7 @@ def _draw_pages(
     for name, module in figures.items():
         contents: dict[str, pd.DataFrame] = {}
         with spared(f"the figure {name}"):
-            contents |= module.data(mine) if measured is None else pages(module, mine, measured)
+            contents |= pages(module, mine, measured, among)
         missing[name] = module
         for page, content in contents.items():
             files = draw(module, content, out / file_name(name, page))

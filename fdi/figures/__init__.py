@@ -3,8 +3,9 @@
 `TITLE`: its heading in the report, `PLACE`: where it stands there. `ABOUT`: what it shows. `NEEDS`,
 `COMMAND`: the data it needs and what makes them. `SIZE`: width, and height of a row of panels, in
 inches.
-`data(results)` -> pages, by name ("" for the only one), each a tidy table with a column `source`;
-none where the data are missing.
+`data(results)` -> pages, by name ("" for the only one), each a tidy table and the runs that are
+drawn on it, see `collect.Pages`; none where the data are missing. `contents` is what hands runs to
+figures, and says of each page where its runs come from and which of them it leaves out.
 `panels(page)` -> the layout. `draw(page, axes)`.
 """
 

@@ -15,14 +15,13 @@ from matplotlib.lines import Line2D
 
 from fdi.analysis.best import HEADLINE, Side, networks
 from fdi.analysis.choice import SETTINGS, STEP, TUNED
-from fdi.analysis.collect import ACCURACY
+from fdi.analysis.collect import ACCURACY, Page, Pages, Runs
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import Metric
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import source
 
 PLACE, TITLE = 0.5, "Each initial state at its best"
 ABOUT = "test accuracy of each initial state at a common step size, and each at its best one"
@@ -36,10 +35,10 @@ WITHIN = 0.7  # of the height of the row of a network, for its initial states
 WRAP = 40  # characters of a line of what tells a network from others
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> Pages:
     """A page for each metric, that of accuracies without a name: a row for each network, initial
     state, setting and seed: network (as text), row (where it is drawn), init, setting, accuracy
-    (%), n, mean, sd, low, high, chance, versus (the baseline) and verdict, finding, title, source.
+    (%), n, mean, sd, low, high, chance, versus (the baseline) and verdict, finding, title.
     """
     of: dict[Metric, list[Side]] = {}
     pair = {_name(side): side for sides in networks(results, *HEADLINE) for side in sides}
@@ -52,7 +51,7 @@ def _name(side: Side) -> tuple[Any, ...]:
     return side.network, side.init, side.setting
 
 
-def _page(sides: Sequence[Side], metric: Metric) -> pd.DataFrame:
+def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
     table = pd.DataFrame([row for side in sides for row in _points(side)])
     places = table.drop_duplicates(["network", "init"])[["network", "init"]]
     places = places.sort_values("init", key=lambda inits: inits.ne(BASELINE), kind="stable")
@@ -72,12 +71,12 @@ def _page(sides: Sequence[Side], metric: Metric) -> pd.DataFrame:
         for key, name in PANELS.items()
         if (text := words.verdicts(once[once["setting"] == key], metric))
     ]
-    return table.merge(places, on=["network", "init"]).assign(
+    page = table.merge(places, on=["network", "init"]).assign(
         finding=f"{words.PAIR}: {'; '.join(said)}" if said else TITLE,
         title="; ".join(filter(None, [*steps, words.bounds(runs)])),
         note="dots: seeds; line: mean and 95 % interval; steps chosen with other seeds",
-        source=source(runs),
     )
+    return page, runs
 
 
 def _points(side: Side) -> list[dict[str, Any]]:

@@ -15,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.collect import config_columns
+from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import Results, studies
 from fdi.config import Mistake
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style
 from fdi.figures.sweep import Sweep, experiments, own_folders
+from fdi.figures.sweeps import origin
 from fdi.track.fields import is_number
 from fdi.track.files import spared
 
@@ -92,16 +93,38 @@ def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:
     return described(module)
 
 
-def pages(module: Any, mine: Results, measured: Results | None = None) -> dict[str, pd.DataFrame]:
+def pages(
+    module: Any, mine: Results, measured: Results | None = None, among: Runs | None = None
+) -> dict[str, pd.DataFrame]:
     """The pages of a figure, from the user's own runs where these are enough, and behind them from
     the reference. A page of fewer seeds than the reference's stands beside it and ends in `own`.
     """
-    contents, ours = module.data(measured) if measured else {}, {}
-    for page, content in module.data(mine).items():
-        there = (content, contents.get(page, content))
+    found, ours = contents(module, measured) if measured else {}, {}
+    for page, content in contents(module, mine, among).items():
+        there = (content, found.get(page, content))
         seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
         ours[page + BESIDE * (seeds < others)] = content
-    return ours | {page: content for page, content in contents.items() if page not in ours}
+    return ours | {page: content for page, content in found.items() if page not in ours}
+
+
+def contents(module: Any, results: Results, among: Runs | None = None) -> dict[str, pd.DataFrame]:
+    """The pages of a figure from some results, each with what it leaves out of them, and at which
+    values it stands of all the runs `among` which one chose these. Raises fdi.Mistake where a page
+    does not tell which runs are drawn on it.
+    """
+    found = module.data(results)
+    for name, page in found.items():
+        if not isinstance(page, tuple) or (page[1] is None and "source" not in page[0]):
+            raise Mistake(
+                f"its page {name!r} does not tell which runs it draws: data(results) gives name -> "
+                f"(table, runs), or (table with a column source, None) of what are no runs"
+            )
+    every = {path for _, runs in found.values() if runs is not None for path in runs["path"]}
+    given = (every, results.runs, results.runs if among is None else among)
+    return {
+        name: page if runs is None else page.assign(**origin(runs, *given))
+        for name, (page, runs) in found.items()
+    }
 
 
 def about(module: Any) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import METRIC, Page
+from fdi.analysis.collect import METRIC, Page, Pages
 from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
+from fdi.figures.sweeps import best_set, networks, usual
 from fdi.track.record import look
 
 PLACE, TITLE = 10.8, "Which classes are taken for which"
@@ -28,14 +28,13 @@ BY_CLASS = "accuracy of each class (%)"
 ACROSS, DODGE = 3, 0.15  # panels in a row; how far marks of a class are apart
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per initialization, class and predicted class: init, x, predicted, mean (%, of
-    the samples of class x); where these two are the same, low and high; n, title, finding, source,
-    left (out).
+    the samples of class x); where these two are the same, low and high; n, title, finding.
     """
     done = results.runs[results.runs["state"] == "done"]
     done = done[done[METRIC].isna()] if METRIC in done else done
-    pages = {}
+    pages: Pages = {}
     for (dataset, model), group in networks(done):
         others = [name for name in condition_columns(group)[2:] if not name.startswith("init")]
         runs = usual(best_set(group, others, lambda some: 1 + int((~guesses(some)).sum())))
@@ -43,9 +42,9 @@ def data(results: Results) -> dict[str, Page]:
         runs = runs[runs["path"].map(counted).notna()]
         parts = [_shares(init, of, counted) for init, of in groups(runs, "init")]
         if parts:
-            pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
-                finding=TITLE, title=words.trained(runs), **origin(runs, left_out(done, runs))
-            )
+            page = pd.concat(parts, ignore_index=True)
+            page = page.assign(finding=TITLE, title=words.trained(runs))
+            pages[f"{dataset}_{model}"] = page, runs
     return pages
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.results import VALID, Results
 from fdi.figures import learning_curves, sheet, style
 
@@ -32,7 +32,7 @@ QUANTITIES = {
 PROBE = "probe/"
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Pages as those of the learning curves, for probe/<quantity>/<population>, of runs that have
     some; the initial state stands before the first epoch.
     """
@@ -52,8 +52,8 @@ def data(results: Results) -> dict[str, Page]:
 
     pages = learning_curves.pages(probed, with_start, lambda q: q.startswith(PROBE) or q == VALID)
     return {
-        name: page.assign(finding=TITLE)
-        for name, page in pages.items()
+        name: (page.assign(finding=TITLE), runs)
+        for name, (page, runs) in pages.items()
         if page["quantity"].str.startswith(PROBE).any()
     }
 

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.choice import Reached
-from fdi.analysis.collect import SHARED, Page, Runs, metric_of
+from fdi.analysis.collect import SHARED, Page, Pages, Runs, metric_of
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
 from fdi.analysis.formats import told
 from fdi.analysis.results import Results
@@ -27,9 +27,7 @@ from fdi.figures.sweeps import (
     best_set,
     foremost,
     guessed,
-    left_out,
     networks,
-    origin,
     usual,
 )
 
@@ -108,26 +106,27 @@ MAJORITY = 0.5  # share of runs whose value goes without saying in the name of a
 POPULATIONS = 3  # of a page; of more the first, the middle and the last
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> tidy table, a page per data set, model and differing keys of these; finished runs
     only.
 
     Columns: finding, title (of the page), line (its label), init, number (of the config among those
-    of the same init), n (seeds), quantity, epoch, mean, sd, low, high, left (which of the user's
-    own runs are not on the page) and source. Epochs count from the start of the task, so those of a
-    priming phase are 0 and less; accuracies in percent, rates in Hz. An epoch counts where all
-    seeds of the line have it. Of runs that differ in other keys than those of the initialization, a
-    page has the set with most initializations, the largest of these, the last of these (say, with
-    bounds on the activity), and the title says which; with more than six lines it keeps one of each
-    initialization, and of these six. Sets that only guess have no page.
+    of the same init), n (seeds), quantity, epoch, mean, sd, low, high.
+
+    Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies
+    in percent, rates in Hz. An epoch counts where all seeds of the line have it. Of runs that
+    differ in other keys than those of the initialization, a page has the set with most
+    initializations, the largest of these, the last of these (say, with bounds on the activity), and
+    the title says which; with more than six lines it keeps one of each initialization, and of these
+    six. Sets that only guess have no page.
     """
     return pages(results, results.curves_of, learned)
 
 
-def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[str, Page]:
+def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
-    found: dict[str, pd.DataFrame] = {}
+    found: Pages = {}
     for _, group in networks(done):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
@@ -155,12 +154,12 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> dict[s
                 title = [words.setting(chosen, "epochs"), layers]
                 title += [words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
-                found[_key(group, named, values)] = page[page["init"].isin(few)].assign(
+                page = page[page["init"].isin(few)].assign(
                     finding=TITLE,
                     title=", ".join(filter(None, title)),
                     metric=str(metric_of(shown)),
-                    **origin(shown, left_out(members, shown)),
                 )
+                found[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
     return found
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import ACCURACY, Page, metric_of
+from fdi.analysis.collect import ACCURACY, Page, Pages, metric_of
 from fdi.analysis.conditions import condition_columns, groups, moments
 from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, left_out, networks, origin, usual
+from fdi.figures.sweeps import best_set, networks, usual
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations and energy per sample, for each initial state"
@@ -22,14 +22,14 @@ COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, 1.8)
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per quantity (operations; energy in nJ) and initialization: quantity, init,
     mean, low, high and n of what it is judged by, x, x_low and x_high of the quantity, dense (what
-    the energy would be), metric, finding, title, source, left (out).
+    the energy would be), metric, finding, title.
     """
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
-    pages = {}
+    pages: Pages = {}
     for (dataset, model), group in networks(known):
         varied = condition_columns(group)[2:]
         others = [name for name in varied if not f"{name}.".startswith("init.")]
@@ -43,13 +43,13 @@ def data(results: Results) -> dict[str, Page]:
             cost = moments(runs.assign(of=values), ["init"], "of").drop(columns=["sd", "n"])
             part = reached.merge(cost.rename(columns=named), on="init")
             parts += [part.assign(quantity=quantity)] * bool(len(part))
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+        page = pd.concat(parts, ignore_index=True).assign(
             dense=energy(runs, dense=True).mean(),
             metric=metric_of(runs).title,
             finding=TITLE,
             title=words.trained(runs),
-            **origin(runs, left_out(known, runs)),
         )
+        pages[f"{dataset}_{model}"] = page, runs
     return pages
 
 

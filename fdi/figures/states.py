@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import MOST, foremost, initial_states, left_out, origin, sweeps, usual
+from fdi.figures.sweeps import MOST, foremost, initial_states, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
 ABOUT = "spread of the potential, rate and gradient of each layer before training"
@@ -38,13 +38,12 @@ STATES = ("done", "probed")
 TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "probe")
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per quantity, initial state and layer: quantity, init, shade (sigma_u; NaN
     where the initialization is shown at one value only), baseline, x, population, mean (of
-    gradients the geometric one), low, high (95 % interval), n, target, finding, title, source, left
-    (out).
+    gradients the geometric one), low, high (95 % interval), n, target, finding, title.
     """
-    pages = {}
+    pages: Pages = {}
     runs = results.runs[results.runs["state"].isin(STATES)]
     probed = runs[runs["path"].isin(results.layers["path"])]
     layers = results.layers["path"].value_counts()
@@ -66,12 +65,12 @@ def data(results: Results) -> dict[str, Page]:
             continue
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
-        pages[f"{dataset}_{model}"] = table.assign(
+        page = table.assign(
             finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
-            **origin(runs, left_out(probed.assign(state="done"), whole)),
         )
+        pages[f"{dataset}_{model}"] = page, whole.merge(runs[["seed", *named]].drop_duplicates())
     return pages
 
 

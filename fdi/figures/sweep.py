@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from fdi.analysis.best import DATA
-from fdi.analysis.collect import MODULES, Page, Runs, metric_of
+from fdi.analysis.collect import MODULES, Page, Pages, Runs, metric_of
 from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
 from fdi.analysis.results import Results
@@ -70,20 +70,18 @@ class Sweep:
         self.NEEDS = figure.needs or f"{alike} with at least {figure.least} values of {figure.x}"
         self.COMMAND = command
 
-    def data(self, results: Results) -> dict[str, Page]:
+    def data(self, results: Results) -> Pages:
         """Page -> a row per quantity and point: quantity, the keys of the panels, init, baseline,
         shade, x, mean, sd, n, low, high; of the accuracy versus and its kin, verdict (against
         kaiming in the same panel at the same x), chosen (has the best validation accuracy of its
         line, where the figure asks for that); reached (share of the runs whose training loss is as
-        low as asked); chance (%), finding, network, title, source; left, which of the user's own
-        runs are not among these.
+        low as asked); chance (%), finding, network, title.
         """
-        pages = {}
-        for page, chosen in self.compared(results):
+        pages: Pages = {}
+        for name, chosen in self.compared(results):
             table = self._table(chosen)
-            origin = sweeps.origin(chosen, sweeps.left_out(results.runs, chosen))
-            pages[page] = table.assign(**self._constants(chosen, table), **origin)
-            pages[page]["note"] = self._note(pages[page])
+            page = table.assign(**self._constants(chosen, table))
+            pages[name] = page.assign(note=self._note(page)), chosen
         return pages
 
     def compared(self, results: Results) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,11 +11,12 @@ from fdi.analysis import conditions
 from fdi.analysis.collect import METRIC, Runs, config_columns
 from fdi.analysis.conditions import groups
 from fdi.analysis.derived import guesses
-from fdi.analysis.formats import plural, shown
-from fdi.analysis.results import OWN, comparable
+from fdi.analysis.formats import NAMING, plural, shown
+from fdi.analysis.results import OWN, TARGET, comparable
 
 Enough = Callable[[pd.DataFrame], int]
 NAMED = 4  # keys of runs that are left out
+FINISHED = ("done", "probed")
 SIGMA = "init.sigma_u"
 
 
@@ -37,7 +38,7 @@ def sweeps(
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
     the one with most initializations, then most levels, then most runs, then the last (say, the
-    deepest network); `left_out` names the others.
+    deepest network); `origin` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = comparable(runs[runs["state"].isin(states)], varied)
@@ -58,28 +59,38 @@ def of_sweep(runs: Runs, title: str) -> pd.Series:
     return named.map(lambda text: bool(title) and title in text.split(", ")).astype(bool)
 
 
-def left_out(runs: Runs, chosen: pd.DataFrame) -> str:
-    """The user's own finished `runs` of the data set and model of the `chosen` ones that are not
-    among these, and where they differ; "" where there are none.
+def origin(drawn: Runs, every: Collection[str], runs: Runs, among: Runs) -> dict[str, str]:
+    """Two columns of a page on which runs are `drawn`. `left`: which of the user's own finished
+    `runs` of its data sets and models are on none of the pages of its figure, whose paths are
+    `every`, and where they differ; "" where there are none. `source`: where the runs on the page
+    come from, and of what varies `among` the user's own ones the values that are the same in all.
     """
-    first = chosen.iloc[0]
-    same = (runs["dataset"] == first["dataset"]) & (runs["model"] == first["model"])
-    own = same & (runs["source"] == OWN) & (runs["state"] == "done")
-    others = runs[own & ~runs["path"].isin(chosen["path"])]
-    if others.empty:
-        return ""
-    keys = []
-    for column in config_columns(runs):
-        theirs = [value for value in others[column].unique() if value not in set(chosen[column])]
-        if theirs and not all(map(pd.isna, theirs)):
-            keys.append(f"{column} = {shown(theirs[0])}" if len(theirs) == 1 else column)
-    where = f" ({', '.join(keys[:NAMED])}{', ...' * (len(keys) > NAMED)})" if keys else ""
-    return f"{plural(len(others), 'run')}{where}"
+    own = among[(among["source"] == OWN) & among["state"].isin(FINISHED)]
+    own = own.merge(drawn[["dataset", "model"]].drop_duplicates())
+    others = own[own["path"].isin(runs["path"]) & ~own["path"].isin(every)]
+    still, apart = [], []
+    for column in ["init", *config_columns(own)]:
+        lacking = column.startswith("init.")  # not null: another initialization has no such key
+        if column == TARGET or own[column].nunique(dropna=lacking) < 2:
+            continue
+        here = [*(drawn[column].dropna() if lacking else drawn[column]).unique()]
+        if len(here) == 1 and pd.notna(here[0]) and column != "init":
+            still.append(_named(column, here))
+        new = [value for value in others[column].unique() if value not in {*here}]
+        if not all(map(pd.isna, new)):
+            apart.append(_named(column, new))
+    at = f" with {_first(still)}" * bool(still)
+    left = f"{plural(len(others), 'run')}{f' ({_first(apart)})' * bool(apart)}" * bool(len(others))
+    return {"left": left, "source": source(drawn) + at + f"; left out: {left}" * bool(left)}
 
 
-def origin(chosen: pd.DataFrame, left: str) -> dict[str, str]:
-    """Two columns of a page: what is `left` out, and its `source`, which says so."""
-    return {"left": left, "source": source(chosen) + f"; left out: {left}" * bool(left)}
+def _named(column: str, values: Sequence[Any]) -> str:
+    """A key, and its value where it has one only."""
+    return f"{NAMING.sub('', column)}" + f" = {shown(values[0])}" * (len(values) == 1)
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:NAMED])}{', ...' * (len(names) > NAMED)}"
 
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:
@@ -193,8 +204,11 @@ def guessed(runs: Runs) -> bool:
 
 def source(runs: Runs) -> str:
     """Where the runs come from, as text."""
-    parts = pd.Series(runs["source"].unique()).str.rpartition(" ")  # commits of one place
-    return "; ".join(f"{of} {', '.join(ends)}" for of, ends in parts.groupby(0, sort=False)[2])
+    commits: dict[str, list[str]] = {}
+    for text in runs["source"].unique():
+        of, _, commit = text.rpartition(" ")
+        commits.setdefault(of, []).append(commit)
+    return "; ".join(f"{of} {', '.join(each)}" for of, each in commits.items())
 
 
 def differing(runs: Runs) -> list[str]:

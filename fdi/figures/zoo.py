@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from fdi.analysis.choice import STEP
+from fdi.analysis.collect import Pages
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import LEVEL, PERCENT, Comparison
-from fdi.analysis.zoo import SETTINGS, common, inits, leads, members
+from fdi.analysis.zoo import SETTINGS, common, inits, leads, members, runs_of
 from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 0.6, "Random networks"
@@ -26,10 +27,10 @@ MARK: style.Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": 
 BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "center"}
 
 
-def data(results: Results) -> dict[str, pd.DataFrame]:
+def data(results: Results) -> Pages:
     """One page, of the networks that all initial states can be drawn for: a row for each init and
     setting: place, mean accuracy (%), `low` and `high`, where the baseline and the interval of the
-    lead over it end, k `of` so many networks that learn, finding, title, source.
+    lead over it end, k `of` so many networks that learn, finding, title.
     """
     table = members(results)
     if table.empty:
@@ -55,15 +56,15 @@ def data(results: Results) -> dict[str, pd.DataFrame]:
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     of = dict([*shared.groupby("setting")])
     steps = [words.between(of[key][STEP], name) for key, name in SETTINGS.items() if key in of]
-    return {
-        "": pd.DataFrame(rows).assign(
-            finding=_finding(ahead),
-            title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",
-            note=f"marks: mean over networks; lines: 95 % interval of the difference to "
-            f"{words.init(BASELINE)} weights; numbers: networks that learn",
-            source=table["source"].iloc[0] if "source" in table else "own runs",
-        )
-    }
+    page = pd.DataFrame(rows).assign(
+        finding=_finding(ahead),
+        title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",
+        note=f"marks: mean over networks; lines: 95 % interval of the difference to "
+        f"{words.init(BASELINE)} weights; numbers: networks that learn",
+    )
+    if "source" in table:  # published without its runs
+        return {"": (page.assign(source=table["source"].iloc[0]), None)}
+    return {"": (page, runs_of(shared, results))}
 
 
 def _finding(ahead: Mapping[tuple[str, str, str], Comparison]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.conditions import groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style
@@ -30,7 +30,7 @@ SOURCES = {
 EXPECTED: style.Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page "" -> a row per quantity and point of scripts/study/states/alpha.py: quantity, init,
     line, x (alpha), mean, sd, n, title, source.
     """
@@ -49,7 +49,7 @@ def data(results: Results) -> dict[str, Page]:
         title="a recurrent layer before training, simulated",
         source=simulated["source"].iloc[0],
     )
-    return {"": page}
+    return {"": (page, None)}
 
 
 def _share(table: pd.DataFrame) -> str:

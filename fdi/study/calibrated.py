@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import verdict
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.style import places
-from fdi.figures.sweeps import differing, guessed, near_one, source, sweeps
+from fdi.figures.sweeps import differing, guessed, near_one, sweeps
 from fdi.study.contrasts import Contrast, contrasts
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
@@ -31,13 +31,12 @@ DODGE = 0.12  # between the marks of initializations, in units of a population
 COMPARED = ("kaiming", "lsuv", CLOSED, CORRECTED)
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page of a deep network that learns -> a row per quantity and point: quantity, init, line (its
     label), number, x (layer or position), population, mean, sd, n, low, high, of the accuracy
-    versus and verdict (against kaiming); in all rows target (of the spread), finding, title,
-    source.
+    versus and verdict (against kaiming); in all rows target (of the spread), finding, title.
     """
-    pages = {}
+    pages: Pages = {}
     chosen = near_one(results.runs[results.runs["init"].isin(COMPARED)])
     for (dataset, model), group in sweeps(
         chosen, lambda runs: {CLOSED, CORRECTED} <= set(runs["init"])
@@ -59,12 +58,12 @@ def data(results: Results) -> dict[str, Page]:
         ]
         accuracy = accuracies(lines, keys).assign(quantity="accuracy")
         parts.append(accuracy.assign(x=range(len(accuracy))))
-        pages[f"{dataset}_{model}"] = pd.concat(parts, ignore_index=True).assign(
+        page = pd.concat(parts, ignore_index=True).assign(
             target=layers["target_sigma_u"].median(),
             finding=_finding(group),
             title=words.trained(group),
-            source=source(group),
         )
+        pages[f"{dataset}_{model}"] = page, group
     return pages
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -36,10 +36,10 @@ FREE: style.Look = {"linestyle": ":", "alpha": 0.55}  # of networks without the 
 MODELS = {"dale": "recurrent", "dale_conv": "conv_recurrent"}  # with the law, without it
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page "" -> the table of scripts/study/states/dale.py; the other pages: see `_runs`."""
     simulated = results.csv("dale")
-    return ({"": simulated} if len(simulated) else {}) | _runs(results)
+    return ({"": (simulated, None)} if len(simulated) else {}) | _runs(results)
 
 
 def panels(page: Page) -> list[list[str]]:
@@ -125,14 +125,14 @@ def _balance(axes: Axes, rows: pd.DataFrame, init: str) -> None:
     axes.set_ylabel("mean inhibition")
 
 
-def _runs(results: Results) -> dict[str, Page]:
-    """Page -> a row per part and point: part, init, x, mean, sd, n, title, source.
+def _runs(results: Results) -> Pages:
+    """Page -> a row per part and point: part, init, x, mean, sd, n, title.
 
     Parts: curve (validation accuracy in % over epochs), rate (initial, in Hz, by population), sigma
     (test accuracy in % over sigma_u), free (the same without the law: x is sigma_u, NaN for
     Kaiming).
     """
-    tables = {}
+    pages: Pages = {}
     runs = results.runs[results.runs["model"].isin(MODELS)]
     for (dataset, model), members in sweeps.sweeps(runs, lambda runs: runs["init"].nunique() >= 2):
         chosen = sweeps.usual(members)
@@ -142,24 +142,29 @@ def _runs(results: Results) -> dict[str, Page]:
         ).rename(columns={"epoch": "x"})
         probe = results.layers.merge(chosen[["path"]], on="path")
         rate = moments(probe, ["init", "population"], "rate").rename(columns={"population": "x"})
-        sigma = accuracies(sweeps.initial_states(members), ["init", "sigma_u"]).rename(
-            columns={"sigma_u": "x"}
-        )
+        states = sweeps.initial_states(members)
+        sigma = accuracies(states, ["init", "sigma_u"]).rename(columns={"sigma_u": "x"})
+        free = _without(results.runs, members)
+        without = free.iloc[:0]
+        if len(free):
+            without = moments(free, ["init", "sigma_u"], "test_accuracy_last", 100, 100)
+            without = without.rename(columns={"sigma_u": "x"})
         parts = {
             "curve": curve,
             "rate": rate,
             "sigma": sigma.dropna(subset="x"),
-            "free": _without(results.runs, members),
+            "free": without,
         }
         table = pd.concat(
             [rows.assign(part=part) for part, rows in parts.items() if len(rows)], ignore_index=True
         )
-        tables[f"{dataset}_{model}"] = table.assign(
+        page = table.assign(
             finding=_finding(parts["sigma"], parts["free"], curve),
             title=words.trained(chosen),
-            source=sweeps.source(chosen),
         )
-    return tables
+        paths = pd.concat([part["path"] for part in (chosen, states, free)])
+        pages[f"{dataset}_{model}"] = page, results.runs[results.runs["path"].isin(paths)]
+    return pages
 
 
 def _finding(sigma: pd.DataFrame, free: pd.DataFrame, curve: pd.DataFrame) -> str:
@@ -202,7 +207,7 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
 
 
 def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
-    """Test accuracy of networks without the law, on the same data set and for as many epochs."""
+    """The runs of networks without the law, on the same data set and for as many epochs."""
     first = members.iloc[0]
     same = (
         (runs["dataset"] == first["dataset"])
@@ -212,10 +217,8 @@ def _without(runs: Runs, members: pd.DataFrame) -> pd.DataFrame:
     for _, free in sweeps.sweeps(
         runs[same & runs["init"].isin(["fluct", "kaiming"])], lambda runs: True
     ):
-        return moments(
-            sweeps.initial_states(free), ["init", "sigma_u"], "test_accuracy_last", 100, 100
-        ).rename(columns={"sigma_u": "x"})
-    return pd.DataFrame()
+        return sweeps.initial_states(free)
+    return runs.iloc[:0]
 
 
 def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import moments
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Results
@@ -38,12 +38,12 @@ LOWER: style.Look = {"marker": 4, "markersize": 5, "linestyle": ""}
 """A point at the left end of the axis: its ratio is lower."""
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per run (part "ratio") and per point with a sigma_u of 1 or next to it (part
     "depth"): init, optimizer, eps, x (ratio of the largest hidden gradient to the floor; hidden
-    layers), mean (accuracy in %), sd, n, low, high, chance, network, title, source.
+    layers), mean (accuracy in %), sd, n, low, high, chance, network, title.
     """
-    pages: dict[str, pd.DataFrame] = {}
+    pages: Pages = {}
     if "grad" not in results.probe:  # runs that were not probed
         return pages
     known = ratios(results)["ratio"]
@@ -63,15 +63,15 @@ def data(results: Results) -> dict[str, Page]:
         depth = moments(near.assign(x=near["model.depth"]), KEYS, "test_accuracy_last", PERCENT)
         columns = ["part", *KEYS, "mean", "sd", "n", "low", "high"]
         page = pd.concat([single, depth.assign(part="depth")], ignore_index=True)
-        pages[f"{dataset}_{model}"] = page[columns].assign(
+        page = page[columns].assign(
             chance=PERCENT / runs["classes"].iloc[0],
             finding=_finding(single),
             network=f"{dataset}, {model}",
             title=words.trained(runs, ("optimizer", "optimizer.eps"), "trainer.epochs"),
             note="left: single runs; right: means with 95 % intervals, "
             f"in italics those of fewer than {words.LEAST} seeds",
-            source=sweeps.source(runs),
         )
+        pages[f"{dataset}_{model}"] = page, runs
     return pages
 
 

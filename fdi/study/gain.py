@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, best, groups
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
@@ -31,30 +31,32 @@ SWEPT = "gain"
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per depth and point: layers, init, baseline, x (gain; of other initializations
     the one that causes their spread in the first layer), mean, sd, n, low, high, versus and its
     kin, verdict (against the gain of 1), chosen (has the best validation accuracy
-    of the gains), unit (sigma_u that a gain of 1 causes), title, source.
+    of the gains), unit (sigma_u that a gain of 1 causes), title.
     """
-    pages = {}
+    pages: Pages = {}
     runs = results.runs[~results.runs["init"].isin(["fluct_mu", "kaiming"])]  # the latter: gain 1
     for (dataset, model), group in sweeps.sweeps(runs, _enough, ["model.depth"]):
         group = with_layers(group)
         gains = group[group["init"] == SWEPT]
         unit = of_unit_gain(gains, results)
-        parts = [
-            _depth(members, results, unit[dataset, model, layers])
+        chosen = {
+            layers: _points(members, results, unit[dataset, model, layers])
             for layers, members in groups(group, "layers")
             if _enough(members)
-        ]
+        }
+        parts = [_depth(points, unit[dataset, model, layers]) for layers, points in chosen.items()]
         table = pd.concat(parts, ignore_index=True)
-        pages[f"{dataset}_{model}"] = table.assign(
+        page = table.assign(
             finding=_finding(table),
             title=words.trained(group),
             note=f"{words.reading(table['n'])}; ring: the best on validation",
-            source=sweeps.source(group),
         )
+        paths = pd.concat(chosen.values())["path"]
+        pages[f"{dataset}_{model}"] = page, group[group["path"].isin(paths)]
     return pages
 
 
@@ -77,15 +79,20 @@ def _enough(runs: Runs) -> bool:
     return sweeps.levels(runs, "init.gain", SWEPT) >= 3
 
 
-def _depth(runs: Runs, results: Results, unit: float) -> pd.DataFrame:
-    """The rows for one depth."""
+def _points(runs: Runs, results: Results, unit: float) -> pd.DataFrame:
+    """The runs of one depth that are drawn, with their `x`."""
     first = results.layers.drop_duplicates("path").set_index("path")["theory_sigma_u"]
     others = sweeps.usual(runs[runs["init"] != SWEPT])
     others = others.assign(x=others["path"].map(first).astype(float) / unit)
     others = others.assign(x=others.groupby("init")["x"].transform("mean"))
     gains = runs[runs["init"] == SWEPT]
-    points = pd.concat([gains.assign(x=gains["init.gain"]), others])
+    return pd.concat([gains.assign(x=gains["init.gain"]), others])
+
+
+def _depth(points: pd.DataFrame, unit: float) -> pd.DataFrame:
+    """The rows for one depth."""
     table = accuracies(points, ["layers", "init", "baseline", "x"], base={"init": SWEPT, "x": 1})
+    gains = points[points["init"] == SWEPT]
     top = best(gains, ["layers"], "init.gain")["init.gain"].iloc[0]
     chosen = (table["init"] == SWEPT) & (table["x"] == top)
     return table.assign(chosen=chosen, unit=unit)

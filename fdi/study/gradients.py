@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, sweeps, words
@@ -36,13 +36,13 @@ SHIFT = 5.0  # points, of the outermost of them
 MARK = ("o", "D")  # of a hidden layer, of the readout
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per layer and point: population, init, x (sigma_u; NaN for baselines), mean
     (geometric, over the seeds with a gradient), low, high (95 % interval of it), n (seeds), silent
-    (share of the seeds without any), finding, title, source. Of the task alone where that is known
+    (share of the seeds without any), finding, title. Of the task alone where that is known
     of all, else of the objective with its bounds.
     """
-    pages = {}
+    pages: Pages = {}
     task = results.probe.assign(task=task_gradient(results))
     layers = results.probe.loc[results.probe["population"] != READOUT, "path"].value_counts()
     deep = results.runs[results.runs["path"].map(layers) > 1]
@@ -56,12 +56,12 @@ def data(results: Results) -> dict[str, Page]:
         alone = norms["task"].notna().all()
         table = _spread(norms.assign(norm=norms["task"] if alone else norms["grad"]))
         of = "the task alone" if alone else "task and bounds"
-        pages[f"{dataset}_{model}"] = table.assign(
+        page = table.assign(
             finding=_finding(table),
             title=f"{words.setting(chosen)}, before training, gradients of {of}",
             note=f"{words.reading(table['n'])}, geometric",
-            source=sweeps.source(chosen),
         )
+        pages[f"{dataset}_{model}"] = page, chosen
     return pages
 
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
 from fdi.study import looks
@@ -30,10 +30,10 @@ THETA = 1.0
 FREE, RESET = style.GREY, style.color("fluct")
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """The table of scripts/study/states/membrane.py."""
     table = results.csv("membrane")
-    return {"": table} if len(table) else {}
+    return {"": (table, None)} if len(table) else {}
 
 
 def panels(page: Page) -> list[list[str]]:

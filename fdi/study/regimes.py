@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
@@ -30,10 +30,10 @@ COLORS = {
 }
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """The table of scripts/study/states/regimes.py."""
     table = results.csv("regimes")
-    return {"": table} if len(table) else {}
+    return {"": (table, None)} if len(table) else {}
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fdi.analysis.collect import Page, Runs
+from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import levels, source, sweeps, swept, usual
+from fdi.figures.sweeps import levels, sweeps, swept, usual
 from fdi.study import looks
 from fdi.study.published import published
 
@@ -38,13 +38,13 @@ RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 STAR: style.Look = {"color": "none", "marker": "*", "markeredgecolor": "black", "markersize": 7}
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """Page -> a row per quantity and point: init, x (sigma_u: the target, or what the weights of a
     baseline imply), mean, sd, n, low, high, of the accuracy versus and verdict (against kaiming).
 
-    The same in all rows: title, chance (%), published (%) and quoted (its source), source.
+    The same in all rows: title, chance (%), published (%) and quoted (its source).
     """
-    pages = {}
+    pages: Pages = {}
     shallow = results.runs[results.runs.filter(like="rate/").notna().sum(axis=1) == 1]
     for (dataset, model), group in sweeps(shallow, spreads):
         group = _measured(group, results.probe)
@@ -72,14 +72,15 @@ def data(results: Results) -> dict[str, Page]:
         table = pd.concat([table, _against_xi(group, fluct)], ignore_index=True)
         first = {str(column): value for column, value in fluct.iloc[0].items()}
         quoted = published(first | {"init.sigma_u": 1.0}, 1)
-        pages[f"{dataset}_{model}"] = table.assign(
+        page = table.assign(
             finding=_finding(table),
             title=words.trained(fluct),
             chance=100 / fluct["classes"].iloc[0],
             published=100 * quoted[0].accuracy if quoted else float("nan"),
             quoted=str(quoted[0]) if quoted else None,
-            source=source(group),
         )
+        shifted = group[group["init"] == "fluct_mu"]
+        pages[f"{dataset}_{model}"] = page, pd.concat([points, shifted])
     return pages
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.conditions import groups
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
@@ -35,10 +35,11 @@ WRONG: style.Look = {"color": "0.6", "linewidth": 0.6}
 ROOM = 1.1  # between the potentials of two neurons, in units of the largest range of one
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """The table of scripts/study/states/snapshot.py."""
     table = results.csv("snapshot")
-    return {str(init): page for init, page in groups(table, "init")} if len(table) else {}
+    inits = groups(table, "init") if len(table) else ()
+    return {str(init): (page, None) for init, page in inits}
 
 
 def panels(page: Page) -> list[list[str]]:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from fdi.analysis.collect import Page
+from fdi.analysis.collect import Page, Pages
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
 from fdi.study import looks
@@ -31,10 +31,10 @@ LABEL = 50  # characters of a line of the label of a workload
 TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
 
-def data(results: Results) -> dict[str, Page]:
+def data(results: Results) -> Pages:
     """The table of scripts/bench.py."""
     table = results.csv("bench")
-    return {} if table.empty else {"": page(table)}
+    return {} if table.empty else {"": (page(table), None)}
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
 from fdi.figures import learning_curves, sheet, style, words
-from fdi.figures.learning_curves import data, panels
+from fdi.figures.catalogue import contents
+from fdi.figures.learning_curves import panels
 from fdi.study import looks
 
 
@@ -24,7 +25,7 @@ def lines(page, **values):
 def test_mean_and_spread_over_seeds(write_run, tmp_path):
     write_run("fluct", 0, [0.1, 0.3])
     write_run("fluct", 2, [0.2, 0.5])
-    pages = data(own(tmp_path))
+    pages = contents(learning_curves, own(tmp_path))
     assert list(pages) == ["randman_dense"]
     valid = lines(pages["randman_dense"], quantity="valid/accuracy")
     assert valid["epoch"].tolist() == [1, 2]
@@ -43,7 +44,7 @@ def test_unfinished_runs_and_runs_without_curves_are_left_out(write_run, tmp_pat
     write_run("fluct", 0, [0.1, 0.3])
     write_run("fluct", 1, [0.9], done=False)
     (write_run("kaiming", 0, [0.1, 0.3]) / "metrics.csv").unlink()
-    page = data(own(tmp_path))["randman_dense"]
+    page = contents(learning_curves, own(tmp_path))["randman_dense"]
     assert set(page["line"]) == {"fluctuation-driven"}
     assert set(page["n"]) == {1}
 
@@ -51,14 +52,16 @@ def test_unfinished_runs_and_runs_without_curves_are_left_out(write_run, tmp_pat
 @pytest.mark.parametrize("done", [True, False])
 def test_no_curves_no_pages(write_run, tmp_path, done):
     (write_run("fluct", 0, [0.1], done=done) / "metrics.csv").unlink()
-    assert data(own(tmp_path)) == {}
-    assert data(own(tmp_path / "nothing")) == {}
+    assert contents(learning_curves, own(tmp_path)) == {}
+    assert contents(learning_curves, own(tmp_path / "nothing")) == {}
 
 
 def test_epochs_count_from_the_start_of_the_task(write_run, tmp_path):
     write_run("fluct", 0, [0.2, 0.4], prime=3)
     write_run("fluct", 1, [0.4, 0.6], prime=1)
-    valid = lines(data(own(tmp_path))["randman_dense"], quantity="valid/accuracy")
+    valid = lines(
+        contents(learning_curves, own(tmp_path))["randman_dense"], quantity="valid/accuracy"
+    )
     assert valid["epoch"].tolist() == [0, 1, 2]
     assert valid["mean"].tolist() == pytest.approx([10, 30, 50])
 
@@ -67,7 +70,7 @@ def test_configs_of_one_init_are_lines_of_their_own(write_run, tmp_path):
     for sigma_u in (0.5, 1.0):
         write_run("fluct", 0, [0.1, 0.3], sigma_u=sigma_u)
     write_run("kaiming", 0, [0.1, 0.1])
-    page = data(own(tmp_path))["randman_dense"]
+    page = contents(learning_curves, own(tmp_path))["randman_dense"]
     numbers = page.groupby("line", sort=False)["number"].first().to_dict()
     fluct = "fluctuation-driven, sigma_u ="
     assert numbers == {f"{fluct} 0.5": 0, f"{fluct} 1": 1, "Kaiming": 0}
@@ -78,10 +81,10 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
     write_run("fluct", 0, [0.1], hidden=128)
     write_run("fluct", 0, [0.1], model="recurrent")
     sizes = ["randman_dense_hidden_64", "randman_dense_hidden_128"]
-    assert list(data(own(tmp_path))) == [*sizes, "randman_recurrent"]
+    assert list(contents(learning_curves, own(tmp_path))) == [*sizes, "randman_recurrent"]
     for seed in (1, 2):
         write_run("fluct", seed, [0.1], hidden=64)
-    assert list(data(own(tmp_path)))[:2] == ["randman_dense", sizes[1]], (
+    assert list(contents(learning_curves, own(tmp_path)))[:2] == ["randman_dense", sizes[1]], (
         "what most have goes unsaid"
     )
 
@@ -90,7 +93,7 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
 def test_layout(write_run, tmp_path, populations):
     names = [f"h{i}" for i in range(1, populations + 1)]
     write_run("fluct", 0, [0.1], populations=names)
-    (row,) = panels(data(own(tmp_path))["randman_dense"])
+    (row,) = panels(contents(learning_curves, own(tmp_path))["randman_dense"])
     shown = names if populations < 4 else [names[0], names[populations // 2], names[-1]]
     assert list(dict.fromkeys(row))[2:] == [f"rate/{name}" for name in shown]
 
@@ -99,7 +102,7 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
     for seed in range(3):
         write_run("fluct", seed, [0.1, 0.3, 0.4 + 0.01 * seed])
     write_run("kaiming", 0, [0.1, 0.1, 0.2])
-    figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
     valid = axes["valid/accuracy"]
     assert [line.get_color() for line in valid.lines if line.get_linestyle() != "None"] == [
         style.color("fluct"),
@@ -115,7 +118,7 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
 
 def test_priming_is_marked(write_run, tmp_path, drawn):
     write_run("fluct", 0, [0.1, 0.3], prime=2)
-    figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
     assert figure.legends[0].get_texts()[-1].get_text() == "priming, before the task"
     assert all(len(panel.patches) == 1 for panel in axes.values())
 
@@ -131,7 +134,7 @@ def test_no_text_overlaps_or_leaves_the_page(write_run, tmp_path, drawn):
                 populations=[f"h{i}" for i in range(1, 8)],
                 prime=20,
             )
-    figure, axes = drawn(learning_curves, data(own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
     assert len(axes) == 5
     assert len(figure.legends[0].get_texts()) == 7
 
@@ -140,13 +143,16 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
     for sigma_u in (0.1, 0.2, 0.3, 0.5, 0.9, 2.0):
         write_run("fluct", 0, [0.1], sigma_u=sigma_u)
     write_run("kaiming", 0, [0.1])
-    assert set(data(own(tmp_path))["randman_dense"]["line"]) == {"fluctuation-driven", "Kaiming"}
+    assert set(contents(learning_curves, own(tmp_path))["randman_dense"]["line"]) == {
+        "fluctuation-driven",
+        "Kaiming",
+    }
 
 
 def test_of_equal_sets_the_last_is_drawn_and_said(results):
     key = "homeostasis.joint"
     runs = [("fluct", seed, 0.5, 1, {key: joint}) for joint in (True, False) for seed in (0, 1)]
-    page = data(results(runs))["randman_dense"]
+    page = contents(learning_curves, results(runs))["randman_dense"]
     (title,) = page["title"].unique()
     assert title.endswith(", fully connected network, 3 epochs, bounds on activity")
     assert set(page["n"]) == {2}
@@ -156,7 +162,9 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
 
 
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
-    page = data(results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})]))["randman_dense"]
+    page = contents(
+        learning_curves, results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})])
+    )["randman_dense"]
     figure, _ = drawn(learning_curves, page)
     details = figure.get_supxlabel().replace("\n", " ")
     assert ", 10,000 samples, fully connected network, 3 epochs; one seed; " in details
@@ -167,7 +175,7 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     runs: list[tuple[Any, ...]] = [
         (init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names
     ] + [("fluct", 2, 0.5, 1, {})]
-    page = data(results(runs))["randman_dense"]
+    page = contents(learning_curves, results(runs))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
     assert len({style.look(name)["marker"] for name in names}) == len(names)
     assert page["line"].nunique() == 6, "more would lie on one another"

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from fdi.analysis.results import own
+from fdi.analysis.formats import plural
+from fdi.analysis.results import OWN, Results, own
 from fdi.cli import report as cli
 from fdi.figures import report
-from fdi.figures.catalogue import FIGURES, PROTOCOL, file_name, pages
+from fdi.figures.catalogue import FIGURES, PROTOCOL, contents, file_name, pages
 from fdi.figures.report import table
 from fdi.figures.sweep import Sweep
 from fdi.study import speed
 from fdi.study.measured import reference
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+KEY = "neuron.extra"
 SIMULATED = ("membrane", "regimes", "alpha", "dale", "snapshot")
 LONG = ("learning_curves", "instead", "depth", "calibrated", "gain", "lazy", "homeostasis")
 NOT_MEASURED = (  # in the reference
@@ -38,7 +41,7 @@ def test_the_reference_is_drawn(name, drawn, measured):
     The largest is drawn.
     """
     module = FIGURES[name]
-    found = module.data(measured)
+    found = contents(module, measured)
     axis = getattr(getattr(module, "figure", None), "x", "") == "optimizer.lr"
     for page in found.values():
         title = page["title"].iloc[0] if "title" in page else "before training"
@@ -48,6 +51,52 @@ def test_the_reference_is_drawn(name, drawn, measured):
         assert simulated["source"].str.contains(f"simulate_states.py {name}, commit").all()
     if name not in NOT_MEASURED:
         drawn(module, max(found.values(), key=len))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "learning_curves"))
+        for name in FIGURES
+    ],
+)
+def test_no_figure_drops_runs_in_silence(name, measured):
+    """Of the same runs at two values of one more key a page says which it shows, and how many runs
+    of its network are on no page.
+    """
+    pages = {page: runs for page, (_, runs) in FIGURES[name].data(measured).items()}
+    known = [runs for runs in pages.values() if runs is not None]
+    assert (len(known) < len(pages)) == (name in (*SIMULATED, "zoo", "speed"))
+    if not known:
+        return
+    few = min(known, key=len)["path"]
+
+    def of(table, key):
+        table = table[table["path"].isin(few)]
+        return table.assign(path=table["path"] if key == 1 else "again/" + table["path"])
+
+    def both(table):
+        return pd.concat([of(table, 1), of(table, 2)], ignore_index=True)
+
+    runs = pd.concat([of(measured.runs, key).assign(**{KEY: key}) for key in (1, 2)])
+    runs = runs.assign(source=OWN, state="done").reset_index(drop=True)
+    curves = both(measured.curves_of(measured.runs))
+    found = Results(runs, curves, both(measured.probe), measured.folder)
+    told = {page: runs for page, (_, runs) in FIGURES[name].data(found).items() if runs is not None}
+    missing = len(runs) - pd.concat(told.values())["path"].nunique()
+    assert missing >= len(runs) / 2
+    for page, shown in told.items():
+        (value,), content = shown[KEY].unique(), contents(FIGURES[name], found)[page]
+        said, _, left = content["source"].iloc[0].partition("; left out: ")
+        assert f"{KEY} = {value}" in said
+        assert left == content["left"].iloc[0] == f"{plural(missing, 'run')} ({KEY} = {3 - value})"
+
+
+def test_a_figure_that_does_not_tell_which_runs_it_draws_is_refused(results):
+    for page in (pd.DataFrame({"x": [1, 2], "y": [1, 2]}), (pd.DataFrame(), None)):
+        silent = SimpleNamespace(data=lambda results: {"all": page})  # noqa: B023
+        with pytest.raises(ValueError, match="'all' does not tell which runs it draws"):
+            contents(silent, results([]))
 
 
 def test_no_picture_is_there_twice(measured):
@@ -63,7 +112,7 @@ def test_no_picture_is_there_twice(measured):
 @pytest.mark.slow
 def test_every_page_of_the_reference(drawn, measured):
     for name in FIGURES:
-        for page in FIGURES[name].data(measured).values():
+        for page in contents(FIGURES[name], measured).values():
             drawn(FIGURES[name], page)
 
 
@@ -77,7 +126,7 @@ def test_speed(tmp_path, drawn):
     ]
     text = "\n".join([f"{columns}threads,machine", *rows, ""])
     (tmp_path / "bench.csv").write_text(text)
-    page = speed.data(own(tmp_path))[""]
+    page = contents(speed, own(tmp_path))[""]
     assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
     machines = page.assign(machine=["one", "one", "other", "other"])
     one, other = (f"{name}, 2 threads, torch 2.9" for name in ("one", "other"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
 from fdi.config.settings import DERIVED, Config, Figure
-from fdi.figures.catalogue import FIGURES, figure_named
+from fdi.figures.catalogue import FIGURES, contents, figure_named
 from fdi.figures.sweep import Sweep, experiments, of_file
 from fdi.track.record import look
 
@@ -102,7 +102,7 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
         for seed in (0, 1, 2)
     ]
     figure = figure_named("model.twist", results(runs).runs)
-    (page,) = figure.data(results(runs)).values()
+    (page,) = contents(figure, results(runs)).values()
     fluct = page[page["init"] == "fluct"]
     assert fluct["mean"].tolist() == pytest.approx([62, 72, 82])
     assert fluct["versus"].tolist() == pytest.approx([40] * 3), "against kaiming at the same x"
@@ -118,7 +118,7 @@ def test_an_initial_state_without_the_key_is_a_level(results, drawn):
     rules = [("homeostatic", s, 0.7, 1, {"init.rule": r}) for s in (0, 1) for r in ("a", "b")]
     runs = [*rules, *(("kaiming", s, 0.1, 1, {}) for s in (0, 1))]
     rule = Sweep(Figure(x="init.rule"))
-    (page,) = rule.data(results(runs)).values()
+    (page,) = contents(rule, results(runs)).values()
     assert page.loc[page["init"] == "kaiming", "x"].isna().all()
     _, axes = drawn(rule, page)
     (panel,) = axes.values()
@@ -131,7 +131,7 @@ def test_null_is_a_value(results, drawn):
         ("fluct", seed, 0.5, 1, {"trainer.clip": clip}) for clip in (None, 1.0) for seed in (0, 1)
     ]
     clip = Sweep(Figure(x="trainer.clip"))
-    (page,) = clip.data(results(runs)).values()
+    (page,) = contents(clip, results(runs)).values()
     assert page["x"].tolist() == ["1", "none"]
     drawn(clip, page)
 
@@ -156,14 +156,14 @@ def test_every_combination_is_drawn(results, drawn):
             if not panels:
                 figure.only |= {"layers": 1}
             sweep = Sweep(figure)
-            (page,) = sweep.data(found).values()
+            (page,) = contents(sweep, found).values()
             drawn(sweep, page)
 
 
 def test_a_quantity_that_is_none_is_one_line(results):
     runs = [("fluct", 0, 0.5, 1, {"optimizer.lr": lr}) for lr in (0.1, 0.2)]
     with one_line(r"figure\.quantities: secnds is no quantity; did you mean"):
-        Sweep(Figure(x="optimizer.lr", quantities=["secnds"])).data(results(runs))
+        contents(Sweep(Figure(x="optimizer.lr", quantities=["secnds"])), results(runs))
 
 
 def test_words_have_one_home():
@@ -195,7 +195,7 @@ OTHER = {"config": {"optimizer.eps": 1e-8}}
 def test_runs_by_hand_do_not_take_the_place_of_a_comparison_and_are_named(tmp_path):
     sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 3)
     sweep(tmp_path, (1, 2, 3), ("kaiming",), 1, **OTHER)
-    (page,) = FIGURES["depth"].data(own(tmp_path)).values()
+    (page,) = contents(FIGURES["depth"], own(tmp_path)).values()
     accuracy = page[page["quantity"] == "accuracy"]
     assert set(accuracy["init"]) == {"kaiming", "fluct"}
     assert set(accuracy["n"]) == {3}
@@ -214,19 +214,36 @@ def test_figures_of_one_set_of_runs_say_which_others_they_leave_out(results):
     found.runs["metric"] = squares.map({True: "R2 (%)"})
     found.runs["operations/effective"] = 1e4
     for name in ("states", "operations"):
-        (page,) = FIGURES[name].data(found).values()
+        (page,) = contents(FIGURES[name], found).values()
         assert page["left"].iloc[0].startswith("12 runs ("), name
         assert page["source"].iloc[0].endswith(page["left"].iloc[0])
-    (page,) = Sweep(Figure(x="dataset.file")).data(found).values()
+    (page,) = contents(Sweep(Figure(x="dataset.file")), found).values()
     assert page["x"].unique().tolist() == ["a.npz", "b.npz"]
     assert page["left"].iloc[0] == "6 runs (loss = squares)"
-    assert Sweep(Figure(x="loss")).data(found) == {}, "no axis has two metrics"
+    assert contents(Sweep(Figure(x="loss")), found) == {}, "no axis has two metrics"
+
+
+def test_a_page_of_runs_that_one_chose_says_by_which_value(results):
+    """And where an argument stands that the baseline lacks."""
+    runs = [
+        (init, seed, 0.5, 1, config | {"neuron.tau_syn": tau})
+        for (init, config), seed, tau in product(
+            [("kaiming", {}), *(("fluct", {"init.alpha": alpha}) for alpha in (0.5, 0.9))],
+            range(3),
+            (0.005, 0.04),
+        )
+    ]
+    every = results(runs)
+    few = replace(every, runs=every.runs[every.runs["neuron.tau_syn"] == 0.04])
+    (page,) = contents(FIGURES["states"], few, every.runs).values()
+    said = "own runs with neuron.tau_syn = 0.04, init.alpha = 0.9; left out: 3 runs"
+    assert page["source"].iloc[0] == f"{said} (init.alpha = 0.5)"
 
 
 def test_a_figure_of_an_experiment_shows_its_plan_before_all_others(tmp_path):
     sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 1, **OTHER)
     write_plan(tmp_path, "depth")
     sweep(tmp_path, (1, 2, 3), ("kaiming", "fluct"), 3)
-    (page,) = FIGURES["depth"].data(own(tmp_path)).values()
+    (page,) = contents(FIGURES["depth"], own(tmp_path)).values()
     assert set(page.loc[page["quantity"] == "accuracy", "n"]) == {1}
     assert page["left"].iloc[0].startswith("18 runs (")

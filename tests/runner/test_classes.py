@@ -11,7 +11,7 @@ from making import one_line
 import fdi
 from fdi.analysis.results import own
 from fdi.config.identity import run_id
-from fdi.figures.catalogue import FIGURES
+from fdi.figures.catalogue import FIGURES, contents
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 0, 0, 1], 60)
@@ -45,7 +45,7 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
         np.testing.assert_array_equal(found, wanted)
         right = found.trace() / found.sum()
         assert right == pytest.approx(each.result["test_accuracy_last"])
-    (page,) = FIGURES["confusion"].data(own(tmp_path)).values()
+    (page,) = contents(FIGURES["confusion"], own(tmp_path)).values()
     shares = page[page["init"] == "kaiming"].pivot(index="x", columns="predicted", values="mean")
     counts = [np.array(each.result["confusion"]) for each in done[2:]]
     wanted = np.mean([100 * n / n.sum(1, keepdims=True) for n in counts], 0)

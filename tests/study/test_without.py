@@ -123,7 +123,7 @@ ABOUT, NEEDS, COMMAND, SIZE, TITLE, PLACE = "a", "n", "c", (3, 2), "T", 1
 
 
 def data(results):
-    return {page: pd.DataFrame({"source": ["own runs"], "page": page}) for page in "pq"}
+    return {page: (pd.DataFrame({"source": ["own runs"], "page": page}), None) for page in "pq"}
 
 
 def panels(page):

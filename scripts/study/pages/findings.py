@@ -14,7 +14,7 @@ from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_l
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, summary
 from fdi.figures import words
-from fdi.figures.catalogue import FIGURES
+from fdi.figures.catalogue import FIGURES, contents
 from fdi.figures.sweeps import of_sweep
 from fdi.study import floor
 from fdi.study.circumstances import EPS, SIZE, plain
@@ -41,7 +41,7 @@ LEAST = 3  # seeds: a single run decides nothing
 def floors(measured: Results) -> str:
     """For each network the finding of its figure, and accuracy by depth and floor."""
     parts = []
-    for page in floor.data(measured).values():
+    for page in contents(floor, measured).values():
         single = page[page["part"] == "ratio"]
         depth = page[page["part"] == "depth"]
         depth = depth.assign(
@@ -64,7 +64,7 @@ def followed(measured: Results) -> str:
     """How many runs learn whose initial gradient lies above the floor of the optimizer, and how
     many below, in a line for each network; and how many random networks a lower floor lets learn.
     """
-    pages = floor.data(measured).values()
+    pages = contents(floor, measured).values()
     lines = [f"* {page['network'].iloc[0]}: {page['finding'].iloc[0]}\n" for page in pages]
     return "".join([*lines, _let_learn(measured)]) or unmeasured(floor.COMMAND)
 
@@ -100,7 +100,7 @@ def one_layer(measured: Results) -> str:
     difference.
     """
     rows = []
-    for page in FIGURES["bounds"].data(measured).values():
+    for page in contents(FIGURES["bounds"], measured).values():
         network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "x"], sort=False):
             by_init = {row["init"]: row for row in group.to_dict("records")}
@@ -147,7 +147,7 @@ def lowered(measured: Results) -> str:
     that of the authors on.
     """
     rows = []
-    for page in floor.data(measured).values():
+    for page in contents(floor, measured).values():
         page = page[(page["part"] == "depth") & (page["init"] == BASELINE)]
         page = page[(page["optimizer"] == "SMORMS3") & (page["eps"] <= EPS)]
         page = page.sort_values("eps", ascending=False)

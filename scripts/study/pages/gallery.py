@@ -10,7 +10,7 @@ import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures import words
-from fdi.figures.catalogue import FIGURES, about, draw, file_name
+from fdi.figures.catalogue import FIGURES, about, contents, draw, file_name
 
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
@@ -58,7 +58,7 @@ def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for question, names in (QUESTIONS | ({REST: rest} if rest else {})).items():
         shown, missing = [], []
         for name in names:
-            pages = FIGURES[name].data(measured)
+            pages = contents(FIGURES[name], measured)
             shown += [*_thumbnails(name, pages, pictures)]
             missing += [] if pages else [name]
         yield f'## {question}\n\n<div class="gallery">\n{"".join(shown)}</div>\n'

@@ -11,7 +11,7 @@ from fdi.analysis.collect import ACCURACY, SHARED
 from fdi.analysis.conditions import differing, moments, newest, where
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, verdict
-from fdi.figures.catalogue import FIGURES
+from fdi.figures.catalogue import FIGURES, contents
 
 OTHERS = (*SHARED, "readout_init")
 """Columns without a dot that must agree as well."""
@@ -41,7 +41,7 @@ def behind(name: str, measured: Results) -> str:
     """The accuracies behind a figure as markdown, one table per page."""
     pages = [
         page
-        for page in FIGURES[name].data(measured).values()
+        for page in contents(FIGURES[name], measured).values()
         if "verdict" in page and "title" in page and _compares(page, LONG[name])
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
