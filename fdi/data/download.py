@@ -27,8 +27,8 @@ class Archive:
     what it is put.
 
     `file`: its own name there, that of `content` if it stays packed; `url`: its address, or the
-    PIP command that gets it; `sum`: of the archive, md5, or sha256 if it is that long; `files`: the
-    md5 of those in it that are read.
+    PIP command that gets it; `sum`: of the archive, its sha256 where one is published, else md5;
+    `files`: the md5 of those in it that are read.
     """
 
     file: str
@@ -120,17 +120,15 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
 
 def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
     """The archive in `folder`, its sum checked; a bar is shown on a terminal."""
-    from pooch import HTTPDownloader, Pooch, get_logger
+    from pooch import Pooch, get_logger
 
     get_logger().setLevel(logging.WARNING)  # a line of ours is enough
-    headers = {"User-Agent": "fdi", "Accept-Encoding": "identity"}
-    by = HTTPDownloader(sys.stderr.isatty(), CHUNK, headers=headers, timeout=TIMEOUT)
     log.warning("%s: downloading %s to %s", name, archive.url.removeprefix(PIP), packed.parent)
     sums, urls = {packed.name: f"{archive.algorithm}:{archive.sum}"}, {packed.name: archive.url}
     file = Pooch(folder, "", sums, urls, retry_if_failed=RETRIES)
     how = "run" if archive.url.startswith(PIP) else "get"
     try:
-        return Path(file.fetch(packed.name, downloader=_pip if how == "run" else by))
+        return Path(file.fetch(packed.name, downloader=_pip if how == "run" else _http))
     except (OSError, ValueError) as error:
         cause: BaseException = error  # the first, without what pooch did about it
         while cause.__context__:
@@ -142,6 +140,16 @@ def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
         f"kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} {archive.sum}), or "
         f"set dataset.root= to the folder that has {archive.content}"
     )
+
+
+def _http(url: str, output: str, pooch: object) -> None:
+    """The file at an address, as a downloader of pooch."""
+    from pooch import HTTPDownloader
+
+    headers = {"User-Agent": "fdi", "Accept-Encoding": "identity"}
+    HTTPDownloader(sys.stderr.isatty(), CHUNK, headers=headers, timeout=TIMEOUT)(url, output, pooch)
+    if not Path(output).stat().st_size:
+        raise OSError("the answer was empty, which some servers send to all but browsers")
 
 
 def _pip(command: str, output: str, pooch: object) -> None:

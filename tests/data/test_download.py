@@ -162,6 +162,22 @@ def test_a_connection_that_breaks_off_leaves_nothing(remote: Path, tmp_path: Pat
     assert _files(tmp_path / "here") == []
 
 
+def test_an_empty_answer_is_called_empty(remote: Path, tmp_path: Path, monkeypatch):
+    def get(handler: Silent) -> None:  # what a web firewall sends to a program
+        handler.send_response(202)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    monkeypatch.setattr(Silent, "do_GET", get, raising=False)
+    with pytest.raises(
+        DataError, match=r"the answer was empty, .*; nothing was kept; get"
+    ) as error:
+        ensure("toy", tmp_path / "here")
+    assert "\n" not in str(error.value)
+    assert str(tmp_path / "here" / "a.gz") in str(error.value)
+    assert _files(tmp_path / "here") == []
+
+
 def test_an_archive_that_holds_something_else(remote: Path, tmp_path: Path, monkeypatch):
     source = SOURCES["toy"].archives[1]
     monkeypatch.setitem(
@@ -186,3 +202,4 @@ def test_every_source_is_complete():
             assert archive.url.startswith(("http", PIP)), name
             assert len(archive.sum) in (32, 64), name
             assert archive.content, name
+            assert "//figshare.com/" not in archive.url, "answers programs with nothing"
