@@ -100,6 +100,6 @@ def test_bits_that_are_none_are_refused_and_a_sweep_is_drawn():
         for init in ("kaiming", "fluct"):
             fdi.run(**SMALL, quantize=bits, init=init)
     found = own(Path("results"))
-    (page,) = figure_named("quantize", found.runs, []).data(found).values()
+    ((page, _),) = figure_named("quantize", found.runs, []).data(found).values()
     assert set(page["init"]) == {"kaiming", "fluct"}
     assert len(page) == 6
