@@ -6,7 +6,7 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     dataset, model, init        chosen options, the names of the directories above
     seed, id                    from the name of the directory
     state                       one of fdi.track.record.STATES; only done runs have all numbers
-    error                       why it failed, or what is wrong with its record
+    error                       why it failed or was refused, or what is wrong with its record
     epoch, epochs               epochs finished, and epochs in all, priming included
     test_accuracy_last          with the weights of the last epoch
     test_accuracy_best          with the weights of the best validation epoch, `best_epoch`
@@ -27,15 +27,16 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     data_checksum               of the data as the seed splits them: what two runs of a pair share
     data, code, numerics        the evidence that the runs of a row share besides their config, see
                                 fdi.track.evidence; what a run does not know of itself is a value
-                                that no other run has
+                                that no other run has, nothing in one that was never built
     init.own_code               the hash of the user's own code behind `init`, which a pair need
                                 not share
     sweeps                      the sweeps that it belongs to, by their plans, separated by commas
     tags, note                  of the user's own, tags separated by commas; they are no part of the
                                 config
     modules                     folders with the user's own code and configs, as JSON
-    <dotted key>                each key of the config, as on the command line; lists as JSON text;
-                                see `with_neutral`
+    <dotted key>                each key of the config, as on the command line; lists as JSON text,
+                                as all values where some are text and others are not; see
+                                `with_neutral`
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ from fdi.config.metric import Metric, of_result, of_rows
 from fdi.track import plans
 from fdi.track.evidence import SHARED
 from fdi.track.files import directories, tell
-from fdi.track.record import Run, look
+from fdi.track.record import REFUSED, Run, look
 
 ACCURACY, BEST, VALID = "test_accuracy_last", "test_accuracy_best", "valid_accuracy_last"
 TEST_SAMPLES = "test_samples"
@@ -135,8 +136,20 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
+    joined = joined.astype(dict.fromkeys(texts_of, object))
+    alike = {name: _alike(joined[name]) for name in joined if joined[name].dtype == object}
     # pandas keeps each of these columns alone, and warns of more than 100 of them: copy joins them
-    return joined.astype(dict.fromkeys(texts_of, object)).copy()
+    return joined.assign(**alike).copy()
+
+
+def _alike(column: pd.Series) -> pd.Series:
+    """The column, as text where its values are of several types."""
+    known = column[column.notna()]
+    if len({float if type(value) is int else type(value) for value in known}) < 2:
+        return column
+    return column.mask(
+        column.notna(), column.map(lambda v: v if isinstance(v, str) else json.dumps(v))
+    )
 
 
 def metric_of(runs: Runs, places: Any = slice(None)) -> Metric:
@@ -168,7 +181,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
         numbers |= {f"{prefix}/{part}": value for part, value in result.get(key, {}).items()}
     return {
         **names,
-        "error": run.error if run.state in ("failed", "broken") else None,
+        "error": run.error if run.state in ("failed", REFUSED, "broken") else None,
         **numbers,
         **_evidence(run, identity),
         MODULES: json.dumps(modules) if modules else None,
@@ -187,9 +200,11 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
         text = json.dumps(others, sort_keys=True).encode()
         whole = hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest()
         said["code"] = whole if others else "none"
+    if run.epoch:
+        said = {key: f"{UNKNOWN}{identity}" if of is None else of for key, of in said.items()}
     return {
         "data_checksum": known.get("split"),
-        **{key: f"{UNKNOWN}{identity}" if said[key] is None else said[key] for key in SHARED},
+        **said,
         OWN_INIT: code["init"][:DIGITS] if code and "init" in code else None,
     }
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import yaml
+from pandas.api.typing import DataFrameGroupBy
 
 from fdi.analysis.collect import ACCURACY, AT, TEST_SAMPLES, VALID, Runs, config_columns, metric_of
 from fdi.analysis.formats import shown
@@ -33,6 +34,7 @@ from fdi.analysis.statistics import (
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
 from fdi.config.metric import Metric
+from fdi.track.evidence import SHARED
 from fdi.track.record import UNTESTED
 
 UNTRAINED = ("broken", "probed", UNTESTED)
@@ -49,10 +51,15 @@ def differing(runs: Runs, *free: str) -> list[str]:
     return [
         column
         for column in config_columns(runs)
-        if column not in free
-        and not column.startswith(starts)
-        and runs[column].nunique(dropna=False) > 1
+        if column not in free and not column.startswith(starts) and _several(runs, column)
     ]
+
+
+def _several(runs: Runs | DataFrameGroupBy, column: str) -> Any:
+    """Whether these runs, or those of each group, have several values in a column; evidence that a
+    run lacks is that of any other.
+    """
+    return runs[column].nunique(dropna=column in SHARED) > 1
 
 
 def condition_columns(runs: Runs) -> list[str]:
@@ -73,8 +80,7 @@ def _differs(runs: Runs, column: str) -> bool:
     within = ["dataset", "model"]
     within += ["init"] if owner == "init" else []
     within += [target] if target in runs and target != column else []
-    values = runs.groupby(within, dropna=False, sort=False)[column].nunique(dropna=False)
-    return bool((values > 1).any())
+    return bool(_several(runs.groupby(within, dropna=False, sort=False), column).any())
 
 
 def conditions(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
@@ -307,7 +313,8 @@ def newest(runs: Runs) -> pd.DataFrame:
     """The runs with the newest numerics: older ones are of another experiment."""
     if "numerics" not in runs or runs["numerics"].isna().all():
         return runs
-    return runs[runs["numerics"] == runs["numerics"].max()]
+    known = pd.to_numeric(runs["numerics"], errors="coerce")
+    return runs[known == known.max()]
 
 
 def groups(table: pd.DataFrame, by: Any, sort: bool = True) -> Iterator[tuple[Any, pd.DataFrame]]:

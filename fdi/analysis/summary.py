@@ -5,8 +5,9 @@ Columns (accuracies are shares, 0 to 1, on the test set):
 
     dataset, model, init, and the config columns that differ
     n                                 seeds of finished runs; everything below is about these
-    failed, partial                   runs that failed, and runs that are not finished; not part of
-                                      the statistics
+    failed, refused, partial          runs that failed, those refused for a value that their user can
+                                      mend, and those that are not finished; not part of the
+                                      statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval
                                       of the mean (Student's t, with the noise of a test set below
                                       500 samples, cut at 0 and 1; of other metrics where they end)
@@ -63,7 +64,7 @@ from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 from fdi.track.files import atomic
-from fdi.track.record import STATES
+from fdi.track.record import REFUSED, STATES
 
 SAID = ("tags", "note")
 CHANCE = "chance"
@@ -79,6 +80,7 @@ FULL = (
     "each connection and step"
 )
 ALWAYS = ("n", "mean", "sd", "95 %")  # columns that stay where they are empty
+ENDED = ("failed", REFUSED)  # states of a run that does not go on by itself
 ONE_BY_ONE = 3  # populations whose rates are shown one by one
 
 
@@ -109,8 +111,8 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
             {
                 **dict(zip(columns, condition)),
                 "n": n,
-                "failed": int((states[of] == "failed").sum()),
-                "partial": int((~np.isin(states[of], ["done", "failed"])).sum()),
+                **{state: int((states[of] == state).sum()) for state in ENDED},
+                "partial": int((~np.isin(states[of], ["done", *ENDED])).sum()),
                 "accuracy": mean,
                 "sd": sd,
                 "low": low,
@@ -162,7 +164,7 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
     text |= {
         "n": [str(row["n"]) for row in rows],
         "not finished": [
-            "\n".join(f"{row[key]} {key}" for key in ("failed", "partial") if row[key])
+            "\n".join(f"{row[key]} {key}" for key in (*ENDED, "partial") if row[key])
             for row in rows
         ],
         "mean": [_reached(row, row["accuracy"]) for row in rows],

@@ -12,12 +12,12 @@ from typing import Any
 
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, varied
-from fdi.cli.summary import WRONG, counted
+from fdi.cli.summary import counted
 from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
 from fdi.track.evidence import check_done, refuse_other_code
 from fdi.track.files import CHECKPOINT
-from fdi.track.record import SAID, finished, look
+from fdi.track.record import REFUSED, SAID, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
@@ -102,7 +102,7 @@ def dry_run(cells: Sequence[Cell]) -> None:
     say; how many there are of each state, and what the others will cost.
     """
     out, refusals = console(), [_refusal(cell) for cell in cells]
-    states = [WRONG if why else look(cell.directory).state for cell, why in zip(cells, refusals)]
+    states = [REFUSED if why else look(cell.directory).state for cell, why in zip(cells, refusals)]
     keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
     for cell, state in zip(cells, states):
         line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"

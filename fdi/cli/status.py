@@ -17,7 +17,7 @@ from fdi.config.identity import LABELS
 from fdi.track import plans
 from fdi.track.files import directories, printable
 from fdi.track.plans import Plan
-from fdi.track.record import SAID, STATES, STOPPED, Run, look
+from fdi.track.record import REFUSED, SAID, STATES, STOPPED, Run, look
 
 ALONE = "single runs"
 
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     parser = Parser(
         "fdi-status",
-        description="Shows how many cells of each sweep are done, running, failed, interrupted or "
-        "not run yet.",
+        description="Shows how many cells of each sweep are done, running, failed, refused, "
+        "interrupted or not run yet.",
     )
     parser.add_argument(
         "experiments",
@@ -63,7 +63,9 @@ def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> No
     for plan in wanted:
         out.print(f"{plan.title}: {plan.command}" if plan.command else plan.title)
         _print_table(out, plan, runs)
-    stopped = {results / at: run for at, run in runs.items() if run.state in (*STOPPED, "broken")}
+    stopped = {
+        results / at: run for at, run in runs.items() if run.state in (*STOPPED, REFUSED, "broken")
+    }
     for path, run in stopped.items():
         out.print(f"{run.state}  {path}  {run.reason}")
     if any(run.state in STOPPED for run in stopped.values()):

@@ -17,7 +17,7 @@ from fdi.cli.terminal import console, print_note, print_table
 from fdi.config.identity import LABELS
 from fdi.init.verdict import Row, is_lost, verdict
 from fdi.track.fields import is_number
-from fdi.track.record import SAID, SETTLED, STATES, TRAINED, Run, finished, look
+from fdi.track.record import REFUSED, SAID, SETTLED, STATES, TRAINED, finished, look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
     print_note(out, OF_STATES)
 
 
-ELSEWHERE, WRONG = "running elsewhere", "refused"
+ELSEWHERE = "running elsewhere"
 
 
 def print_summary(cells: list[Cell], table: bool) -> int:
@@ -91,12 +91,12 @@ def print_summary(cells: list[Cell], table: bool) -> int:
     """
     out = console()
     runs = [look(cell.directory) for cell in cells]
-    states = [_state(run) for run in runs]
+    states = [ELSEWHERE if run.state == "running" else run.state for run in runs]
     if table and {"done", "probed"} & set(states):  # accuracies are those on the test set
         known = [cell for cell, run in zip(cells, runs) if run.evidence or run.state in SETTLED]
         _print_what_is_done(out, known)
     for cell, state, run in zip(cells, states, runs):
-        if state not in (*TRAINED, "probed", "missing", WRONG):
+        if state not in (*TRAINED, "probed", "missing", REFUSED):
             mend = "; put the file back, or delete the folder" * (state == "broken")
             out.print("  ".join(filter(None, [state, str(cell.directory), f"{run.reason}{mend}"])))
     out.print(counted(states))
@@ -140,17 +140,11 @@ def print_zoo(table: pd.DataFrame) -> None:
         print_note(out, line)
 
 
-def _state(run: Run) -> str:
-    if run.state == "failed" and run.refused:
-        return WRONG
-    return ELSEWHERE if run.state == "running" else run.state
-
-
 def counted(states: Iterable[str]) -> str:
     """How many cells are in which state, as text."""
     counts = Counter(states)
     total = counts.total()
-    known = [state for state in (*STATES, WRONG, ELSEWHERE) if counts[state]]
+    known = [state for state in (*STATES, ELSEWHERE) if counts[state]]
     each = ", ".join(f"{counts[state]} {SAID.get(state, state)}" for state in known)
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"
 

@@ -35,7 +35,7 @@ from fdi.config.settings import prepare
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import end_with, repeated
-from fdi.track.record import SETTLED, Run, finished, look
+from fdi.track.record import REFUSED, SETTLED, Run, finished, look
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 
@@ -193,8 +193,8 @@ class Watch:
 
     def _line(self, cell: Cell, run: Run) -> str:
         words = f"cell {self.first + self.ended}/{self.total}  {label(cell, self.keys)}"
-        if run.refused or run.state == "failed":
-            return f"{words}  {'refused' if run.refused else 'failed'}: {run.reason}"
+        if run.state in ("failed", REFUSED):
+            return f"{words}  {run.state}: {run.reason}"
         what = "probed" if run.state == "probed" else _accuracy(run.result or {})
         took = f" {duration(run.result['seconds'])}" if run.result else ""
         return f"{words}  {what}{took}{self._time_left()}"
@@ -262,10 +262,10 @@ def run_sweep(
         raise
     unfinished = print_summary(cells, table=refused is None)
     for cell in new:
-        if (is_refused := look(cell.directory).refused) and refused is not None:
+        if trial_refused := refused is not None and look(cell.directory).state == REFUSED:
             refused.add(cell.directory)
             unfinished -= 1
-        if is_refused or stopped:
+        if trial_refused or stopped:
             leave_nothing(cell)
     if stopped:
         raise stopped

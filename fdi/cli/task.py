@@ -41,7 +41,7 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
         line, code = _attempt(config, directory, words)
-    told = record.look(directory).state in ("failed", "broken")  # by the sweep
+    told = record.look(directory).state in ("failed", record.REFUSED, "broken")  # by the sweep
     return complain(line, code) if code and not told else code
 
 

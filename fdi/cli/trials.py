@@ -18,6 +18,7 @@ from fdi.cli.compose import fitting, lacking, source
 from fdi.cli.sweep import run_sweep
 from fdi.config.identity import contents
 from fdi.config.metric import of_result
+from fdi.track import record
 from fdi.track.record import Run, initial_state, look
 
 TEST = "trainer.test="
@@ -112,7 +113,7 @@ class Trials:
 
     def _reached(self, cell: Cell, least: float) -> Reached | None:
         run = look(cell.directory)
-        if cell.directory in self.refused or run.refused:
+        if cell.directory in self.refused or run.state == record.REFUSED:
             return REFUSED
         if diverged(run):
             return FAILS

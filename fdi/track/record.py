@@ -39,8 +39,9 @@ from fdi.track.process import holder
 
 UNTESTED = "untested"  # trained with trainer.test=false
 TRAINED = ("done", UNTESTED)
-SETTLED = (*TRAINED, "probed", "failed")  # whoever is at work
-STATES = (*SETTLED[:-1], "running", "failed", "interrupted", "missing", "broken")
+REFUSED = "refused"  # failed for a value that its user can mend
+SETTLED = (*TRAINED, "probed", "failed", REFUSED)  # whoever is at work
+STATES = (*TRAINED, "probed", "running", "failed", REFUSED, "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
 SAID = {"missing": "not run yet"}  # what a person reads in place of a state
@@ -169,8 +170,8 @@ def look(directory: Path) -> Run:
     """What one can see of a run now; nothing is raised.
 
     Its state is missing where there is nothing; broken where the record is not whole, and `error`
-    says how; untested where the test set was not looked at; running only while a process holds it,
-    else interrupted.
+    says how; untested where the test set was not looked at; refused where it failed for a value
+    that its user can mend; running only while a process holds it, else interrupted.
     """
     try:
         run = whole(directory)
@@ -178,6 +179,8 @@ def look(directory: Path) -> Run:
         return _without(directory, error)
     if run.result is not None and all(run.result.get(key) is None for key in tested(run.result)):
         return replace(run, state=UNTESTED)
+    if run.state == "failed" and run.refused:
+        return replace(run, state=REFUSED)
     if run.state != "running" or holder(directory) is not None:
         return run
     return replace(run, state="interrupted")

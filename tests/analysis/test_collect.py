@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 import pytest
+from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
+from fdi.analysis.conditions import newest
 from fdi.analysis.results import curves, own
 from fdi.track.files import tell
 from fdi.track.plans import Plan, write_plan
@@ -56,6 +59,29 @@ def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
     assert table.iloc[0][[*expected]].to_dict() == expected
     assert table["model.depth"].isna().all()
     assert not any(isinstance(dtype, pd.StringDtype) for dtype in table.dtypes)
+
+
+def test_each_column_holds_values_of_one_type(write_run, tmp_path):
+    """As other libraries for tables ask: of runs that are done, failed, refused and missing."""
+    write_run("fluct", 0, 0.9, config={"init.nu": "auto", "neuron.theta": True})
+    write_run("fluct", 1, None, config={"init.nu": 8.5, "neuron.theta": 1}, state="failed")
+    write_run("fluct", 2, None, state="failed", refused=True, evidence=None, epoch=0)
+    write_run("fluct", 3, 0.9, evidence=EVIDENCE | {"numerics": "1, 2 after epoch 3"})
+    write_run("fluct", 4, 0.9, evidence=EVIDENCE | {"numerics": None})
+    table = runs(tmp_path)
+    for name in table:
+        kinds = {float if type(v) is int else type(v) for v in table[name].dropna()}
+        assert len(kinds) < 2, name
+    assert table["init.nu"].tolist()[:2] == ["auto", "8.5"]
+    assert table["neuron.theta"].tolist()[:2] == ["true", "1"]
+    assert table["numerics"].tolist()[3] == "1, 2 after epoch 3"
+    assert table["numerics"].tolist()[0] == "2"
+    assert pd.isna(table["numerics"][2]), "nothing was measured"
+    assert table["state"].tolist()[1:3] == ["failed", "refused"]
+    assert len(newest(table)) == 2
+    if find_spec("pyarrow"):
+        table.to_parquet(tmp_path / "runs.parquet")
+        assert pd.read_parquet(tmp_path / "runs.parquet")["init.nu"].tolist()[:2] == ["auto", "8.5"]
 
 
 def test_keys_that_cannot_change_the_numbers_are_left_out(write_run, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from commands import TINY, fail, records
 
+from fdi.cli.status import main as status_main
 from fdi.cli.task import run_cell
 from fdi.runner import story
 from fdi.track.process import lock
@@ -122,6 +123,24 @@ def test_what_fails_after_an_epoch_stays(fdi_run, monkeypatch):
     assert fdi_run(*TINY, "seed=0").code == 2
     assert fdi_run(*SWEEP, "seed=1,2").code == 1
     assert [run.refused for run in records(Path("results")).values()] == [True] * 3
+
+
+def test_a_refused_cell_has_one_word_and_no_columns_of_its_own(fdi_run):
+    """In the sweep, its summary, fdi-status, fdi-table and another dry run."""
+    words = (*SWEEP, "seed=0,1", "dataset.max_train=7,null")
+    swept = fdi_run(*words)
+    assert swept.code == 1
+    assert swept.out.count("  refused: valid = ") == 2
+    assert swept.out.splitlines()[-1] == "4 cells: 2 done, 2 refused"
+    rows = [" ".join(line.split()) for line in swept.out.splitlines()]
+    assert "max_train n not finished mean sd 95 % rates (Hz)" in rows
+    assert "7 0 2 refused - - -" in rows
+    assert fdi_run(*words, "dry_run=true").out.splitlines()[4] == rows[-1]
+    status = fdi_run(main=status_main)
+    assert "init   cells  done  refused" in status.out
+    assert status.out.count("\nrefused  results/runs/randman/dense/fluct/seed=") == 2
+    assert "not run yet" not in status.out
+    assert "the same command" not in status.out
 
 
 def test_what_options_of_ones_own_say_cannot_steer_a_terminal(fdi_run, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e.commands import TINY, Command
 from making import write_run
 
 import fdi
@@ -106,6 +107,28 @@ def test_the_others_are_shown_as_if_it_were_not_there(results, command, capsys, 
         for name, _ in bad:
             assert name in told
     shutil.rmtree(results)
+
+
+@pytest.mark.slow
+def test_what_was_chosen_is_shown_and_chosen_again_without_what_is_broken(
+    tmp_path, monkeypatch, capsys
+):
+    """experiment=best and its table, after 40 records of its trainings were spoilt."""
+    monkeypatch.chdir(tmp_path)
+    fdi_run = Command(monkeypatch, capsys)
+    best = ("-m", "experiment=best", "init=kaiming,fluct", "seed=0,1", *TINY)
+    assert fdi_run(*best).code == 0
+    bad = sorted(Path("results").glob("runs/*/*/kaiming/seed=*-*"))[:40]
+    kinds = [(name, kind) for name, kind in FIELDS.items() if not name.startswith("config")]
+    for at, path in enumerate(bad):
+        name, kind = kinds[at % len(kinds)]
+        spoil(path, name, next(value for value in BAD.values() if not kind.admits(value)))
+    tell.cache_clear()
+    assert table.main(["--best"]) == 0
+    again = fdi_run(*best)
+    assert (again.code, again.err) == (1, "")
+    broken = {line for line in again.out.splitlines() if line.startswith("broken  ")}
+    assert 0 < len(broken) <= len(bad)
 
 
 @pytest.mark.parametrize("name", ["note", "words", "config.paths.results", "evidence.data"])
