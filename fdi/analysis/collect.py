@@ -24,6 +24,8 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     alignment/<population>      of its spike counts before and after training, 1: the same
     operations/<spikes, dense, effective, MAC>
                                 of a sample, see fdi.runner.operations
+    hits                        which samples of the test set it had right after the last epoch, a
+                                bit each, as hexadecimal digits
     data_checksum               of the data as the seed splits them: what two runs of a pair share
     data, code, numerics        the evidence that the runs of a row share besides their config, see
                                 fdi.track.evidence; what a run does not know of itself is a value
@@ -69,7 +71,8 @@ LOSSES = ("train_accuracy_last", "train_loss_last", "test_loss_last")
 NUMBERS = ("epoch", "epochs", *REACHED, *LOSSES, "seconds", "classes", TEST_SAMPLES)
 MODULES, METRIC = "modules", "metric"
 ADDED = ("source", "baseline", "provenance")  # by fdi.analysis.results and studies
-ORIGIN = (*ADDED, "data_checksum", METRIC, MODULES, "sweeps", "tags", "note")
+HITS = "hits"
+ORIGIN = (*ADDED, HITS, "data_checksum", METRIC, MODULES, "sweeps", "tags", "note")
 OWN_INIT = "init.own_code"
 UNKNOWN = "unknown of "  # and the id of the run
 DIGITS = 8  # hex digits of a hash in a table
@@ -183,6 +186,7 @@ def _row(path: str, run: Run) -> dict[str, Any]:
         **names,
         "error": run.error if run.state in ("failed", REFUSED, "broken") else None,
         **numbers,
+        HITS: result.get("hits"),
         **_evidence(run, identity),
         MODULES: json.dumps(modules) if modules else None,
         "tags": ", ".join(map(str, run.tags)) or None,

@@ -20,13 +20,23 @@ import pandas as pd
 import yaml
 from pandas.api.typing import DataFrameGroupBy
 
-from fdi.analysis.collect import ACCURACY, AT, TEST_SAMPLES, VALID, Runs, config_columns, metric_of
+from fdi.analysis.collect import (
+    ACCURACY,
+    AT,
+    HITS,
+    TEST_SAMPLES,
+    VALID,
+    Runs,
+    config_columns,
+    metric_of,
+)
 from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
     Comparison,
     Summary,
     correct,
     paired,
+    paired_noise,
     sample_noise,
     summary,
     verdict,
@@ -106,13 +116,15 @@ def sets(runs: Runs, columns: Sequence[str]) -> Iterator[tuple[Any, pd.DataFrame
 
 class Seeds(NamedTuple):
     """What was measured of a condition: `values` [seeds, names]; `pair`, what two runs that are
-    compared have in common; and the `metric` in place of an accuracy.
+    compared have in common; the `metric` in place of an accuracy; and which test samples were hit,
+    `hits` [seeds, samples], None where that is not known.
     """
 
     pair: np.ndarray
     names: tuple[str, ...]
     values: np.ndarray
     metric: Metric
+    hits: np.ndarray | None = None
 
     def of(self, name: str) -> np.ndarray:
         """The values of the seeds for which it is known."""
@@ -126,7 +138,8 @@ class Seeds(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Seeds:
         """Some of the seeds."""
-        return self._replace(pair=self.pair[rows], values=self.values[rows])
+        hits = None if self.hits is None else self.hits[rows]
+        return self._replace(pair=self.pair[rows], values=self.values[rows], hits=hits)
 
 
 def by_seed(
@@ -148,9 +161,21 @@ def by_seed(
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [
-        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of))
+        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of), _hits(runs, of, same_data))
         for of, (a, b) in zip(groups, pairwise(ends))
     ]
+
+
+def _hits(runs: Runs, places: np.ndarray, same_data: bool) -> np.ndarray | None:
+    """Those of `Seeds`; None also where the test sets have different sizes."""
+    if HITS not in runs or not len(places):
+        return None
+    some = runs.iloc[places]
+    if some[HITS].isna().any() or some[TEST_SAMPLES].nunique() != 1:
+        return None
+    bits = np.frombuffer(bytes.fromhex("".join(some[HITS])), np.uint8).reshape(len(some), -1)
+    hit = np.unpackbits(bits, axis=1, count=int(some[TEST_SAMPLES].iloc[0]))
+    return pd.DataFrame(hit).groupby(_pair(some, same_data)).mean().to_numpy()
 
 
 def refuse_mixed(runs: Runs, number: np.ndarray) -> None:
@@ -176,11 +201,16 @@ def seed_means(
     """The means over the runs, or their epochs, that agree in `by` (a value for each row) and in
     what makes a pair: a row for each.
     """
+    return runs[[*names]].astype(float).groupby([by, _pair(runs, same_data)]).mean()
+
+
+def _pair(runs: Runs, same_data: bool) -> np.ndarray:
+    """What makes a pair, as text: the seed and, unless data differ on purpose, their split."""
     pair = runs["seed"].astype(str)
     for column in (*[SPLIT] * same_data, "numerics"):
         if column in runs:
             pair = pair + " " + runs[column].map(lambda value: "" if pd.isna(value) else str(value))
-    return runs[[*names]].astype(float).groupby([by, pair.to_numpy(dtype=object)]).mean()
+    return pair.to_numpy(dtype=object)
 
 
 def spread(
@@ -218,9 +248,17 @@ def difference(
     a, b = scale * one.of(quantity), scale * other.of(quantity)
     if quantity != ACCURACY:
         return paired(a, b)
-    noise = (sample_noise(side.mean(ACCURACY), side.mean(TEST_SAMPLES)) for side in (one, other))
     least, most = one.metric.ends
-    return paired(a, b, scale * math.hypot(*noise)).within(scale * (most - least))
+    return paired(a, b, scale * _noise(one, other)).within(scale * (most - least))
+
+
+def _noise(one: Seeds, other: Seeds) -> float:
+    """The part of a difference that the choice of the test samples has."""
+    if one.hits is not None and other.hits is not None and one.hits.shape == other.hits.shape:
+        return paired_noise(one.hits.mean(axis=0), other.hits.mean(axis=0))
+    return math.hypot(
+        *(sample_noise(side.mean(ACCURACY), side.mean(TEST_SAMPLES)) for side in (one, other))
+    )
 
 
 def differences(

@@ -146,12 +146,28 @@ def sample_noise(accuracy: float, samples: float) -> float:
 
     (Agresti & Coull 1998). All seeds hear the same samples, so it does not shrink with their
     number. Of a difference of two accuracies the two parts add up as squares; networks that are
-    tested on the same samples differ by less, so that is an upper bound.
+    tested on the same samples differ by less, so that is an upper bound, for where nobody knows
+    which samples were hit (`paired_noise`).
     """
     if not samples < SMALL:
         return 0.0
     p = (accuracy * samples + 2) / (samples + 4)
     return float(np.sqrt(p * (1 - p) / (samples + 4)))
+
+
+def paired_noise(one: np.ndarray, other: np.ndarray) -> float:
+    """Standard error of the difference of two accuracies on the same samples from their choice;
+    `one` and `other`: for each sample the share of the seeds that hit it. 0 as in `sample_noise`.
+
+        sqrt(sum d^2 + 1 - (sum d)^2 / (samples + 2)) / (samples + 2),   d = one - other
+
+    which with one seed is McNemar's, with half a sample more in each of the four cells (Agresti &
+    Min 2005).
+    """
+    if not len(one) < SMALL:
+        return 0.0
+    d, samples = one - other, len(one) + 2
+    return float(np.sqrt((d**2).sum() + 1 - d.sum() ** 2 / samples) / samples)
 
 
 def holm(p: ArrayLike) -> np.ndarray:

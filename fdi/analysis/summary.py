@@ -5,7 +5,7 @@ Columns (accuracies are shares, 0 to 1, on the test set):
 
     dataset, model, init, and the config columns that differ
     n                                 seeds of finished runs; everything below is about these
-    failed, refused, partial          runs that failed, those refused for a value that their user can
+    failed, refused, partial          runs that failed, those refused for a value that a user can
                                       mend, and those that are not finished; not part of the
                                       statistics
     accuracy, sd, low, high           after the last epoch: mean, standard deviation, 95 % interval

@@ -36,7 +36,7 @@ from fdi.runner.training import (
     write_initial_state,
 )
 from fdi.snn.network import Network
-from fdi.snn.objective import Confusion, Objective
+from fdi.snn.objective import Objective, Predicted
 from fdi.track import evidence, record
 from fdi.track.files import (
     CHECKPOINT,
@@ -431,10 +431,15 @@ def final_result(
         network.quantize(bits)
     split = splits[named]
     last = best = trainer.evaluate(split, objective)
-    confusion = None
+    by_sample = {}
     if metric == ACCURACY and objective.by_hand(split.labels):  # one class a sample
-        counted = trainer.evaluate(split, replace(objective, loss=Confusion())).sums
-        confusion = counted.astype(int).reshape(data.classes, -1).tolist()
+        each = trainer.outcomes(split, replace(objective, loss=Predicted()))
+        predicted = np.concatenate([batch.sums.astype(int) for batch in each])
+        confusion = np.zeros([data.classes] * 2, int)
+        np.add.at(confusion, (split.labels, predicted), 1)
+        by_sample["confusion"] = confusion.tolist()
+        if tested:
+            by_sample["hits"] = np.packbits(predicted == split.labels).tobytes().hex()
     cost = operations(
         network, context.engine, data.splits[named], last, trainer.batch_size, config.seed
     )
@@ -467,5 +472,5 @@ def final_result(
         **({"tau_mem": network.learned()} if network.leaks else {}),
         "parameters": sum(weight.numel() for weight in network.parameters()),
         **({"operations": cost} if cost else {}),
-        **({"confusion": confusion} if confusion else {}),
+        **by_sample,
     }

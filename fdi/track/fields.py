@@ -4,6 +4,7 @@ from a file fits, or the file is broken: who uses it need not ask again.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -57,6 +58,10 @@ def _list(kind: Values) -> Values:
 
 TEXT = Values("text", lambda value: type(value) is str)
 FLAG = SIMPLE[bool]
+BITS = Values(
+    "bits as hexadecimal digits",
+    lambda value: type(value) is str and re.fullmatch("([0-9a-f]{2})*", value) is not None,
+)
 NODE = Values("key: value pairs", lambda value: type(value) is dict)
 LIST = Values("a list", lambda value: type(value) is list)
 TEXTS = _list(TEXT)
@@ -127,6 +132,7 @@ FIELDS: dict[str, Values] = {
     "result.tau_mem": _or_null(_each(SIZE)),
     "result.parameters": _or_null(_whole()),
     "result.confusion": _or_null(_list(_list(_whole()))),
+    "result.hits": _or_null(BITS),
     "result.operations": _or_null(_each(SIZE)),
     "files": _each(TEXT),
     "updated": TEXT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial, reduce
 from operator import add
@@ -266,21 +266,17 @@ class Trainer:
             row |= {f"grad/{name}": norm for name, norm in gradients.items()}
             on_epoch(row if self.schedule is None else row | {"lr": self.schedule.rate})
 
-    def evaluate(self, split: Split, objective: Objective) -> Outcome:
-        """The outcome of a whole split, in its order. Noise of the input, if any, is the same in
-        each call.
+    def outcomes(self, split: Split, objective: Objective) -> Iterator[Outcome]:
+        """The outcome of each batch of a whole split, in its order. Noise of the input, if any, is
+        the same in each call.
         """
-        return reduce(
-            add,
-            (
-                self.engine.evaluate(self.network, *samples, objective)
-                for samples in split.batches(
-                    np.arange(len(split)),
-                    self.batch_size,
-                    partial(stream, self.seed, "evaluation noise"),
-                )
-            ),
-        )
+        noise = partial(stream, self.seed, "evaluation noise")
+        for samples in split.batches(np.arange(len(split)), self.batch_size, noise):
+            yield self.engine.evaluate(self.network, *samples, objective)
+
+    def evaluate(self, split: Split, objective: Objective) -> Outcome:
+        """The outcome of a whole split."""
+        return reduce(add, self.outcomes(split, objective))
 
     def _epoch(
         self, train: Split, objective: Objective, progress: Progress, on_batch: OnBatch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +14,7 @@ from fdi.analysis.statistics import (
     correct,
     holm,
     paired,
+    paired_noise,
     sample_noise,
     summary,
     verdict,
@@ -133,6 +136,36 @@ def test_noise_of_a_shared_test_set_is_covered():
         without.append(_holds(summary(accuracies), 0.75))
     assert np.mean(covered) >= 0.95
     assert np.mean(without) < 0.95
+
+
+def test_noise_of_a_difference_on_the_same_samples_is_that_of_mcnemar():
+    """Of four cells of two networks: both right, one alone, the other alone, none."""
+    cells = np.array([150, 30, 12, 8])
+    one, other = (np.repeat(of, cells) for of in ([1, 1, 0, 0], [1, 0, 1, 0]))
+    more = cells + 0.5
+    n, b, c = more.sum(), more[1], more[2]
+    assert paired_noise(one, other) == pytest.approx(np.sqrt(b + c - (b - c) ** 2 / n) / n)
+    assert paired_noise(one, one) < paired_noise(one, other)
+    assert paired_noise(np.ones(SMALL), np.zeros(SMALL)) == 0
+
+
+def test_noise_of_a_difference_is_covered_and_is_below_that_of_two_test_sets():
+    """Both networks are tested on the same 100 samples, which are hard for both or easy for both;
+    over all samples one is better by 4 points.
+    """
+    rng = np.random.default_rng(5)
+    every = stats.beta(0.6, 0.2).ppf((np.arange(4000) + 0.5) / 4000)
+    exact = np.minimum(0.9 * every, 0.04).mean()
+    covered, narrower = [], []
+    for _ in range(2000):
+        hard = rng.beta(0.6, 0.2, 100)
+        sides = [rng.random((5, 100)) < 0.9 * hard, rng.random((5, 100)) < 0.9 * hard - 0.04]
+        a, b = (side.mean(axis=1) for side in sides)
+        noise = paired_noise(*(side.mean(axis=0) for side in sides))
+        covered.append(_holds(paired(a, b, noise), exact))
+        narrower.append(noise < math.hypot(*(sample_noise(x.mean(), 100) for x in (a, b))))
+    assert np.mean(covered) >= 0.95
+    assert np.mean(narrower) > 0.99
 
 
 def test_one_pair_has_no_interval():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from making import one_line
+from scipy import stats
 
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
 from fdi.analysis.formats import short_names, shown
-from fdi.analysis.statistics import paired, summary
+from fdi.analysis.statistics import paired, paired_noise, summary
 from fdi.analysis.summary import chosen, latex, readable, summarize
 
 FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
@@ -213,3 +215,21 @@ def test_a_full_summary_has_the_share_of_runs_at_chance(write_run, tmp_path):
     assert pd.isna(row(table, init="kaiming")["chance"]), "how many classes there are is not known"
     assert readable(table)["at chance"].tolist() == ["50.0", "-"]
     assert "chance" not in summarize(runs(tmp_path))
+
+
+def test_a_difference_has_the_noise_of_samples_on_which_two_sides_disagree(write_run, tmp_path):
+    """Where all runs know which test samples they hit; else that of two test sets."""
+    shares = []
+    for init, missed in (("fluct", 10), ("kaiming", 20)):
+        hits = np.arange(100) >= missed + np.arange(7)[:, None]
+        shares.append(hits.mean(axis=0))
+        for seed, hit in enumerate(hits):
+            told = {"test_samples": 100, "hits": np.packbits(hit).tobytes().hex()}
+            write_run(init, seed, hit.mean(), result=told)
+    known = runs(tmp_path)
+    unknown = known.assign(hits=known["hits"].where(known["seed"] > 0))
+    by_hits, apart = (summarize(of).set_index("init").loc["fluct"] for of in (known, unknown))
+    assert by_hits["versus"] == apart["versus"] == pytest.approx(0.1)
+    half, wider = (row["versus_high"] - row["versus"] for row in (by_hits, apart))
+    assert half == pytest.approx(stats.norm.isf(0.025) * paired_noise(*shares))
+    assert half < 0.7 * wider

@@ -17,6 +17,7 @@ import pytest
 from commands import TINY, process, records, wait_for_epoch
 
 from fdi.track.process import alive
+from fdi.track.record import look
 
 SMALL = ("engine=reference", "dataset.samples=20", "trainer.batch_size=50")
 NEEDS = {
@@ -84,7 +85,8 @@ def test_a_sweep_with_a_cell_that_fails(tmp_path, launcher):
     assert len(ended(tmp_path)) == 3
     assert "init=kaiming" not in err
     assert len(re.findall("dale kaiming .*seed=0  refused: init=kaiming", out)) == 1
-    assert not list(tmp_path.glob("results/runs/randman/dale/kaiming"))
+    (refused,) = tmp_path.glob("results/runs/randman/dale/kaiming/*")
+    assert look(refused).state == "refused"
     run = records(tmp_path)[ended(tmp_path)[0]]
     assert run.origin["threads"] == 1
     assert run.origin["command"].startswith("fdi-run ")

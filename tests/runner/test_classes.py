@@ -45,6 +45,8 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
         np.testing.assert_array_equal(found, wanted)
         right = found.trace() / found.sum()
         assert right == pytest.approx(each.result["test_accuracy_last"])
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(each.result["hits"]), np.uint8))
+        assert [*bits[: len(table)]] == [*(table["label"] == table["predicted"])]
     (page,) = contents(FIGURES["confusion"], own(tmp_path)).values()
     shares = page[page["init"] == "kaiming"].pivot(index="x", columns="predicted", values="mean")
     counts = [np.array(each.result["confusion"]) for each in done[2:]]
