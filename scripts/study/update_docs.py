@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pages import filterable
 from pages.advice import advice
-from pages.claims import full, paper, standing
+from pages.claims import full, standing
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
@@ -80,7 +80,6 @@ TABLES = {
     "brought": brought,
     "best": at_their_best,
     "zoo": random_networks,
-    "paper": paper,
     "predicted": predicted,
     "claims": full,
     "advice": advice,

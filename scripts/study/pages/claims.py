@@ -1,4 +1,4 @@
-"""The claims of the paper and what came of them, in full and in short; and the runs at chance, by
+"""The claims of the paper and what came of them; and the runs at chance, by
 initial state and depth.
 """
 
@@ -14,7 +14,7 @@ from fdi.analysis.conditions import newest, where
 from fdi.analysis.derived import guesses, modes, with_layers
 from fdi.analysis.results import Results
 from fdi.study.circumstances import EPS, STANDARD, plain
-from fdi.study.claims import BASELINE, RULE, SEEDS, claims, here, readable, sources
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
 from pages.tables import markdown
 
 
@@ -22,15 +22,6 @@ def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
     shown = readable(claims(measured)).replace("\n", "<br>", regex=True)
     return f"{markdown(shown)}\n{RULE} Sources: {sources()}.\n\n{BASELINE} {SEEDS}\n"
-
-
-def paper(measured: Results) -> str:
-    """A row for each claim of the paper: its verdict, how many comparisons are for it, and how many
-    judge nothing.
-    """
-    table = claims(measured)
-    shown = table.assign(here=here(table))[["claim", "here", "for it", "set aside"]]
-    return markdown(shown.rename(columns={"claim": "claim of the paper"}))
 
 
 MANY = 5  # hidden layers, and more
