@@ -12,11 +12,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from fdi.cli.compose import composed, explain, fitting, interpolating, lacking, parsed, source
+from fdi.cli.compose import (
+    composed,
+    explain,
+    fitting,
+    interpolating,
+    is_hydras,
+    lacking,
+    matching,
+    parsed,
+    source,
+)
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
 from fdi.config.settings import settings
@@ -53,6 +63,7 @@ def compose_cells(arguments: Namespace) -> list[Cell]:
         cell = compose_cell(begin, arguments.overrides)
         if not arguments.cfg:
             _refuse_one_of_many(begin, arguments.overrides)
+            _refuse_for_one(arguments.overrides)
         return [cell]
     every = list(combinations(arguments))
     if not every:
@@ -80,16 +91,14 @@ def compose_cell(source: str, overrides: Sequence[str]) -> Cell:
     return Cell(own, values, place(values))
 
 
-def is_hydras(word: str) -> bool:
-    """Whether an override is of Hydra's own node."""
-    return word.lstrip("+~").startswith(("hydra.", "hydra/"))
-
-
 def compose_sweep(arguments: Namespace) -> DictConfig:
     """What the cells of a sweep have in common, with Hydra's own node: what overrides with one
     value give, as far as the default options have their keys.
     """
-    given = [word for word in arguments.overrides if not parsed(word).is_sweep_override()]
+    several = [word for word in arguments.overrides if parsed(word).is_sweep_override()]
+    if word := next(filter(is_hydras, several), None):
+        raise ValueError(f"{word} has several values; all cells of a sweep have the same")
+    given = [word for word in arguments.overrides if word not in several]
     return composed(begin := source(arguments), fitting(begin, given))
 
 
@@ -116,15 +125,18 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     given = {override.key_or_group for override in command}
     joint = [together(key, values, given) for key, values in params.items() if "+" in key]
     independent = [parsed(f"{key}={values}") for key, values in params.items() if "+" not in key]
-    words = {word.get_key_element(): _for_each_value(word) for word in [*independent, *command]}
+    begin = source(arguments)
+    words = {w.get_key_element(): _for_each_value(w, begin) for w in [*independent, *command]}
     for overrides in product(*words.values()):
         for combination in product(*joint):
             yield [*(override for row in combination for override in row), *overrides]
 
 
-def _for_each_value(override: Override) -> list[str]:
+def _for_each_value(override: Override, begin: str) -> list[str]:
     """One override for each of the values."""
-    if not override.is_sweep_override():
+    if isinstance(override.value(), Glob):
+        values = matching(begin, override)
+    elif not override.is_sweep_override():
         values = [override.get_value_element_as_str()]
     elif override.is_discrete_sweep():
         values = [*override.sweep_string_iterator()]
@@ -167,6 +179,12 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
             f"(dry_run=true shows what it costs, budget=laptop is a small version of it), or give "
             f"one value of each"
         )
+
+
+def _refuse_for_one(overrides: Sequence[str]) -> None:
+    for word in filter(is_hydras, overrides):
+        if not word.startswith("hydra.searchpath="):
+            raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
 
 
 def varied(cells: Iterable[Sequence[str]]) -> list[str]:

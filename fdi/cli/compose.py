@@ -35,7 +35,7 @@ from omegaconf.errors import (
 )
 
 from fdi.config.own_code import package_folders
-from fdi.config.parts import SEVERAL, choose, parameters, spelt, wrong
+from fdi.config.parts import ROLES, SEVERAL, choose, parameters, spelt, wrong
 from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -148,6 +148,8 @@ def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
             config = compose(
                 CONFIG_NAME, [*_searchpath(source), *options], return_hydra_config=True
             )
+        if source or any("searchpath" in word for word in options):
+            _refuse_idle_files(config.hydra)
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
             with interpolating(config):
@@ -185,19 +187,69 @@ def _names(source: str, group: str) -> list[str]:
         return loader.get_group_options(group, overrides=_searchpath(source))
 
 
+ACTS = ("launcher", "searchpath", "sweeper")  # the nodes of Hydra that do something here
+INSTEAD = {
+    "callbacks": "nothing calls them; a logger of your own sees each epoch (conf/logger)",
+    "job": "a run stays in the folder of its command, with the environment of that",
+    "mode": "-m makes a command a sweep",
+    "output_subdir": "run.json holds the configuration of a run",
+    **dict.fromkeys(("run", "sweep", "output"), "paths.results=FOLDER is where runs are kept"),
+    **dict.fromkeys(("env", "overrides", "runtime"), "what you set are words of the command"),
+    **dict.fromkeys(("help", "hydra_help"), "fdi-run --help lists options and keys"),
+    **dict.fromkeys(
+        ("hydra_logging", "job_logging", "verbose"),
+        "a run writes run.log, and in a sweep output.log",
+    ),
+}
+"""The others, and fdi's way."""
+
+
+def is_hydras(word: str) -> bool:
+    """Whether an override is of Hydra's own node."""
+    return bool(re.match(r"[+~]*hydra([./=]|$)", word))
+
+
+def _refuse_idle(word: str, override: Override) -> None:
+    """Raises ValueError for a word of Hydra's own node that would do nothing."""
+    _, node, *below = re.split("[./]", f"{override.key_or_group}.")
+    if node not in ACTS:
+        raise ValueError(f"{word}: {_leave_out(node)}")
+    if override.is_delete() or override.key_or_group in ("hydra.launcher", "hydra.sweeper"):
+        raise ValueError(f"{word}: a {node} is chosen by its name, as in hydra/{node}=basic")
+    if below[:1] == ["params"]:
+        raise ValueError(f"{word}: the keys of a sweep are words of the command, as in seed=0,1")
+
+
+def _refuse_idle_files(hydra: Any) -> None:
+    """Raises ValueError where files of the user's own set what does nothing in Hydra's node."""
+    mine, usual = hydra.copy(), _composed("", ()).hydra
+    mine.job.override_dirname = usual.job.override_dirname  # of the words of the command
+    for node in INSTEAD.keys() & {*usual} - {"overrides", "runtime"}:
+        own, fdis = (
+            OmegaConf.to_container(OmegaConf.masked_copy(of, node)) for of in (mine, usual)
+        )
+        if own != fdis:
+            raise ValueError(f"hydra.{node} is set in a file of yours: {_leave_out(node)}")
+
+
+def _leave_out(node: str) -> str:
+    return f"leave it out; {INSTEAD.get(node) or choose(node, ACTS)}"
+
+
 def _refuse_nameless(source: str, options: Sequence[str]) -> None:
     """Raises ValueError for several values, for an option of a group that is no name, where Hydra
-    fails late and in words of its own, and for what fdi sets itself.
+    fails late and in words of its own, and for words of Hydra's that do nothing.
     """
     for word in options:
         key, _, value = word.partition("=")
         override = _single(word)
-        if key.lstrip("+~").startswith(("hydra.run.", "hydra.sweep.")):
-            raise ValueError(
-                f"{word}: this is fdi's own; leave it out (paths.results=FOLDER says where runs "
-                f"are kept)"
-            )
-        if not (key.isidentifier() and (names := _names(source, key))):
+        if is_hydras(word):
+            _refuse_idle(word, override)
+        if override.is_delete() and override.key_or_group in {*ROLES} - {SEVERAL}:
+            names = _names(source, override.key_or_group)
+            raise ValueError(f"{word}: each run has one; choose one of {', '.join(names)}")
+        group = key.isidentifier() or key == "hydra/launcher"
+        if not (group and (names := _names(source, key))):
             continue
         given = override.value()
         if isinstance(given, list) and key == SEVERAL:
@@ -207,6 +259,16 @@ def _refuse_nameless(source: str, options: Sequence[str]) -> None:
             raise ValueError(
                 f"{key} = {value} is not the name of an option; {choose(value, names)}"
             )
+
+
+def matching(source: str, override: Override) -> list[str]:
+    """Those of a group that a glob(...) names; raises ValueError where there are none."""
+    pattern: Any = override.value()
+    names = _names(source, override.key_or_group)
+    if not (found := pattern.filter(names)):
+        none = f"is called so; choose one of {', '.join(names)}" if names else "can be: no group"
+        raise ValueError(f"{override.input_line}: no option of {override.key_or_group} {none}")
+    return found
 
 
 def _single(word: str) -> Override:
@@ -262,6 +324,8 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
                 f"value of each"
             )
         return f"cannot read '{error.override}'; write key=value, a list as key=[1,2]"
+    if several := re.match(r"Multiple values for (\S+)\.", str(error)):  # +experiment=depth
+        return f"{several[1]} is chosen without a +, as in {several[1]}=NAME"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if extra := extra_of(option) * (group == "hydra/launcher"):
@@ -289,6 +353,9 @@ def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
         plain = (name for name in known if not OmegaConf.is_interpolation(node, name))
         if meant := [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]:
             return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
+    if cause.full_key.startswith("hydra.launcher."):
+        of = f"this launcher has {', '.join(there)}" if there else "this launcher has none"
+        return f"{cause.full_key}: no such key; {of}; choose another one by hydra/launcher=NAME"
     hint = choose(str(cause.key), there)
     option = chosen.get(group) if dot and not hint.startswith("did you") else None
     of = f" of {group}={option}" if option else ""

@@ -86,23 +86,25 @@ def _show_config(arguments: Namespace) -> int:
     config: Any = compose_sweep(arguments)
     if not (arguments.multirun and config.tune):
         compose_cells(arguments)  # refuses what does not fit
-    with interpolating(deepcopy(config)):
-        if arguments.cfg == "hydra":
-            print(OmegaConf.to_yaml(config.hydra), end="")
-            return 0
-        with open_dict(config):
+    with interpolating(deepcopy(config)), open_dict(config):
+        shown = config
+        if arguments.cfg == "job":
             del config["hydra"]
-        print(OmegaConf.to_yaml(config, resolve=True), end="")
+        elif arguments.cfg == "hydra" and not arguments.package:
+            shown = config.hydra
+        if arguments.package:
+            shown = OmegaConf.select(config, arguments.package)
+        if not OmegaConf.is_config(shown):
+            raise ValueError(f"--package {arguments.package}: no part of the configuration")
+        resolve = arguments.resolve or arguments.cfg == "job"
+        print(OmegaConf.to_yaml(shown, resolve=resolve), end="")
         return 0
 
 
 def _run_one(arguments: Namespace, cell: Cell) -> int:
-    from fdi.cli.cells import is_hydras, leave_nothing, make_folder
+    from fdi.cli.cells import leave_nothing, make_folder
     from fdi.cli.task import print_result, run_cell
 
-    for word in filter(is_hydras, arguments.overrides):
-        if not word.startswith("hydra.searchpath="):
-            raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
     new = not cell.directory.exists()
     make_folder(cell)
     try:
@@ -154,13 +156,16 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
     made.add_argument("overrides", nargs="*", help=SUPPRESS)
     flags = made.add_argument_group("flags")
     add = partial(flags.add_argument, action="store_true")
+    add("-r", "--run", help=SUPPRESS)  # what is done without -m
     add("-m", "--multirun", help="run every combination of comma-separated values")
     flags.add_argument(
         "-c",
         "--cfg",
-        choices=("job", "hydra"),
-        help="show the configuration of a run, or that of Hydra and its launcher",
+        choices=("job", "hydra", "all"),
+        help="show the configuration of a run, that of Hydra and its launcher, or both",
     )
+    flags.add_argument("-p", "--package", metavar="KEY", help="of --cfg only this part")
+    add("--resolve", help="of --cfg with interpolations resolved, as those of a run always are")
     flags.add_argument(
         "-cd",
         "--config-dir",
@@ -171,8 +176,21 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
     return made
 
 
+ADD, LOOK = "--config-dir FOLDER adds options of your own", "fdi-run --help lists options and keys"
+HYDRAS = {
+    **dict.fromkeys(("--config-path", "-cp", "--config-name", "-cn"), ADD),
+    **dict.fromkeys(("--hydra-help", "--shell-completion", "-sc"), LOOK),
+    **dict.fromkeys(("--info", "-i"), "--cfg all shows what is composed, --help from what"),
+    "--experimental-rerun": "the same command goes on with a run; run.json holds its words",
+}
+"""Flags of Hydra's that fdi does not have, and fdi's way."""
+
+
 def parse(words: Sequence[str]) -> Namespace:
     """The command line `words`, parsed. Raises ValueError for an option that does not exist."""
+    for flag in (word.partition("=")[0] for word in words):
+        if flag in HYDRAS:
+            raise ValueError(f"{flag} is Hydra's; {HYDRAS[flag]}")
     arguments, unknown = parser().parse_known_intermixed_args(words)
     if unknown:
         key, _, value = unknown[0].lstrip("-").partition("=")
@@ -181,6 +199,8 @@ def parse(words: Sequence[str]) -> Namespace:
             f"{unknown[0]} is not an option; write settings without dashes, as in "
             f"{key or 'key'}={value if '=' not in value else 'VALUE'}"
         )
+    if not arguments.cfg and (arguments.package or arguments.resolve):
+        raise ValueError("--package and --resolve go with --cfg, as in --cfg job -p optimizer")
     return arguments
 
 

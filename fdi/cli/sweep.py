@@ -23,8 +23,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from fdi.cli.cells import Cell, compose_sweep, is_hydras, label, leave_nothing, make_folder, varied
-from fdi.cli.compose import composed, extra_of, interpolating, source
+from fdi.cli.cells import Cell, compose_sweep, label, leave_nothing, make_folder, varied
+from fdi.cli.compose import composed, extra_of, interpolating, is_hydras, source
 from fdi.cli.cost import cores
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell

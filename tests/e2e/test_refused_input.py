@@ -1,5 +1,6 @@
 """Wrong input ends in one line and a code that is not 0, and leaves nothing behind: the table of
-all of it, and the only place where a test knows its words.
+all of it but for Hydra's words (test_hydra_words.py), and the only place where a test knows its
+words.
 """
 
 from __future__ import annotations
@@ -63,12 +64,6 @@ RUN = [
     (["name=${seed}"], "name = 0 must be {dataset, model, init, experiment}"),
     (["identity.exclude=${name}"], "which keys tell runs apart is the same for all runs"),
     (["paths.data='\\${seed}'"], "paths.data = ${seed} must not contain ${, which would be"),
-    (["hydra.verbose=true"], "hydra.verbose=true is for sweeps; add -m, or leave"),
-    (["hydra.run.dir=DIR"], "hydra.run.dir=DIR: this is fdi's own; leave it out"),
-    (
-        ["-m", "init.nu=interval(1,5)"],
-        "init.nu=interval(1,5) names no values; a sweep needs them",
-    ),
     (["-m", "seed=0,1", "hydra.sweeper._target_=x.Y"], "hydra/sweeper: fdi runs all combinations"),
     (["--seed=3"], "--seed=3 is not an option; write settings without dashes, as in seed=3"),
     (["-m", "--seed", "3"], "--seed is not an option; "),
@@ -133,7 +128,6 @@ RUN = [
     (["model=conv", "model.kernel=50", "model.padding=0"], "leaves no neuron"),
     (["trainer.patience=1", "dataset.valid=0"], "trainer.patience = 1 waits for a better epoch"),
     (["device=cuda:99"], "device = cuda:99: PyTorch finds"),
-    (["hydra/launcher=local"], "hydra/launcher=local is for sweeps; add -m, or leave it out"),
     ([*HDF5, "dataset.train_file={spikes}/other.h5"], "is no file within"),
     ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),
     ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in ("train", "test"))], "no spikes in"),
