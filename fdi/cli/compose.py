@@ -5,6 +5,7 @@ the same; their other values are then set on a copy.
 
 from __future__ import annotations
 
+import difflib
 import pickle
 import re
 from argparse import Namespace
@@ -35,7 +36,7 @@ from omegaconf.errors import (
 )
 
 from fdi.config.own_code import package_folders
-from fdi.config.parts import ROLES, SEVERAL, choose, parameters, spelt, wrong
+from fdi.config.parts import MEANT, ROLES, SEVERAL, choose, parameters, spelt, wrong
 from fdi.config.settings import Config
 
 CONFIG_MODULE, CONFIG_NAME, VERSION = "fdi.conf", "config", "1.3"
@@ -104,7 +105,7 @@ def composed(source: str, overrides: Sequence[str]) -> DictConfig:
         try:
             OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException as error:
-            raise ValueError(explain(error, config.hydra.runtime.choices)) from None
+            raise ValueError(explain(error, config.hydra.runtime.choices, value)) from None
         except OverflowError as error:  # OmegaConf's own, for an integer that no float can be
             raise ValueError(f"{key}: {str(error).splitlines()[0]}") from None
     return config
@@ -310,11 +311,14 @@ def extra_of(launcher: str) -> str:
     return f"; pip install 'fdi-snn[{found[0]}]'" if found else ""
 
 
+READ = {".npz": "arrays", ".csv": "arrays", ".h5": "hdf5", ".hdf5": "hdf5", ".ts": "ts"}
 HIDDEN = ("hydra", "name", "identity", "_target_")  # not for users to set
 
 
-def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
-    """One line for an error of composing a configuration with these `chosen` options."""
+def explain(error: Exception, chosen: Mapping[str, Any] | None = None, value: Any = None) -> str:
+    """One line for an error of composing a configuration with these `chosen` options, or of setting
+    a key to `value`.
+    """
     cause = error.__cause__ if isinstance(error, HydraException) else error
     if isinstance(error, OverrideParseException):
         if "+" in error.override.partition("=")[0].lstrip("+"):
@@ -327,13 +331,9 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     if several := re.match(r"Multiple values for (\S+)\.", str(error)):  # +experiment=depth
         return f"{several[1]} is chosen without a +, as in {several[1]}=NAME"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        if extra := extra_of(option) * (group == "hydra/launcher"):
-            return f"{error.missing_cfg_file} needs a package that is not installed{extra}"
-        hint = choose(option, error.options or [])
-        return f"{group or 'config'} = {option} does not exist; {hint}"
+        return _no_such_option(error.missing_cfg_file, error.options or [])
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.full_key:
-        return _no_such_key(cause, chosen or {})
+        return _no_such_key(cause, chosen or {}, value)
     if isinstance(cause, ValidationError) and cause.full_key:
         if is_dataclass(schema := cause.object_type):
             kind = parameters(schema)[str(cause.key)]
@@ -345,13 +345,32 @@ def explain(error: Exception, chosen: Mapping[str, Any] | None = None) -> str:
     return " ".join((str(error) or str(cause)).split())
 
 
-def _no_such_key(cause: Any, chosen: Mapping[str, Any]) -> str:
+def _no_such_option(given: str, known: Sequence[str]) -> str:
+    """For group/option, of those that are `known`."""
+    group, _, option = given.rpartition("/")
+    if extra := extra_of(option) * (group == "hydra/launcher"):
+        return f"{given} needs a package that is not installed{extra}"
+    path = given.removeprefix("dataset/")
+    if path != given and (read := READ.get(Path(path).suffix, "arrays" * ("/" in path))):
+        name = "root=FOLDER dataset.train_file" if read == "hdf5" else "file"
+        hint = f"for your own file write dataset={read} dataset.{name}={path}"
+        return f"dataset = {path} does not exist; {hint}"
+    return f"{group or 'config'} = {option} does not exist; {choose(option, known)}"
+
+
+def _no_such_key(cause: Any, chosen: Mapping[str, Any], value: Any) -> str:
     node, (group, dot, _) = cause.parent_node, cause.full_key.partition(".")
     there = _keys(node)
-    if not dot:  # keys below that are called so
+    if not dot:  # options, and keys below, that are called so
+        if "seeds" in cause.key:
+            return f"{cause.key}: no such key; did you mean -m 'seed=range(5)'?"
+        groups = [name for name in (*ROLES, "experiment") if value in _names("", name)]
+        if meant := difflib.get_close_matches(cause.key, groups, n=1, cutoff=0):
+            return f"{cause.key}: no such key; did you mean {meant[0]}={value}?"
+        wanted = MEANT.get(cause.key, cause.key)
         known = (name for name in there if not OmegaConf.is_missing(node, name))
         plain = (name for name in known if not OmegaConf.is_interpolation(node, name))
-        if meant := [f"{name}.{cause.key}" for name in plain if cause.key in _keys(node[name])]:
+        if meant := [f"{name}.{wanted}" for name in plain if wanted in _keys(node[name])]:
             return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
     if cause.full_key.startswith("hydra.launcher."):
         of = f"this launcher has {', '.join(there)}" if there else "this launcher has none"

@@ -14,6 +14,7 @@ from fdi.analysis.choice import decisions
 from fdi.cli.command import Parser, add_results, command_line
 from fdi.cli.terminal import console, print_table
 from fdi.config.identity import LABELS
+from fdi.config.parts import choose
 from fdi.track import plans
 from fdi.track.files import directories, printable
 from fdi.track.plans import Plan
@@ -50,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in broken:
         print(f"broken: {printable(line)}", file=sys.stderr)
     if not wanted:
-        what = " ".join(names) or "runs"
-        raise ValueError(f"no {what} in {results}; fdi-run -m experiment=quickstart makes some")
+        titles = {plan.title for plan in known if plan.command}
+        hint = choose(names[0], titles) if titles else "fdi-run -m experiment=quickstart makes some"
+        raise ValueError(f"no {' '.join(names) or 'runs'} in {results}; {hint}")
     places = dict.fromkeys(place for plan in wanted for place in plan.cells)
     runs = {place: look(results / place) for place in places}
     _print_all(wanted, runs, results)

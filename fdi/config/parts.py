@@ -13,6 +13,7 @@ import difflib
 import importlib
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -69,31 +70,51 @@ Share = Annotated[float, Range(least=0, below=1)]  # of which something is left
 Fraction = Annotated[float, Range(above=0, below=1)]
 UpToOne = Annotated[float, Range(least=0, most=1)]
 TimeStep = Annotated[float, Range(least=1e-6, most=1)]  # s
-LONGEST_TAU = 1.0  # s; those of neurons and synapses are thousandths of it
-TimeConstant = Annotated[float, Range(least=1e-6, most=1e3)]  # s; a readout's may be its trial
+SHORTEST_TAU, LONGEST_TAU = 1e-6, 1.0  # s; those of neurons and synapses are thousandths of it
+TimeConstant = Annotated[
+    float, Range(least=SHORTEST_TAU, most=1e3)
+]  # s; a readout's may be its trial
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
 def seconds(name: str, tau: float) -> str:
-    """What is said of a time constant above LONGEST_TAU."""
-    meant = f"; did you mean {tau / 1000:g}?" if tau / 1000 <= LONGEST_TAU else ""
-    return f"{name} = {tau} is in seconds, and at most {LONGEST_TAU:g}{meant}"
+    """What is said of a time constant outside SHORTEST_TAU to LONGEST_TAU."""
+    meant = f"; in seconds: {tau / 1000:g}?" if LONGEST_TAU < tau <= 1000 * LONGEST_TAU else ""
+    return f"{name} = {tau} must be {SHORTEST_TAU:g} to {LONGEST_TAU:g} s{meant}"
+
+
+SEVERAL_VALUES = re.compile(r"(\d+)(?::|-|\.\.)(\d+)")  # as in 0:5
 
 
 def wrong(name: str, value: Any, kind: Values) -> str:
     """What is said of a value of `name` that is not of its kind."""
-    if too_long(name, value):
+    if no_tau(name, value):
         return seconds(name, value)
     hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
+    if several := SEVERAL_VALUES.fullmatch(str(value)):
+        hint = f"; several values are range({several[1]},{several[2]}), with -m"
     return f"{name} = {spelt(value)} must be {kind.words}{hint}"
 
 
-def too_long(name: str, tau: Any) -> bool:
-    """Whether the name is that of a time constant of a neuron, which is above LONGEST_TAU."""
+def no_tau(name: str, tau: Any) -> bool:
+    """Whether the name is that of a time constant of a neuron, which the number cannot be."""
     key = name.rpartition(".")[2]
+    number = isinstance(tau, int | float) and not isinstance(tau, bool)
     return (
-        "tau_" in key and key != "tau_shape" and isinstance(tau, int | float) and tau > LONGEST_TAU
+        "tau_" in key and key != "tau_shape" and number and not SHORTEST_TAU <= tau <= LONGEST_TAU
     )
+
+
+MEANT = {
+    "file": "train_file",
+    "gpu": "cuda",
+    "layers": "depth",
+    "learning_rate": "lr",
+    "loss": "objective",
+    "n_layers": "depth",
+    "num_layers": "depth",
+}
+"""Words of other programs, and fdi's."""
 
 
 def choose(word: str, choices: Iterable[str]) -> str:
@@ -101,7 +122,7 @@ def choose(word: str, choices: Iterable[str]) -> str:
     choices = sorted(choices)
     if not choices:
         return "there is nothing to choose from"
-    word = {"gpu": "cuda"}.get(word, word).lower()
+    word = (fdis if (fdis := MEANT.get(word)) in choices else word).lower()
     lower = {choice.lower(): choice for choice in reversed(choices)}
     begins = sorted((name for name in lower if word.startswith(name) and len(name) > 3), key=len)
     near = partial(difflib.get_close_matches, word, lower, n=1)

@@ -278,7 +278,7 @@ def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
             )
         if key in known and not known[key].admits(value):
             raise Mistake(parts.wrong(f"{path}.{key}", value, known[key]))
-        if path in ("neuron", "model") and parts.too_long(str(key), value):
+        if path in ("neuron", "model") and parts.no_tau(str(key), value):
             raise Mistake(parts.seconds(f"{path}.{key}", value))
         if key not in known and closed:
             takes = choose(str(key), known) if known else f"{node['_target_']} takes none"

@@ -5,7 +5,8 @@ data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -39,6 +40,10 @@ FORMS = "(samples, T, units) or (samples, T, C, H, W)"
 IMAGES = "(samples, units) or (samples, C, H, W)"
 LISTS = ("samples", "times", "units")  # of events, an entry per spike; times in s
 PARTS = ("", "_test")
+MEANT = {
+    "x": ("x", "data", "input", "inputs", "images", "spikes", "features"),
+    "y": ("y", "label", "labels", "target", "targets", "classes"),
+}
 LONGEST_TRIAL = 1e3  # s, as fdi.config.parts.Duration
 MOST_UNITS = 2**31  # of a sample in one step
 MOST_DENSE = 0.3  # share of non-zero numbers from which counts are kept as they are
@@ -156,6 +161,7 @@ def _dataset(
     said = f"{name}: the input is {train.kind}"
     if kind is None and train.x is not None:
         said += f" ({CERTAIN[train.kind]})"
+    said += f", of {steps} steps of dataset.dt = {dt:g} s"
     if standardize or coding:
         parts = standardized(parts, np.concatenate(samples[:2]))
         said += ", standardized by the training set"
@@ -245,6 +251,12 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     """Training set, test set or None, and the shape of a sample in one step. Raises DataError for
     what does not fit the description in `arrays`.
     """
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        raise DataError(
+            f"{path}: dataset=arrays reads .npz: numpy.savez(file, x=x, y=y) writes arrays there; "
+            f"spikes/times, spikes/units and labels are read by dataset=hdf5 "
+            f"dataset.root={path.parent} dataset.train_file={path.name} dataset.test_file=NAME"
+        )
     with (
         intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
         np.load(path, allow_pickle=False) as packed,
@@ -293,7 +305,20 @@ def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[s
     given = {ours: content[theirs] for ours, theirs in names}
     if path.suffix.lower() == ".csv":
         return given | {k: v for k, v in content.items() if k not in dict(names).values()}
+    if not given and "y" not in content and (guess := _meant(content)):
+        raise DataError(f"{path}: no x and y; did you mean 'dataset.names={{{guess}}}'?")
     return given or content
+
+
+def _meant(content: Iterable[str]) -> str:
+    """The names of x and y, and of a test set, as dataset.names has them: X_train, test_labels."""
+    found: dict[str, str] = {}
+    for key in content:
+        words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", key)
+        kinds = [ours for word in words for ours, theirs in MEANT.items() if word.lower() in theirs]
+        test = "_test" if "test" in key.lower() else ""
+        found |= {f"{ours}{test}": key for ours in kinds[:1]}
+    return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if "x" in found else ""
 
 
 def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:

@@ -56,7 +56,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         if missing := [name for name in FIELDS if file.get(name) is None]:
             names = ", ".join(file) or "nothing"
             raise DataError(
-                f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {names})"
+                f"{path}: no {', '.join(missing)}; not in the layout of SHD (found: {names}); "
+                f"arrays belong into a file .npz for dataset=arrays"
             )
         yield file
 

@@ -56,6 +56,14 @@ def strata(y: np.ndarray) -> np.ndarray:
     return y if y.ndim == 1 else y.max(1, initial=0)
 
 
+def one_hot(y: np.ndarray) -> bool:
+    """Whether each row [n, k] is 1 at one place and 0 elsewhere."""
+    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all())
+
+
+ONE_HOT = "these are one-hot labels: give their classes, y.argmax(1)"
+
+
 def check(name: str, split: str, y: np.ndarray, units: int, steps: int) -> None:
     """Raises DataError for targets of a split of the data set `name` that do not fit `units` of a
     readout and `steps` of a trial.
@@ -63,7 +71,10 @@ def check(name: str, split: str, y: np.ndarray, units: int, steps: int) -> None:
     where = f"in the {split} split"
     numbers = y.dtype.kind == "f"
     if y.ndim == 2 + numbers and y.shape[1] != steps:
-        raise DataError(f"{name}: targets of {y.shape[1]} steps {where}, of trials of {steps}")
+        hint = f"; {ONE_HOT}" if one_hot(y) else ""
+        raise DataError(
+            f"{name}: targets of {y.shape[1]} steps {where}, of trials of {steps}{hint}"
+        )
     if numbers:
         _check_numbers(name, where, y, units)
         return

@@ -21,7 +21,7 @@ from fdi.config.identity import contents
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import readable
-from fdi.data.targets import NO_CLASS, change
+from fdi.data.targets import NO_CLASS, ONE_HOT, change, one_hot
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
@@ -256,9 +256,10 @@ def check_targets(config: DictConfig, data: Dataset) -> None:
     classes = not data.numbers
     if wanted is not None and wanted is not classes:
         has, choice = ("classes", "cross_entropy") if classes else ("numbers", "mean_square")
+        hint = ONE_HOT if one_hot(y) else f"choose objective={choice}"
         raise Mistake(
             f"objective._target_ = {config.objective._target_}: the targets of these data are "
-            f"{has}; choose objective={choice}"
+            f"{has}; {hint}"
         )
     if y.ndim == (2 if classes else 3) and readout != EVERY:
         two = classes and any(change(each.labels) for each in data.splits.values())

@@ -259,9 +259,9 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
     for norm in network.norms.values():  # of an epoch, the batch that may be too small
         norm.check(last)
     build.check_targets(config, data)
-    view.say(f"engine {config.engine.name}, device {config.device}")
     if data.said:
         view.say(data.said)
+    view.say(f"engine {config.engine.name}, device {config.device}")
     if remark := context.engine.remark(config):
         view.say(remark)
     return context

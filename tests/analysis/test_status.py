@@ -67,11 +67,12 @@ def test_counts_by_sweep_and_cell(status, sweep):
 
 def test_one_experiment(status, sweep):
     assert "single runs" not in status("depth")[1]
+    assert "no depht in " in (line := status("depht")[2])
+    assert "did you mean depth?" in line
     assert status("shallow") == (
         1,
         "",
-        f"fdi-status: no shallow in {sweep[0].parents[4]}; fdi-run -m experiment=quickstart makes "
-        f"some\n",
+        f"fdi-status: no shallow in {sweep[0].parents[4]}; choose one of depth\n",
     )
 
 

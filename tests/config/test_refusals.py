@@ -27,7 +27,7 @@ class Mode(Enum):
         ),
         (
             "dataste=randman",
-            r"dataste: no such key; did you mean dataset\? choose one of dataset, .*",
+            r"dataste: no such key; did you mean dataset=randman\?",
         ),
         (
             "model.dept=3",

@@ -16,6 +16,7 @@ from fdi.data.dataset import Dataset
 from fdi.data.inputs import Constant, Events, Frames
 
 T, UNITS, DT = 10, 4, 0.01
+STEPS = ", of 10 steps of dataset.dt = 0.01 s"
 Y = np.arange(20) % 2
 
 
@@ -88,8 +89,10 @@ def test_what_is_not_certain_is_declared(tmp_path: Path):
     assert made(tmp_path, (x, Y), "spikes").nu == pytest.approx(10 / DT, rel=0.1)
     for kind in ("counts", "currents"):
         data = made(tmp_path, (x, Y), kind)
-        assert (data.nu, data.said) == (None, f"arrays: the input is {kind}")
-    assert made(tmp_path, (spikes(), Y)).said == "arrays: the input is spikes (0 and 1 alone)"
+        assert (data.nu, data.said) == (None, f"arrays: the input is {kind}{STEPS}")
+    assert (
+        made(tmp_path, (spikes(), Y)).said == f"arrays: the input is spikes (0 and 1 alone){STEPS}"
+    )
 
 
 def test_an_image_stands_for_the_whole_trial(tmp_path: Path):
@@ -110,7 +113,7 @@ def test_an_image_stands_for_the_whole_trial(tmp_path: Path):
 def test_currents_are_standardized_and_coded(tmp_path: Path):
     x = np.random.default_rng(0).normal(size=(20, T, UNITS)) * [1, 1, 0.1, 0] + [0, 0, 9.8, 3]
     data = made(tmp_path, (x, Y), standardize=True)
-    assert data.said.endswith("currents (signs or fractions), standardized by the training set")
+    assert data.said.endswith(f"(signs or fractions){STEPS}, standardized by the training set")
     values = np.concatenate([dense(data), dense(data, "valid")])
     np.testing.assert_allclose(values.mean((0, 1)), 0, atol=1e-6)
     np.testing.assert_allclose(values.std((0, 1)), [1, 1, 1, 0], atol=1e-6)

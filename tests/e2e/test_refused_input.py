@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from commands import REFERENCE, SMALL, TINY
@@ -50,6 +51,7 @@ MINE = ("--config-dir", "{own}")
 CPU, CUDA = ("engine=auto",), ("engine=auto", "device=cuda")
 ARRAYS = ("dataset=arrays", "probe=before")
 HDF5 = ("dataset=hdf5", "dataset.root={spikes}/set")
+PAIR = ("train", "test")
 OPTIONS = ("--config-dir", str(Path(__file__).parents[2] / "examples" / "own" / "conf"))
 NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")
 PRIMED = ("init=homeostatic", "homeostasis=none")
@@ -116,8 +118,29 @@ RUN = [
     ([*RECIPE, "probe=only"], "probe = only trains nothing"),
     ([*RECIPE, "recipe.trainings=0"], "recipe.trainings = 0"),
     ([*RECIPE, "objective=mean_square"], "objective = MeanSquare: a recipe"),
-    (["neuron.tau_mem=20"], "neuron.tau_mem = 20 is in seconds, and at most 1; did you mean"),
-    (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 is in seconds, and at most 1\n"),
+    (["neuron.tau_mem=20"], "neuron.tau_mem = 20 must be 1e-06 to 1 s; in seconds: 0.02?\n"),
+    (["neuron.tau_mem=2000"], "neuron.tau_mem = 2000 must be 1e-06 to 1 s\n"),
+    (["neuron.tau_mem=0"], "neuron.tau_mem = 0 must be 1e-06 to 1 s\n"),
+    ([*ARRAYS, "dataset.file={spikes}/one_hot.npz"], "one-hot labels: give their classes, y.argm"),
+    ([*ARRAYS, "dataset.file={spikes}/one_hot_int.npz"], "of 5; these are one-hot labels: give"),
+    (
+        [*ARRAYS, "dataset.file={spikes}/named.npz"],
+        "did you mean 'dataset.names={x: X_train, y: labels, x_test: X_test, y_test: testLabel}'?",
+    ),
+    ([*ARRAYS, "dataset.file={spikes}/other.h5"], "labels are read by dataset=hdf5 dataset.root="),
+    (
+        ["dataset=hdf5", "dataset.root={spikes}", *(f"dataset.{p}_file=xy.h5" for p in PAIR)],
+        "no spikes/times, spikes/units, labels; not in the layout of SHD (found: x, y); arrays bel",
+    ),
+    (["dataset=hdf5", "dataset.file=x.h5"], "dataset.file: no such key; did you mean train_file?"),
+    (["dataset=./mine.npz"], "for your own file write dataset=arrays dataset.file=./mine.npz\n"),
+    (["dataset=mine.h5"], "write dataset=hdf5 dataset.root=FOLDER dataset.train_file=mine.h5\n"),
+    (["data=shd"], "data: no such key; did you mean dataset=shd?\n"),
+    (["exp=depth"], "exp: no such key; did you mean experiment=depth?\n"),
+    (["learning_rate=1"], "learning_rate: no such key; did you mean optimizer.lr?\n"),
+    (["optimizer.learning_rate=1"], "optimizer.learning_rate: no such key; did you mean lr?"),
+    (["-m", "seed=0:5"], "seed = 0:5 must be an integer at least 0; several values are range(0,5)"),
+    (["seeds=5"], "seeds: no such key; did you mean -m 'seed=range(5)'?\n"),
     (["init=kaiming", "init.sigma_u=1"], "init.sigma_u: no such key of init=kaiming; choose o"),
     (["init=Kaiming"], "init = Kaiming does not exist; did you mean kaiming? choose one of"),
     (["tags=draft"], "tags = draft must be a list, each text, as in [a,b]"),
@@ -130,7 +153,7 @@ RUN = [
     (["device=cuda:99"], "device = cuda:99: PyTorch finds"),
     ([*HDF5, "dataset.train_file={spikes}/other.h5"], "is no file within"),
     ([*HDF5, "dataset.train_file=../other.h5"], "set dataset.root= to the folder that all"),
-    ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in ("train", "test"))], "no spikes in"),
+    ([*HDF5, *(f"dataset.{part}_file=silent.h5" for part in PAIR)], "no spikes in"),
     (["dataset=hdf5", "dataset.root={spikes}/loop"], "loop/train.h5: empty, damaged or not HDF5"),
     (
         [*MINE, "model=lacking"],
@@ -210,8 +233,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
         (spikes / "loop" / name).symlink_to(name)
     for name, n in (("set/train", 5), ("set/test", 5), ("other", 5), ("set/silent", 0)):
         write_shd(spikes / f"{name}.h5", [(np.linspace(0, 0.5, n), [0] * n)] * 40, [0, 1] * 20)
+    x, y = np.ones((40, 5, 3)), np.arange(40) % 2
     for name, value in (("zero", 0), ("inf", np.inf)):
-        np.savez(spikes / f"{name}.npz", x=np.full((40, 5, 3), value), y=np.arange(40) % 2)
+        np.savez(spikes / f"{name}.npz", x=value * x, y=y)
+    np.savez(spikes / "one_hot.npz", x=x, y=np.eye(2)[y])
+    np.savez(spikes / "one_hot_int.npz", x=x, y=np.eye(2, dtype=int)[y])
+    np.savez(spikes / "named.npz", X_train=x, labels=y, X_test=x, testLabel=y)
+    with h5py.File(spikes / "xy.h5", "w") as file:
+        file["x"], file["y"] = x, y
     for name, text in OWN.items():
         (own / name).parent.mkdir(exist_ok=True)
         (own / name).write_text(text)

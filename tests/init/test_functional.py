@@ -64,8 +64,8 @@ def test_a_generator_makes_the_weights_reproducible():
         ({"sigma_u": -1.0}, r"sigma_u = -1\.0 must be positive"),
         ({"sigma_u": 1e-3, "mu_u": 0.9}, r"sigma_w\^2 = .*take mu_u closer to 0"),
         ({"dt": 0.0}, r"dt = 0\.0 must be a positive, finite time"),
-        ({"tau_mem": 20}, r"tau_mem = 20 is in seconds, and at most 1; did you mean 0\.02\?"),
-        ({"tau_syn": 5.0}, r"tau_syn = 5\.0 is in seconds"),
+        ({"tau_mem": 20}, r"tau_mem = 20 must be 1e-06 to 1 s; in seconds: 0\.02\?"),
+        ({"tau_syn": 5.0}, r"tau_syn = 5\.0 must be 1e-06 to 1 s"),
         ({"nu": 600.0, "dt": 2e-3}, r"nu = 600 Hz is more than one spike in a step of dt = 0\.002"),
     ],
 )
