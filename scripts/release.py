@@ -63,6 +63,7 @@ def fill(source: Path, repository: str, version: str, date: str, doi: str | None
     """Write the addresses into the files of `source`."""
     page = f"{repository}/blob/v{version}/"
     names = {"Repository": repository, "Changelog": f"{page}CHANGELOG.md"}
+    names["Documentation"] = f"{repository}/tree/v{version}/docs"
     urls = "".join(f'{name} = "{url}"\n' for name, url in names.items())
     project, citation, readme = (
         source / name for name in ("pyproject.toml", "CITATION.cff", "README.md")

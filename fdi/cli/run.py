@@ -138,8 +138,16 @@ COMMANDS = {
 }
 
 
+def _tell(made: Parser, sections: Mapping[str, Mapping[str, str]]) -> None:
+    """Add `sections` to a help: title -> name -> text."""
+    for title, rows in sections.items():
+        group = made.add_argument_group(title)
+        for name, text in rows.items():
+            group.add_argument(title + name, metavar=name, help=text.replace("%", "%%"))
+
+
 def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> Parser:
-    """That of the words of fdi-run; `sections` of its help: title -> name -> text."""
+    """That of the words of fdi-run, with these `sections` of its help."""
     made = Parser(
         "fdi-run",
         usage="fdi-run [-m] [group=option ...] [key=value ...]",
@@ -149,10 +157,7 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
         "results/runs/<dataset>/<model>/<init>/.",
         add_help=False,
     )
-    for title, rows in sections.items():
-        group = made.add_argument_group(title)
-        for name, text in rows.items():
-            group.add_argument(name, help=text)
+    _tell(made, sections)
     made.add_argument("overrides", nargs="*", help=SUPPRESS)
     flags = made.add_argument_group("flags")
     add = partial(flags.add_argument, action="store_true")
@@ -172,7 +177,7 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
         metavar="FOLDER",
         help="add your own options: FOLDER/model/mine.yaml is model=mine",
     )
-    add("-h", "--help", "--version", help="this text; the version")
+    add("-h", "--help", "--version", help="this, or of GROUP or KEY what it may be; the version")
     return made
 
 
@@ -205,15 +210,34 @@ def parse(words: Sequence[str]) -> Namespace:
 
 
 def help_text(words: Sequence[str]) -> str:
-    """The help, with the options in the folder of --config-dir among `words`, if there is one, and
-    those of installed packages.
+    """The help, or what is said of the groups and keys among `words`, with the options in the
+    folder of --config-dir among these, if there is one, and those of installed packages.
     """
     from fdi.config.own_code import package_folders
 
-    given = parser().parse_known_args(words)[0].config_dir
+    given = parser().parse_known_args(words)[0]
     options: dict[str, set[str]] = {}
-    for place in map(Path, filter(None, [str(files("fdi.conf")), given, *package_folders()])):
+    folders = filter(None, [str(files("fdi.conf")), given.config_dir, *package_folders()])
+    places = [Path(folder) for folder in folders]
+    if topics := [word for word in given.overrides if "=" not in word]:
+        from fdi.config.lookup import explained
+
+        made = Parser(usage=SUPPRESS, add_help=False)
+        _tell(made, dict(explained(topic, places) for topic in topics))
+        return made.format_help().strip()
+    for place in places:
         for file in [*place.glob("*/*.yaml"), *place.glob("hydra/*/*.yaml")]:
             options.setdefault(file.parent.relative_to(place).as_posix(), set()).add(file.stem)
     groups = {group: ", ".join(sorted(names)) for group, names in sorted(options.items())}
-    return parser({"everyday commands": COMMANDS, "groups": groups}).format_help().rstrip()
+    text = parser({"everyday commands": COMMANDS, "groups": groups}).format_help()
+    return f"{text}{_pages()}".rstrip()
+
+
+def _pages() -> str:
+    """Where docs/ is: in a checkout, or the address that a release has; "" without either."""
+    if (folder := Path(__file__).parents[2] / "docs").joinpath("glossary.md").exists():
+        return f"docs/: {folder}"
+    from importlib.metadata import metadata
+
+    urls = [url.partition(", ") for url in metadata("fdi-snn").get_all("Project-URL") or []]
+    return "".join(f"docs/: {url}" for name, _, url in urls if name == "Documentation")
