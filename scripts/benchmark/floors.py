@@ -1,7 +1,11 @@
 """The least that a training step must compute and move: by the dense algorithm, and by events as
 fdi does it.
 
-Counted for the network, the input and the spikes before training. A spike of step t is in the
+Counted for the network, the input and the spikes before training, by what each projection is
+computed with: forward and for the gradients of weights, an addition for each spike and synapse; for
+the gradients of spikes, products with all weights in each step, which minimal filtering makes fewer
+in convolutions of 3 x 3 (see conv_winograd; its transforms of adjoints and results count, not that
+of the weights, once in a training step). A spike of step t is in the
 potential from step t + 2 on, so those of the last two steps count nothing. An addition counts as a
 multiply-add: it takes one instruction as well. So does the division in a surrogate's slope, which
 takes more; the floor is too low by that.
@@ -23,17 +27,21 @@ import torch
 from torch import Tensor
 
 from fdi.data.inputs import Events
+from fdi.engine.cpu import conv_layout
+from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.conv_winograd import PRODUCTS
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import INPUT, Network, Projection
 
 LATE = 2  # steps at the end whose spikes arrive too late
 REAL, INDEX, POINTER = 4, 4, 8  # bytes
 OPTIMIZER = 8  # reads and writes of a weight, its gradient and its two moments
+TRANSFORM = 10 * 12  # multiply-adds of a tile and channel: `_values`, or `_results`, ten times
 
 
 class Counts(NamedTuple):
     """Of one training step: multiply-adds of both algorithms; of the second those in the products
-    W^T dL/dI at every step (`back`, in `event`), and bytes of the main memory (`moved`), and of the
+    W^T dL/dI at every step (`back`, in `event`, with transforms), and bytes of the main memory (`moved`), and of the
     caches, `near` and in rows that are `scattered`.
     """
 
@@ -49,6 +57,7 @@ def count(network: Network, x: Events) -> Counts:
     """For a batch `x`, and a loss that pulls at each readout once in a trial."""
     batch, late = len(x), len(x) * max(0, x.steps - LATE)
     dense = event = back = rows_of_weights = 0.0
+    fewer = filtered(network)
     for projection, seen in zip(network.projections, arrivals(network, x)):
         fan_out = fan_outs(projection, seen.shape)
         synapses = float(fan_out.sum())
@@ -59,7 +68,7 @@ def count(network: Network, x: Events) -> Counts:
         if projection.target == network.readout.name:
             event += batch * synapses + 3 * late * seen.numel()
         elif projection.source != INPUT:
-            back += late * synapses
+            back += late * fewer.get(projection, synapses)
     event += back
     rows = batch * x.steps
     event += rows * sum(p.units * (6 + 4 * len(p.neuron.tau_syn)) for p in network.hidden)
@@ -104,6 +113,19 @@ def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
     return source.grad[0].double()
 
 
+def filtered(network: Network) -> dict[Projection, float]:
+    """Multiply-adds of W^T dL/dI in one step, of one sample, where minimal filtering computes it."""
+    found = {}
+    layout = conv_layout.lay_out(network) if depth(network) else None
+    for record, link in zip(layout.plan.links, layout.links) if layout else ():
+        for projection, _ in link.parts if record["tiles"] else ():
+            targets, sources = projection.weight.shape[:2]
+            # the results of all projections of a link are transformed together
+            transforms = TRANSFORM * (targets + sources / len(link.parts))
+            found[projection] = float(record["tiles"] * (PRODUCTS * targets * sources + transforms))
+    return found
+
+
 def floors(counts: Counts, machine: dict[str, float]) -> dict[str, float]:
     """Columns: what is counted, what the machine can do, the milliseconds that follow, and the
     share of them that the arithmetic takes; computing and moving may go on side by side.
@@ -133,6 +155,6 @@ def told(least: dict[str, float]) -> str:
         f"{least['gbps_scatter']:.0f} GB/s; floors: "
         f"dense {least['dense_floor_ms']:.3g} ms ({least['dense_gflop']:.3g} GFLOP), "
         f"events {least['event_floor_ms']:.3g} ms ({least['event_gflop']:.3g} GFLOP, of which "
-        f"{least['back_gflop']:.3g} back through dense weights, "
+        f"{least['back_gflop']:.3g} back through weights at every step, "
         f"{least['event_mib']:.0f} and near {least['near_mib']:.0f} MiB)"
     )

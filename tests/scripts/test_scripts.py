@@ -235,6 +235,22 @@ def test_floor_counts_rows_of_weights_and_updates(bench):
     assert floors.floors(found, machine)["event_floor_ms"] == pytest.approx(near)
 
 
+@pytest.mark.parametrize("height", [16, 17])
+def test_floor_counts_minimal_filtering_where_a_convolution_is_computed_so(bench, height):
+    """A tile of 4 x 4 takes 36 products; one of the two links is too small for that."""
+    from benchmark import floors, workloads
+
+    work = dict(SMALL, shape=(2, height, 16), sizes=(16, 32, 32), kernel=(3,) * 3, padding=1)
+    net = workloads.network(work | dict(pool=(1, 8, 1)))
+    x, _ = workloads.batch(work)
+    links = {q.name: q for q in net.projections}
+    late, tiles = SMALL["batch"] * (SMALL["steps"] - 2), 4 * -(-height // 4)
+    assert [*floors.filtered(net)] == [links["h1->h2"]]
+    transforms = 120 * (16 + 32)  # by hand: 12 multiply-adds for each of 6 columns and 4 rows
+    direct = floors.fan_outs(links["h2->h3"], net.hidden[1].pooled_shape).sum()
+    assert floors.count(net, x).back == late * (tiles * (36 * 16 * 32 + transforms) + direct)
+
+
 MAPS = dict(SMALL, shape=(2, 8, 8), sizes=(4, 5, 6), kernel=(3, 3, 3), padding=1)
 NORMED = dict(MAPS, skip=True, norm="tdbn", gain=9.0)
 
