@@ -41,8 +41,8 @@ TRANSFORM = 10 * 12  # multiply-adds of a tile and channel: `_values`, or `_resu
 
 class Counts(NamedTuple):
     """Of one training step: multiply-adds of both algorithms; of the second those in the products
-    W^T dL/dI at every step (`back`, in `event`, with transforms), and bytes of the main memory (`moved`), and of the
-    caches, `near` and in rows that are `scattered`.
+    W^T dL/dI at every step (`back`, in `event`, with transforms), and bytes of the main memory
+    (`moved`), and of the caches, `near` and in rows that are `scattered`.
     """
 
     dense: float
@@ -114,7 +114,7 @@ def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
 
 
 def filtered(network: Network) -> dict[Projection, float]:
-    """Multiply-adds of W^T dL/dI in one step, of one sample, where minimal filtering computes it."""
+    """Multiply-adds of W^T dL/dI in one step of a sample, where minimal filtering computes it."""
     found = {}
     layout = conv_layout.lay_out(network) if depth(network) else None
     for record, link in zip(layout.plan.links, layout.links) if layout else ():

@@ -251,6 +251,19 @@ def test_floor_counts_minimal_filtering_where_a_convolution_is_computed_so(bench
     assert floors.count(net, x).back == late * (tiles * (36 * 16 * 32 + transforms) + direct)
 
 
+@pytest.mark.slow
+def test_published_floors_are_those_that_are_counted(bench):
+    from benchmark import floors, workloads
+
+    table = own(SCRIPTS.parent / "results" / "reference").csv("bench")
+    ours = table[(table["workload"] == "conv") & (table["library"] == "fdi")].iloc[0]
+    work = workloads.WORKLOADS["conv"]
+    found = floors.count(workloads.network(work), workloads.batch(work)[0])
+    least = floors.floors(found, {name: ours[name] for name in ours.index if name[0] == "g"})
+    assert dict(ours[[*least]]) == pytest.approx(least, rel=1e-4)
+    assert ours["above_floor"] == pytest.approx(ours["median_ms"] / least["event_floor_ms"])
+
+
 MAPS = dict(SMALL, shape=(2, 8, 8), sizes=(4, 5, 6), kernel=(3, 3, 3), padding=1)
 NORMED = dict(MAPS, skip=True, norm="tdbn", gain=9.0)
 
