@@ -72,8 +72,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "words",
         nargs="*",
         metavar="name | column=value",
-        help="figures to draw (default: all), or keys that were swept, as in optimizer.lr; of your "
-        "own runs only those with these values",
+        help="figures to draw (default: all), or keys that were swept, as in optimizer.lr, with a "
+        "line or a panel for each value of others; of your own runs only those with these values",
     )
     parser.add_argument("--list", action="store_true", help="list the figures")
     add_results(parser)

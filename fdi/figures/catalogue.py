@@ -19,10 +19,11 @@ from fdi.analysis.collect import Runs, config_columns
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import Results, studies
 from fdi.config import Mistake
+from fdi.config.parts import choose
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style
 from fdi.figures.sweep import Sweep, experiments, own_folders
-from fdi.figures.sweeps import origin
+from fdi.figures.sweeps import SIGMA, origin, others
 from fdi.track.fields import is_number
 from fdi.track.files import spared
 
@@ -30,6 +31,7 @@ BESIDE = "_own"
 PROTOCOL = ("ABOUT", "NEEDS", "COMMAND", "SIZE", "data", "panels", "draw")  # by every figure
 IN_REPORT = (*PROTOCOL, "TITLE", "PLACE")
 ABOVE = ("catalogue", "report")  # modules that import this one
+MOST_PANELS = 2  # keys
 UNSAFE = re.compile(r"[^\w.-]+")  # in names of files
 
 
@@ -76,9 +78,28 @@ def figure_named(name: str, runs: pd.DataFrame, folders: Sequence[Path] = ()) ->
     """
     if found := with_own(runs, folders).get(name) or _in_folder(name, folders):
         return found
-    if name in {*COLUMNS, *config_columns(runs)}:
-        return Sweep(Figure(x=name), command=f"fdi-run -m {name}=.. init=kaiming,fluct")
-    return None
+    return over(runs, name) if name in {*COLUMNS, *config_columns(runs)} else None
+
+
+def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep:
+    """The figure of a sweep by hand: a line for each initialization and value of `hue`, and a panel
+    for each value of the keys of `panels`; where neither is given, those that were swept along with
+    `x`. Raises fdi.Mistake for what is no key of these runs, and for keys that say one thing twice.
+    """
+    keys, known = [x, *filter(None, [hue]), *panels], {*COLUMNS, *config_columns(runs)} - {"init"}
+    for key in keys:
+        if key not in known:
+            raise Mistake(f"{key} is no key of these runs; {choose(key, known)}")
+    if len(panels) > MOST_PANELS or len({*keys}) < len(keys):
+        raise Mistake(
+            f"x={x} hue={hue} panels={','.join(panels)}: give each key once, and at most "
+            f"{MOST_PANELS} of them to panels"
+        )
+    if len(keys) == 1:
+        hue, panels = (*others(runs, x)[:1], "")[0], others(runs, x)[1 : 1 + MOST_PANELS]
+    figure = Figure(x=x, shade=hue or SIGMA, panels=[*panels])
+    command = f"fdi-run -m {' '.join(f'{key}=..' for key in keys)} init=kaiming,fluct"
+    return Sweep(figure, command=command)
 
 
 def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:

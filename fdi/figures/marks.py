@@ -132,7 +132,6 @@ def from_zero(axes: Axes) -> None:
 
 
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
-DODGE = 0.02  # of the horizontal axis, between lines that would hide one another
 LETTERS = 80  # in one line below the horizontal axes of a page
 EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
@@ -172,12 +171,11 @@ def lines(
     """
     values = values.dropna().astype(float)
     log = scale == "log" or (scale == "auto" and _by_factors(values))
-    for i, initial in enumerate(initials):
+    for initial in initials:
         shown = initial.rows(rows)
         line = shown.dropna(subset="x").astype({"x": float}).sort_values("x")
-        shift = 0 if log else DODGE * np.ptp(values) * (i - (len(initials) - 1) / 2)
         if len(line):
-            points(axes, line.assign(x=line["x"] + shift), initial.look())
+            points(axes, line, initial.look())
         for _, row in shown[shown["x"].isna()].iterrows():
             level(axes, row, initial.look())
     if log:

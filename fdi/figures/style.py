@@ -71,7 +71,7 @@ class InitialState(NamedTuple):
     """An initialization, at one of the values of the key `shade` if it has several (else NaN)."""
 
     init: str
-    shade: float
+    shade: Any
     label: str
     color: str
     line: Any
@@ -93,7 +93,7 @@ def initial_states(
     for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
-            said = not pd.isna(value) or (key in words.SAYING and len(values) > 1)
+            said = not pd.isna(value) or len(values) > 1
             names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
             line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
             shaded = shade(color(init), (i + 1) / len(values))

@@ -61,11 +61,12 @@ class Sweep:
 
     def __init__(self, figure: Figure, experiment: str = "", command: str = "") -> None:
         self.figure, self.experiment = figure, experiment
-        shown = words.of(figure.x)
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
-        self.TITLE = figure.title or experiment.replace("_", " ").capitalize() or shown
-        over = ", ".join(_quantity(name).title for name in figure.quantities)
-        self.ABOUT = figure.about or f"{over} by {shown} and initialization"
+        over = ", ".join(_quantity(name).title.partition(" (")[0] for name in figure.quantities)
+        keys = [figure.x, *([figure.shade] * (figure.shade != SIGMA)), *figure.panels, "init"]
+        self.ABOUT = figure.about or f"{over} by {words.several([*map(words.of, keys)])}"
+        name = experiment.replace("_", " ") or self.ABOUT
+        self.TITLE = figure.title or f"{name[0].upper()}{name[1:]}"
         alike = "runs of one data set and model, judged alike,"
         self.NEEDS = figure.needs or f"{alike} with at least {figure.least} values of {figure.x}"
         self.COMMAND = command
@@ -113,7 +114,10 @@ class Sweep:
 
     def draw(self, page: Page, axes: Mapping[str, Axes]) -> None:
         """Marks beside one another where the values of x have names, else lines."""
-        named, drawn, order = self._named(page), self._drawn(page), self._order("x", page)
+        named, (_, factor) = self._named(page), words.unit(self.figure.x, page["x"])
+        label = words.axis(self.figure.x, page["x"]) * (not named or self.figure.x not in COLUMNS)
+        page = page if factor == 1 else page.assign(x=factor * page["x"])
+        drawn, order = self._drawn(page), self._order("x", page)
         shade, near = self.figure.shade, False
         alone = page["init"].nunique() == 1 and shade != SIGMA  # named by their shade
         initials = list(style.initial_states(page, shade, alone))
@@ -133,7 +137,8 @@ class Sweep:
                     if len(ring := initial.rows(rows[rows["chosen"]])):
                         one.plot(ring["x"], ring["mean"], markeredgecolor=initial.color, **RING)
             near |= self._heights(one, panel, drawn)
-            self._label(one, panel, drawn, named)
+            one.set_xlabel(self.figure.label or label)
+            self._label(one, panel, drawn)
         looks = [(initial.look(), f"{self.figure.legend}{initial.label}") for initial in initials]
         looks += [(marks.CHANCE, "chance")] * near
         handles = [Line2D([], [], **look, label=label) for look, label in looks]
@@ -195,15 +200,12 @@ class Sweep:
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
         """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
-        if figure.x == SIGMA:
-            chosen = sweeps.initial_states(group).assign(sigma_u=np.nan)
-        elif figure.x.startswith("init."):
-            chosen = sweeps.initial_states(group, figure.x, figure.shade)
-        elif figure.usual:
-            chosen = sweeps.usual(group.dropna(subset="x")).assign(sigma_u=np.nan)
-        else:
-            shade = figure.shade if figure.shade.startswith("init.") else SIGMA
-            chosen = sweeps.initial_states(group.dropna(subset="x"), shade=shade)
+        named = [figure.x, figure.shade, *figure.panels]
+        swept = [key for key in named if key.startswith("init.")] * (not figure.usual)
+        known = group if figure.x.startswith("init.") else group.dropna(subset="x")
+        chosen = sweeps.initial_states(known, *swept) if swept else sweeps.usual(known)
+        if figure.x == SIGMA or not swept:
+            chosen = chosen.assign(sigma_u=np.nan)
         shade = "sigma_u" if figure.shade == SIGMA else figure.shade
         chosen = chosen.assign(shade=chosen.reindex(columns=[shade])[shade])
         across = chosen[chosen["x"].notna()]
@@ -334,8 +336,8 @@ class Sweep:
             marks.from_zero(axes)
         return False
 
-    def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel], named: bool) -> None:
-        """Title of the panel and labels of its axes."""
+    def _label(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> None:
+        """Title of the panel and label of its vertical axis."""
         figure, two = self.figure, len(panel.values) == 2
         head = [
             self._names(key).get(words.shown(value)) or words.of(key, value)
@@ -348,15 +350,13 @@ class Sweep:
             title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
         side = fill(title, WRAP)
         if two:
-            head, side = head[1:], f"{head[0]}\n{side}"
+            head, side = head[1:], f"{fill(head[0], WRAP)}\n{side}"
         if two and panel.values[1] != drawn[0].values[1]:
             axes.set_yticklabels([])
             side = ""
         axes.set_title(", ".join(head) or title)
         first = two or drawn.index(panel) % self._wide(drawn) == 0
         axes.set_ylabel(side if head and first else "")
-        label = figure.label or words.of(figure.x) * (not named or figure.x not in COLUMNS)
-        axes.set_xlabel(label)
 
 
 def of_file(file: Path) -> Figure | None:

@@ -10,7 +10,7 @@ import pandas as pd
 from fdi.analysis import conditions
 from fdi.analysis.collect import METRIC, Runs, config_columns
 from fdi.analysis.conditions import groups
-from fdi.analysis.derived import guesses
+from fdi.analysis.derived import COLUMNS, guesses
 from fdi.analysis.formats import NAMING, plural, shown
 from fdi.analysis.results import OWN, TARGET, comparable
 
@@ -160,18 +160,44 @@ def near_one(runs: Runs) -> pd.DataFrame:
     return runs[distance.isna() | (distance == nearest)]
 
 
-def initial_states(runs: Runs, key: str = SIGMA, shade: str = SIGMA) -> pd.DataFrame:
+def initial_states(runs: Runs, *keys: str) -> pd.DataFrame:
     """The runs of a figure that compares initial states: each initialization at each of its values
-    of `key` and of `shade`, and one config of those without. Their column `sigma_u`: that of those
-    at several.
+    of the `keys` (sigma_u unless given), and one config of those without. Their column `sigma_u`:
+    that of those at several.
     """
-    parts = []
+    parts, keys = [], keys or (SIGMA,)
     for init, chosen in groups(runs, "init", sort=False):
-        several = max(levels(chosen, key), levels(chosen, shade)) > 1
-        members = swept(chosen, init, key, shade) if several else usual(chosen)
+        several = max(levels(chosen, key) for key in keys) > 1
+        members = swept(chosen, init, *keys) if several else usual(chosen)
         of_sigma = several and levels(members, SIGMA) > 1
         parts.append(members.assign(sigma_u=members[SIGMA] if of_sigma else float("nan")))
     return pd.concat(parts) if parts else runs.assign(sigma_u=float("nan"))
+
+
+def others(runs: Runs, x: str) -> list[str]:
+    """The keys that were swept along with `x`: among runs that agree in all else but the seed, at
+    least two of their values have several of `x`. Where keys go together, the column of COLUMNS
+    that stands for them. Those of the initialization first, and what has an order before names.
+    """
+    done = runs[runs["state"].isin(FINISHED)]
+    done = done.assign(**{name: column.of(done) for name, column in COLUMNS.items()})
+    found: list[str] = []
+    names = [*conditions.differing(done, *COLUMNS), *done[[*COLUMNS]].nunique().nlargest(9).index]
+    for key in names:
+        own = [*(COLUMNS[key].keys if key in COLUMNS else ()), key]
+        besides = [*(COLUMNS[x].keys if x in COLUMNS else ()), x]
+        if key.startswith((*besides,)) or any(other.startswith((*own,)) for other in found):
+            continue
+        apart = conditions.differing(done, *COLUMNS, *own, *besides)
+        alike = ["dataset", "model", "init", *apart]
+        several = done.groupby([*alike, key], dropna=False)[x].nunique() > 1
+        if (several[several].groupby(alike, dropna=False).size() > 1).any():
+            found.append(key)
+
+    def rank(key: str) -> tuple[bool, bool]:
+        return not key.startswith("init."), not pd.api.types.is_numeric_dtype(done[key])
+
+    return sorted(found, key=rank)
 
 
 def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:

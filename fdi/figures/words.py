@@ -13,6 +13,7 @@ import yaml
 
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
+from fdi.config.comments import described
 from fdi.config.metric import Metric
 
 SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"
@@ -44,14 +45,34 @@ SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they a
 
 
 def of(key: str, value: Any = None) -> str:
-    """A key of the config, or with a value this too, in words."""
+    """A key of the config, or with a value and its unit this too, in words."""
+    name = NAMES.get(key) or described(key)[0] or key
     if value is None:
-        return NAMES.get(key, key)
+        return name
     text = isinstance(value, str)
     if key in SAYING and (key == "init" or not text):
         return SAYING[key](value)
-    named = text and "." not in key  # a derived column
-    return str(value) if named else f"{NAMES.get(key, key)} = {shown(value)}"
+    if text and "." not in key:  # a derived column
+        return value
+    of_unit, factor = unit(key, pd.Series([value]))
+    number = value if factor == 1 else factor * value
+    return f"{name} = {shown(number)}{f' {of_unit}' * (of_unit in UNITS)}"
+
+
+UNITS = ("s", "ms", "Hz", "GiB")  # that stand behind each number
+
+
+def unit(key: str, values: pd.Series) -> tuple[str, float]:
+    """The unit in which values of a key are shown, and what they are multiplied by for it."""
+    known = described(key)[1]
+    small = known == "s" and pd.api.types.is_numeric_dtype(values) and values.max() < 1
+    return ("ms", 1e3) if small else (known, 1)
+
+
+def axis(key: str, values: pd.Series) -> str:
+    """The label of an axis of a key, with the unit of its values."""
+    of_unit, _ = unit(key, values)
+    return f"{of(key)}{f' ({of_unit})' * bool(of_unit)}"
 
 
 def shown(value: Any) -> str:

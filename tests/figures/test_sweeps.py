@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 from making import one_line, write_plan, write_run
 
+import fdi.figures
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
+from fdi.config.comments import described
 from fdi.config.settings import DERIVED, Config, Figure
-from fdi.figures.catalogue import FIGURES, contents, figure_named
+from fdi.figures import words
+from fdi.figures.catalogue import FIGURES, contents, figure_named, over
 from fdi.figures.sweep import Sweep, experiments, of_file
+from fdi.figures.sweeps import others
 from fdi.track.record import look
 
 NODE = """# @package _global_
@@ -134,6 +138,78 @@ def test_null_is_a_value(results, drawn):
     (page,) = contents(clip, results(runs)).values()
     assert page["x"].tolist() == ["1", "none"]
     drawn(clip, page)
+
+
+def two_keys(**more):
+    """Runs over sigma_u and over the synaptic time constant, whose lines cross."""
+    return [
+        (init, seed, 0.3 + place / 10 + seed / 50, 1,
+         {"neuron.tau_syn": tau, "init.sigma_u": sigma if init == "fluct" else None, **more})
+        for init in ("kaiming", "fluct")
+        for tau, sigmas in ((0.005, (0.5, 1, 2)), (0.04, (2, 1, 0.5)))
+        for place, sigma in enumerate(sigmas)
+        if init == "fluct" or not place
+        for seed in (0, 1, 2)
+    ]  # fmt: skip
+
+
+def test_a_second_key_that_was_swept_is_a_line_each_with_its_words_and_unit(results, drawn):
+    found = results(two_keys())
+    figure = figure_named("init.sigma_u", found.runs)
+    assert (figure.figure.shade, figure.figure.panels) == ("neuron.tau_syn", [])
+    (page,) = contents(figure, found).values()
+    assert page["left"].unique() == [""], "nothing is left out"
+    drawing, axes = drawn(figure, page)
+    (legend,) = drawing.legends
+    labels = " ".join(" ".join(text.get_text().split()) for text in legend.get_texts())
+    for tau in (5, 40):
+        assert f"fluctuation-driven, synaptic time constant = {tau} ms" in labels
+    assert axes["accuracy"].get_xlabel() == "$\\sigma_U$ (units of threshold)"
+    lines = [c.lines[0].get_xdata().tolist() for c in axes["accuracy"].containers]
+    assert lines == [[0.5, 1, 2]] * 2, "no mark stands beside its value"
+    turned = figure_named("neuron.tau_syn", found.runs)
+    assert turned.figure.shade == "init.sigma_u"
+    (page,) = contents(turned, found).values()
+    _, axes = drawn(turned, page)
+    assert axes["accuracy"].get_xlabel() == "synaptic time constant (ms)"
+    assert axes["accuracy"].containers[0].lines[0].get_xdata().tolist() == [5, 40]
+
+
+def test_more_keys_that_were_swept_are_panels_and_what_goes_together_is_one(results, drawn):
+    adam = {"optimizer._target_": "torch.optim.Adam", "optimizer.lr": 1e-3}
+    other = {"optimizer._target_": "fdi.train.SMORMS3", "optimizer.lr": 5e-3}
+    found = results([*two_keys(**adam), *two_keys(**other)])
+    figure = figure_named("init.sigma_u", found.runs)
+    assert (figure.figure.shade, figure.figure.panels) == ("neuron.tau_syn", ["optimizer"])
+    (page,) = contents(figure, found).values()
+    _, axes = drawn(figure, page)
+    assert [panel.get_title("left") for panel in axes.values()] == ["Adam", "SMORMS3"]
+    apart = [run for run in two_keys(**other) if run[4]["init.sigma_u"] in (None, 1)]
+    swept = others(results([*two_keys(**adam), *apart]).runs, "init.sigma_u")
+    assert swept == ["neuron.tau_syn"], "at one value of sigma_u the other optimizer compares none"
+
+
+def test_a_sweep_is_drawn_as_one_asks(results):
+    runs = results([*two_keys(**{"model.hidden": 8}), *two_keys(**{"model.hidden": 64})]).runs
+    asked = over(runs, "init.sigma_u", "model.hidden", ["neuron.tau_syn"])
+    assert (asked.figure.shade, asked.figure.panels) == ("model.hidden", ["neuron.tau_syn"])
+    for given, said in (
+        ({"x": "init.sigma"}, "init.sigma is no key of these runs; did you mean init.sigma_u"),
+        ({"x": "init.sigma_u", "hue": "init"}, "init is no key"),
+        ({"x": "model.hidden", "panels": ["model.hidden"]}, "give each key once"),
+        ({"x": "model.hidden", "name": "depth"}, "give the name of a figure, or the key x"),
+        ({"hue": "model.hidden"}, "give the name of a figure, or the key x"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            fdi.figures.draw(runs=runs, **given)
+
+
+def test_a_key_has_the_words_and_the_unit_of_its_comment():
+    assert described("neuron.tau_mem") == ("membrane time constant", "s")
+    assert described("homeostasis.upper.rate") == ("", "Hz"), "a unit alone"
+    assert described("model.twist") == described("twist.a") == ("", "")
+    assert words.of("neuron.tau_mem", 0.02) == "membrane time constant = 20 ms"
+    assert words.of("model.twist", 2.0) == "model.twist = 2"
 
 
 @pytest.mark.slow
