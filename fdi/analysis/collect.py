@@ -36,9 +36,8 @@ Columns, in this order (accuracies are shares, 0 to 1; NaN where a run has not g
     tags, note                  of the user's own, tags separated by commas; they are no part of the
                                 config
     modules                     folders with the user's own code and configs, as JSON
-    <dotted key>                each key of the config, as on the command line; lists as JSON text,
-                                as all values where some are text and others are not; see
-                                `with_neutral`
+    <dotted key>                each key of the config, as on the command line; lists as JSON text;
+                                see `with_neutral`
 """
 
 from __future__ import annotations
@@ -139,14 +138,17 @@ def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
     others = [name for name in config if name not in known]
     joined = pd.concat([measured, config[others]], axis=1)
     texts_of = [name for name in joined if isinstance(joined[name].dtype, pd.StringDtype)]
-    joined = joined.astype(dict.fromkeys(texts_of, object))
-    alike = {name: _alike(joined[name]) for name in joined if joined[name].dtype == object}
     # pandas keeps each of these columns alone, and warns of more than 100 of them: copy joins them
-    return joined.assign(**alike).copy()
+    return joined.astype(dict.fromkeys(texts_of, object)).copy()
+
+
+def alike(table: Runs) -> pd.DataFrame:
+    """The table for other libraries: a column of several types of values is one of text."""
+    several = [str(name) for name in table if table[name].dtype == object]
+    return table.assign(**{name: _alike(table[name]) for name in several}).copy()
 
 
 def _alike(column: pd.Series) -> pd.Series:
-    """The column, as text where its values are of several types."""
     known = column[column.notna()]
     if len({float if type(value) is int else type(value) for value in known}) < 2:
         return column

@@ -162,9 +162,8 @@ def sweep(
         fdi.sweep("hydra/launcher=local", init=["kaiming", "fluct"], seed=range(5))
 
     A list, a range or an array holds several values; a list of lists several lists. A run that
-    fails does not stop the others: its `state` is failed, and `error` says why. A run whose values
-    are refused is reported and has no row. `results`, `config_dir`, `data`, `kind` and errors as in
-    `fdi.run`.
+    fails, or whose values are refused, does not stop the others: its `state` is failed or refused,
+    and `error` says why. `results`, `config_dir`, `data`, `kind` and errors as in `fdi.run`.
     """
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(given, results, config_dir, multirun=True)
@@ -177,7 +176,7 @@ def sweep(
             run_sweep(arguments, cells)
         if not cells:
             raise Mistake("dry_run = true is for fdi-run; leave it out")
-    table = collect.runs(Path(cells[0].values["paths"]["results"]))
+    table = collect.alike(collect.runs(Path(cells[0].values["paths"]["results"])))
     places = {path: place for place, path in enumerate(table["path"])}
     mine = [places[path] for path in (str(cell.directory) for cell in cells) if path in places]
     return table.iloc[mine].reset_index(drop=True)
@@ -204,13 +203,13 @@ def of_words(
 
 def results(folder: Folder = "results") -> pd.DataFrame:
     """The runs below `folder`, one row per run: its path, state, accuracies (0 to 1), rates (Hz),
-    and each key of its config; the columns are those of fdi.analysis.collect. Raises fdi.Mistake
-    where there are none.
+    and each key of its config; the columns are those of fdi.analysis.collect, those of several
+    types as text. Raises fdi.Mistake where there are none.
     """
     table = collect.runs(Path(folder))
     if table.empty:
         raise Mistake(f"no runs in {Path(folder) / 'runs'}; make some: {EXAMPLE}")
-    return table
+    return collect.alike(table)
 
 
 def curves(runs: Runs) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from making import EVIDENCE
 
-from fdi.analysis.collect import KEYS, NUMBERS, config_columns, runs
+from fdi.analysis.collect import KEYS, NUMBERS, alike, config_columns, runs
 from fdi.analysis.conditions import newest
 from fdi.analysis.results import curves, own
 from fdi.track.files import tell
@@ -68,7 +68,7 @@ def test_each_column_holds_values_of_one_type(write_run, tmp_path):
     write_run("fluct", 2, None, state="failed", refused=True, evidence=None, epoch=0)
     write_run("fluct", 3, 0.9, evidence=EVIDENCE | {"numerics": "1, 2 after epoch 3"})
     write_run("fluct", 4, 0.9, evidence=EVIDENCE | {"numerics": None})
-    table = runs(tmp_path)
+    table = alike(runs(tmp_path))
     for name in table:
         kinds = {float if type(v) is int else type(v) for v in table[name].dropna()}
         assert len(kinds) < 2, name
