@@ -237,18 +237,21 @@ def _model(
         )
         if kind == "dale":
             tau_inh = config.model.tau_inh
-            inner = dict(
-                tau_mem=neuron.tau_mem,
-                tau_exc=neuron.tau_syn,
-                tau_inh=tau_inh,
-                activation=stork.activations.SuperSpike,
-            )
+            inner = [
+                dict(
+                    tau_mem=each.neuron.tau_mem,
+                    tau_exc=neuron.tau_syn,
+                    tau_inh=tau_inh,
+                    activation=stork.activations.SuperSpike,
+                )
+                for each in layer
+            ]
             ratio = hidden.units / layer[1].units
             built = stork.layers.DalianLayer(
                 size=hidden.units,
                 ei_ratio=ratio,
-                exc_neuron_kwargs=inner,
-                inh_neuron_kwargs=inner,
+                exc_neuron_kwargs=inner[0],
+                inh_neuron_kwargs=inner[1],
                 **given,
             )
         elif kind == "conv":
@@ -303,9 +306,8 @@ def _bounds(phase: Phase, population: Population) -> list[Any]:
         bound: Bound | None = getattr(phase.objective, side)
         if bound is None or not bound.holds_for(population.name):
             continue
-        axes = max(1, len(population.shape) - 1) if bound.axes is None else bound.axes
         kind = getattr(regularizers, f"{side.capitalize()}BoundL{bound.norm}")
-        dims = tuple(range(-axes, 0)) or False
+        dims = tuple(range(-bound.averaged(len(population.shape)), 0)) or False
         found.append(kind(bound.strength, bound.threshold, dims=dims))
     return found
 

@@ -232,15 +232,16 @@ def with_neutral(table: pd.DataFrame) -> pd.DataFrame:
     """The table, where runs of before a key have its value in `identity.neutral`, which says what
     they did: so they are in one row with later ones of the same id.
     """
-    known = {key: value for key, value in _neutral().items() if key in table}
+    known = {key: value for key, value in neutral().items() if key in table}
     filled = {key: np.where(table[key].isna(), value, table[key]) for key, value in known.items()}
     return table.assign(**{key: pd.Series([*of], table.index) for key, of in filled.items()})
 
 
 @cache  # several tables are read in one command
-def _neutral() -> dict[str, Any]:
-    neutral: Any = OmegaConf.to_container(OmegaConf.load(CONFIG).identity.neutral)
-    return dict(_flat(neutral))
+def neutral() -> dict[str, Any]:
+    """`identity.neutral` by dotted key."""
+    node: Any = OmegaConf.to_container(OmegaConf.load(CONFIG).identity.neutral)
+    return dict(_flat(node))
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -144,18 +145,16 @@ def _pickled(source: str, options: tuple[str, ...]) -> bytes:
 def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
     """Nobody changes it."""
     _refuse_nameless(source, options)
+    words = [*_searchpath(source), *(_of_pair(source, word) for word in options)]
     try:
         with _initialized():
-            config = compose(
-                CONFIG_NAME, [*_searchpath(source), *options], return_hydra_config=True
-            )
+            config = compose(CONFIG_NAME, words, return_hydra_config=True)
         if source or any("searchpath" in word for word in options):
             _refuse_idle_files(config.hydra)
         name = None if OmegaConf.is_interpolation(config, "name") else config.get("name")
         if isinstance(name, DictConfig):
             with interpolating(config):
                 OmegaConf.resolve(name)  # here, since it would be parsed anew for each cell
-        return config
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(explain(error)) from None
     except yaml.YAMLError as error:
@@ -167,6 +166,8 @@ def _composed(source: str, options: tuple[str, ...]) -> DictConfig:
         where = " ".join(options)  # Hydra's own, for model=3 and engine=[1], do not say it
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{where}: no configuration can be made of this ({reason})") from None
+    _refuse_untuned(source, config.hydra.runtime.choices)
+    return config
 
 
 def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
@@ -181,11 +182,32 @@ def _options(source: str, overrides: Sequence[str]) -> tuple[str, ...]:
 
 
 @lru_cache
-def _names(source: str, group: str) -> list[str]:
-    """The options of a group; none where it is no group."""
+def _names(source: str, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
+    """The options of a group, or those of another `kind`; none where it is no group."""
     with _initialized():
         loader = GlobalHydra.instance().config_loader()
-        return loader.get_group_options(group, overrides=_searchpath(source))
+        return loader.get_group_options(group, kind, overrides=_searchpath(source))
+
+
+def _of_pair(source: str, word: str) -> str:
+    """For tuned=NAME, a folder with values for several pairs, its file for data set and model."""
+    key, _, name = word.partition("=")
+    folder = key == "tuned" and name.isidentifier() and _names(source, f"tuned/{name}")
+    return f"tuned='{name}/${{dataset}}_${{model}}'" if folder else word
+
+
+def _refuse_untuned(source: str, choices: Mapping[str, Any]) -> None:
+    """Raises ValueError for values that were asked for and are not there: to Hydra they are
+    optional.
+    """
+    chosen, pair = str(choices.get("tuned")), f"{choices.get('dataset')}_{choices.get('model')}"
+    folder, slash, _ = chosen.rpartition("/")
+    if not slash and chosen != pair and chosen not in (known := _names(source, "tuned")):
+        folders = _names(source, "tuned", ObjectType.GROUP)
+        raise ValueError(f"tuned = {chosen} does not exist; {choose(chosen, [*folders, *known])}")
+    if slash and pair not in (known := _names(source, f"tuned/{folder}")):
+        has = ", ".join(known) or "no values"
+        raise ValueError(f"tuned = {folder} has no values for {pair}; there are {has}")
 
 
 ACTS = ("launcher", "searchpath", "sweeper")  # the nodes of Hydra that do something here

@@ -121,11 +121,7 @@ class Bound:
     rate: NotNegative = MISSING
     norm: Annotated[int, Range(least=1, most=2)] = MISSING
     layers: list[str] = MISSING
-
-
-@dataclass
-class LowerBound(Bound):
-    over: str = _one_of("neuron", "channel")
+    over: str = _one_of("neuron", "channel", "population")
 
 
 @dataclass
@@ -134,7 +130,7 @@ class Homeostasis:
     prime_epochs: Index = MISSING
     fresh_optimizer: bool = MISSING
     upper: Bound = field(default_factory=Bound)
-    lower: LowerBound = field(default_factory=LowerBound)
+    lower: Bound = field(default_factory=Bound)
 
 
 @dataclass

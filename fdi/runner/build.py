@@ -26,7 +26,7 @@ from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
-from fdi.snn.objective import EVERY, CrossEntropy, Loss, LowerBound, UpperBound
+from fdi.snn.objective import EVERY, MEANS, CrossEntropy, Loss, LowerBound, UpperBound
 from fdi.train.optimizers import KINDS, fuse, groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
@@ -280,10 +280,9 @@ def bound(config: DictConfig, side: str, duration: float, net: Network) -> Any:
         if name not in known:
             raise Mistake(f"homeostasis.{side}.layers: no population {name}; {choose(name, known)}")
     of = (node.strength, node.rate * duration)
-    more = {"norm": node.get("norm", 2), "layers": tuple(layers)}
-    if side == "upper":
-        return UpperBound(*of, **more)
-    return LowerBound(*of, axes=0 if node.get("over", "neuron") == "neuron" else None, **more)
+    kind, usual = (UpperBound, "channel") if side == "upper" else (LowerBound, "neuron")
+    axes = MEANS[node.get("over", usual)]  # a run of before says no such keys
+    return kind(*of, axes=axes, norm=node.get("norm", 2), layers=tuple(layers))
 
 
 def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Phase]:

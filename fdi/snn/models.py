@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fdi.config import Mistake
@@ -53,7 +54,7 @@ def dense(
     """Fully connected layers of LIF neurons, `hidden` units each, with all-to-all recurrence if
     `recurrent`.
     """
-    layers = _flat(neuron, depth, (0,) * recurrent, hidden=hidden)
+    layers = _flat([neuron], depth, (0,) * recurrent, hidden=hidden)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout, norm, steps)
 
@@ -94,9 +95,9 @@ def conv(
     """
     within = (recurrent_kernel, (0,) * bool(recurrent_kernel))
     geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
-    layers = _maps(input_shape, neuron, depth, within, pooling, geometry, filters=filters)
+    layers = _maps(input_shape, [neuron], depth, within, pooling, geometry, filters=filters)
     if above := [dense] if isinstance(dense, int) else list(dense or ()):
-        layers += _flat(neuron, None, (0,) * dense_recurrent, len(layers) + 1, dense=above)
+        layers += _flat([neuron], None, (0,) * dense_recurrent, len(layers) + 1, dense=above)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     shape = _image(input_shape)
     return _assemble(shape, layers, readout, dt, delay, skip, bias, dropout, norm, steps)
@@ -115,6 +116,7 @@ def dale(
     recurrent_excitation: bool = True,
     skip: bool = False,
     tau_inh: TimeConstant = 20e-3,
+    tau_mem_inh: TimeConstant | None = None,
     bias: bool = False,
     dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
@@ -126,10 +128,11 @@ def dale(
     drives what is above.
 
     Within a layer inhibition reaches both populations, and so does excitation if
-    `recurrent_excitation`.
+    `recurrent_excitation`. `tau_inh`: of inhibitory synapses; `tau_mem_inh`: of the membranes of
+    inhibitory neurons, None: that of `neuron`.
     """
-    neuron, within = neuron.under_dale(tau_inh), (0, 1)[not recurrent_excitation :]
-    layers = _flat(neuron, depth, within, excitatory=excitatory, inhibitory=inhibitory)
+    kinds, within = _under_dale(neuron, tau_inh, tau_mem_inh), (0, 1)[not recurrent_excitation :]
+    layers = _flat(kinds, depth, within, excitatory=excitatory, inhibitory=inhibitory)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return _assemble(input_shape, layers, readout, dt, delay, skip, bias, dropout)
 
@@ -153,6 +156,7 @@ def dale_conv(
     recurrent_excitation: bool = True,
     skip: bool = False,
     tau_inh: TimeConstant = 20e-3,
+    tau_mem_inh: TimeConstant | None = None,
     bias: bool = False,
     dropout: Share = 0.0,
     readout_tau_mem: TimeConstant | None = None,
@@ -164,13 +168,19 @@ def dale_conv(
     projection but the readout's is a convolution. `recurrent_kernel`: edge of the kernels within a
     layer (odd).
     """
-    neuron = neuron.under_dale(tau_inh)
+    kinds = _under_dale(neuron, tau_inh, tau_mem_inh)
     within = (recurrent_kernel, (0, 1)[not recurrent_excitation :])
     geometry = dict(pool=pool, kernel=kernel, stride=stride, padding=padding)
     channels = dict(excitatory=excitatory, inhibitory=inhibitory)
-    layers = _maps(input_shape, neuron, depth, within, pooling, geometry, **channels)
+    layers = _maps(input_shape, kinds, depth, within, pooling, geometry, **channels)
     readout = _readout(classes, steps, dt, readout_tau_mem, readout_tau_syn, readout_u_init)
     return _assemble(_image(input_shape), layers, readout, dt, delay, skip, bias, dropout)
+
+
+def _under_dale(neuron: Neuron, tau_inh: float, tau_mem_inh: float | None) -> tuple[Neuron, Neuron]:
+    """Excitatory and inhibitory neurons; these have a membrane of their own unless it is None."""
+    neuron = neuron.under_dale(tau_inh)
+    return neuron, neuron if tau_mem_inh is None else replace(neuron, tau_mem=tau_mem_inh)
 
 
 Connect = Callable[[Shape, Population], tuple[Shape, dict[str, int]]]
@@ -192,20 +202,24 @@ class Layer(NamedTuple):
 
 
 def _flat(
-    neuron: Neuron, depth: int | None, recurrent: Sequence[int], first: int = 1, **sizes: Sizes
+    neurons: Sequence[Neuron],
+    depth: int | None,
+    recurrent: Sequence[int],
+    first: int = 1,
+    **sizes: Sizes,
 ) -> list[Layer]:
     """Fully connected layers, counted from `first`."""
     layers = []
     for i, units in enumerate(zip(*_per_layer(depth, **sizes)), first):
-        named = zip(sizes, units)
-        rows = tuple(Population(f"{LETTERS[kind]}{i}", (n,), neuron) for kind, n in named)
+        named = zip(sizes, units, neurons)
+        rows = tuple(Population(f"{LETTERS[kind]}{i}", (n,), neuron) for kind, n, neuron in named)
         layers.append(Layer(rows, all_to_all, all_to_all, recurrent))
     return layers
 
 
 def _maps(
     input_shape: Shape,
-    neuron: Neuron,
+    neurons: Sequence[Neuron],
     depth: int | None,
     within: tuple[int, Sequence[int]],
     pooling: Pooling,
@@ -225,8 +239,8 @@ def _maps(
         edges = [convolved(n, kernel, stride, padding) for n in shape[1:]]
         names = [f"{LETTERS[kind]}{i}" for kind in channels]
         pool, average = _windows(pooling, window, names[0], edges)
-        pairs = zip(names, numbers)
-        maps = tuple(Population(name, (n, *edges), neuron, pool) for name, n in pairs)
+        named = zip(names, numbers, neurons)
+        maps = tuple(Population(name, (n, *edges), neuron, pool) for name, n, neuron in named)
         below, own = convolution(kernel, stride, padding), convolution(edge, 1, edge // 2)
         layers.append(Layer(maps, below, own, recurrent, average))
         shape = averaged(maps[0].pooled_shape, average)

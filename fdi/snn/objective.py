@@ -185,11 +185,17 @@ def _last(values: Tensor, counted_BT: Tensor) -> Tensor:
     return values[torch.arange(len(values), device=values.device), at]
 
 
+MEANS = {"neuron": 0, "channel": None, "population": 3}
+"""Trailing axes of a mean over this: none, all but the channels (of a fully connected population
+all), at most all three.
+"""
+
+
 @dataclass(frozen=True)
 class Bound:
     """strength mean(relu(excess)^norm) for the hidden populations of these `layers`, all without
-    names; the excess is that of a trial's spike counts, averaged over `axes` trailing axes, 0: of
-    each neuron by itself; None: all axes but the channels, or all units of a fully connected one.
+    names; the excess is that of a trial's spike counts, averaged over `axes` trailing axes or as
+    many as there are: MEANS.
 
     A `norm` of 2 is that of Rossbroich et al. 2022; both are in their library (fmi-basel/stork,
     regularizers.py).
@@ -205,11 +211,15 @@ class Bound:
 
     def per_sample(self, counts: Tensor) -> Tensor:
         """[B, *shape] -> [B]."""
-        axes = max(1, counts.ndim - 2) if self.axes is None else self.axes
+        axes = self.averaged(counts.ndim - 1)
         n = counts.flatten(-axes).mean(-1) if axes else counts
         excess = (self.side * (n - self.threshold)).relu()
         penalty = excess.square() if self.norm == 2 else excess
         return self.strength * penalty.reshape(len(counts), -1).mean(1)
+
+    def averaged(self, axes: int) -> int:
+        """How many of the axes of a population."""
+        return max(1, axes - 1) if self.axes is None else min(self.axes, axes)
 
     def holds_for(self, population: str) -> bool:
         return not self.layers or population in self.layers

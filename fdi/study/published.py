@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,6 +10,8 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
+
+from fdi.analysis.collect import neutral
 
 
 def architecture(model: str) -> str:
@@ -21,8 +24,9 @@ class Published:
     """A test accuracy (share, 0 to 1) and its spread `sd` as others published them, for a network
     of `depth` hidden layers; shown beside measured ones, never averaged with them.
 
-    `source`: the tag of where it comes from. `where`: what was run. `config`: values the run must
-    have to be the same experiment, by column of the run table.
+    `source`: the tag of where it comes from, `commit` and `date`: of what the authors' code printed
+    it. `where`: what was run. `config`: values the run must have to be the same experiment, by
+    column of the run table.
     """
 
     dataset: str
@@ -33,11 +37,14 @@ class Published:
     source: str
     where: str
     sd: float | None = None
+    commit: str = ""
+    date: datetime.date | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         spread = "" if self.sd is None else f" +- {100 * self.sd:.1f}"
-        return f"{100 * self.accuracy:.1f}{spread} [{self.source}] {self.where}"
+        when = f", {self.date.day} {self.date:%B %Y}, {self.commit}" if self.date else ""
+        return f"{100 * self.accuracy:.1f}{spread} [{self.source}{when}] {self.where}"
 
 
 @cache
@@ -65,5 +72,5 @@ def published(run: Mapping[str, Any], layers: int) -> list[Published]:
         if all(run[key] == getattr(entry, key) for key in ("dataset", "init"))
         and entry.model == architecture(run["model"])
         and entry.depth == layers
-        and all(run.get(key) == value for key, value in entry.config.items())
+        and all(run.get(key, neutral().get(key)) == value for key, value in entry.config.items())
     ]

@@ -140,7 +140,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     ]
     if pd.notna(first["published"]):
         axes["accuracy"].plot(1, first["published"], **STAR)
-        label = f"published [{first['quoted'].partition('[')[2][0]}]"
+        source = first["quoted"].partition("[")[2].partition("]")[0]
+        label = f"published [{source}]"
         handles.append(Line2D([], [], **STAR, label=label))
         page = page.assign(title=f"{first['title']}; published: {first['quoted']}")
     sheet.head(axes, handles, page)

@@ -89,7 +89,7 @@ def test_status_of_a_comparison(measured, differences, said):
     assert table.loc[ONE_LAYER, "status"] == said
     other = "Deep convolutional networks learn better than from Kaiming weights"
     assert table.loc[other, "status"] == "not run"
-    assert "96.3 [K]" in table.loc[ONE_LAYER, "published"]
+    assert "96.3 [K, 24 June 2022, 2cd1734]" in table.loc[ONE_LAYER, "published"]
 
 
 @pytest.mark.parametrize(("cut", "data"), [(None, "randman"), (10_000, "randman (10,000 samples)")])
@@ -335,3 +335,21 @@ def test_published_values_need_the_same_network_and_configuration():
     others = {"model": "dense"}, {"init.sigma_u": 0.5}, {"init": "kaiming"}, {"dataset": "shd"}
     assert not any(published(run | other, 4) for other in others)
     assert published(run, 3) == []
+
+
+def test_what_the_notebooks_printed_stands_beside_runs_of_the_same_version():
+    run = {"dataset": "shd", "init": "fluct", "init.sigma_u": 1.0, "readout_init": "normal"}
+    found = [str(each) for each in published(run | {"model": "conv_recurrent"}, 3)]
+    assert found == ["83.5 +- 1.5 [P] 3 layers", "78.6 [K, 8 January 2024, 2e9f45b] 3 layers"]
+    dale = run | {"model": "dale", "model.tau_inh": 20e-3}
+    assert [entry.accuracy for entry in published(dale, 1)] == [0.834]
+    early = {"model.tau_inh": 5e-3, "model.tau_mem_inh": 10e-3}
+    assert [entry.accuracy for entry in published(dale | early, 1)] == [0.81, 0.8]
+    assert [e.accuracy for e in published(dale | early | {"readout_init": "fluct"}, 1)] == [0.694]
+
+
+def test_every_number_of_a_notebook_has_its_commit_and_date():
+    assert {(e.source, bool(e.commit), bool(e.date)) for e in quotes()[0]} == {
+        ("K", True, True),
+        ("P", False, False),
+    }

@@ -158,6 +158,18 @@ def test_published_runs_keep_their_ids(known, words):
     assert run_id(prepared(*words)) == known
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ("2076039d82bd19c3", ("dataset=shd", "model=dale")),
+        ("4f370d53ae3622d4", ("dataset=dvs_gesture", "model=dale_conv")),
+        ("84e7f4c5bc0f6f39", ("dataset=shd", "model=conv_recurrent")),
+    ],
+)
+def test_networks_of_real_data_keep_their_ids(known, words):
+    assert run_id(prepared(*words)) == known
+
+
 def test_every_published_command_of_random_networks_names_its_step():
     table = pd.read_csv(PUBLISHED / "zoo.csv", comment="#").dropna(subset=["command"])
     for command, step in zip(table["command"], table["optimizer.lr"]):

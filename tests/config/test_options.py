@@ -120,6 +120,46 @@ def test_every_preset_belongs_to_a_pair():
     assert options("tuned/kind") == MODELS
 
 
+EARLY = {
+    ("june_2022", "conv_recurrent"): ("fluct", "population", 200),
+    ("june_2022", "dale"): ("fluct", "channel", 200),
+    ("june_2022", "dense"): ("same", "channel", 200),
+    ("july_2022", "conv_recurrent"): ("normal", "population", 200),
+    ("july_2022", "dale"): ("normal", "channel", 200),
+}
+
+
+@pytest.mark.parametrize(("version", "model"), EARLY)
+def test_earlier_versions_of_the_authors_code(version, model):
+    config = prepared("dataset=shd", f"model={model}", f"tuned={version}")
+    found = config.readout_init, config.homeostasis.upper.over, config.trainer.epochs
+    assert found == EARLY[version, model]
+    assert config.trainer.batch_size == 400
+    if model == "dale":
+        assert (config.model.tau_inh, config.model.tau_mem_inh) == (5e-3, 10e-3)
+    if model == "conv_recurrent":
+        assert config.model.stride == [10, 3, 3]
+    if model == "dense":
+        assert config.model.hidden == [128], "only one of their layers is connected"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "named", "said"),
+    [
+        (
+            "randman",
+            "june_2022",
+            "tuned = june_2022 has no values for randman_dense; there are shd_",
+        ),
+        ("shd", "june_2021", "tuned = june_2021 does not exist; did you mean june_2022"),
+        ("shd", "july_2022", "tuned = july_2022 has no values for shd_dense; there are shd_conv_"),
+    ],
+)
+def test_values_that_are_asked_for_and_not_there_are_refused(dataset, named, said):
+    with pytest.raises(ValueError, match=f"^{said}"):
+        prepared(f"dataset={dataset}", f"tuned={named}")
+
+
 @pytest.mark.parametrize(
     ("dataset", "model", "depth", "shapes"),
     [

@@ -28,6 +28,7 @@ from fdi.engine.cuda.trial import compare
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
+from fdi.snn.neuron import lif
 from fdi.snn.objective import CrossEntropy, LowerBound, Objective, UpperBound
 
 UNITS, CLASSES, DT = 9, 4, 2e-3
@@ -55,6 +56,7 @@ OBJECTIVES = [
     Objective("mean", UpperBound(0.1, 0.5, norm=1), LowerBound(2.0, 1.0, norm=1)),
     Objective("mean", UpperBound(0.1, 0.5, layers=("h1",)), LowerBound(3.0, 2.0, None, 1)),
     Objective("mean", None, LowerBound(3.0, 2.0, axes=None, layers=("h2",)), task_weight=0.2),
+    Objective("max", UpperBound(0.1, 0.5, axes=3), LowerBound(3.0, 2.0, axes=3)),
 ]
 
 
@@ -181,6 +183,25 @@ def test_every_step_and_evaluation_equals_the_reference_in_float64(make, case):
 def step_and_evaluate_equal_the_reference(make, case):
     *given, chunk = case
     assert_like_the_reference(*given, make(chunk))
+
+
+@pytest.mark.parametrize(
+    ("kind", "learns"),
+    [("dale", False), ("dale", True), pytest.param("dale conv", False, marks=pytest.mark.slow)],
+)
+def test_inhibitory_neurons_have_a_membrane_of_their_own(make, kind, learns):
+    given: dict[str, Any] = dict(neuron=lif(learn_tau=learns), tau_mem_inh=5e-3)
+    network = (
+        build_maps(kind, (2, 7, 7), 20, [9, 5], False, padding=1, pool=2, **given)
+        if kind in MAPS
+        else build(kind, 20, [33, 17], skip=True, **given)
+    )
+    assert {p.name: p.neuron.tau_mem for p in network.layers[0]} == {"e1": 20e-3, "i1": 5e-3}
+    network, engine = weighted(network.double(), 3.0, 0), make(2)
+    if learns and isinstance(engine, CudaEngine):
+        pytest.skip("it computes no time constants that learn")
+    x = draw_input("events", 5, 20, network.input_shape, 0.3, 0)
+    assert_like_the_reference(network, x, np.arange(5) % CLASSES, OBJECTIVES[-1], engine)
 
 
 @PROPERTY

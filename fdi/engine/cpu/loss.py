@@ -76,15 +76,10 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
     both = objective.upper, objective.lower
     bounds, group = np.zeros((len(network.hidden), 4), dtype), []
     for i, p in enumerate(network.hidden):
-        channel = max(1, len(p.shape) - 1)
         for side, bound in enumerate(both):
             if bound and bound.holds_for(p.name):
                 bounds[i, 2 * side : 2 * side + 2] = bound.strength, bound.threshold
-        axes = [channel if bound is None or bound.axes is None else bound.axes for bound in both]
-        if max(axes) > len(p.shape):
-            raise ValueError(
-                f"a bound averages {max(axes)} axes, but population {p.name} has shape {p.shape}"
-            )
+        axes = [bound.averaged(len(p.shape)) if bound else 0 for bound in both]
         group.append([math.prod(p.shape[len(p.shape) - n :]) for n in axes])
     numbers = (
         dtype.type(objective.task_weight),

@@ -157,8 +157,8 @@ def _records(rows: list[dict[str, float]], dtype: np.dtype) -> np.ndarray:
 
 
 def check_layer(layer: tuple[Population, ...]) -> None:
-    same = {p.neuron for p in layer}
+    same = {replace(p.neuron, tau_mem=layer[0].neuron.tau_mem) for p in layer}
     names = ", ".join(p.name for p in layer)
     if len(layer) > 2 or len(same) > 1 or len(layer[0].neuron.tau_syn) > 2:
-        what = "layers of one or two populations with equal constants and at most two channels"
+        what = "layers of one or two populations, equal but for tau_mem, of at most two channels"
         raise refused("cpu", f"computes {what}, not {names}")
