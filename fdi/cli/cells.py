@@ -120,7 +120,7 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     """The overrides of each cell. Keys of `hydra.sweeper.params` joined by + vary together, as in
     dataset+model: shd+dense,digits+conv.
     """
-    params = compose_sweep(arguments).hydra.sweeper.get("params") or {}
+    params = _swept(compose_sweep(arguments))
     command = [parsed(word) for word in arguments.overrides]
     given = {override.key_or_group for override in command}
     joint = [together(key, values, given) for key, values in params.items() if "+" in key]
@@ -130,6 +130,12 @@ def combinations(arguments: Namespace) -> Iterator[list[str]]:
     for overrides in product(*words.values()):
         for combination in product(*joint):
             yield [*(override for row in combination for override in row), *overrides]
+
+
+def _swept(config: DictConfig) -> dict[str, str]:
+    """The keys of an experiment and their values; one with an empty text is left alone."""
+    params = config.hydra.sweeper.get("params") or {}
+    return {str(key): values for key, values in params.items() if values}
 
 
 def _for_each_value(override: Override, begin: str) -> list[str]:
@@ -167,7 +173,7 @@ def _refuse_one_of_many(begin: str, overrides: Sequence[str]) -> None:
     """An experiment is a sweep; without -m each of its values must be given, but for keys that the
     chosen options lack.
     """
-    params = composed(begin, overrides).hydra.sweeper.get("params") or {}
+    params = _swept(composed(begin, overrides))
     given = {*map(key_of, overrides)}
     given |= lacking(begin, [*overrides, *(f"{k}=" for k in params if "." in k and "+" not in k)])
     sweep = [

@@ -78,8 +78,13 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     return found
 
 
+DALE = ("fdi.snn.models.dale", "fdi.snn.models.dale_conv")
+
+
 def _refusal(cell: Cell) -> str:
-    """Why the run would not be gone on with, or not be returned; of other data or code."""
+    """Why the run would not begin, under Dale's law; or, of other data or code, not be gone on with
+    or not be returned.
+    """
     run = look(cell.directory)
 
     def split() -> str:
@@ -92,6 +97,10 @@ def _refusal(cell: Cell) -> str:
             check_done(cell.directory, run, cell.config, split)
         elif (cell.directory / CHECKPOINT).exists():
             refuse_other_code(cell.directory, run, cell.config)
+        elif cell.values["model"]["_target_"] in DALE:
+            from fdi.runner import build
+
+            return build.strategy(cell.config).forbidden()
     except (ValueError, OSError) as error:
         return str(error)
     return ""
@@ -108,8 +117,9 @@ def dry_run(cells: Sequence[Cell]) -> None:
         line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
         out.print(line.rstrip())
     out.print(counted(states))
-    for why in filter(None, refusals):
+    for why in dict.fromkeys(filter(None, refusals)):
         out.print(why)
-    left = [cell for cell in cells if not finished(cell.directory, cell.values["probe"])]
+    begin = (cell for cell, why in zip(cells, refusals) if not why)
+    left = [cell for cell in begin if not finished(cell.directory, cell.values["probe"])]
     if cost := estimate(left):
         out.print(cost)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fdi.config import Mistake
 from fdi.config.parts import Positive
-from fdi.init.strategy import Drawing, Measure, Strategy, calibrate, column, refuse_dale
+from fdi.init.strategy import Drawing, Measure, Strategy, both_signs, calibrate, column
 from fdi.init.theory import scaling
 from fdi.snn.surrogate import derivative
 
@@ -26,10 +26,12 @@ class Baseline(Strategy):
 
     baseline: ClassVar[bool] = True
 
-    def draw(self, drawing: Drawing) -> None:
-        instead = "init=fluct, fluct_lognormal or fluct_calibrated"
+    def forbidden(self) -> str:
         name = type(self).__name__.lower().replace("scaled", "_scaled")
-        refuse_dale(f"init={name}", instead, drawing.afferents)
+        return both_signs(f"init={name}", "init=fluct, fluct_lognormal or fluct_calibrated")
+
+    def draw(self, drawing: Drawing) -> None:
+        self.refuse_dale(drawing.afferents)
         for projection in drawing.afferents:
             self.fill(projection.weight.data, drawing.population, drawing.dt, drawing.generator)
 

@@ -20,11 +20,11 @@ from fdi.init.strategy import (
     Drawing,
     Measure,
     Strategy,
+    both_signs,
     calibrate,
     column,
     equalize,
     obeys_dale,
-    refuse_dale,
 )
 from fdi.init.theory import Afferent, dale_scales, integrals, normal_weights, sigma_u_from_xi
 from fdi.snn.neuron import INPUT
@@ -175,13 +175,15 @@ class FluctMu(Strategy):
     nu: Nu = "auto"
     alpha: Fraction = 0.9
 
+    def forbidden(self) -> str:
+        return both_signs("init=fluct_mu", f"init=fluct init.sigma_u={1 / self.xi:g}")
+
     def target(self, population: Population) -> tuple[float, float]:
         theta, sigma_u = population.neuron.theta, sigma_u_from_xi(self.mu_u, self.xi)
         return self.mu_u * theta, sigma_u * theta
 
     def draw(self, drawing: Drawing) -> None:
-        instead = f"init=fluct init.sigma_u={1 / self.xi:g}"
-        refuse_dale("init=fluct_mu", instead, drawing.afferents)
+        self.refuse_dale(drawing.afferents)
         normal(drawing, self.target(drawing.population), self.alpha)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from fdi.config import Mistake
 from fdi.config.parts import Count, NotNegative, Positive, StepSize
 from fdi.init.named import named
 from fdi.init.strategy import (
@@ -17,9 +16,8 @@ from fdi.init.strategy import (
     Drawing,
     Measure,
     Strategy,
+    both_signs,
     calibrate,
-    obeys_dale,
-    refuse_dale,
 )
 
 if TYPE_CHECKING:
@@ -70,14 +68,18 @@ class Homeostatic(Strategy):
             return None, None
         return 0.0, self.sigma_u * population.neuron.theta
 
-    def draw(self, drawing: Drawing) -> None:
+    def forbidden(self) -> str:
         if self.of.baseline:
-            refuse_dale(f"init.base = {self.base}", "init.base=fluct", drawing.afferents)
-        if self.rule == "fluctuations" and obeys_dale(drawing.afferents):
-            raise Mistake(
+            return both_signs(f"init.base = {self.base}", "init.base=fluct")
+        if self.rule == "fluctuations":
+            return (
                 "init.rule = fluctuations centres the weights of a neuron, and Dale's law forbids "
                 "those below 0; use init.rule=bounds"
             )
+        return ""
+
+    def draw(self, drawing: Drawing) -> None:
+        self.refuse_dale(drawing.afferents)
         self.of.draw(drawing)
 
     def correct(self, network: Network, measure: Measure, analogue: bool) -> None:

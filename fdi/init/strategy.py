@@ -48,12 +48,9 @@ def obeys_dale(afferents: Afferents) -> bool:
     return any(projection.nonnegative for projection in afferents)
 
 
-def refuse_dale(what: str, instead: str, afferents: Afferents) -> None:
-    """Raises fdi.Mistake if Dale's law forbids what draws weights of both signs."""
-    if obeys_dale(afferents):
-        raise Mistake(
-            f"{what} draws weights of both signs, and Dale's law forbids them; use {instead}"
-        )
+def both_signs(what: str, instead: str) -> str:
+    """Why Dale's law forbids what draws weights of both signs."""
+    return f"{what} draws weights of both signs, and Dale's law forbids them; use {instead}"
 
 
 def column(values: Sequence[float], weight: Tensor) -> Tensor:
@@ -80,6 +77,15 @@ class Strategy(ABC):
     @abstractmethod
     def draw(self, drawing: Drawing) -> None:
         """Fill the weights of all afferents of one population."""
+
+    def forbidden(self) -> str:
+        """Why Dale's law forbids it, "" where it does not."""
+        return ""
+
+    def refuse_dale(self, afferents: Afferents) -> None:
+        """Raises fdi.Mistake where Dale's law holds and forbids it."""
+        if obeys_dale(afferents) and (why := self.forbidden()):
+            raise Mistake(why)
 
     def check(self, network: Network) -> None:  # noqa: B027
         """Raises fdi.Mistake where it has no weights for the network."""

@@ -58,6 +58,28 @@ def assert_fair(experiment, cells):
     assert max(len(rests) for rests in comparisons.values()) > 1
 
 
+OTHERS = ("conv", "conv_deep", "conv_recurrent", "conv_recurrent_deep", "dale", "dale_conv")
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_readouts_of_other_networks_have_the_two_arms_of_the_authors_code(model):
+    words = ["experiment=readout", "budget=laptop", "dataset=shd", f"model={model}", "seed=0"]
+    found = cells("-m", *words)
+    inits = ["fluct"] if model.startswith("dale") else ["kaiming", "fluct"]
+    arms = [(cell.config.name.init, cell.config.readout_init) for cell in found]
+    assert arms == [(init, readout) for init in inits for readout in ("normal", "fluct")]
+    alone = composed("dataset=shd", f"model={model}")
+    assert all(cell.config.model == alone.model for cell in found), "as conf/tuned has it"
+
+
+def test_readouts_of_dense_networks_keep_their_ids():
+    (cell,) = cells(
+        "-m", "experiment=readout", "budget=laptop", "seed=0", "model.depth=1", "init=kaiming",
+        "readout_init=pytorch",
+    )  # fmt: skip
+    assert cell.directory.name == "seed=0-e360914136517cc6"
+
+
 @pytest.mark.parametrize("budget", ["laptop", "paper"])
 def test_a_comparison_that_is_not_fair_is_seen(budget):
     overrides = ["experiment=shallow", f"budget={budget}", "seed=0", "init=kaiming,fluct"]

@@ -25,6 +25,18 @@ def test_dry_run_lists_cells_and_makes_nothing(fdi_run, tmp_path, untried):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_says_what_dales_law_forbids(fdi_run, tmp_path, untried):
+    asked = ("-m", "experiment=readout", "model=dale", "init=kaiming,fluct,fluct_calibrated")
+    lines = fdi_run(*asked, "seed=0,1", "dry_run=true").out.splitlines()
+    assert [line.split()[0] for line in lines[:-3]] == ["refused"] * 4 + ["not"] * 8
+    why = "init=kaiming draws weights of both signs, and Dale's law forbids them; use init=fluct, "
+    assert lines[-3:] == [
+        "12 cells: 8 not run yet, 4 refused",
+        f"{why}fluct_lognormal or fluct_calibrated",
+        "8 cells, cost not known",
+    ]
+
+
 def test_a_dry_run_says_what_the_directory_does_not(fdi_run, untried):
     lines = fdi_run("-m", "seed=0,1", "model.depth=1,2", "dry_run=true").out.splitlines()
     assert [line.split()[4] for line in lines[:-2]] == ["model.depth=1", "model.depth=2"] * 2
