@@ -52,7 +52,8 @@ class Loss(NamedTuple):
     population; `linear` [2]: whether each of them is one of norm 1; `scale`: of one sample's
     gradient.
 
-    `group` [P, 2]: units whose counts are averaged before each bound.
+    `group` [P, 2]: units whose counts are averaged before each bound; [0, 2] where no bound has a
+    strength or a threshold.
     A loss that is `given` is computed elsewhere, of what is read out by the mode, in that of EVERY
     step: `d_readout` [1 or T, B, classes], `d_counts` [B, hidden units] and `d_traces` are its
     gradients, or of size 0.
@@ -87,7 +88,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         dtype.type(1 / samples),
         bounds,
         np.array([bound is not None and bound.norm == 1 for bound in both]),
-        np.array(group, dtype=np.int64).reshape(-1, 2),
+        np.array(group if bounds.any() else [], dtype=np.int64).reshape(-1, 2),
     )
     none, row = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
     return Loss(_MODES[objective.readout], False, *numbers, none, row, Traces(none, none))
@@ -172,9 +173,7 @@ def bounds(count: np.ndarray, population_at: np.ndarray, loss: Loss, gradient: n
     """
     zero, one, scale = count.dtype.type(0), count.dtype.type(1), loss.scale
     total = zero
-    if not loss.bounds.any():
-        gradient[:] = 0
-        return total
+    gradient[:] = 0
     for p in range(loss.group.shape[0]):
         upper, above, lower, below = (
             loss.bounds[p, 0], loss.bounds[p, 1], loss.bounds[p, 2], loss.bounds[p, 3],

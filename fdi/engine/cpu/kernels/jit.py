@@ -235,16 +235,20 @@ class _Cache(caching.FunctionCache):
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """None where this process is to compile it: of several that want the same, one does."""
-        compiled = super().load_overload(signature, target)
+        compiled = self._load(signature, target)
         if compiled is None:
-            key = self._index_key(signature, target.codegen())
-            self._held = self._cache_file.wait(key)
-            compiled = super().load_overload(signature, target)
+            self._held = self._cache_file.wait(self._index_key(signature, target.codegen()))
+            compiled = self._load(signature, target)
             if compiled is None:
                 announce()
             else:
                 self.release()
         return compiled
+
+    def _load(self, signature: Any, target: Any) -> Any:
+        """Numba's own first readies `target` for compiling, which takes longer than to load."""
+        data = self._cache_file.load(self._index_key(signature, target.codegen()))
+        return data if data is None else self._impl.rebuild(target, data)
 
     def save_overload(self, signature: Any, data: Any) -> None:
         with suppress(OSError):  # it works without being kept: the disk is full, the folder is gone
