@@ -303,7 +303,7 @@ def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     """The table with rules of the package booktabs. Raises ValueError without jinja2."""
     shape = "".join("r" if column in NUMERIC else "l" for column in table)
-    cells = table.map(_tex).rename(columns=_escaped)
+    cells = table.map(tex).rename(columns=_escaped)
     try:
         text = cells.style.hide(axis="index").to_latex(
             hrules=True,
@@ -318,7 +318,7 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
     return f"{text}% needs \\usepackage{{booktabs}}"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """With a true minus, and powers of ten."""
     return POWER.sub(
         lambda number: rf"${number[1]} \times 10^{{{int(number[2])}}}$",

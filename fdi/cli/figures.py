@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, module in figures.items():
         if module is None:
             raise ValueError(f"no figure {name}; {choose(name, there)}")
-    missing = _draw_pages(figures, mine, measured, among, arguments.out)
+    missing = _draw_pages(figures, mine, measured, among, arguments)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty
     if missing and no_reference:
@@ -89,6 +89,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="draw your own runs only, not the measurements that come with fdi",
     )
     parser.add_argument(
+        "--paper",
+        action="store_true",
+        help="draw for a paper: 85 mm wide, or 180 mm with panels side by side, text of 7 to 9 pt, "
+        "the caption in files beside the picture, as text and as LaTeX",
+    )
+    parser.add_argument(
         "--modules",
         type=Path,
         action="append",
@@ -104,7 +110,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _draw_pages(
-    figures: dict[str, Any], mine: Results, measured: Results | None, among: Runs, out: Path
+    figures: dict[str, Any],
+    mine: Results,
+    measured: Results | None,
+    among: Runs,
+    arguments: argparse.Namespace,
 ) -> dict[str, Any]:
     from fdi.figures.catalogue import draw, file_name, pages
 
@@ -115,7 +125,7 @@ def _draw_pages(
             contents |= pages(module, mine, measured, among)
         missing[name] = module
         for page, content in contents.items():
-            files = draw(module, content, out / file_name(name, page))
+            files = draw(module, content, arguments.out / file_name(name, page), arguments.paper)
             for file in files:
                 missing.pop(name, None)
                 print(printable(str(file)), flush=True)

@@ -158,20 +158,21 @@ def file_name(name: str, page: str) -> str:
     return UNSAFE.sub("-", f"{name}_{page}" if page else name)
 
 
-def figure(module: Any, content: pd.DataFrame) -> sheet.Page:
-    """One page as a figure of matplotlib."""
+def figure(module: Any, content: pd.DataFrame, paper: bool = False) -> sheet.Page:
+    """One page as a figure of matplotlib, as the report shows it or as a `paper` does."""
     content = sheet.plain(content)
     with style.alone():
-        drawn, axes = sheet.page(module.panels(content), *module.SIZE)
+        width, row = module.SIZE
+        drawn, axes = sheet.page(module.panels(content), width, row, paper)
         module.draw(content, axes)
-        sheet.foot(drawn, content)
+        sheet.around(drawn, content, getattr(module, "TITLE", ""))
         return drawn
 
 
-def draw(module: Any, content: pd.DataFrame, path: Path) -> list[Path]:
+def draw(module: Any, content: pd.DataFrame, path: Path, paper: bool = False) -> list[Path]:
     """Draw one page; returns the files written, none and a line where it raises."""
     with spared(f"the figure {path.name}", but=OSError), style.alone():
-        return sheet.save(figure(module, content), path)
+        return sheet.save(figure(module, content, paper), path)
     return []
 
 

@@ -30,7 +30,7 @@ ACROSS, DODGE = 3, 0.15  # panels in a row; how far marks of a class are apart
 
 def data(results: Results) -> Pages:
     """Page -> a row per initialization, class and predicted class: init, x, predicted, mean (%, of
-    the samples of class x); where these two are the same, low and high; n, title, finding.
+    the samples of class x); where these two are the same, low and high; n, title.
     """
     done = results.runs[results.runs["state"] == "done"]
     done = done[done[METRIC].isna()] if METRIC in done else done
@@ -43,7 +43,7 @@ def data(results: Results) -> Pages:
         parts = [_shares(init, of, counted) for init, of in groups(runs, "init")]
         if parts:
             page = pd.concat(parts, ignore_index=True)
-            page = page.assign(finding=TITLE, title=words.trained(runs))
+            page = page.assign(title=words.trained(runs))
             pages[f"{dataset}_{model}"] = page, runs
     return pages
 

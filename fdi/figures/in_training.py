@@ -16,18 +16,16 @@ from fdi.figures import learning_curves, sheet, style
 
 PLACE, TITLE = 10.5, "States in training"
 ABOUT = (
-    "rate, mean and spread of the potential, Fano factor of spike counts, and the share of samples "
-    "whose class a linear readout of counts knows, over epochs, in three layers"
+    "rate, spread of the potential, and the share of samples whose class a linear readout of spike "
+    "counts knows, over epochs, in three layers"
 )
 NEEDS = "finished runs with probe_every that do better than guessing"
 COMMAND = "fdi-run -m experiment=homeostatic budget=laptop"
-SIZE = (style.COLUMN, 1.1)
+SIZE = (style.COLUMN, 1.25)
 QUANTITIES = {
     "rate": "rate (Hz)",
-    "free_mean": r"$\mu_U$",
-    "free_sigma": r"$\sigma_U$",
-    "fano": "Fano factor",
-    "decoded": "decoded (%)",
+    "free_sigma": "$\\sigma_U$ (threshold)",
+    "decoded": "class decoded (%)",
 }
 PROBE = "probe/"
 
@@ -52,31 +50,31 @@ def data(results: Results) -> Pages:
 
     pages = learning_curves.pages(probed, with_start, lambda q: q.startswith(PROBE) or q == VALID)
     return {
-        name: (page.assign(finding=TITLE), runs)
+        name: (page, runs)
         for name, (page, runs) in pages.items()
         if page["quantity"].str.startswith(PROBE).any()
     }
 
 
 def panels(page: Page) -> list[list[str]]:
-    """A column for each quantity, with the first, the middle and the last population."""
+    """A row for each quantity, with the first, the middle and the last population."""
     first = f"{PROBE}rate/"
     names = [q.removeprefix(first) for q in page["quantity"].unique() if q.startswith(first)]
     shown = dict.fromkeys((names[0], names[len(names) // 2], names[-1]))
-    return [[f"{PROBE}{quantity}/{name}" for quantity in QUANTITIES] for name in shown]
+    return [[f"{PROBE}{quantity}/{name}" for name in shown] for quantity in QUANTITIES]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
-    """Draw a page of `data`; panels of a column share their limits."""
+    """Draw a page of `data`; panels of a row share their limits."""
     rows = panels(page)
     learning_curves.over_epochs(page, axes)
-    for column, title in zip(zip(*rows), QUANTITIES.values()):
-        limits = [axes[name].get_ylim() for name in column]
-        low, high = min(low for low, _ in limits), max(high for _, high in limits)
-        for name in column:
-            axes[name].set_ylim(low, high)
-        axes[column[0]].set_title(title)
-        axes[column[-1]].set_xlabel("epoch")
-    for row in rows:
-        axes[row[0]].set_ylabel(row[0].rpartition("/")[2])
+    for row, title in zip(rows, QUANTITIES.values()):
+        limits = [axes[name].get_ylim() for name in row]
+        for name in row:
+            axes[name].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+            axes[name].tick_params(labelleft=name == row[0], labelbottom=row == rows[-1])
+        axes[row[0]].set_ylabel(title)
+    for name, last in zip(*rows[:: len(rows) - 1]):
+        axes[name].set_title(f"population {name.rpartition('/')[2]}")
+        axes[last].set_xlabel("epoch")
     sheet.head(axes, learning_curves.entries(page), page)

@@ -110,7 +110,7 @@ def data(results: Results) -> Pages:
     """Page -> tidy table, a page per data set, model and differing keys of these; finished runs
     only.
 
-    Columns: finding, title (of the page), line (its label), init, number (of the config among those
+    Columns: title (of the page), line (its label), init, number (of the config among those
     of the same init), n (seeds), quantity, epoch, mean, sd, low, high.
 
     Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies
@@ -155,7 +155,6 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
                 title += [words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 page = page[page["init"].isin(few)].assign(
-                    finding=TITLE,
                     title=", ".join(filter(None, title)),
                     metric=str(metric_of(shown)),
                 )

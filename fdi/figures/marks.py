@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
+from fdi.analysis.choice import SETTINGS
+from fdi.figures import style
 from fdi.figures.style import GREY, InitialState, Look
 from fdi.figures.words import LEAST
 
@@ -64,9 +67,41 @@ def across(
     axes.errorbar(value, height, xerr=reach, **look)
 
 
+BESIDE: Look = {"textcoords": "offset points", "xytext": (3, 0), "fontsize": 6, "va": "center"}
+SETTING: Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": False}
+LETTERS_OF_ROW = 26
+
+
+def settings(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
+    """A mark with its interval for each row, around its `place`: above, open, at the default step,
+    and below it at the best one; on its right the `text` that it has.
+    """
+    for row in rows.to_dict("records"):
+        best, color = row["setting"] == "best", style.color(row["init"])
+        height = row["place"] + apart * (best - 0.5)
+        look = SETTING | {"color": color, "markerfacecolor": color if best else "white"}
+        across(axes, row["mean"], (row["low"], row["high"]), height, look)
+        axes.annotate(row.get("text", ""), (np.fmax(row["mean"], row["high"]), height), **BESIDE)
+
+
+def of_settings() -> list[Line2D]:
+    """The legend of `settings`."""
+    look: Look = {"marker": "o", "linestyle": "", "color": "0.25"}
+    faces = {"common": "white", "best": "0.25"}
+    return [
+        Line2D([], [], **look, markerfacecolor=face, label=SETTINGS[name])
+        for name, face in faces.items()
+    ]
+
+
+def row_name(name: str) -> str:
+    """In lines that leave room for the marks."""
+    return fill(name, LETTERS_OF_ROW)
+
+
 def named_rows(axes: Axes, names: Sequence[str]) -> None:
     """A row of the vertical axis for each name, the first on top."""
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [*map(row_name, names)])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
 
@@ -132,7 +167,7 @@ def from_zero(axes: Axes) -> None:
 
 
 WIDTH = 0.7  # of the points of one choice, in units of the distance between choices
-LETTERS = 80  # in one line below the horizontal axes of a page
+LETTERS = 12  # in an inch below the horizontal axes of a page
 EVEN = 100  # largest over smallest value of an axis whose ticks are powers of ten
 
 
@@ -156,7 +191,8 @@ def beside(
         x = x + WIDTH * ((i + 0.5) / len(initials) - 0.5)
         points(axes, shown.assign(x=x), initial.look() | {"linestyle": ""})
     axes.set_xlim(-0.5, len(order) - 0.5)
-    width = max(6, LETTERS // columns // len(order))
+    inches = axes.figure.bbox.width / axes.figure.dpi
+    width = max(6, round(LETTERS * inches) // columns // len(order))
     axes.set_xticks(
         range(len(order)),
         [name if "$" in name else fill(name, width, break_long_words=False) for name in names],

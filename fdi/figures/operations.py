@@ -25,7 +25,7 @@ SIZE = (style.COLUMN, 1.8)
 def data(results: Results) -> Pages:
     """Page -> a row per quantity (operations; energy in nJ) and initialization: quantity, init,
     mean, low, high and n of what it is judged by, x, x_low and x_high of the quantity, dense (what
-    the energy would be), metric, finding, title.
+    the energy would be), metric, title.
     """
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
@@ -46,7 +46,6 @@ def data(results: Results) -> Pages:
         page = pd.concat(parts, ignore_index=True).assign(
             dense=energy(runs, dense=True).mean(),
             metric=metric_of(runs).title,
-            finding=TITLE,
             title=words.trained(runs),
         )
         pages[f"{dataset}_{model}"] = page, runs

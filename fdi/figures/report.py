@@ -19,7 +19,7 @@ from fdi.analysis.conditions import LABELS, groups
 from fdi.analysis.results import Results, studies
 from fdi.analysis.summary import caption, counted, keys, readable, summarize
 from fdi.figures.catalogue import about, figure, file_name, pages, with_own
-from fdi.figures.sheet import svg
+from fdi.figures.sheet import alternative, svg
 from fdi.track.files import printable, spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -126,7 +126,8 @@ def _figures(
             contents |= pages(module, mine, measured)
         for page, content in contents.items():
             with spared(f"the figure {file_name(name, page)}"):
-                images.append(image(f"{name} {page}", svg(figure(module, content))))
+                drawn = figure(module, content)
+                images.append(image(alternative(drawn), svg(drawn)))
         lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
         more = f"<details><summary>{len(images) - 1} more</summary>{''.join(images[1:])}</details>"
         yield (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -14,17 +15,21 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from PIL import Image
 
+from fdi.analysis.summary import tex
 from fdi.figures import style, words
 from fdi.figures.style import COLUMN, RC, ROW
 from fdi.track.files import atomic
 
 HEAD = 0.4  # inches, title above and axis label below the panels
-POINTS = 72.0  # in an inch
+POINTS, MM = 72.0, 25.4  # in an inch
 WIDE = 0.62  # mean width of a letter over its size
 ENTRY = 24  # characters of a line of a legend
 TIED = "\N{NBSP}=\N{NBSP}"
@@ -34,8 +39,20 @@ LEGEND: style.Look = {"loc": "outside right center", "labelspacing": 0.6}
 SHADES = 256  # of a PNG
 
 
+PAPER_MM = (85, 180)  # one column of a journal, for panels below one another, and two
+LOW = 2.2  # inches, least height of a figure in a paper
+SIZES = (7, 9)  # points, least and largest of the text in a paper
+INK = 250  # brightness below which a pixel is drawn on
+ROOM = (20, 10, 3)  # pixels around a legend, most first
+
+
 class Page(Figure):
-    """A figure that a notebook shows, whether or not pyplot is there."""
+    """A figure that a notebook shows, whether or not pyplot is there. `caption`: what stands around
+    its panels, which for a `paper` (its width in mm, else 0) stands in files beside it.
+    """
+
+    paper, caption, finding, details = 0, "", "", ""
+    entries: Sequence[Artist] = ()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """As sharp as the file, at half its size."""
@@ -45,13 +62,17 @@ class Page(Figure):
 
 
 def page(
-    mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW
+    mosaic: Sequence[Sequence[str]], width: float = COLUMN, row: float = ROW, paper: bool = False
 ) -> tuple[Page, dict[str, Axes]]:
-    """A figure `width` inches wide, `row` inches a row, with a panel for each name in `mosaic` ("."
-    stays empty).
+    """A figure `width` inches wide, or as wide as columns of a `paper`, `row` inches a row, with a
+    panel for each name in `mosaic` ("." stays empty).
     """
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.03)
-    figure = Page(figsize=(width, HEAD + row * len(mosaic)), layout=layout)
+    wide = PAPER_MM[len({*mosaic[0]}) > 1] * paper
+    high = HEAD + row * len(mosaic)
+    size = (wide / MM, max(high, LOW)) if wide else (width, high)
+    figure = Page(figsize=size, layout=layout)
+    figure.paper = wide
     return figure, figure.subplot_mosaic([list(row) for row in mosaic], empty_sentinel=".")
 
 
@@ -82,42 +103,89 @@ def _plain(value: Any) -> Any:
 def above(
     figure: Figure | SubFigure, handles: Sequence[Artist], finding: str, details: str = ""
 ) -> None:
-    """The finding above the panels, one legend beside them, and the details below; the figure grows
-    by what they need.
-    """
-    assert isinstance(figure, Figure)
-    text = _lines(figure, finding, FINDING["fontsize"])
-    figure.suptitle(text, x=0.01, ha="left", **FINDING)
-    figure.supxlabel(details, x=0.01, ha="left", **DETAILS)
-    height = figure.get_figheight() + _inches(text, FINDING["fontsize"])
-    if handles:
-        names = [str(h.get_label()).replace("sigma_u", "$\\sigma_U$") for h in handles]
-        labels = [
-            fill(name.replace(" = ", TIED), ENTRY, break_on_hyphens=False, break_long_words=False)
-            for name in names
-        ]
-        figure.legend(handles, labels, **LEGEND)
-        least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
-        height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
-    figure.set_figheight(height)
+    """The entries of the legend, what the figure says, and its details: `around` places them."""
+    assert isinstance(figure, Page)
+    figure.entries, figure.finding, figure.details = handles, finding, details
 
 
 def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
     """`above`, with the finding and the title of a page, and its numbers of seeds."""
     first, figure = page.iloc[0], next(iter(axes.values())).figure
-    above(figure, handles, first["finding"], f"{first['title']}; {words.over(page['n'])}")
+    details = f"{first['title']}; {words.over(page['n'])}"
+    above(figure, handles, first.get("finding", ""), details)
 
 
-def foot(figure: Figure, page: pd.DataFrame) -> None:
-    """Small lines below everything: the details, how the marks are read (`note` of a page, that of
-    means over seeds by default), and where the data come from; the figure grows by them.
+def around(figure: Page, page: pd.DataFrame, title: str) -> None:
+    """The title above the panels, the legend beside them, and small lines below: what the figure
+    says, its details, how the marks are read (`note` of a page, that of means over seeds by
+    default), and where the data come from. The figure grows by them. In a paper only the legend, in
+    the panels where there is room for it.
     """
     first = page.iloc[0]
     note = first.get("note", words.reading(page["n"]) if "n" in page else None)
-    said = [figure.get_supxlabel(), note, f"data: {first['source']}"]
-    text = _lines(figure, "; ".join(filter(None, said)), DETAILS["fontsize"])
+    said = "; ".join(filter(None, [figure.details, note, f"data: {first['source']}"]))
+    if figure.finding:
+        said = f"{figure.finding}. {said[0].upper()}{said[1:]}"
+    figure.caption = f"{f'{title}. ' * bool(title)}{said[0].upper()}{said[1:]}."
+    names = [str(h.get_label()).replace("sigma_u", "$\\sigma_U$") for h in figure.entries]
+    labels = [
+        fill(name.replace(" = ", TIED), ENTRY, break_on_hyphens=False, break_long_words=False)
+        for name in names
+    ]
+    if figure.paper:
+        for written in figure.findobj(Text):
+            assert isinstance(written, Text)
+            written.set_fontsize(float(np.clip(written.get_fontsize(), *SIZES)))
+        _legend_inside(figure, labels)
+        return
+    height, text = figure.get_figheight(), _lines(figure, title, FINDING["fontsize"])
+    if title:
+        figure.suptitle(text, x=0.01, ha="left", **FINDING)
+        height += _inches(text, FINDING["fontsize"])
+    if labels:
+        figure.legend(figure.entries, labels, **LEGEND)
+        least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
+        height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
+    text = _lines(figure, said, DETAILS["fontsize"])
     figure.supxlabel(text, x=0.01, ha="left", **DETAILS)
-    figure.set_figheight(figure.get_figheight() + _inches(text, DETAILS["fontsize"]))
+    figure.set_figheight(height + _inches(text, DETAILS["fontsize"]))
+
+
+def _legend_inside(figure: Page, labels: Sequence[str]) -> None:
+    """The legend where most room is left in a panel, in one or more columns; above the panels where
+    none has room.
+    """
+    canvas, counts = FigureCanvasAgg(figure), range(1, len(labels) + 1)
+    canvas.draw()
+    ink, pixels = np.ones(canvas.get_width_height()[::-1], bool), np.asarray(canvas.buffer_rgba())
+    for panel in figure.axes:
+        left, low, right, high = map(round, panel.bbox.extents)
+        ink[low:high, left:right] = pixels[::-1, :, :3][low:high, left:right].min(2) < INK
+    within = np.pad(ink.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+
+    def legend(columns: int, place: Any) -> tuple[Legend, float, float]:
+        made = figure.legend(figure.entries, labels, ncols=columns, loc=place)
+        box = made.get_window_extent(canvas.get_renderer())
+        return made, box.height, box.width
+
+    for gap, columns in product(ROOM, counts):
+        made, height, width = legend(columns, "lower left")
+        high, wide = round(height + 2 * gap), round(width + 2 * gap)
+        across = within[:, wide:] - within[:, :-wide]
+        free = np.argwhere(across[high:] == across[:-high])
+        if len(free):
+            y, x = free[-1] + gap
+            corner = x / ink.shape[1], y / ink.shape[0]
+            made.set_bbox_to_anchor(corner, figure.transFigure)
+            made.set_in_layout(False)
+            return
+        made.remove()
+    for columns in reversed(counts):
+        made, height, width = legend(columns, "outside upper left")
+        if width <= ink.shape[1] or columns == 1:
+            figure.set_figheight(figure.get_figheight() + height / figure.dpi)
+            return
+        made.remove()
 
 
 def _lines(figure: Figure, text: str, size: float) -> str:
@@ -138,8 +206,36 @@ def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
     return Line2D([], [], **look | hollow, label=label)
 
 
+def said(caption: str, form: Callable[[str], str] = str) -> str:
+    """A caption as plain text, or in the form of LaTeX with its formulas."""
+    parts = MATH.split(caption)
+    parts[::2] = [form(part.replace(r"\$", "$")) for part in parts[::2]]
+    if form is not tex:
+        parts[1::2] = [part.strip("$").replace("\\", "") for part in parts[1::2]]
+    return " ".join("".join(parts).split())
+
+
+def alternative(figure: Page) -> str:
+    """What the picture shows, for those who do not see it."""
+    panels = [panel for panel in figure.axes if panel.axison]
+    labels = {
+        "Panels": [panel.get_title("left") or panel.get_ylabel() for panel in panels],
+        "Over": [panel.get_xlabel() for panel in panels],
+        "Legend": [str(entry.get_label()) for entry in figure.entries],
+    }
+    texts = [
+        f"{name}: {'; '.join(dict.fromkeys(filter(None, of)))}"
+        for name, of in labels.items()
+        if any(of)
+    ]
+    first = figure.caption.partition(". ")[0]
+    return said(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write `path`.pdf and `path`.png without dates; returns both."""
+    """Write `path`.pdf and `path`.png without dates, and for a paper its caption as text and as a
+    figure of LaTeX; returns them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     _settle(figure)
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("pdf", "png")]
@@ -152,7 +248,21 @@ def save(figure: Figure, path: Path) -> list[Path]:
     palette = picture.convert("RGB").quantize(SHADES)  # a third of the bytes
     with atomic(files[1]) as temporary:
         palette.save(temporary, format="PNG", optimize=True, dpi=(dpi, dpi))
+    if isinstance(figure, Page) and figure.paper:
+        texts = {"txt": said(figure.caption), "tex": _of_latex(figure, path.name)}
+        for kind, text in texts.items():
+            files.append(path.with_name(f"{path.name}.{kind}"))
+            with atomic(files[-1]) as temporary:
+                temporary.write_text(f"{text}\n", encoding="utf-8")
     return files
+
+
+def _of_latex(figure: Page, name: str) -> str:
+    """The environment of a figure whose file is `name`.pdf."""
+    return (
+        f"\\begin{{figure}}\n  \\centering\n  \\includegraphics[width={figure.paper}mm]{{{name}}}\n"
+        f"  \\caption{{{said(figure.caption, tex)}}}\n  \\label{{fig:{name}}}\n\\end{{figure}}"
+    )
 
 
 def svg(figure: Figure) -> bytes:

@@ -41,7 +41,7 @@ TRAINING = ("trainer.", "optimizer.", "scheduler.", "homeostasis.", "engine.", "
 def data(results: Results) -> Pages:
     """Page -> a row per quantity, initial state and layer: quantity, init, shade (sigma_u; NaN
     where the initialization is shown at one value only), baseline, x, population, mean (of
-    gradients the geometric one), low, high (95 % interval), n, target, finding, title.
+    gradients the geometric one), low, high (95 % interval), n, target, title.
     """
     pages: Pages = {}
     runs = results.runs[results.runs["state"].isin(STATES)]
@@ -66,7 +66,6 @@ def data(results: Results) -> Pages:
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         page = table.assign(
-            finding=TITLE,
             title=f"{words.setting(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
         )

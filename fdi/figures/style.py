@@ -39,6 +39,7 @@ def alone() -> AbstractContextManager[None]:
 OTHER_COLORS = ("#999933", "#44AA99", "#AA4499", "#661100", "#888888")
 OTHER_MARKERS = ("d", "8", "<", ">")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+SHADES = 3  # of a colour up to the colour itself; of more, the others are darker
 PRIME = "#EBEBEB"
 GREY = "#999999"
 
@@ -88,22 +89,23 @@ def initial_states(
     table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False
 ) -> Iterator[InitialState]:
     """The initial states of a table with the columns init, baseline and shade, the values of `key`:
-    baselines first, then each initialization from light to dark. `alone`: the shade is their name.
+    baselines first, then each initialization from light to dark. `alone`: the shade is the name of
+    those that have several.
     """
     for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
             said = not pd.isna(value) or len(values) > 1
-            names = [*([] if alone else [words.init(init)]), *([words.of(key, value)] * said)]
+            names = [words.init(init)] * (not (alone and said)) + [words.of(key, value)] * said
             line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
-            shaded = shade(color(init), (i + 1) / len(values))
-            yield InitialState(init, value, ", ".join(names) or words.init(init), shaded, line)
+            shaded = shade(color(init), (i + 1) / min(len(values), SHADES))
+            yield InitialState(init, value, ", ".join(names), shaded, line)
 
 
 def shade(color: str, depth: float) -> str:
-    """The colour at `depth` = 1, mixed with white below it."""
-    share = 0.35 + 0.65 * depth
-    red, green, blue = (share * channel + 1 - share for channel in to_rgb(color))
+    """The colour at `depth` = 1, mixed with white below it, and darker above it."""
+    share = min(1, 0.35 + 0.65 * depth)
+    red, green, blue = ((share * of + 1 - share) / max(1, depth) for of in to_rgb(color))
     return to_hex((red, green, blue))
 
 

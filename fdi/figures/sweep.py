@@ -102,6 +102,7 @@ class Sweep:
         """A panel for each quantity and each value of the keys of the panels; of two keys, a row
         for each value of the first.
         """
+        page = self._shown(page)
         drawn = self._drawn(page)
         if len(self.figure.panels) < 2:
             wide, names = self._wide(drawn), [panel.name for panel in drawn]
@@ -117,9 +118,11 @@ class Sweep:
         named, (_, factor) = self._named(page), words.unit(self.figure.x, page["x"])
         label = words.axis(self.figure.x, page["x"]) * (not named or self.figure.x not in COLUMNS)
         page = page if factor == 1 else page.assign(x=factor * page["x"])
+        page = self._shown(page)
         drawn, order = self._drawn(page), self._order("x", page)
         shade, near = self.figure.shade, False
-        alone = page["init"].nunique() == 1 and shade != SIGMA  # named by their shade
+        shaded = page.groupby("init")["shade"].nunique() > 1
+        alone = shaded.sum() == 1 and shade != SIGMA  # named by their shade
         initials = list(style.initial_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
@@ -152,8 +155,22 @@ class Sweep:
             return len({panel.values[1] for panel in drawn})
         return min(self.figure.columns, len(drawn))
 
+    def _shown(self, page: Page) -> Page:
+        """What is drawn: the foremost initial states; and where some of the panels have intervals,
+        these.
+        """
+        page = page[page["init"].isin(sweeps.foremost(page["init"]))]
+        if not (keys := self.figure.panels):
+            return page
+        sure = page.groupby(keys)["n"].transform("max") >= words.LEAST
+        return page[sure] if sure.any() else page
+
     def _note(self, page: Page) -> str:
-        """How the marks are read."""
+        """How the marks are read, and what is not drawn."""
+        every, page = page, self._shown(page)
+        few = [words.init(i) for i in every["init"].unique() if i not in {*page["init"]}]
+        for key in self.figure.panels:
+            few += [words.of(key, v) for v in every[key].unique() if v not in {*page[key]}]
         panels = [panel.rows for panel in self._drawn(page) if panel.quantity == "accuracy"]
         points = page[["init", "shade"]].drop_duplicates().shape[0] * len(self._order("x", page))
         lacks = self._named(page) and sum(map(len, panels)) < len(panels) * points
@@ -162,6 +179,7 @@ class Sweep:
             "ring: the best on validation": page["chosen"].any(),
             "cross: the loss was not reached by all": (page["reached"] < 1).any(),
             "no mark: not run, run at one value only, or weights that fdi refuses to draw": lacks,
+            f"not drawn, too many or of too few seeds: {', '.join(few)}": few,
         }
         return "; ".join(note for note, true in notes.items() if true)
 
@@ -269,13 +287,14 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
-        said = words.verdicts(table[table["quantity"] == "accuracy"], metric)
+        shown = self._shown(table)
+        said = words.verdicts(shown[shown["quantity"] == "accuracy"], metric)
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {
             "chance": PERCENT / first["classes"] if chosen["classes"].nunique() < 2 else np.nan,
             "metric": metric.title,
-            "finding": " ".join(filter(None, [figure.question, answer])) or self.TITLE,
+            "finding": f"{figure.question} {answer}".strip() * bool(answer),
             "network": ", ".join([first["dataset"], *words.cut(chosen), first["model"]]),
             "title": _setting(chosen, [figure.x, figure.shade, *figure.panels]),
         }

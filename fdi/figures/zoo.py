@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from fdi.analysis.choice import STEP
 from fdi.analysis.collect import Pages
@@ -16,21 +15,17 @@ from fdi.analysis.statistics import LEVEL, PERCENT, Comparison
 from fdi.analysis.zoo import SETTINGS, common, inits, leads, members, runs_of
 from fdi.figures import marks, sheet, style, words
 
-PLACE, TITLE = 0.6, "Random networks"
+PLACE, TITLE = 0.5, "Random networks"
 ABOUT = "what random networks reach from each initial state"
 NEEDS = "runs of experiment=zoo"
 COMMAND = "fdi-run -m experiment=zoo"
 SIZE = (style.COLUMN, 1.9)
-APART = 0.18  # between the two settings of a row
-INK = "0.25"
-MARK: style.Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": False}
-BESIDE: style.Look = {"textcoords": "offset points", "fontsize": 5, "va": "center"}
 
 
 def data(results: Results) -> Pages:
     """One page, of the networks that all initial states can be drawn for: a row for each init and
     setting: place, mean accuracy (%), `low` and `high`, where the baseline and the interval of the
-    lead over it end, k `of` so many networks that learn, finding, title.
+    lead over it end, `text`: how many networks learn, finding, title.
     """
     table = members(results)
     if table.empty:
@@ -44,7 +39,7 @@ def data(results: Results) -> Pages:
                 continue
             mean, found = PERCENT * of["accuracy"].mean(), ahead.get((init, BASELINE, setting))
             row = {"init": init, "place": place, "setting": setting, "mean": mean}
-            row |= {"k": int(of["learns"].sum()), "of": len(of), "low": mean, "high": mean}
+            row |= {"text": f"{of['learns'].sum()}/{len(of)}", "low": mean, "high": mean}
             if found:
                 row |= {
                     "low": mean - found.mean + found.low,
@@ -75,7 +70,7 @@ def _finding(ahead: Mapping[tuple[str, str, str], Comparison]) -> str:
         if (found := ahead.get(("fluct", BASELINE, setting)))
     ]
     sides = f"{words.init('fluct').capitalize()} minus {words.init(BASELINE)}"
-    return f"{sides}: {', '.join(said)}" if said else TITLE
+    return f"{sides}: {', '.join(said)}" if said else ""
 
 
 def panels(page: pd.DataFrame) -> list[list[str]]:
@@ -84,22 +79,12 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A row for each initial state; open at the default step, full at the best."""
+    """A row for each initial state, beside its marks in how many networks it learns."""
     panel = axes["learn"]
-    for _, row in page.iterrows():
-        best, color = row["setting"] == "best", style.color(row["init"])
-        height = row["place"] + (APART if best else -APART)
-        look = MARK | {"color": color, "markerfacecolor": color if best else "white"}
-        marks.across(panel, row["mean"], (row["low"], row["high"]), height, look)
-        place = (min(row["high"], 100), height)
-        panel.annotate(f"{row['k']}/{row['of']}", place, xytext=(3, 0), **BESIDE)
+    marks.settings(panel, page)
     marks.named_rows(panel, page.drop_duplicates("place")["init"].map(words.init).tolist())
     panel.set_xlim(0, 112)
     panel.set_xticks(range(0, 101, 25))
     panel.set_xlabel("mean test accuracy (%)")
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=INK, markerfacecolor=face, label=title)
-        for face, title in zip(("white", INK), SETTINGS.values())
-    ]
     first = page.iloc[0]
-    sheet.above(panel.figure, handles, first["finding"], first["title"])
+    sheet.above(panel.figure, marks.of_settings(), first["finding"], first["title"])

@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from fdi.analysis.collect import Page, Pages, Runs
-from fdi.analysis.conditions import moments
+from fdi.analysis.conditions import groups, moments
 from fdi.analysis.derived import guesses
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, sweeps, words
-from fdi.figures.style import shade
 from fdi.study.initial_states import ratios
 
 PLACE, TITLE = 9, "The floor of the optimizer"
@@ -33,7 +31,8 @@ SIZE = (style.COLUMN, 2.2)
 FILLED = {"SMORMS3": "none", "Adam": "bottom", "AdamW": "top", "RMSprop": "right"}
 LEAST = 1e-12  # where smaller ratios are drawn
 KEYS = ["init", "optimizer", "eps", "x"]
-WHITE = 0.6  # share above which numbers are white
+EPS = "optimizer.eps"
+GREY: style.Look = {"color": "0.4", "marker": ""}  # a line of either initialization
 LOWER: style.Look = {"marker": 4, "markersize": 5, "linestyle": ""}
 """A point at the left end of the axis: its ratio is lower."""
 
@@ -68,8 +67,7 @@ def data(results: Results) -> Pages:
             finding=_finding(single),
             network=f"{dataset}, {model}",
             title=words.trained(runs, ("optimizer", "optimizer.eps"), "trainer.epochs"),
-            note="left: single runs; right: means with 95 % intervals, "
-            f"in italics those of fewer than {words.LEAST} seeds",
+            note=f"left: single runs; right: {words.reading(depth['n'])}",
         )
         pages[f"{dataset}_{model}"] = page, runs
     return pages
@@ -99,15 +97,14 @@ def _floors(runs: Runs) -> int:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """All runs, and accuracy by depth and floor."""
-    return [["ratio", "depth"]]
+    """All runs, and for each initialization the accuracy by depth and floor."""
+    return [["ratio", "ratio", *_main(page)["init"].unique()]]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
-    """A mark for each run, and a cell for each initialization, floor and depth."""
-    single = page[page["part"] == "ratio"]
-    _ratio(axes["ratio"], single, page["chance"].iloc[0])
-    _depth(axes["depth"], _main(page))
+    """A mark for each run; a line over depth for each floor, from light to dark."""
+    single, depth, chance = page[page["part"] == "ratio"], _main(page), page["chance"].iloc[0]
+    _ratio(axes["ratio"], single, chance)
     several = single["optimizer"].nunique() > 1
     handles = []
     for init, optimizer in sorted(set(zip(single["init"], single["optimizer"]))):
@@ -117,6 +114,15 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if (single["x"] < LEAST).any():
         label = f"below {LEAST:.0e}"
         handles.append(Line2D([], [], **LOWER | {"color": "black"}, label=label))
+    for init, rows in groups(depth, "init"):
+        lines = list(style.initial_states(rows, EPS, alone=True))
+        marks.lines(axes[init], rows, lines, "linear", depth["x"])
+        axes[init].set_title(words.init(init))
+        axes[init].set_xlabel("number of hidden layers")
+        axes[init].axhline(chance, **marks.CHANCE, zorder=0)
+        axes[init].set_ylim(0, 103)
+        axes[init].tick_params(labelleft=False)
+    handles += [Line2D([], [], **line.look() | GREY, label=line.label) for line in lines]
     sheet.head(axes, handles, page)
 
 
@@ -137,7 +143,7 @@ def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
         axes.plot([LEAST] * len(lower), lower["mean"], **LOWER | {"color": look["color"]})
     axes.axvline(1, color=style.GREY, linewidth=0.6)
     axes.axhline(chance, **marks.CHANCE, zorder=0)
-    axes.text(1, 50, " floor", color="0.4", fontsize=6, va="center")
+    axes.text(1, 103, "floor", color="0.4", ha="center", va="bottom")
     axes.set_xscale("log")
     axes.set_ylim(0, 103)
     axes.set_ylabel("test accuracy (%)")
@@ -145,48 +151,10 @@ def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
 
 
 def _main(page: Page) -> pd.DataFrame:
-    """By depth, of the optimizer with the most points, floors that were tried at several depths."""
+    """By depth, of the optimizer with the most points, floors that were tried at several depths,
+    as lines of `style.initial_states`.
+    """
     rows = page[page["part"] == "depth"]
     rows = rows[rows["optimizer"] == rows["optimizer"].mode().iloc[0]]
-    return rows[rows.groupby(["init", "eps"])["x"].transform("nunique") > 1]
-
-
-def _depth(axes: Axes, rows: pd.DataFrame) -> None:
-    """A row for each initialization and floor, a cell for each depth: the darker, the higher."""
-    states = rows[["init", "eps"]].drop_duplicates().sort_values(["init", "eps"], ascending=[1, 0])
-    places = {state: place for place, state in enumerate(states.itertuples(index=False, name=None))}
-    depths = sorted(rows["x"].unique())
-    for row in rows.to_dict("records"):
-        left, top = depths.index(row["x"]) - 0.5, places[row["init"], row["eps"]] - 0.5
-        share = row["mean"] / PERCENT
-        fill = shade(style.color(row["init"]), 1.4 * share - 0.5)
-        look: style.Look = {"ha": "center", "color": "white" if share > WHITE else "black"}
-        axes.add_patch(Rectangle((left, top), 1, 1, facecolor=fill, edgecolor="white"))
-        axes.text(
-            left + 0.5,
-            top + 0.5,
-            f"{row['mean']:.0f}",
-            va="center" if np.isnan(row["low"]) else "bottom",
-            fontsize=6,
-            fontstyle="italic" if np.isnan(row["low"]) else "normal",
-            **look,
-        )
-        if not np.isnan(row["low"]):
-            interval = f"{row['low']:.0f}..{row['high']:.0f}"
-            axes.text(left + 0.5, top + 0.6, interval, va="top", fontsize=4.5, **look)
-    axes.set_xlim(-0.5, len(depths) - 0.5)
-    axes.set_ylim(len(places) - 0.5, -0.5)
-    axes.set_xticks(range(len(depths)), [f"{depth:.0f}" for depth in depths])
-    axes.set_yticks(
-        list(places.values()),
-        [f"eps = {_power(eps)}" for _, eps in places],
-    )
-    for label, (init, _) in zip(axes.get_yticklabels(), places):
-        label.set_color(style.color(init))
-    axes.tick_params(length=0)
-    axes.set_title("test accuracy (%)")
-    axes.set_xlabel(f"number of hidden layers ({rows['optimizer'].iloc[0]})")
-
-
-def _power(eps: float) -> str:
-    return f"$10^{{{np.log10(eps):.0f}}}$"
+    rows = rows[rows.groupby(["init", "eps"])["x"].transform("nunique") > 1]
+    return rows.assign(shade=rows["eps"], baseline=False)

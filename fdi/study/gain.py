@@ -28,6 +28,7 @@ NEEDS = "runs of init=gain with at least three gains"
 COMMAND = "fdi-run -m experiment=gain"
 SIZE = (style.COLUMN, 1.8)
 SWEPT = "gain"
+POINTS = 4  # initializations beside the line
 RECOMMENDED = (1 / 3, 1)  # sigma_u, in units of the threshold
 
 
@@ -50,14 +51,21 @@ def data(results: Results) -> Pages:
         }
         parts = [_depth(points, unit[dataset, model, layers]) for layers, points in chosen.items()]
         table = pd.concat(parts, ignore_index=True)
+        left = [words.init(init) for init in table["init"].unique() if init not in _drawn(table)]
         page = table.assign(
             finding=_finding(table),
             title=words.trained(group),
-            note=f"{words.reading(table['n'])}; ring: the best on validation",
+            note=f"{words.reading(table['n'])}; ring: the best on validation"
+            + f"; not drawn: {', '.join(left)}" * bool(left),
         )
         paths = pd.concat(chosen.values())["path"]
         pages[f"{dataset}_{model}"] = page, group[group["path"].isin(paths)]
     return pages
+
+
+def _drawn(table: pd.DataFrame) -> list[str]:
+    """The initializations that are drawn: the line, and points that can be told apart."""
+    return [SWEPT, *sweeps.foremost(table.loc[table["init"] != SWEPT, "init"])[:POINTS]]
 
 
 def _finding(table: pd.DataFrame) -> str:
@@ -107,6 +115,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line over the gain, a point for each other initialization, a ring around the gain that
     validation chooses.
     """
+    page = page[page["init"].isin(_drawn(page))]
     for layers, rows in groups(page, "layers"):
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
@@ -117,7 +126,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel.plot(ring["x"], ring["mean"], **RING | {"markeredgecolor": "black"})
         panel.set_title(words.layers(layers))
         panel.set_xlabel("gain g of W ~ N(0, g$^2$/fan-in)")
-        marks.percent(panel, rows)
+        marks.percent(panel, page)
         marks.log_axis(panel, page["x"])
     axes[f"{page['layers'].min()}"].set_ylabel("test accuracy (%)")
     handles: list[Artist] = [

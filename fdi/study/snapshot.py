@@ -64,8 +64,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         axes["input before"].figure,
         _handles(),
         _finding(page, right),
-        f"one sample of class {right} through a network{_training(page)}; potentials of some "
-        "neurons of the last layer",
+        f"the first test sample that both networks know after training, of class {right}, through "
+        f"one{_training(page)}; potentials of some neurons of the last layer",
     )
     for name, panel in axes.items():
         part, moment = name.split()

@@ -116,7 +116,7 @@ def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
         with rc_context(style.RC):
             figure, axes = sheet.page(module.panels(page), *module.SIZE)
             module.draw(page, axes)
-            sheet.foot(figure, page)
+            sheet.around(figure, page, module.TITLE)
             renderer = FigureCanvasAgg(figure).get_renderer()
             figure.draw_without_rendering()
             boxes = [

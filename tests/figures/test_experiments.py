@@ -431,10 +431,11 @@ def test_each_at_its_best_has_a_page_for_each_metric_and_names_that_fit(tmp_path
     found.runs.loc[found.runs["metric"].notna(), "test_accuracy_last"] -= 1.5
     pages = contents(best, found)
     assert set(pages) == {"", "R2"}
-    assert pages[""]["network"].iloc[0].endswith("200 epochs\ndataset = first")
+    assert pages[""]["network"].iloc[0].endswith("200\xa0epochs, dataset = first")
+    assert set(pages[""]["setting"]) == {"common", "best"}, "one idea"
     for page in pages.values():
         _, axes = drawn(best, page)
-        low, high = axes["best"].get_xlim()
+        low, high = axes["all"].get_xlim()
         assert low < page["low"].min() < page["high"].max() < high
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.text import Text
+from PIL import Image
 
 from fdi.cli.figures import main
-from fdi.figures.catalogue import FIGURES
+from fdi.figures import catalogue
+from fdi.figures.catalogue import FIGURES, contents
+from fdi.study.measured import reference
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
 
@@ -19,6 +24,11 @@ def figures(tmp_path, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return reference(Path(__file__).parents[2] / "results" / "reference")
 
 
 def test_equal_runs_give_equal_files(write_run, tmp_path, figures):
@@ -39,6 +49,45 @@ def test_it_says_its_files_whose_names_have_no_odd_characters(write_run, tmp_pat
     assert files[1].read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_for_a_paper_has_its_caption_beside_it(write_run, tmp_path, figures):
+    for init in ("kaiming", "fluct_$5"):
+        for seed in range(3):
+            write_run(init, seed, [0.1, 0.3, 0.5], sigma_u=0.5)
+    code, out, _ = figures("--paper", "learning_curves")
+    files = {Path(line).suffix: Path(line) for line in out.splitlines()}
+    assert (code, set(files)) == (0, {".pdf", ".png", ".txt", ".tex"})
+    with Image.open(files[".png"]) as image:
+        assert image.width / image.info["dpi"][0] * 25.4 == pytest.approx(180, abs=0.3)
+    text = files[".txt"].read_text()
+    assert text.startswith("Learning curves. Randman, ")
+    assert text.endswith("data: own runs.\n")
+    latex = files[".tex"].read_text()
+    assert "\\includegraphics[width=180mm]{learning_curves_randman_dense}" in latex
+    assert "95 \\% interval" in latex
+
+
+@pytest.mark.parametrize("name", ["zoo", "depth", "in_training", "floor"])
+def test_in_a_paper_the_panels_stand_alone_with_a_legend_where_nothing_is(name, measured):
+    """No caption in the image, text of 7 to 9 pt, and as wide as a column or two."""
+    content = next(iter(contents(FIGURES[name], measured).values()))
+    figure = catalogue.figure(FIGURES[name], content, paper=True)
+    figure.draw_without_rendering()
+    assert round(25.4 * figure.get_figwidth()) == figure.paper in (85, 180)
+    assert (figure.get_suptitle(), figure.get_supxlabel()) == ("", "")
+    assert figure.caption.startswith(f"{FIGURES[name].TITLE}. ")
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert {7 <= float(text.get_fontsize()) <= 9 for text in shown} == {True}
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    for panel in figure.axes:
+        for line in panel.lines:
+            path = line.get_path().transformed(line.get_transform())
+            assert not any(box.contains(x, y) for x, y in np.asarray(path.vertices))
+            joined = line.get_linestyle() != "None"
+            assert not (joined and path.intersects_bbox(box, filled=False))
+
+
 def test_missing_data_is_listed_with_its_command(write_run, figures):
     write_run("fluct", 0, [0.1], done=False)
     code, out, _ = figures()
@@ -52,7 +101,7 @@ def test_missing_data_is_listed_with_its_command(write_run, figures):
 def test_list(figures):
     code, out, _ = figures("--list")
     assert code == 0
-    assert out.startswith("best: ")
+    assert out.startswith("zoo: ")
     assert len(out.splitlines()) == 2 * len(FIGURES)
     assert "  needs runs of " in out
 

@@ -21,7 +21,7 @@ def write(write_run, init, seed, every=2):
         rows = pd.read_csv(run / METRICS)
         for i, quantity in enumerate(in_training.QUANTITIES):
             rows[f"probe/{quantity}/h1"] = [None, 0.1 * i + seed, None, 0.2 * i + seed]
-        rows["probe/fano/h1"] = None
+        rows["probe/rate/h2"] = None
         rows.to_csv(run / METRICS, index=False)
     return run
 
@@ -38,16 +38,16 @@ def probed(tmp_path, write_run):
 
 def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed, drawn):
     page = contents(in_training, probed)["randman_dense"]
-    mean = page[page["quantity"] == "probe/free_mean/h1"]
-    assert mean["epoch"].tolist() == [0, 2, 4]
-    assert mean["mean"].tolist() == pytest.approx([-0.5, 0.1 + 0.5, 0.2 + 0.5])
+    spread = page[page["quantity"] == "probe/free_sigma/h1"]
+    assert spread["epoch"].tolist() == [0, 2, 4]
+    assert spread["mean"].tolist() == pytest.approx([1, 0.1 + 0.5, 0.2 + 0.5])
     decoded = page[page["quantity"] == "probe/decoded/h1"]
     assert decoded["mean"].tolist()[0] == pytest.approx(25), "percent"
-    assert "probe/fano/h1" not in set(page["quantity"]), "never measured"
+    assert "probe/rate/h2" not in set(page["quantity"]), "never measured"
     figure, axes = drawn(in_training, page)
-    line = axes["probe/free_mean/h1"].lines[0]
+    line = axes["probe/free_sigma/h1"].lines[0]
     assert line.get_xdata().tolist() == [0, 2, 4]
-    assert "decoded (%)" in {panel.get_title(loc="left") for panel in axes.values()}
+    assert "class decoded (%)" in {panel.get_ylabel() for panel in axes.values()}
     assert figure.texts
 
 

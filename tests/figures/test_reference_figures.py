@@ -138,12 +138,13 @@ def test_speed(tmp_path, drawn):
     assert fdi.lines[0].get_xdata().tolist() == [20, 20]
     (bars,) = fdi.lines[2]
     assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [[18, 21]] * 2
-    finding, details = (
+    title, details = (
         text.replace("\n", " ") for text in (figure.get_suptitle(), figure.get_supxlabel())
     )
-    assert finding == "A training step of fdi is 20 times as fast as one of stork"
+    assert title == "Speed", "what is shown, and below it what it says"
     assert details.startswith(
-        "training step relative to stork, the library of the paper's authors: median and quartiles "
+        "A training step of fdi is 20 times as fast as one of stork. "
+        "Training step relative to stork, the library of the paper's authors: median and quartiles "
         "of 5 rounds; "
     )
 

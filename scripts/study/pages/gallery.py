@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import words
-from fdi.figures.catalogue import FIGURES, about, contents, draw, file_name
+from fdi.figures import sheet, style, words
+from fdi.figures.catalogue import FIGURES, about, contents, figure, file_name
 
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
@@ -22,8 +22,8 @@ by `python scripts/study/update_docs.py`.
 """
 QUESTIONS = {
     "Which initial state trains better?": (
-        "best",
         "zoo",
+        "best",
         "depth",
         "how_deep",
         "shallow",
@@ -74,13 +74,16 @@ def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) ->
     module = FIGURES[name]
     for number, (page, content) in enumerate(most_evident(pages)):
         stem = file_name(name, page)
-        pdf, _ = draw(module, content, pictures / stem)
+        drawn = figure(module, content)
+        with style.alone():
+            pdf, _ = sheet.save(drawn, pictures / stem)
         pdf.unlink()
         where = f"{_where(page)}." if page else ""
         sentence = escape(f"The same: {where}" if number else f"{about(module)} {where}".rstrip())
         anchor = "" if number else f' id="{name}"'
         file = f"{pictures.name}/{stem}.png"
-        yield (f'<a{anchor} href="{file}"><img src="{file}" alt="" loading="lazy">{sentence}</a>\n')
+        image = f'<img src="{file}" alt="{escape(sheet.alternative(drawn))}" loading="lazy">'
+        yield f'<a{anchor} href="{file}">{image}{sentence}</a>\n'
 
 
 def _where(page: str) -> str:
@@ -94,11 +97,13 @@ def _where(page: str) -> str:
 
 
 def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
-    """The simulation, if there is one, and the pages with most seeds and initial states."""
+    """The simulation, if there is one, and the pages with most seeds and initial states; those with
+    two values of x after others.
+    """
 
-    def evidence(page: tuple[str, pd.DataFrame]) -> tuple[bool, float]:
+    def evidence(page: tuple[str, pd.DataFrame]) -> tuple[bool, bool, float]:
         name, rows = page
-        states = rows["init"].nunique() if "init" in rows else 1
-        return name == "", rows["n"].max() * states if "n" in rows else 0
+        states, values = (rows[key].nunique() if key in rows else 1 for key in ("init", "x"))
+        return name == "", values != 2, rows["n"].max() * states if "n" in rows else 0
 
     return sorted(pages.items(), key=evidence, reverse=True)[:MOST]

@@ -1,10 +1,12 @@
 """One trial of a deep network before training, after priming and after the task: Randman, 5 layers
 of 128 neurons, 800 training samples, the authors' 6,400 updates, strengths and thresholds, from
-Kaiming and from fluctuation-driven weights (`experiment=restore`).
+Kaiming and from fluctuation-driven weights (`experiment=restore`). Of the test set the first sample
+that both know after the task.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from importlib.resources import files
 
 import numpy as np
@@ -38,14 +40,29 @@ def simulate() -> pd.DataFrame:
     (of some neurons of the last layer, units of theta), readout (of each class), label (y: the
     class of the sample), optimizer.lr and optimizer.eps (y).
     """
-    return pd.concat([_from(Kaiming(), "kaiming"), _from(Fluct(), "fluct")], ignore_index=True)
-
-
-def _from(state: Kaiming | Fluct, init: str) -> pd.DataFrame:
     data = randman(**_arguments(), seed=SEED)
+    trained = {"kaiming": _trained(Kaiming(), data), "fluct": _trained(Fluct(), data)}
+    labels = data.test.labels
+    known = [_readout(networks["after"], data).max(1).argmax(1) for networks in trained.values()]
+    sample = int(np.flatnonzero((known[0] == labels) & (known[1] == labels))[0])
+    parts = [
+        _trial(network, data, sample).assign(moment=moment, init=init)
+        for init, networks in trained.items()
+        for moment, network in networks.items()
+    ]
+    optimizer = [  # the defaults
+        rows([0], value, part=f"optimizer.{key}", unit=0).assign(moment="after", init=init)
+        for init in trained
+        for key, value in (("lr", 5e-3), ("eps", 1e-16))
+    ]
+    return pd.concat([*parts, *optimizer], ignore_index=True)
+
+
+def _trained(state: Kaiming | Fluct, data: Dataset) -> dict[str, Network]:
+    """The network at each moment."""
     network = dense(data.shape, data.classes, data.steps, data.dt, depth=LAYERS)
     draw(network, state, Kaiming(), nu_input=data.nu, measure=None, generator=generator(SEED))
-    moments = [_trial("before", network, data)]
+    moments = {"before": deepcopy(network)}
     trainer = Trainer(
         network, CpuEngine(None), SMORMS3(network.parameters()), batch_size=BATCH, seed=SEED
     )
@@ -54,17 +71,20 @@ def _from(state: Kaiming | Fluct, init: str) -> pd.DataFrame:
     for phase, moment in zip(both, ("primed", "after")):
         time = data.steps * data.dt
         trainer.fit(data.train, data.valid, [phase], Progress(), duration=time)
-        moments.append(_trial(moment, network, data))
-    trained = [
-        rows([0], value, part=f"optimizer.{key}", unit=0).assign(moment="after")
-        for key, value in (("lr", 5e-3), ("eps", 1e-16))  # the optimizer's defaults
-    ]
-    return pd.concat([*moments, *trained], ignore_index=True).assign(init=init)
+        moments[moment] = deepcopy(network)
+    return moments
 
 
-def _trial(moment: str, network: Network, data: Dataset) -> pd.DataFrame:
-    """The first test sample through the network."""
-    inputs, labels = data.test.batch(np.array([0]), np.random.default_rng(0))
+def _readout(network: Network, data: Dataset) -> np.ndarray:
+    """The potentials of the readout [samples, steps, classes], of the whole test set."""
+    inputs, _ = data.test.batch(np.arange(len(data.test)), np.random.default_rng(0))
+    readout = ReferenceEngine().simulate(network, inputs).readout
+    return readout.detach().numpy().swapaxes(0, 1)
+
+
+def _trial(network: Network, data: Dataset, sample: int) -> pd.DataFrame:
+    """One test sample through the network."""
+    inputs, labels = data.test.batch(np.array([sample]), np.random.default_rng(0))
     activity = ReferenceEngine().simulate(network, inputs, record=("spikes", "potentials"))
     time, last = np.arange(data.steps) * data.dt, network.hidden[-1].name
     potentials, readout = activity.potentials[last][:, 0].numpy(), activity.readout[:, 0].numpy()
@@ -76,7 +96,7 @@ def _trial(moment: str, network: Network, data: Dataset) -> pd.DataFrame:
         *(rows(time, readout[:, unit], part="readout", unit=unit) for unit in range(data.classes)),
         rows([0], labels[0], part="label", unit=0),
     ]
-    return pd.concat(parts).assign(moment=moment)
+    return pd.concat(parts)
 
 
 def _arguments() -> dict[str, object]:
