@@ -37,9 +37,12 @@ class Mode(Enum):
         (
             "homeostasis.upper.strenth=3",
             r"homeostasis\.upper\.strenth: no such key; did you mean strength\? choose one of "
-            r"layers, norm, rate, strength",
+            r"layers, norm, over, rate, strength",
         ),
-        ("homeostasis.upper=3", r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers\}"),
+        (
+            "homeostasis.upper=3",
+            r"homeostasis\.upper = 3 must be \{strength, rate, norm, layers, over\}",
+        ),
         ("seed=-1", r"seed = -1 must be an integer at least 0"),
         ("~seed", r"seed is missing"),
         ("~device", r"device is missing"),
