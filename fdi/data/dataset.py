@@ -61,6 +61,35 @@ def train_valid(
     return np.delete(chosen, held), chosen[held]
 
 
+def speakers_apart(
+    labels: np.ndarray,
+    speakers: np.ndarray,
+    valid: float,
+    seed: int,
+    *,
+    max_train: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`train_valid` by whole speakers [n]: the share `valid` of them is held out, at least one.
+
+    Raises DataError where too few speakers are left for training, or samples of some class.
+    """
+    rng = stream(seed, "split")
+    chosen = subset(strata(labels), max_train, rng)
+    if valid == 0:
+        return chosen, chosen[:0]
+    known, who = np.unique(speakers[chosen]), speakers[chosen]
+    most = max(1, round(valid * len(known)))
+    held = np.isin(who, rng.permutation(known)[:most])
+    rest, without = chosen[~held], set(labels[chosen].flat) - set(labels[chosen][~held].flat)
+    if not len(rest) or without:
+        raise DataError(
+            f"split = speakers holds {most} of {len(known)} speakers out, and no sample "
+            f"{f'of class {min(without)} ' if len(rest) else ''}is left for training; use "
+            f"dataset.split=samples, or another seed"
+        )
+    return rest, chosen[held]
+
+
 def apart(
     labels: np.ndarray,
     test_labels: np.ndarray,

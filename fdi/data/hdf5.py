@@ -28,7 +28,17 @@ import numpy as np
 
 from fdi.config.cache import TABLES, alone, cache_folder, code_in, stamp
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
-from fdi.data.dataset import Dataset, Split, dropout, fits, keep, stream, subset, train_valid
+from fdi.data.dataset import (
+    Dataset,
+    Split,
+    dropout,
+    fits,
+    keep,
+    speakers_apart,
+    stream,
+    subset,
+    train_valid,
+)
 from fdi.data.inputs import (
     BLOCK,
     Chosen,
@@ -46,7 +56,7 @@ from fdi.data.inputs import (
 )
 
 FIELDS = ("spikes/times", "spikes/units", "labels")
-CLASSES = "extra/keys"
+CLASSES, SPEAKER = "extra/keys", "extra/speaker"
 
 
 @contextmanager
@@ -99,6 +109,21 @@ def read_header(path: Path) -> tuple[np.ndarray, int]:
         classes = len(file[CLASSES]) if CLASSES in file else None
         labels = class_labels(f"{path}: labels", file["labels"][()], classes)
     return labels, int(labels.max()) + 1 if classes is None else classes
+
+
+@keep
+def read_speakers(path: Path) -> np.ndarray:
+    """The number of the speaker of each sample [n]. Raises DataError for a file without them."""
+    with opened(path) as file:
+        if SPEAKER not in file:
+            raise DataError(
+                f"{path}: no {SPEAKER}, so nobody knows whose samples these are; use "
+                f"dataset.split=samples"
+            )
+        speakers = whole(f"{path}: speaker", file[SPEAKER][()])
+        if len(speakers) != len(file["labels"]):
+            raise DataError(f"{path}: {len(speakers)} {SPEAKER} for {len(file['labels'])} labels")
+    return speakers
 
 
 @keep
@@ -157,6 +182,9 @@ def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events
         )
 
 
+Division = Literal["samples", "speakers"]
+
+
 def hdf5(
     *,
     root: str | Path,
@@ -168,6 +196,7 @@ def hdf5(
     channels: Count | None = None,
     binning: Literal["binary", "counts"] = "binary",
     valid: Share = 0.1,
+    split: Division = "samples",
     max_train: Count | None = None,
     max_test: Count | None = None,
     drop: Share = 0.0,
@@ -179,8 +208,8 @@ def hdf5(
     patterns such as "*train*.h5" within `root`.
 
     `channels`: None means the largest unit of the files + 1. Without a `valid_file`, the share
-    `valid` of the training file validates, stratified. `drop`: share of the spikes left out, drawn
-    for each batch of training.
+    `valid` of the training file validates, stratified, or with `split` by "speakers" that share of
+    its speakers. `drop`: share of the spikes left out, drawn for each batch of training.
     """
     root = Path(root).expanduser()
     train_path, test_path = find(root, train_file), find(root, test_file)
@@ -194,7 +223,16 @@ def hdf5(
         raise DataError(f"{root}: no spikes in its files")
     if channels > MOST_UNITS:
         raise DataError(f"channels = {channels:,}; at most {MOST_UNITS:,}")
-    train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train)
+    if split == "samples":
+        train, held = train_valid(labels, 0.0 if valid_file else valid, seed, max_train=max_train)
+    elif valid_file:
+        raise DataError(
+            f"split = {split} holds speakers of {train_path.name} out, but {valid_path.name} "
+            f"validates; leave one of them out"
+        )
+    else:
+        whose = read_speakers(train_path)
+        train, held = speakers_apart(labels, whose, valid, seed, max_train=max_train)
     valid_labels = labels
     if valid_file:
         valid_labels, _ = read_header(valid_path)
@@ -203,7 +241,7 @@ def hdf5(
 
     view = channels, steps, dt, binning
 
-    def split(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
+    def part(path: Path, labels: np.ndarray, samples: np.ndarray, most: int | None) -> Split:
         every: Events | None = None
         if most is None:
             every = saved(path, view, lambda: parts(path, None, view))
@@ -214,9 +252,9 @@ def hdf5(
 
     return Dataset(
         name,
-        replace(split(train_path, labels, train, max_train), transform=dropout(drop)),
-        split(valid_path, valid_labels, held, None if valid_file else max_train),
-        split(test_path, test_labels, tested, max_test),
+        replace(part(train_path, labels, train, max_train), transform=dropout(drop)),
+        part(valid_path, valid_labels, held, None if valid_file else max_train),
+        part(test_path, test_labels, tested, max_test),
         classes=classes,
         shape=(channels,),
         steps=steps,
@@ -241,8 +279,9 @@ def find(root: Path, pattern: str) -> Path:
             or ", ".join(sorted(p.name for p in root.iterdir())[:8])
             or "nothing"
         )
+        packed = "; unpack those in .gz, as with gunzip -k" * any(root.glob(f"{pattern}.gz"))
         raise DataError(
-            f"{root}: {len(fitting)} files fit {pattern}, expected one (there: {names})"
+            f"{root}: {len(fitting)} files fit {pattern}, expected one (there: {names}){packed}"
         )
     return fitting[0]
 

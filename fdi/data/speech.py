@@ -10,7 +10,7 @@ from typing import Any, Literal
 from fdi.config.parts import Count, Duration, Share, TimeStep
 from fdi.data.dataset import Dataset
 from fdi.data.download import ensure
-from fdi.data.hdf5 import hdf5
+from fdi.data.hdf5 import Division, hdf5
 
 
 def shd(
@@ -20,6 +20,7 @@ def shd(
     dt: TimeStep,
     binning: Literal["binary", "counts"],
     valid: Share,
+    split: Division = "samples",
     max_train: Count | None = None,
     max_test: Count | None = None,
     drop: Share = 0.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from making import SHD, one_line, write_shd
 
-from fdi.data.hdf5 import hdf5, lists
+from fdi.data.dataset import speakers_apart
+from fdi.data.hdf5 import hdf5, lists, read_header
 from fdi.data.inputs import bin_recordings
 from fdi.data.speech import shd, ssc
 
@@ -66,6 +68,63 @@ def test_shd_and_ssc_use_files_placed_by_hand(digits_folder: Path):
     assert (digits.name, digits.shape, digits.nu_paper) == ("shd", (700,), 15.8)
     commands = ssc(root=digits_folder, duration=1.0, dt=0.002, binning="binary")
     assert (commands.name, len(commands.valid), commands.steps) == ("ssc", 2, 500)
+
+
+def _spoken_by(folder: Path, speakers: list[int]) -> None:
+    with h5py.File(folder / "toy_train.h5", "a") as file:
+        file["extra/speaker"] = np.array(speakers, np.uint16)
+
+
+BY_SPEAKERS = SHD | dict(split="speakers", valid=0.2)
+
+
+def test_validation_by_speakers_holds_whole_speakers_out(digits_folder: Path):
+    whose = np.repeat([0, 3, 4, 7, 9], 4)
+    _spoken_by(digits_folder, whose.tolist())
+    path, held = digits_folder / "toy_train.h5", set()
+    for seed in range(6):
+        data = hdf5(root=digits_folder, **BY_SPEAKERS, seed=seed)
+        assert [len(split) for split in data.splits.values()] == [16, 4, 4]
+        train, valid = speakers_apart(read_header(path)[0], whose, 0.2, seed)
+        assert not {*whose[train]} & {*whose[valid]}
+        np.testing.assert_array_equal(data.valid.labels, read_header(path)[0][valid])
+        held |= {*whose[valid]}
+    assert len(held) > 1, "the seed of a run decides who validates"
+    several = hdf5(root=digits_folder, **BY_SPEAKERS | dict(valid=0.4))
+    assert len(several.valid) == 8
+    assert len(hdf5(root=digits_folder, **BY_SPEAKERS | dict(valid=0.0)).valid) == 0
+
+
+def test_speakers_that_cannot_be_held_out_are_one_line(digits_folder: Path):
+    _broken(digits_folder, "no extra/speaker, so nobody knows whose samples", split="speakers")
+    _spoken_by(digits_folder, [0] * 20)
+    _broken(digits_folder, "1 of 1 speakers out, and no sample is left", split="speakers")
+    with h5py.File(digits_folder / "toy_train.h5", "a") as file:
+        file["extra/speaker"][...] = [0, 1] * 10
+    _broken(digits_folder, "no sample of class [01] is left for training", split="speakers")
+    given = dict(split="speakers", valid_file="*test.h5")
+    _broken(digits_folder, "but toy_test.h5 validates; leave one of them out", **given)
+    with h5py.File(digits_folder / "toy_train.h5", "a") as file:
+        del file["extra/speaker"]
+        file["extra/speaker"] = [0, 1]
+    _broken(digits_folder, "2 extra/speaker for 20 labels", split="speakers")
+
+
+def test_shd_packed_as_other_loaders_have_it(digits_folder: Path):
+    for part in ("train", "test"):
+        packed = gzip.compress((digits_folder / f"toy_{part}.h5").read_bytes())
+        (digits_folder / f"shd_{part}.h5.gz").write_bytes(packed)
+        (digits_folder / f"toy_{part}.h5").unlink()
+    given = dict(duration=0.7, dt=0.002, binning="binary", valid=0.25)
+    assert len(shd(root=digits_folder, **given).test) == 4
+    assert (digits_folder / "shd_train.h5.gz").exists()
+    (digits_folder / "shd_train.h5").unlink()
+    (digits_folder / "shd_train.h5.gz").write_bytes(packed[:-9])
+    with one_line("shd_train.h5.gz: cannot be unpacked"):
+        shd(root=digits_folder, **given)
+    assert not (digits_folder / "shd_train.h5").exists()
+    with one_line("0 files fit shd_train.h5, expected one .*; unpack those in .gz, as with gunzip"):
+        hdf5(root=digits_folder, **SHD | dict(train_file="shd_train.h5"))
 
 
 def _broken(digits_folder: Path, message: str, **settings) -> None:
