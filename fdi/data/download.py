@@ -95,6 +95,7 @@ def hex_digest(path: Path, algorithm: str = "md5") -> str:
 def _obtain(name: str, archive: Archive, root: Path) -> None:
     """Put `archive.content` into `root`, from the archive placed there by hand, or downloaded."""
     packed, place = root / archive.file, root / archive.content
+    gz = place.with_name(f"{place.name}.gz")  # as the loaders of others have it
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=place.parent, prefix=".partial-")
@@ -104,7 +105,9 @@ def _obtain(name: str, archive: Archive, root: Path) -> None:
         ) from error
     with scratch:
         folder = Path(scratch.name)
-        if not packed.exists():
+        if gz.is_file() and not packed.exists():
+            source = gz  # which has a checksum of its own
+        elif not packed.exists():
             source = _download(name, archive, packed, folder)
         elif not packed.is_file():
             raise DataError(f"{name}: {packed} is not a file; delete it and get it again")
