@@ -17,7 +17,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         "fdi-report", description="Writes report.html: all figures and tables on one page."
     )
     add_results(parser, "runs/ or reference/")
-    results = parser.parse_args(argv).results
+    parser.add_argument(
+        "--claims",
+        action="store_true",
+        help="add which claims of published studies the runs support, and what was published; a "
+        "report without own runs has them anyway",
+    )
+    arguments = parser.parse_args(argv)
+    results = arguments.results
     from rich.console import Console
 
     from fdi.analysis.results import EXAMPLE, of_folder, own
@@ -27,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         mine, measured = own(results), of_folder(results / "reference")
         if mine.runs.empty and measured.runs.empty:
             raise ValueError(f"no runs in {results / 'runs'}; make some: {EXAMPLE}")
-        page = html(mine, measured, status.update)
+        page = html(mine, measured, status.update, arguments.claims)
     path = results / NAME
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

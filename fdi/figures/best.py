@@ -75,7 +75,7 @@ def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
 
 def _row(side: Side) -> dict[str, Any]:
     dataset, model, layers, epochs, settings = side.network
-    named = [words.data(dataset).partition(" (")[0], words.kind(model)]
+    named = [words.data(dataset).partition(" (")[0], words.kind(model).replace(" network", "")]
     sizes = [words.layers(layers).replace("hidden ", ""), f"{epochs} epochs"]
     named += [*(size.replace(" ", "\N{NBSP}") for size in sizes), settings]
     return {

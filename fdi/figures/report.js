@@ -1,21 +1,3 @@
-// Pictures, base64 of gzip: unpacked when they come into view, and before the page is printed.
-const show = async image => {
-  const bytes = Uint8Array.from(atob(image.dataset.svg), letter => letter.charCodeAt(0));
-  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const svg = new Response(plain, {headers: {"Content-Type": "image/svg+xml"}});
-  image.src = URL.createObjectURL(await svg.blob());
-};
-const seen = new IntersectionObserver(entries => {
-  for (const entry of entries.filter(entry => entry.isIntersecting)) {
-    seen.unobserve(entry.target);
-    show(entry.target);
-  }
-}, {rootMargin: "400px"});
-for (const image of document.querySelectorAll("img[data-svg]")) seen.observe(image);
-addEventListener("beforeprint", () => {
-  for (const image of document.querySelectorAll("img[data-svg]:not([src])")) show(image);
-});
-
 // Filters: every word must hold of a row. key=value, key<value and key>value ask a column, or a key
 // of the configuration by the end of its name; any other word must be somewhere in the row.
 const lower = text => text.toLowerCase();
@@ -61,6 +43,7 @@ const ended = (name, key) => {
   const whole = lower(name).replace(" (%)", "");
   return whole === key || whole.endsWith("." + key);
 };
+for (const input of document.querySelectorAll("input")) input.hidden = false; // of no use without a script
 for (const input of document.querySelectorAll("input")) input.oninput = () => {
   const asked = words(input), body = input.parentNode.querySelector("tbody");
   const names = [...body.parentNode.tHead.rows[0].cells].map(head => head.textContent);

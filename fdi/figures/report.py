@@ -5,8 +5,6 @@ conditions, which one filters and sorts in the browser.
 from __future__ import annotations
 
 import base64
-import gzip
-import re
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
@@ -16,30 +14,25 @@ import pandas as pd
 
 from fdi import __version__
 from fdi.analysis.conditions import LABELS, groups
+from fdi.analysis.formats import plural
 from fdi.analysis.results import Results, studies
 from fdi.analysis.summary import caption, counted, keys, readable, summarize
 from fdi.figures.catalogue import about, figure, file_name, pages, with_own
-from fdi.figures.sheet import alternative, svg
+from fdi.figures.sheet import Page, alternative, png
 from fdi.track.files import printable, spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
-SVG_SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
 FILTER = (
-    '<input type="search" aria-label="show only rows of which all these words hold" '
+    '<input type="search" hidden aria-label="show only rows of which all these words hold" '
     'placeholder="randman kaiming eps=1e-36 mean&gt;90 tags=draft">'
 )
 
 
-def image(alt: str, svg: bytes) -> str:
-    """A picture in a tenth of its bytes, which SCRIPT unpacks when it comes into view."""
-    size = SVG_SIZE.search(svg)
-    assert size, "matplotlib writes the size"
-    width, height = (round(float(number)) for number in size.groups())
-    packed = base64.b64encode(gzip.compress(svg, mtime=0)).decode()
-    return (
-        f'<figure style="aspect-ratio: {width} / {height}"><img data-svg="{packed}" '
-        f'alt="{escape(alt)}"></figure>'
-    )
+def image(figure: Page) -> str:
+    """A picture with its alternative text."""
+    packed = base64.b64encode(png(figure)).decode()
+    alt = escape(alternative(figure))
+    return f'<figure><img src="data:image/png;base64,{packed}" alt="{alt}"></figure>'
 
 
 def table(rows: pd.DataFrame, named: bool = False) -> str:
@@ -65,27 +58,33 @@ INTRODUCTION = (
 Tell = Callable[[str], None]
 
 
-def html(mine: Results, measured: Results, tell: Tell = lambda what: None) -> str:
-    """The whole page; `tell` is called with what comes next."""
+def html(
+    mine: Results, measured: Results, tell: Tell = lambda what: None, claims: bool = False
+) -> str:
+    """The whole page; `tell` is called with what comes next. `claims`: with the sections of the
+    studies, which a report without own runs has anyway.
+    """
     main = measured if mine.runs.empty else mine
     title = f"fdi {__version__}: {len(main.runs):,} runs"
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title}</title>'
     )
-    figures = with_own(mine.runs)
-    pictures = "".join(_figures(figures, mine, measured, tell))
+    pictures, rest = _figures(with_own(mine.runs), mine, measured, tell)
     tell("tables")
+    introduction = f"<p>{INTRODUCTION}</p>" * (not measured.runs.empty)
+    grid = f"<div class=grid>{''.join(pictures.values())}</div>"
+    asked = list(_asked(mine, measured)) if claims or mine.runs.empty else []
     sections = [
         (TABLES, "".join(_tables(mine, measured))),
-        ("Figures", f"<p>{INTRODUCTION}</p><div class=grid>{pictures}</div>"),
+        ("Figures", f"{introduction}{grid}{rest}"),
+        *asked,
     ]
-    asked = list(_asked(mine, measured))
-    names = [TABLES, *(one.TITLE for one in figures.values()), *(name for name, _ in asked)]
+    names = [TABLES, *pictures, *(name for name, _ in asked)]
     said = "<br>".join(map(escape, counted(main.runs)))
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     parts = [f"<h1>{title}</h1><p class=said>{said}</p><nav><ul>{links}</ul></nav>"]
-    parts += [f"{_heading(name, 2)}{content}" for name, content in (*sections, *asked)]
+    parts += [f"{_heading(name, 2)}{content}" for name, content in sections]
     body = printable("".join(parts), keep="\n")
     return (
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
@@ -104,6 +103,7 @@ def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
 
 
 TABLES = "Conditions"
+RUN = "fdi-"  # start of the commands that users have
 
 
 def _anchor(heading: str) -> str:
@@ -116,8 +116,10 @@ def _heading(text: str, level: int) -> str:
 
 def _figures(
     figures: Mapping[str, Any], mine: Results, measured: Results, tell: Tell
-) -> Iterator[str]:
-    """The pages of each figure; where data are missing, the command that makes them."""
+) -> tuple[dict[str, str], str]:
+    """The figures that there are, by title; and in one line that opens, what others need."""
+    drawn: dict[str, str] = {}
+    lacking = []
     for place, (name, module) in enumerate(figures.items(), 1):
         tell(f"figure {place} of {len(figures)}: {name}")
         contents: dict[str, pd.DataFrame] = {}
@@ -126,15 +128,21 @@ def _figures(
             contents |= pages(module, mine, measured)
         for page, content in contents.items():
             with spared(f"the figure {file_name(name, page)}"):
-                drawn = figure(module, content)
-                images.append(image(alternative(drawn), svg(drawn)))
-        lacks = "" if images else f"Not drawn: it needs {escape(module.NEEDS)}. "
-        more = f"<details><summary>{len(images) - 1} more</summary>{''.join(images[1:])}</details>"
-        yield (
-            f"<section>{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>"
-            f"{''.join(images[:1])}{more * (len(images) > 1)}"
-            f"<p class=note>{lacks}Data: <code>{escape(module.COMMAND)}</code></p></section>"
-        )
+                images.append(image(figure(module, content)))
+        command = f"<code>{escape(module.COMMAND)}</code>"
+        if images:
+            more = (
+                f"<details><summary>{len(images) - 1} more</summary>{''.join(images[1:])}</details>"
+            )
+            drawn[module.TITLE] = (
+                f"<section>{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>{images[0]}"
+                f"{more * (len(images) > 1)}<p class=note>Data: {command}</p></section>"
+            )
+        elif module.COMMAND.startswith(RUN):
+            lacking.append(f"<li>{escape(module.TITLE)}: {escape(module.NEEDS)}: {command}</li>")
+    many = plural(len(lacking), "other figure")
+    rest = f"<details><summary>{many}, and what they need</summary><ul>{''.join(lacking)}</ul>"
+    return drawn, f"{rest}</details>" * bool(lacking)
 
 
 def _tables(mine: Results, measured: Results) -> Iterator[str]:

@@ -87,7 +87,7 @@ def init(name: str) -> str:
 
 def kind(model: str) -> str:
     """An architecture as a word: recurrent."""
-    return MODELS.get(model, model).replace(" network", "")
+    return MODELS.get(model, model).removesuffix(" network")
 
 
 def data(name: str) -> str:

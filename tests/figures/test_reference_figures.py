@@ -180,14 +180,20 @@ def test_report_is_one_page_with_everything_in_it(write_run, tmp_path, capsys):
     assert body.count("<img ") == 1, "the learning curves"
     assert "http" not in body, "nothing is loaded from elsewhere"
     assert "viewport" in page
-    assert "Not drawn: it needs a simulation." in page
+    assert body.count('src="data:image/png;base64,') == 1, "it is there without JavaScript, too"
+    assert re.findall(r"<summary>(\d+) other figures, and what they need</summary>", body)
+    assert "<h3" not in body.split("other figures, and")[1]
+    assert "scripts/" not in page, "which the wheel lacks"
     assert "<td>+40.0 undecided, n=2</td>" in page
     headings = re.findall(r'<h[23] id="([^"]*)">', body)
     links = re.findall(r'<a href="#([^"]*)">', body)
     assert headings[0] == "conditions", "claims are those of published networks"
     assert "reproduced-or-not" not in headings
     assert set(links) == set(headings) - {"figures"}, "a table of contents"
-    assert "83.5 +- 1.5 [P] 3 layers" in page, "what was published and not measured"
+    published = "83.5 +- 1.5 [P] 3 layers"
+    assert published not in page, "nobody asked"
+    assert cli.main(["--results", str(tmp_path), "--claims"]) == 0
+    assert published in (tmp_path / "report.html").read_text()
     assert body.count("<thead>") == body.count("<tbody>"), "a script sorts the rows of a body"
     first = re.search(r"<p class=said>(.*?)</p><nav", body)
     assert first, "what these runs are stands first"

@@ -11,8 +11,6 @@ import pytest
 
 BROWSER = """
 globalThis.document = {querySelectorAll: () => []};
-globalThis.IntersectionObserver = class { observe() {} };
-globalThis.addEventListener = () => {};
 """
 ROW = """
 const row = {

@@ -81,6 +81,20 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch, 
         assert all(filterable.section(name, *of) in shelf for name, of in long.items())
 
 
+def test_the_page_of_all_tables_leads_back_and_is_whole_without_a_script(monkeypatch):
+    monkeypatch.syspath_prepend(STUDY)
+    from pages import filterable
+
+    page = filterable.page({"one": ("One", "speed.html", "| a |\n| --- |\n| 1 |\n")})
+    assert '<nav><a href="index.html">' in page
+    assert "<td>1</td>" in page
+    assert "<label hidden>" in page, "the field does nothing without its script, which shows it"
+    assert "light-dark(" in page
+    shelf = (SCRIPTS.parent / "docs" / filterable.PAGE).read_text()
+    assert shelf.partition("<main>")[0] == page.partition("<main>")[0]
+    assert shelf.partition("</main>")[2] == page.partition("</main>")[2]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["dale", "recurrent_alpha"])
 def test_experiments_say_what_they_cost(monkeypatch, experiment):
