@@ -86,6 +86,7 @@ def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep
     for each value of the keys of `panels`; where neither is given, those that were swept along with
     `x`. Raises fdi.Mistake for what is no key of these runs, and for keys that say one thing twice.
     """
+    panels = [panels] if isinstance(panels, str) else panels
     keys, known = [x, *filter(None, [hue]), *panels], {*COLUMNS, *config_columns(runs)} - {"init"}
     for key in keys:
         if key not in known:

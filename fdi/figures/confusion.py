@@ -11,12 +11,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import METRIC, Page, Pages
-from fdi.analysis.conditions import condition_columns, groups, moments
-from fdi.analysis.derived import guesses
+from fdi.analysis.conditions import groups, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, networks, usual
+from fdi.figures.sweeps import learned
 from fdi.track.record import look
 
 PLACE, TITLE = 10.8, "Which classes are taken for which"
@@ -35,9 +34,7 @@ def data(results: Results) -> Pages:
     done = results.runs[results.runs["state"] == "done"]
     done = done[done[METRIC].isna()] if METRIC in done else done
     pages: Pages = {}
-    for (dataset, model), group in networks(done):
-        others = [name for name in condition_columns(group)[2:] if not name.startswith("init")]
-        runs = usual(best_set(group, others, lambda some: 1 + int((~guesses(some)).sum())))
+    for (dataset, model), runs in learned(done):
         counted = {path: (look(Path(path)).result or {}).get("confusion") for path in runs["path"]}
         runs = runs[runs["path"].map(counted).notna()]
         parts = [_shares(init, of, counted) for init, of in groups(runs, "init")]

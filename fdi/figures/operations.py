@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from fdi.analysis.collect import ACCURACY, Page, Pages, metric_of
-from fdi.analysis.conditions import condition_columns, groups, moments
-from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
+from fdi.analysis.conditions import groups, moments
+from fdi.analysis.derived import OPERATIONS, constants, energy
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.sweeps import best_set, networks, usual
+from fdi.figures.sweeps import learned
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
 ABOUT = "test accuracy against synaptic operations and energy per sample, for each initial state"
@@ -30,10 +30,7 @@ def data(results: Results) -> Pages:
     done = results.runs[results.runs["state"] == "done"]
     known = done.dropna(subset=[OPERATIONS]) if OPERATIONS in done else done.iloc[:0]
     pages: Pages = {}
-    for (dataset, model), group in networks(known):
-        varied = condition_columns(group)[2:]
-        others = [name for name in varied if not f"{name}.".startswith("init.")]
-        runs = usual(best_set(group, others, lambda some: 1 + int((~guesses(some)).sum())))
+    for (dataset, model), runs in learned(known):
         if runs["init"].nunique() < 2:
             continue
         reached = moments(runs, ["init"], ACCURACY, metric_of(runs).scale)

@@ -25,6 +25,16 @@ def networks(runs: Runs) -> list[tuple[Any, pd.DataFrame]]:
     return sorted(groups(runs, ["dataset", "model"]), key=lambda network: -len(network[1]))
 
 
+def learned(runs: Runs) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """(data set, model) and one config of each initialization, of the set of its runs, which agree
+    in all else, that compares most of them and of which most do better than guessing.
+    """
+    for network, group in networks(runs):
+        names = conditions.condition_columns(group)[2:]
+        apart = [name for name in names if not f"{name}.".startswith("init.")]
+        yield network, usual(best_set(group, apart, lambda some: 1 + int((~guesses(some)).sum())))
+
+
 def sweeps(
     runs: Runs,
     enough: Enough,
