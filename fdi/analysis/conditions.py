@@ -286,6 +286,33 @@ def differences(
     return found
 
 
+class Compared(NamedTuple):
+    """Conditions by the values of `columns`, the places of their runs, and what was measured of the
+    finished ones; `differences`: to the baseline, by Holm's method over those of a data set and
+    model.
+    """
+
+    columns: list[str]
+    places: dict[tuple[Any, ...], np.ndarray]
+    seeds: list[Seeds]
+    differences: list[Comparison | None]
+
+
+def compared(runs: Runs, names: Sequence[str], versus: str = BASELINE) -> Compared:
+    """Each condition of these runs, with its baseline: the one of the initialization `versus` that
+    agrees in all columns but those of `init`.
+    """
+    columns = condition_columns(runs.drop(columns=[*names]))
+    places = dict(conditions(runs, columns))
+    done = (runs["state"] == "done").to_numpy()
+    seeds = by_seed(runs, names, [of[done[of]] for of in places.values()])
+    within = [column for column in columns if column.split(".")[0] != "init"]
+    rows = pd.DataFrame([*places], columns=columns)
+    found = differences(rows, seeds, {"init": versus}, within)
+    family = ["/".join(map(str, condition[:2])) for condition in places]
+    return Compared(columns, places, seeds, correct(found, family))
+
+
 def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
     of the command line; of tags a run needs one of these, and its note must have one in it.

@@ -17,6 +17,7 @@ ROUNDING = 1e-4  # of the largest value: files keep five digits
 SMALL = 500  # test samples: below, their choice enters an interval
 TINY = 1e-16  # no p is given as smaller
 RESAMPLES = 29_999  # of networks
+MANY = 200  # seeds of a condition, more than one trains
 HALVINGS = 50  # of the range of log p: 15 digits
 
 
@@ -61,6 +62,27 @@ class Comparison(NamedTuple):
         half = _half(LEVEL * self.p / p, self.n, self.sd, self.noise)
         wider = self._replace(low=self.mean - float(half), high=self.mean + float(half), p=p)
         return wider.within(self.most)
+
+    def times(self, factor: float) -> Comparison:
+        """Of differences in another unit, or, if the factor is negative, the other way round."""
+        low, high = sorted((factor * self.low, factor * self.high))
+        scaled = (factor * self.mean, abs(factor) * self.sd, low, high)
+        size = abs(factor)
+        return Comparison(self.n, *scaled, self.p, size * self.noise, size * self.most)
+
+    def smallest(self, n: int, level: float = LEVEL) -> float:
+        """The smallest mean difference that `n` pairs would decide at this level: half the width of
+        their interval, if they spread as these.
+        """
+        return float(_half(level, n, self.sd, self.noise))
+
+    def enough(self, level: float = LEVEL) -> int | None:
+        """The fewest pairs that would decide a mean difference as large as this one; None where
+        MANY would not.
+        """
+        n = np.arange(2, MANY + 1)
+        decided = _half(level, n, self.sd, self.noise) < abs(self.mean)
+        return int(n[decided][0]) if decided.any() else None
 
 
 def summary(values: ArrayLike, noise: float = 0.0) -> Summary:
@@ -110,8 +132,9 @@ def paired(values: ArrayLike, baseline: ArrayLike, noise: float = 0.0) -> Compar
     return Comparison(*difference, max(signs, _p(difference._replace(sd=0.0), noise)))
 
 
-def _half(level: ArrayLike, n: int, sd: ArrayLike, noise: float) -> np.ndarray:
+def _half(level: ArrayLike, n: ArrayLike, sd: ArrayLike, noise: float) -> np.ndarray:
     """Half the width of an interval that leaves out `level`."""
+    n = np.asarray(n)
     student = stdtrit(n - 1, 1 - np.asarray(level) / 2) * np.asarray(sd) / np.sqrt(n)
     return np.hypot(student, ndtri(1 - np.asarray(level) / 2) * noise)
 

@@ -50,16 +50,13 @@ from fdi.analysis.conditions import (
     BASELINE,
     LABELS,
     UNTRAINED,
-    by_seed,
-    condition_columns,
-    conditions,
-    differences,
+    compared,
     spread,
     versus_columns,
 )
 from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
 from fdi.analysis.formats import number, plural, short_names, shown
-from fdi.analysis.statistics import PERCENT, correct, verdict
+from fdi.analysis.statistics import PERCENT, verdict
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
@@ -89,7 +86,6 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     ValueError if no run in it is readable, or none is of the initialization `versus`.
     """
     _refuse(runs, versus)
-    columns = condition_columns(runs)
     rates = [column for column in map(str, runs) if column.startswith(("rate/", "operations/"))]
     if full:
         known = runs[[ACCURACY, "classes", TEST_SAMPLES]].notna().all(axis=1)
@@ -98,14 +94,9 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     measured = [ACCURACY, BEST, VALID, TEST_SAMPLES, *rates]
     said = [name for name in SAID if name in runs and runs[name].notna().any()]
     states = runs["state"].to_numpy(dtype=str)
-    places = dict(conditions(runs, columns))
-    done = [of[states[of] == "done"] for of in places.values()]
-    seeds = by_seed(runs, measured, done)
-    within = [column for column in columns if column.split(".")[0] != "init"]
-    found = differences(pd.DataFrame([*places], columns=columns), seeds, {"init": versus}, within)
-    compared = correct(found, ["/".join(map(str, condition[:2])) for condition in places])
-    rows = []
-    for (condition, of), own, apart in zip(places.items(), seeds, compared):
+    found = compared(runs, measured, versus)
+    columns, rows = found.columns, []
+    for (condition, of), own, apart in zip(found.places.items(), found.seeds, found.differences):
         n, mean, sd, low, high = spread(own)
         rows.append(
             {

@@ -193,6 +193,34 @@ def _refuse_for_one(overrides: Sequence[str]) -> None:
             raise ValueError(f"{word} is for sweeps; add -m, or leave it out")
 
 
+def tuned_epochs(source: str, words: Sequence[str]) -> int:
+    """Those of the same data set and network without the experiment."""
+    choices = composed(source, words).hydra.runtime.choices
+    kept = [word for word in words if key_of(word) not in ("experiment", "init", "seed")]
+    given = {key_of(word) for word in kept}
+    kept += [f"{key}={choices[key]}" for key in ("dataset", "model") if key not in given]
+    return int(composed(source, fitting(source, kept)).trainer.epochs)
+
+
+SHORTENED = "experiment={experiment} trains {epochs} that conf/tuned gives (budget={budget})"
+
+
+def shortened(source: str, cells: Iterable[Cell]) -> str:
+    """How many epochs an experiment trains of those that its networks have without it, as in 15 of
+    the 50 epochs; "" where there are not fewer.
+    """
+    kinds = {
+        (of["name"]["dataset"], of["name"]["model"], of["trainer"]["epochs"]): cell
+        for cell in cells
+        if (of := cell.values)["name"]["experiment"]
+    }
+    every = {(own, tuned_epochs(source, cell.overrides)) for (*_, own), cell in kinds.items()}
+    if not (fewer := [(own, tuned) for own, tuned in every if own < tuned]):
+        return ""
+    own, tuned = (" to ".join(map(str, sorted({min(of), max(of)}))) for of in zip(*fewer))
+    return f"{own} of the {tuned} epochs"
+
+
 def varied(cells: Iterable[Sequence[str]]) -> list[str]:
     """Keys that take more than one value, or that some cells lack, among the overrides of each of
     several cells.

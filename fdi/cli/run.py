@@ -53,7 +53,8 @@ def main() -> int:
 def _dispatch(arguments: Namespace) -> int:
     if arguments.cfg:
         return _show_config(arguments)
-    from fdi.cli.cells import compose_cells, compose_sweep
+    from fdi.cli.cells import SHORTENED, compose_cells, compose_sweep, shortened
+    from fdi.cli.compose import source
 
     common = compose_sweep(arguments)
     if common.recipe:
@@ -65,6 +66,8 @@ def _dispatch(arguments: Namespace) -> int:
 
         return run_tuned(arguments)[0]
     cells = compose_cells(arguments)
+    if short := shortened(source(arguments), cells):
+        print(SHORTENED.format(epochs=short, **common.hydra.runtime.choices), flush=True)
     if cells[0].values["dry_run"]:
         from fdi.cli.cost import dry_run
 
@@ -114,17 +117,18 @@ def _run_one(arguments: Namespace, cell: Cell) -> int:
         raise
     if code == 0:
         print_result(cell)
+        if not arguments.overrides:
+            print(f"to compare it with Kaiming weights: {COMPARE}")
     elif code == REFUSED and new:
         leave_nothing(cell)
     return code
 
 
+COMPARE = "fdi-run -m init=kaiming,fluct 'seed=range(5)'"
 COMMANDS = {
     "fdi-run": "Randman, one hidden layer, fluctuation-driven",
     "fdi-run model=recurrent init=kaiming seed=3": "choose options and set values",
-    "fdi-run -m init=kaiming,fluct 'seed=range(5)'": (
-        "all combinations, then a table; finished runs are skipped"
-    ),
+    COMPARE: "all combinations, then a table; finished runs are skipped",
     "fdi-run -m experiment=depth budget=laptop": (
         "the sweep of one question of the paper; budget=paper is for a cluster"
     ),

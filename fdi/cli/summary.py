@@ -4,6 +4,7 @@ their seed only, and the failures.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -83,18 +84,20 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
 ELSEWHERE = "running elsewhere"
 
 
-def print_summary(cells: list[Cell], table: bool) -> int:
-    """The `table` of what is done, a line for each cell that stopped (those that were refused have
-    had theirs), and how many there are of each state.
+def print_summary(cells: list[Cell], command: str) -> int:
+    """A table of what is done, a line for each cell that stopped (those that were refused have had
+    theirs), how many there are of each state, and what it comes to and the `command` to give next;
+    of trials, which have no command, no table.
 
     Returns how many are not finished.
     """
     out = console()
     runs = [look(cell.directory) for cell in cells]
     states = [ELSEWHERE if run.state == "running" else run.state for run in runs]
-    if table and {"done", "probed"} & set(states):  # accuracies are those on the test set
+    lines: list[str] = []
+    if command and {"done", "probed"} & set(states):  # accuracies are those on the test set
         known = [cell for cell, run in zip(cells, runs) if run.evidence or run.state in SETTLED]
-        _print_what_is_done(out, known)
+        lines = _print_what_is_done(out, known, command)
     for cell, state, run in zip(cells, states, runs):
         if state not in (*TRAINED, "probed", "missing", REFUSED):
             mend = "; put the file back, or delete the folder" * (state == "broken")
@@ -102,21 +105,38 @@ def print_summary(cells: list[Cell], table: bool) -> int:
     out.print(counted(states))
     if ELSEWHERE in states:
         out.print("when the other process has ended, give the same command again for the rest")
-    return sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
+    unfinished = sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
+    if not unfinished:
+        print_last(lines)
+    return unfinished
 
 
-def _print_what_is_done(out: Console, cells: Sequence[Cell]) -> None:
+def print_last(lines: Sequence[str]) -> None:
+    """What something comes to, and as the last line a command that can be copied."""
+    out = console()
+    for line in lines[:-1]:
+        print_note(out, line)
+    if lines:
+        out.print(lines[-1])
+
+
+def _print_what_is_done(out: Console, cells: Sequence[Cell], command: str) -> list[str]:
     """The initial states of cells that are only probed, else what they learned, as fdi-table shows
-    them.
+    them. Returns what it comes to.
     """
-    from fdi.analysis import collect, results, summary
+    from fdi.analysis import collect, conclusion, results, summary
 
     folder = Path(cells[0].values["paths"]["results"])
     table = collect.table(folder, [str(cell.directory) for cell in cells])
     if any(cell.values["probe"] == "only" for cell in cells):
-        print_states(out, state_rows(results.of_runs(table, folder)))
-    elif (table["state"] == "done").any():
-        print_comparison(summary.summarize(table))
+        print_states(out, rows := state_rows(results.of_runs(table, folder)))
+        trained = shlex.join(w for w in shlex.split(command) if w != "probe=only")
+        return [conclusion.of_states(rows), f"to train them: {trained}"]
+    if not (table["state"] == "done").any():
+        return []
+    print_comparison(summary.summarize(table))
+    told = conclusion.of_sweep(table)
+    return [*conclusion.shortly(told), conclusion.next_step(told, command)]
 
 
 def print_best(table: pd.DataFrame) -> None:

@@ -250,7 +250,7 @@ def run_sweep(
     _say_what_is_done(cells, done)
     stopped, results = None, Path(cells[0].values["paths"]["results"])
     make_folder(cells[0])
-    write = partial(plans.write_plan, results, plan_of(arguments, cells))
+    write = partial(plans.write_plan, results, plan := plan_of(arguments, cells))
     try:
         _launch_again(arguments, cells, write)
         write()  # where nothing was left
@@ -260,7 +260,7 @@ def run_sweep(
         for cell in new:
             leave_nothing(cell)
         raise
-    unfinished = print_summary(cells, table=refused is None)
+    unfinished = print_summary(cells, plan.command if refused is None else "")
     for cell in new:
         if trial_refused := refused is not None and look(cell.directory).state == REFUSED:
             refused.add(cell.directory)

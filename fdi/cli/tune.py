@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from hydra.core.override_parser.types import IntervalSweep
 from fdi.analysis.choice import (
     CHOICE,
     CHOICES,
+    FAILS,
     TUNED,
     Candidate,
     Decision,
@@ -29,10 +31,19 @@ from fdi.analysis.choice import (
     Rule,
     usual,
 )
-from fdi.cli.cells import Cell, key_of, refuse_unknown, together, varied
-from fdi.cli.compose import composed, fitting, parsed
+from fdi.cli.cells import (
+    SHORTENED,
+    Cell,
+    key_of,
+    refuse_unknown,
+    shortened,
+    together,
+    tuned_epochs,
+    varied,
+)
+from fdi.cli.compose import parsed
 from fdi.cli.cost import estimate
-from fdi.cli.summary import print_best, print_zoo
+from fdi.cli.summary import print_best, print_last, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
@@ -58,19 +69,8 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
         choice.decide()
         cells = choice.write()
         code = run_sweep(arguments, cells, choice.refused)
-    from fdi.analysis.best import each_at_its_best
-    from fdi.analysis.collect import table
-    from fdi.analysis.results import of_runs, own
-    from fdi.analysis.zoo import members
-
-    if choice.zoo:
-        print_zoo(members(own(choice.results)))
-        return code or choice.say_unknown(), cells
-    runs = table(choice.results, [str(cell.directory) for cell in cells])
-    best = each_at_its_best(of_runs(runs, choice.results))
-    if not best.empty:
-        print_best(best)
-    return code or choice.say_unknown(), cells
+    code = choice.say_unknown() or code
+    return (choice.tell_zoo if choice.zoo else choice.tell)(cells, code), cells
 
 
 OPEN = Decision("open", None, "")
@@ -97,6 +97,18 @@ class Side:
     def __post_init__(self) -> None:
         self.asking = Rule(self.plan).decide()
         self.asked = next(self.asking)
+
+    @property
+    def longest(self) -> Question | None:
+        """The longest training of what was chosen."""
+        mine = [question for question in self.trials if question[0] == self.decision.candidate]
+        return max(mine, key=lambda question: question[1], default=None)
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """What that reached on validation, the higher the better."""
+        told = self.trials[self.longest] if self.longest else None
+        return told.score if told else FAILS.score
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
         self.trials |= answers
@@ -134,6 +146,7 @@ class Choice(Trials):
         if self.zoo:
             refuse_regression(self.sides[0].default, "a zoo")
         self._kept()
+        self.short = shortened(self.source, [side.default for side in self.sides])
         self.shared: list[Side] = []
 
     def _refuse(self, sides: Sequence[Words]) -> None:
@@ -226,30 +239,37 @@ class Choice(Trials):
         cost = ""
         if self.config.dry_run:
             cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
+        some = f"{plan.short} to " * (plan.short < plan.epochs)
+        short = ""
+        if self.short:
+            choices = self.config.hydra.runtime.choices
+            short = "; " + SHORTENED.format(epochs=self.short, **choices)
+            again = "; then the two best again for as many, where that costs less than the choice"
+            short += again * (not self.zoo)
         return (
             f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
-            f"{plan.short} to {plan.epochs} epochs, and {compared} that are compared"
-            f"{self._shortened()}{cost}"
+            f"{some}{plan.epochs} epochs, and {compared} that are compared"
+            f"{short}{cost}"
         )
 
-    def _shortened(self) -> str:
-        """How many of the epochs that its networks have without the experiment it trains."""
-        every = {
-            (side.plan.epochs, self._tuned_epochs(_network(side.words))) for side in self.sides
+    def longer(self) -> list[list[Cell]]:
+        """Of each network the two sides that are best on validation, as chosen, with the epochs
+        that are tuned; none where that costs more than the choice did.
+        """
+        tried = {
+            c.directory: c for s in (*self.sides, *self.shared) for c in chain(*s.cells.values())
         }
-        if not (fewer := [(own, tuned) for own, tuned in every if own < tuned]):
-            return ""
-        own, tuned = (" to ".join(map(str, sorted({min(of), max(of)}))) for of in zip(*fewer))
-        budget = self.config.hydra.runtime.choices.budget
-        return f"; budget={budget} trains {own} of the {tuned} epochs that conf/tuned gives"
-
-    def _tuned_epochs(self, words: Words) -> int:
-        """Those of the same data set and network without the experiment."""
-        choices = composed(self.source, fitting(self.source, words)).hydra.runtime.choices
-        kept = [word for word in words if key_of(word) != "experiment"]
-        given = {key_of(word) for word in kept}
-        kept += [f"{key}={choices[key]}" for key in ("dataset", "model") if key not in given]
-        return int(composed(self.source, fitting(self.source, kept)).trainer.epochs)
+        pairs = []
+        for place in dict.fromkeys(side.place for side in self.sides):
+            sides = [side for side in self.sides if side.place == place and side.decision.candidate]
+            pair = sorted(sides, key=lambda side: side.score)[-2:]
+            epochs = tuned_epochs(self.source, sides[0].default.overrides) if len(pair) == 2 else 0
+            if epochs > pair[0].plan.epochs:
+                more = f"trainer.epochs={epochs}"
+                pairs.append(
+                    [c for s in pair for c in self.whole(s.words, (*(self._chosen(s) or ()), more))]
+                )
+        return pairs if _epochs(chain(*pairs)) < _epochs(tried.values()) else []
 
     def decide(self) -> None:
         """For all sides, and for those of each network together."""
@@ -326,8 +346,7 @@ class Choice(Trials):
 
     def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
         values = {question: _tuned(side.cells[question][0]) for question in side.trials}
-        chosen = [question for question in side.trials if question[0] == side.decision.candidate]
-        longest = max(chosen, key=lambda question: question[1], default=None)
+        longest = side.longest
         reached = longest and side.trials[longest]
         runs = self.results / RUNS
         return {
@@ -356,6 +375,46 @@ class Choice(Trials):
             },
         }
 
+    def tell_zoo(self, cells: Sequence[Cell], code: int) -> int:
+        """What random networks learn, and what that comes to; returns the exit code."""
+        from fdi.analysis.conclusion import next_step, of_zoo, shortly
+        from fdi.analysis.results import own
+        from fdi.analysis.zoo import members
+
+        print_zoo(drawn := members(own(self.results)))
+        if not code and (told := of_zoo(drawn)):
+            command = plan_of(self.arguments, cells).command
+            print_last([*shortly(told), next_step(told, command, "zoo.networks")])
+        return code
+
+    def tell(self, cells: Sequence[Cell], code: int) -> int:
+        """How the sides compare at their best, what that comes to, and whether it stays in as many
+        epochs as are tuned; returns the exit code.
+        """
+        from fdi.analysis.best import each_at_its_best, networks
+        from fdi.analysis.collect import table
+        from fdi.analysis.conclusion import next_step, of_best, of_sweep, shortly
+        from fdi.analysis.results import of_runs
+
+        def rows(cells: Sequence[Cell]) -> Any:
+            return table(self.results, [str(cell.directory) for cell in cells])
+
+        best = each_at_its_best(runs := of_runs(rows(cells), self.results))
+        if not best.empty:
+            print_best(best)
+        if code or best.empty:
+            return code
+        told = of_best(networks(runs))
+        epochs = self.short or f"{self.sides[0].plan.epochs} epochs"
+        lines = [f"each at its best, chosen at {epochs}: {line}" for line in shortly(told)]
+        for pair in self.longer():
+            code |= run_sweep(self.arguments, pair, self.refused)
+            whole = pair[0].values["trainer"]["epochs"]
+            again = of_sweep(rows(pair))
+            lines += [f"with what was chosen, at {whole} epochs: {each.text}" for each in again]
+        print_last([*lines, next_step(told, plan_of(self.arguments, cells).command)])
+        return code
+
     def say_unknown(self) -> int:
         """Complain if something is not chosen; returns the exit code."""
         for side in (*self.sides, *self.shared):
@@ -366,6 +425,10 @@ class Choice(Trials):
                 why = side.decision.why
                 return complain(f"not all is chosen: {why}; {then} command goes on", FAILED)
         return 0
+
+
+def _epochs(cells: Iterable[Cell]) -> int:
+    return sum(cell.values["trainer"]["epochs"] for cell in cells)
 
 
 def _network(words: Words) -> Words:

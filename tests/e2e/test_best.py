@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,11 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert found.code == 0, found.err
     assert said.out.partition(" compared")[0] in found.out
     assert "each at its best" in found.out
+    *_, told, command = found.out.splitlines()
+    assert "decides nothing" in told
+    _, more = command.split(": ", 1)
+    assert shlex.split(more)[1:] == [*(w for w in WORDS if w != "seed=0"), "seed=range(5)"]
+    assert fdi_run(*shlex.split(more)[1:], "dry_run=true").code == 0
     tried, _ = trials_and_tests(tmp_path / "results")
     content = decision(tmp_path)
     for side in content["sides"]:
@@ -102,7 +108,7 @@ def test_the_first_line_says_what_the_budget_leaves_of_the_epochs_that_are_tuned
         OmegaConf.create(fdi_run(*alone, *more).out).trainer.epochs
         for more in ((), ("model=recurrent", "trainer.epochs=7"))
     )
-    said = f"budget=laptop trains 15 of the {tuned} epochs that conf/tuned gives"
+    said = f"trains 15 of the {tuned} epochs that conf/tuned gives (budget=laptop)"
     assert whole == 7 < 15 < tuned
     assert said in fdi_run(*words, "budget=laptop").out.splitlines()[0]
     for more in ((), ("budget=paper",), ("budget=laptop", "trainer.epochs=7")):
@@ -126,6 +132,48 @@ def test_the_first_line_says_what_the_budget_leaves_of_the_epochs_that_are_tuned
         "dry_run=true",
     )
     assert f"trains 9 of the {tuned} epochs" in fdi_run(*own).out.splitlines()[0]
+
+
+def test_what_was_chosen_in_a_few_epochs_is_repeated_in_as_many_as_are_tuned(
+    fdi_run, tmp_path, data
+):
+    """Where that costs less than the choice: 2 runs of 9 epochs, after 8 and more of 4."""
+    for name, node in (
+        ("dataset/mine", {"defaults": ["arrays"], "file": "data.npz", "valid": 0.3}),
+        ("tuned/mine", {"trainer": {"epochs": 9}}),
+        ("experiment/own/laptop", {"trainer": {"epochs": 4}}),
+    ):
+        path = tmp_path / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        package = "" if name.startswith("dataset") else "# @package _global_\n"
+        path.write_text(f"{package}{OmegaConf.to_yaml(node)}")
+    best = (Path(fdi.conf.__file__).parent / "experiment" / "best.yaml").read_text()
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text(best.replace("- best:", "- own:"))
+    given = [w for w in WORDS if not w.startswith(("dataset", "experiment", "trainer.epochs"))]
+    words = (*given, "--config-dir=mine", "experiment=own", "dataset=mine", "budget=laptop")
+    many = "tune.values=[1e-6,1e-4,1e-2,1]"
+    found = fdi_run(*words, many)
+    assert found.code == 0, found.err
+    first, *_, short, long, _ = found.out.splitlines()
+    assert "trains 4 of the 9 epochs that conf/tuned gives (budget=laptop); then the two" in first
+    assert short.startswith("each at its best, chosen at 4 of the 9 epochs: ")
+    assert long.startswith("with what was chosen, at 9 epochs: undecided between ")
+    content, runs = decision(tmp_path), records(tmp_path / "results")
+    whole = [run for run in runs.values() if run.config["trainer"]["epochs"] == 9]
+    assert {run.config["name"]["init"]: run.config["optimizer"]["lr"] for run in whole} == {
+        init: step for init, step in chosen(content).items() if init
+    }
+    told = [f"({run.result['test_accuracy_last']:.1%})".replace("%", " %") for run in whole]
+    assert all(accuracy in long for accuracy in told)
+    compared = {
+        path for side in content["sides"] for of in side["settings"].values() for path in of["runs"]
+    }
+    assert (
+        not {str(path).partition("runs/")[2] for path, run in runs.items() if run in whole}
+        & compared
+    )
+    shutil.rmtree(tmp_path / "results")
+    assert "with what was chosen" not in fdi_run(*words).out, "it would cost more than the choice"
 
 
 def test_what_did_not_end_is_unknown_and_the_same_command_goes_on(

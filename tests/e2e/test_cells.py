@@ -27,7 +27,7 @@ def test_a_sweep_ends_in_a_table(fdi_run):
     assert "depth n mean sd 95 % rates (Hz)" in lines
     for depth in "12":
         assert any(re.match(rf"{depth} 2 [\d.]+ [\d.]+ \S+ h1 [\d.]+", line) for line in lines)
-    assert lines[-1] == "4 cells: 4 done"
+    assert "4 cells: 4 done" in lines
 
 
 def test_a_sweep_says_a_line_a_cell(fdi_run, monkeypatch):

@@ -131,7 +131,7 @@ def test_a_job_array_of_slurm_in_which_a_job_is_preempted(slurm, tmp_path):
     subprocess.run(["scancel", "--signal=USR2", f"{array}_0"], check=True)
     out, err = child.communicate(timeout=300)
     assert child.returncode == 0, err + out
-    assert out.splitlines()[-1] == "2 cells: 2 done"
+    assert "2 cells: 2 done" in out.splitlines()
     assert epochs(tmp_path) == [150, 150]
     logs = [file.read_text() for file in tmp_path.glob("results/runs/*/*/*/*/output.log")]
     assert sum("resumed after epoch" in log for log in logs) == 1
@@ -169,5 +169,5 @@ def ray_cluster(tmp_path_factory) -> Iterator[str]:
 def test_a_ray_cluster_that_runs(ray_cluster, tmp_path):
     words = ("hydra/launcher=ray", f"hydra.launcher.ray.init.address={ray_cluster}")
     out = swept(tmp_path, *words, "seed=range(4)", "trainer.epochs=30")
-    assert out.splitlines()[-1] == "4 cells: 4 done"
+    assert "4 cells: 4 done" in out.splitlines()
     assert epochs(tmp_path) == [30] * 4

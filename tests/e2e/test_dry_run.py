@@ -79,4 +79,5 @@ def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run, untried):
 
 def test_the_command_line_wins_over_the_sweep_of_an_experiment(fdi_run, untried):
     lines = fdi_run("-m", "experiment=quickstart", "init=pytorch", "dry_run=true").out.splitlines()
-    assert [line.split("/")[4] for line in lines[:-2]] == ["pytorch"] * 2
+    assert lines[0].startswith("experiment=quickstart trains 25 of the 200 epochs that conf/tuned")
+    assert [line.split("/")[4] for line in lines[1:-2]] == ["pytorch"] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pandas as pd
@@ -37,6 +38,17 @@ def test_one_run_records_and_is_not_repeated(fdi_run, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+def test_a_first_run_says_what_to_type_next(fdi_run, tmp_path, monkeypatch):
+    from fdi.cli import run
+
+    asked: list[Any] = []
+    monkeypatch.setattr("fdi.cli.task.run_cell", lambda *of: 0)
+    monkeypatch.setattr("fdi.cli.task.print_result", asked.append)
+    assert fdi_run().out == f"to compare it with Kaiming weights: {run.COMPARE}\n"
+    assert fdi_run(*TINY).out == ""
+    assert len(asked) == 2
+
+
 def test_tags_and_note_stand_in_the_record(fdi_run, tmp_path):
     assert fdi_run(*TINY, "tags=[draft]", "note=for the paper").code == 0
     assert "already done" in fdi_run(*TINY, "tags=[]").out
@@ -59,7 +71,11 @@ def test_probe_only_measures_and_stops(fdi_run, tmp_path):
         "1 of 1 already done, skipped",
         "initial states: randman, dense",
     ]
-    assert lines[-1] == "1 cell: 1 probed"
+    assert lines[-3:-1] == [
+        "1 cell: 1 probed",
+        "fluct: no layer is off; only training tells what learns",
+    ]
+    assert lines[-1] == f"to train them: fdi-run -m {' '.join(words[:-1])}"
     assert fdi_run(*words).out.splitlines() == found.out.splitlines()[1:]  # but for the engine
     assert fdi_run(*words, "dry_run=true").out.splitlines()[-1] == "1 cell: 1 probed"
     assert file.stat().st_mtime_ns == measured

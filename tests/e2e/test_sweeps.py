@@ -110,7 +110,7 @@ def test_a_killed_worker_loses_no_other_cell_and_its_own_resumes(tmp_path, launc
     os.kill(pid, signal.SIGKILL)
     code, out, err = finish(child)
     assert code == 0, err
-    assert out.splitlines()[-1] == "3 cells: 3 done"
+    assert "3 cells: 3 done" in out.splitlines()
     assert "resumed after epoch" in (killed / "output.log").read_text()
     assert all(
         len((cell / "metrics.csv").read_text().splitlines()) == 31 for cell in ended(tmp_path)
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_a_sweep_with_a_summary_and_the_same_command_goes_on(fdi_run
     assert list(records(tmp_path)) == [begun], "a cell without an epoch leaves nothing"
     assert fdi_run(*words, "dry_run=true").out.startswith("interrupted ")
     found = fdi_run(*words)
-    assert (found.code, found.out.splitlines()[-1]) == (0, "2 cells: 2 done"), found.err
+    assert (found.code, "2 cells: 2 done" in found.out) == (0, True), found.err
     assert "resumed after epoch" in (begun / "output.log").read_text()
 
 

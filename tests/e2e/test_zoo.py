@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,10 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert found.code == 0, found.err
     assert "optimizer.lr for 4 sides: about 8 trainings to choose" in found.out
     assert {path: path.stat().st_mtime_ns for path in first} == first, "more networks, not others"
+    *_, sentence, command = found.out.splitlines()
+    _, more = command.split(": ", 1)
+    assert "networks" in sentence
+    assert fdi_run(*shlex.split(more)[1:], "dry_run=true").code == 0
     runs = records(tmp_path / "results")
     tried = [run for run in runs.values() if not run.config["trainer"]["test"]]
     assert {run.config["seed"] for run in tried} == {1000}

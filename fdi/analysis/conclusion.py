@@ -1,0 +1,256 @@
+"""What a comparison comes to, in words to act on: which condition leads, over which others that is
+decided, which differences so many seeds cannot see, and how many would decide.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fdi.analysis import zoo
+from fdi.analysis.best import Side
+from fdi.analysis.choice import TUNED
+from fdi.analysis.conditions import TESTED, Seeds, compared, difference
+from fdi.analysis.formats import plural, told
+from fdi.analysis.statistics import LEVEL, Comparison, correct
+from fdi.config.identity import LABELS
+from fdi.config.metric import ACCURACY, Metric
+
+FIRST = 5  # seeds, where there is one
+FEW = 20  # of which more are always proposed
+SHOWN = 4  # networks that have a line of their own
+
+
+class Conclusion(NamedTuple):
+    """In words; the name of what leads; how many seeds, or networks, would tell more, None where no
+    number of them would; and whether it is decided over all others.
+    """
+
+    text: str
+    leader: str
+    more: int | None = None
+    decided: bool = False
+
+
+def conclude(
+    reached: Mapping[str, float],
+    pairs: Mapping[str, Comparison | None],
+    level: float = LEVEL,
+    metric: Metric = ACCURACY,
+    samples: float = math.nan,
+    noun: str = "seed",
+) -> Conclusion:
+    """Of what several conditions reached, by name, a share or as the metric says it, the leader;
+    `pairs`: by how much it lies above each other one, in points or the unit of the metric, by the
+    method of Holm, so that each passes `level` at worst; None: without pairs.
+
+    The smallest visible difference at n pairs is half the width of their interval at this level,
+    with the spread of the undecided pairs and the noise of the test `samples`; a number of seeds
+    decides where that is below the difference that was measured.
+    """
+    leader = _leader(reached, metric)
+    if not pairs:
+        return Conclusion(f"{leader} reaches {metric.text(reached[leader])}", leader)
+    known = {name: of for name, of in pairs.items() if of and of.n > 1 and not math.isnan(of.p)}
+    sure = [name for name in known if known[name].p < LEVEL]
+    unsure = [name for name in pairs if name not in sure]
+    said = [_better(leader, name, known[name], metric) for name in sure]
+    if unsure:
+        shown = [f"{name} ({metric.text(reached[name])})" for name in (leader, *unsure)]
+        said.append(f"undecided between {', '.join(shown[:-1])} and {shown[-1]}")
+    if not unsure:
+        return Conclusion("; ".join(said), leader, decided=True)
+    if not {*unsure} <= {*known}:
+        return Conclusion("; ".join([*said, f"one {noun} decides nothing"]), leader, FIRST)
+    line, more = _more([known[name] for name in unsure], level, metric, samples, noun)
+    return Conclusion("; ".join([*said, line]), leader, more)
+
+
+def _leader(reached: Mapping[str, float], metric: Metric) -> str:
+    return max(reached, key=lambda name: metric.sign * reached[name])
+
+
+def _better(leader: str, other: str, found: Comparison, metric: Metric) -> str:
+    by, low, high = (format(abs(x), metric.form()) for x in (found.mean, found.low, found.high))
+    unit = "points" if metric.unit == "%" else metric.unit
+    low, high = sorted((low, high), key=float)
+    around = "" if math.isnan(found.low) else f" ({low} to {high})"
+    return f"{leader} is better than {other} by {by} {unit}".rstrip() + around
+
+
+def _more(
+    pairs: Sequence[Comparison], level: float, metric: Metric, samples: float, noun: str
+) -> tuple[str, int | None]:
+    """What is said of undecided pairs, and how many seeds would tell more."""
+    n = min(of.n for of in pairs)
+    if not all(of.sd for of in pairs):  # the same in each seed
+        return f"{plural(n, noun)} are too few to tell them apart", 2 * n
+
+    def seen(number: int) -> str:
+        size = max(of.smallest(number, level) for of in pairs)
+        return f"{size:{metric.form()}} {'points' if metric.unit == '%' else metric.unit}".rstrip()
+
+    noisy = any(of.noise for of in pairs)
+    tested = f" and {samples:.0f} test samples" if noisy and samples == samples else ""
+    least, most = metric.ends
+    unseen = max(of.smallest(n, level) for of in pairs) >= metric.scale * (most - least)
+    what = "no difference can" if unseen else f"differences below {seen(n)} cannot"
+    line = f"with {plural(n, noun)}{tested} {what} be seen"
+    needed = [of.enough(level) for of in pairs]
+    known = [number for number in needed if number is not None]
+    if len(known) == len(needed) and max(known) <= max(FEW, 4 * n):
+        more = max(*known, n + 1)
+        return f"{line}; {more} {noun}s would decide it, if it stays so, and see {seen(more)}", more
+    if any(of.smallest(FEW * n, level) > of.smallest(n, level) / 2 for of in pairs):
+        return f"{line}, nor with many {noun}s below {seen(FEW * n)}: test on more samples", None
+    return f"{line}; {2 * n} {noun}s would see {seen(2 * n)}", 2 * n
+
+
+def of_seeds(
+    seeds: Mapping[str, Seeds], table: Mapping[str, Comparison | None], family: int = 1
+) -> Conclusion:
+    """What the conditions with these `seeds`, by name, come to. `table`: their comparisons with the
+    one that has none there, in points, of a family of so many; all others are those of the leader
+    by Holm's method over all pairs without that one.
+    """
+    metric, quantity = next(iter(seeds.values())).metric, TESTED[0]
+    reached = {name: of.mean(quantity) for name, of in seeds.items()}
+    leader = _leader(reached, metric)
+    base = (
+        next((name for name in seeds if not table.get(name)), None) if any(table.values()) else ""
+    )
+    every = [*combinations([name for name in seeds if name != base], 2)]
+    raw = [difference(seeds[a], seeds[b], quantity, metric.scale) for a, b in every]
+    pairs: dict[str, Comparison | None] = {base: table[leader]} if base else {}
+    for (one, other), found in zip(every, correct(raw, np.zeros(len(raw)))):
+        if leader in (one, other):
+            pairs[other if one == leader else one] = found if one == leader else found.times(-1)
+    if leader == base:
+        pairs = {name: of and of.times(-1) for name, of in table.items() if name != base}
+    samples = min(of.mean(TESTED[1]) for of in seeds.values())
+    return conclude(reached, pairs, LEVEL / max(family, len(every), 1), metric, samples)
+
+
+def of_sweep(runs: pd.DataFrame) -> list[Conclusion]:
+    """For each network, runs that agree in all but what `init` says, or for all together where they
+    differ in nothing that it says; with the comparisons of the summary.
+    """
+    found = compared(runs, TESTED)
+    keys = pd.DataFrame([*found.places], columns=found.columns)
+    keys = keys[[len(seeds.of(TESTED[0])) > 0 for seeds in found.seeds]]
+    within = [column for column in found.columns if column.split(".")[0] != "init"]
+    grouped = [of for _, of in keys.groupby(within, dropna=False, sort=False)]
+    if all(len(of) == 1 for of in grouped):
+        within = ["dataset", "model"]
+        grouped = [of for _, of in keys.groupby(within, sort=False)]
+    apart = [column for column in within if keys[column].nunique(dropna=False) > 1]
+    lines = []
+    for of in grouped:
+        names = dict(zip(of.index, _names(of)))
+        table = {name: found.differences[row] for row, name in names.items()}
+        family = sum(found.differences[row] is not None for row in keys.index)
+        scale = found.seeds[of.index[0]].metric.scale
+        line = of_seeds(
+            {name: found.seeds[row] for row, name in names.items()},
+            {name: each and each.times(scale) for name, each in table.items()},
+            family,
+        )
+        title = told(apart, [*of.iloc[0][apart]])
+        lines.append(line._replace(text=f"{title}: {line.text}" if title else line.text))
+    return lines
+
+
+def _names(keys: pd.DataFrame) -> list[str]:
+    """What tells conditions apart: fluct, sigma_u = 0.2."""
+    apart = [key for key in keys if key != "init" and keys[key].nunique(dropna=False) > 1]
+    texts = [told([*map(str, apart)], row) for row in keys[apart].to_numpy().tolist()]
+    if keys["init"].nunique() == 1 and all(texts):
+        return texts
+    return [", ".join(filter(None, pair)) for pair in zip(map(str, keys["init"]), texts)]
+
+
+def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
+    """For each network, the sides at their best, with the comparisons of their table."""
+    family = sum(side.difference is not None for sides in networks for side in sides)
+    best = [{s.init: s for s in sides if s.setting == "best"} for sides in networks]
+    return [
+        of_seeds(
+            {init: side.seeds for init, side in of.items()},
+            {init: side.difference for init, side in of.items()},
+            family,
+        )
+        for of in best
+        if of
+    ]
+
+
+def of_zoo(members: pd.DataFrame) -> list[Conclusion]:
+    """Initial states over the random networks that all can be drawn for, at their best, with the
+    comparisons of their table, and those of the leader with others by the same method. As many of
+    those that are drawn as before are such.
+    """
+    of = zoo.common(members)
+    of = of[of["setting"] == "best"]
+    if of.empty:
+        return []
+    reached = {
+        str(init): float(mean) for init, mean in of.groupby("init")["accuracy"].mean().items()
+    }
+    leader = _leader(reached, ACCURACY)
+    found = zoo.leads(members)
+    family = max(1, len(found))
+    found |= {(b, a, at): lead.times(-1) for (a, b, at), lead in found.items()}
+    others = [other for other in reached if other != leader]
+    missing = [(leader, other) for other in others if (leader, other, "best") not in found]
+    found |= zoo.leads(members, missing) if missing else {}
+    pairs = {other: found.get((leader, other, "best")) for other in others}
+    line = conclude(reached, pairs, LEVEL / family, noun="network")
+    drawn, shared = (len(t[["zoo", "network"]].drop_duplicates()) for t in (members, of))
+    return [line._replace(more=line.more and math.ceil(line.more * drawn / shared))]
+
+
+def of_states(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What is off in the hidden layers of each initial state, by the rows of its table."""
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        names = [*row][len(LABELS) : [*row].index("n")]
+        state = ", ".join([str(row["init"]), *(f"{name} = {row[name]}" for name in names)])
+        fine = row["verdict"].startswith("within") or row["verdict"] == "no target"
+        said.setdefault(state, []).extend([] if fine else [f"{row['layer']} {row['verdict']}"])
+    states = [f"{state}: {', '.join(of) or 'no layer is off'}" for state, of in said.items()]
+    return f"{'; '.join(states)}; only training tells what learns"
+
+
+def shortly(lines: Sequence[Conclusion]) -> list[str]:
+    """Their texts, or of many how often each leads."""
+    if len(lines) <= SHOWN:
+        return [line.text for line in lines]
+    counts = [
+        f"{leader} leads in {len(of)} ({sum(line.decided for line in of)} of them decided)"
+        for leader in dict.fromkeys(line.leader for line in lines)
+        if (of := [line for line in lines if line.leader == leader])
+    ]
+    return [f"of {plural(len(lines), 'network')} {', '.join(counts)}"]
+
+
+def next_step(lines: Sequence[Conclusion], command: str, key: str = "seed") -> str:
+    """The command to give after this one of a sweep: with as many seeds as tell more, or networks,
+    by their `key`; where all is decided, each initial state at the step that suits it, or pictures.
+    """
+    words = shlex.split(command)[2:]
+    names = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    if more := max((line.more or 0 for line in lines), default=0):
+        value = f"range({more})" if key == "seed" else str(more)
+        kept = [word for word in words if word.partition("=")[0] != key]
+        return f"to see more: {shlex.join(['fdi-run', '-m', *kept, f'{key}={value}'])}"
+    if "experiment" not in names and "," in names.get("init", ""):
+        kept = [word for word in words if word.partition("=")[0] not in ("seed", *TUNED)]
+        best = ["fdi-run", "-m", "experiment=best", "budget=laptop", *kept]
+        return f"each at the step that suits it: {shlex.join(best)}"
+    return "how they learned: fdi-figures --own learning_curves"
