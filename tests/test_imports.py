@@ -35,6 +35,7 @@ ALLOWED = {
         "analysis": "config track train",
         "figures": "analysis config data track",
         "cli": "analysis conf config data figures init runner snn track train",
+        "testing": "config data engine init snn",
         "notebook": "analysis cli config data figures init interop runner track",
         "study": "analysis config figures runner track train",
     }.items()
@@ -61,6 +62,7 @@ PARTS = {
     "fdi.init.fluct",
     "fdi.init.named",  # by its name
     "fdi.runner.operations",  # what it costs
+    "fdi.snn.equations",  # in which a neuron is described
     "fdi.snn.models",
     "fdi.snn.neuron",
     "fdi.snn.surrogate",

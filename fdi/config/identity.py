@@ -111,14 +111,14 @@ def plain(config: DictConfig, folders: Sequence[str] | None = None) -> dict[str,
         values[key] = contents(value) if OmegaConf.is_config(value) else value
     if values.get("device") == "auto":
         values["device"] = "cuda" if gpus() else "cpu"
-    if isinstance(values.get("engine"), dict):
-        values["engine"] = _chosen(values["engine"], values)
-        if "threads" in values["engine"].get("decides", ()) and values.get("threads", 1) is None:
-            values["threads"] = 1
     modules = _owner(values, "paths.modules")[0].get("modules")
     if isinstance(modules, list):
         more = own_folders(config) if folders is None else folders
         modules += [folder for folder in more if folder not in modules]
+    if isinstance(values.get("engine"), dict):
+        values["engine"] = _chosen(values["engine"], values)
+        if "threads" in values["engine"].get("decides", ()) and values.get("threads", 1) is None:
+            values["threads"] = 1
     places = [Path(str(folder)) for folder in modules] if isinstance(modules, list) else []
     for key in parts.ROLES:
         if isinstance(values.get(key), dict):

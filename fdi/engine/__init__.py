@@ -7,7 +7,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from fdi.config.parts import resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,10 +134,11 @@ class Engine(ABC):
         return (norms * largest).cpu().tolist()
 
 
-def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str | None:
-    """What in a configuration no backward pass by hand knows: bias, dropout, spikes that are heard
-    or reset at once, a neuron or surrogate of the user's own, and time constants that are learned
-    but by an engine of `learned_taus`.
+def only_autograd(values: Mapping[str, Any], derives: bool = False) -> str | None:
+    """What in a configuration no backward pass but that of autograd knows: bias, dropout, spikes
+    that are heard or reset at once, a surrogate of the user's own, and, but by an engine that
+    `derives` it from the description of a neuron, one of the user's own and time constants that are
+    learned.
     """
     neuron, model = values.get("neuron"), values.get("model")
     for key, neutral in (("bias", False), ("dropout", 0), ("delay", 2)):
@@ -144,8 +148,21 @@ def only_autograd(values: Mapping[str, Any], learned_taus: bool = False) -> str 
         return None
     if neuron.get("reset") == "at_once":
         return "neuron.reset=at_once"
-    if neuron.get("learn_tau") is True and not learned_taus:
+    target, surrogate = (str(neuron.get(key)) for key in ("_target_", "surrogate"))
+    own = not target.startswith("fdi.") and "." in target
+    known, learns = _derived(target, values) if derives else (not own, False)
+    if neuron.get("learn_tau") is True and not learns:
         return "neuron.learn_tau=true"
-    names = [neuron.get(key) for key in ("_target_", "surrogate")]
-    own = (name for name in names if isinstance(name, str) and "." in name)
-    return next((name for name in own if not name.startswith("fdi.")), None)
+    return target if not known else surrogate if "." in surrogate else None
+
+
+def _derived(target: str, values: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the way back of a neuron can be derived from its description, and that of tau_mem."""
+    from fdi.engine.derived import derived
+
+    folders = [Path(each) for each in (values.get("paths") or {}).get("modules") or ()]
+    try:
+        made = resolve("neuron", target, folders)
+        return True, derived(getattr(made, "kind", made)).learns
+    except (ValueError, AttributeError):  # what is wrong with it is said elsewhere
+        return target.startswith("fdi."), False

@@ -18,15 +18,16 @@ from fdi.snn.neuron import Neuron, Population
 
 @dataclass(frozen=True)
 class Computes:
-    """What an engine called `engine` computes by equations of its own: neurons of these kinds,
-    resets and surrogates (those of a readout are always `Neuron` without spikes), with `own_taus`
-    also where each has time constants of its own, with `learned_taus` where it learns them;
-    `averages` where spikes are averaged first; `projections` of exactly these classes, whose
-    `forward` it never calls; `norms` of these classes and of what inherits from them.
+    """What an engine called `engine` computes by equations of its own: neurons of these kinds
+    (None: of any from whose description it derives them), resets and surrogates (those of a readout
+    are always `Neuron` without spikes), with `own_taus` also where each has time constants of its
+    own, with `learned_taus` where it learns them; `averages` where spikes are averaged first;
+    `projections` of exactly these classes, whose `forward` it never calls; `norms` of these classes
+    and of what inherits from them.
     """
 
     engine: str
-    kinds: tuple[type[Neuron], ...]
+    kinds: tuple[type[Neuron], ...] | None
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
     own_taus: bool = False
@@ -77,7 +78,7 @@ def refused(engine: str, what: str) -> Mistake:
 def _check_neuron(population: Population, computes: Computes) -> None:
     neuron, name = population.neuron, population.name
     for what, value, known in (
-        ("kind", type(neuron), computes.kinds),
+        ("kind", type(neuron), computes.kinds or (type(neuron),)),
         ("reset", neuron.reset, computes.resets),
         ("surrogate", neuron.surrogate, computes.surrogates),
         ("spiking", neuron.spiking, (True,)),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from inspect import Parameter, Signature
+from functools import cache, cached_property
+from inspect import Parameter, Signature, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_type_hints
 
 from fdi.config import Mistake
@@ -17,9 +17,11 @@ from fdi.config.parts import (
     OwnName,
     Positive,
     TimeConstant,
+    choose,
     parameters,
     spelt,
 )
+from fdi.snn.equations import evaluate, names
 from fdi.snn.surrogate import SURROGATES, steepness
 
 if TYPE_CHECKING:
@@ -68,14 +70,24 @@ class Neuron:
     `tau_shape`: shape of the Gamma distribution from which each neuron of a population draws its
     time constants, with tau_mem and tau_syn as means (fdi.snn.network); None: all have these.
     `learn_tau`: training changes tau_mem, one for a population (PLIF, Fang et al. 2021), see
-    fdi.snn.network.Network.leaks. To define another kind of neuron, inherit from this class and
-    override `step` with operations of torch, and also `fires` if the threshold varies. STATES says
-    how many tensors of state it has; they are 0 at the start of a trial. The reference engine
-    computes such neurons. Raises ValueError for a constant out of its range, an unknown reset or
-    surrogate.
+    fdi.snn.network.Network.leaks.
+
+    To define another kind of neuron, inherit from this class, give it the fields that it needs, and
+    describe in the language of fdi.snn.equations what is different: of D[t] and what LEAK says in
+    place of beta_m, of the THRESHOLD in place of theta, and of each variable of STATE, its value in
+    the next step; they are 0 at the start of a trial. Each speaks of `u` = U[t], `s` = S[t],
+    `current` = sum_c sign_c I_c[t] and the variables of the state before step t, of `dt`, `beta_m`,
+    `gain` = 1 - beta_m, and of theta and the fields of its own. With a field `t_ref` in s it fires
+    no more for as many whole steps after a spike. With a field `u_reset` and reset "constant", a
+    spike sets U to that. Engines derive from this what they compute. What it cannot say can be said
+    by torch, in `step` and `fires`, for the reference engine. Raises ValueError for a constant out
+    of its range, an unknown reset or surrogate, and a description that cannot be read.
     """
 
-    STATES: ClassVar[int] = 0
+    LEAK: ClassVar[str] = "beta_m"
+    DRIVE: ClassVar[str] = "gain * current"
+    THRESHOLD: ClassVar[str] = "theta"
+    STATE: ClassVar[Mapping[str, str]] = {}
 
     tau_mem: TimeConstant = 20e-3
     tau_syn: tuple[TimeConstant, ...] = (10e-3,)
@@ -90,14 +102,18 @@ class Neuron:
     learn_tau: bool = False
 
     def __post_init__(self) -> None:
-        # those defined here: hints of the user's own may name what only a type checker imports
-        own = next(base for base in type(self).__mro__ if base.__module__ == __name__)
-        for name, kind in parameters(own).items():
+        # hints of the user's own may name what only a type checker imports; ours are known
+        own: Any = type(self)
+        here = next(base for base in own.__mro__ if base.__module__ == __name__)
+        said, ours = ({field.name: field.type for field in fields(of)} for of in (own, here))
+        kept = {name: of for name, of in parameters(here).items() if said[name] == ours[name]}
+        for name, kind in (parameters(own) | kept).items():
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise Mistake(f"neuron: {name} = {value} must be a finite number")
             if not kind.admits(value):
                 raise Mistake(f"neuron: {name} = {spelt(value)} must be {kind.words}")
+        check_description(own)
         if self.learn_tau and self.tau_shape is not None:
             raise Mistake(
                 "neuron: learn_tau learns one tau_mem for all neurons of a layer, and tau_shape "
@@ -109,15 +125,31 @@ class Neuron:
                 f"one each"
             )
 
+    @property
+    def STATES(self) -> int:  # noqa: N802
+        """How many tensors of state it has: the variables, and how many steps it still rests."""
+        return len(self.STATE) + refractory(type(self))
+
+    def rest(self, dt: float) -> int:
+        """How many steps without a spike follow each spike."""
+        return round(getattr(self, "t_ref", 0.0) / dt)
+
     def fires(self, u: Tensor, state: State) -> Tensor:
         """S[t] for U[t] and the state before step t, tensors [B, *shape]."""
-        return self.spike(u - self.theta)
+        threshold = evaluate(self.THRESHOLD, vars(self) | dict(zip(self.STATE, state)))
+        fired = self.spike(u - threshold)
+        return fired * (state[-1] <= 0) if refractory(type(self)) else fired
 
     def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
         """(U[t+1], the state behind step t) for U[t], S[t], sum_c sign_c I_c[t] and the state
         before it; autograd differentiates it.
         """
-        return self.after(u, s, c.gain * current, c), state
+        known = vars(self) | c._asdict() | dict(zip(self.STATE, state), u=u, s=s, current=current)
+        behind = [evaluate(each, known) for each in self.STATE.values()]
+        if refractory(type(self)):
+            behind.append((state[-1] - 1).clamp(min=0) + self.rest(c.dt) * self.seen(s))
+        leaking = c if self.LEAK == "beta_m" else c._replace(beta_m=evaluate(self.LEAK, known))
+        return self.after(u, s, evaluate(self.DRIVE, known), leaking), tuple(behind)
 
     def spike(self, v: Tensor) -> Tensor:
         """H(V) for V = U - theta, with the surrogate derivative."""
@@ -129,13 +161,19 @@ class Neuron:
 
         return Spike.apply(v, self.surrogate, self.beta)
 
+    def seen(self, s: Tensor) -> Tensor:
+        """S[t] as the reset and the refractory period see it: no gradient flows through them."""
+        return s.detach()
+
     def after(self, u: Tensor, s: Tensor, drive: Tensor, c: Constants) -> Tensor:
-        """U[t+1] with the reset, through which no gradient flows, for D[t]."""
-        s = s.detach()
+        """U[t+1] with the reset for D[t]."""
+        s = self.seen(s)
         if self.reset == "zero":
             return (c.beta_m * u + drive) * (1 - s)
         if self.reset == "at_once":
             return c.beta_m * u * (1 - s) + drive
+        if self.reset == "constant":
+            return (c.beta_m * u + drive) * (1 - s) + vars(self)["u_reset"] * s
         return c.beta_m * (u - self.theta * s) + drive
 
     def decays(self, dt: float) -> tuple[float, tuple[float, ...]]:
@@ -143,8 +181,8 @@ class Neuron:
         return math.exp(-dt / self.tau_mem), tuple(math.exp(-dt / tau) for tau in self.tau_syn)
 
     def highest_rate(self, dt: float) -> float:
-        """The highest possible rate in Hz; the reset "zero" takes a step."""
-        return (0.5 if self.reset == "zero" else 1.0) / dt
+        """The highest possible rate in Hz; the reset to a value takes a step."""
+        return (0.5 if self.reset in ("zero", "constant") else 1.0) / dt
 
     def under_dale(self, tau_inh: float) -> Neuron:
         """The same neuron with a second, inhibitory channel of time constant `tau_inh` in s."""
@@ -161,17 +199,11 @@ class ALIF(Neuron):
     `tau_ada` in seconds; `a`: strength, at least 0.
     """
 
-    STATES = 2
+    DRIVE = "gain * (current - a * A)"
+    STATE: ClassVar = {"A": "exp(-dt / tau_ada) * A + before", "before": "s"}
 
     tau_ada: TimeConstant = 100e-3
     a: NotNegative = 0.1
-
-    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
-        """`state`: A[t], S[t-1]."""
-        a, before = state
-        drive = c.gain * (current - self.a * a)
-        behind = math.exp(-c.dt / self.tau_ada) * a + before
-        return self.after(u, s, drive, c), (behind, s)
 
 
 @dataclass(frozen=True)
@@ -191,20 +223,13 @@ class AdLIF(Neuron):
     even without spikes.
     """
 
-    STATES = 1
+    DRIVE = "gain * (current - A)"
+    STATE: ClassVar = {"A": "exp(-dt / tau_w) * A + (1 - exp(-dt / tau_w)) * a * u + b * s"}
 
     reset: Reset = "subtract"
     tau_w: TimeConstant = 120e-3
     a: AboveMinusOne = 0.1
     b: NotNegative = 0.2
-
-    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
-        """`state`: A[t]."""
-        (a,) = state
-        beta_w = math.exp(-c.dt / self.tau_w)
-        drive = c.gain * (current - a)
-        behind = beta_w * a + (1 - beta_w) * self.a * u + self.b * s
-        return self.after(u, s, drive, c), (behind,)
 
 
 @dataclass(frozen=True)
@@ -221,7 +246,8 @@ class AdaptiveThreshold(Neuron):
     0.3 of the triangle.
     """
 
-    STATES = 2
+    THRESHOLD = "theta + b * A"
+    STATE: ClassVar = {"A": "exp(-dt / tau_ada) * A + s"}
 
     reset: Reset = "subtract"
     surrogate: Surrogate = "triangle"
@@ -230,29 +256,41 @@ class AdaptiveThreshold(Neuron):
     b: NotNegative = 0.8
     t_ref: NotNegative = 5e-3
 
-    def rest(self, dt: float) -> int:
-        """How many steps without a spike follow each spike."""
-        return round(self.t_ref / dt)
 
-    def fires(self, u: Tensor, state: State) -> Tensor:
-        a, rest = state
-        return self.spike(u - (self.theta + self.b * a)) * (rest <= 0)
+def refractory(kind: type[Neuron]) -> bool:
+    """Whether neurons of this kind rest after a spike."""
+    return any(field.name == "t_ref" for field in fields(kind))
 
-    def step(self, u: Tensor, s: Tensor, current: Tensor, state: State, c: Constants) -> Step:
-        """`state`: A[t], and how many steps a neuron still rests."""
-        a, rest = state
-        beta_a = math.exp(-c.dt / self.tau_ada)
-        rest = (rest - 1).clamp(min=0) + self.rest(c.dt) * s.detach()
-        return self.after(u, s, c.gain * current, c), (beta_a * a + s, rest)
+
+@cache
+def check_description(kind: Any) -> None:
+    """Raises Mistake unless each expression speaks of what there is."""
+    state, given = {*kind.STATE}, {"u", "s", "current", "dt", "beta_m", "gain"}
+    constants = {field.name for field in fields(kind)}
+    if taken := state & (constants | given):
+        raise Mistake(f"neuron {kind.__name__}: STATE has {min(taken)}, the name of something else")
+    constants -= {field.name for field in fields(Neuron)} - {"theta"}
+    said = [("LEAK", kind.LEAK, constants | {"dt", "beta_m"})]
+    said += [("DRIVE", kind.DRIVE, constants | state | given)]
+    said += [("THRESHOLD", kind.THRESHOLD, constants | state)]
+    said += [(f"STATE[{x!r}]", text, constants | state | given) for x, text in kind.STATE.items()]
+    for where, text, known in said:
+        try:
+            if unknown := names(text) - known:
+                word = min(unknown)
+                raise Mistake(f"{text!r} speaks of {word}, which is unknown; {choose(word, known)}")
+        except Mistake as mistake:
+            raise Mistake(f"neuron {kind.__name__}: {where}: {mistake}") from None
 
 
 CHANNELS = ("signs", "u_init", "spiking")  # fields that an architecture decides
 
 
-def _made_by_name(kind: type[Neuron]) -> Callable[..., Neuron]:
-    """What a configuration calls for a neuron of `kind`. Its keyword arguments are the fields of
-    `kind`, with their defaults and ranges, except for two: `tau_syn` is one number, as there is one
-    channel, and `beta`: None takes the published steepness of the surrogate.
+def by_name(kind: type[Neuron]) -> Callable[..., Neuron]:
+    """What a configuration calls for a neuron of `kind`, in the module of the kind. Its keyword
+    arguments are the fields of `kind`, with their defaults and ranges, except for two: `tau_syn` is
+    one number, as there is one channel, and `beta`: None takes the published steepness of the
+    surrogate.
     """
     hints = get_type_hints(kind, include_extras=True)
     defaults = {field.name: field.default for field in fields(kind) if field.name not in CHANNELS}
@@ -272,13 +310,18 @@ def _made_by_name(kind: type[Neuron]) -> Callable[..., Neuron]:
         return kind(**values | {"tau_syn": (values["tau_syn"],)})
 
     make.__signature__ = signature  # type: ignore[attr-defined]  # read by fdi.config.parts
+    make.__module__, make.kind = kind.__module__, kind  # type: ignore[attr-defined]
     return make
 
 
-lif = _made_by_name(Neuron)
-alif = _made_by_name(ALIF)
-adlif = _made_by_name(AdLIF)
-adaptive_threshold = _made_by_name(AdaptiveThreshold)
+lif = by_name(Neuron)
+alif = by_name(ALIF)
+adlif = by_name(AdLIF)
+adaptive_threshold = by_name(AdaptiveThreshold)
+
+KINDS: dict[str, Callable[..., Neuron]] = {
+    name: made for name, made in globals().items() if isfunction(made) and hasattr(made, "kind")
+}
 
 
 def integrator(tau_mem: float, tau_syn: float, u_init: float) -> Neuron:

@@ -171,11 +171,11 @@ def test_an_edited_kernel_changes_the_gradients_though_the_cache_is_warm(tmp_pat
     assert computed() == before != 0
     (first,) = (cache / "fdi-kernels").iterdir()
     kept = {file: file.stat().st_mtime_ns for file in first.iterdir()}
-    head = "def retreat_lif("
+    head = "def send_back_one("
     equations = package / "engine" / "cpu" / "neuron_equations.py"
-    before_lif, lif = equations.read_text().split(head)
-    lif = lif.replace("n.beta_m", "n.beta_m - n.beta_m", 1)  # no leak back in time
-    equations.write_text(before_lif + head + lif)
+    above, one = equations.read_text().split(head)
+    one = one.replace("n.beta_s", "n.beta_s - n.beta_s", 1)  # no decay back in time
+    equations.write_text(above + head + one)
     assert abs(computed() - before) > 0.1 * abs(before)
     assert {file: file.stat().st_mtime_ns for file in first.iterdir()} == kept
     assert len(list((cache / "fdi-kernels").iterdir())) == 2

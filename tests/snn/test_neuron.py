@@ -1,9 +1,10 @@
-"""The values of neurons stand on their classes; configurations call these by four names."""
+"""The values of neurons stand on their classes; configurations call these by name."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,11 @@ from fdi.snn import neuron
 from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
 from fdi.snn.surrogate import SURROGATES, steepness
 
-KINDS = {"lif": Neuron, "alif": ALIF, "adlif": AdLIF, "adaptive_threshold": AdaptiveThreshold}
 
-
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", neuron.KINDS)
 def test_a_name_takes_the_fields_of_its_kind_with_their_defaults(name):
-    make, kind = getattr(neuron, name), KINDS[name]
+    make: Any = getattr(neuron, name)
+    kind = make.kind
     assert make() == kind()
     options = inspect.signature(make).parameters
     assert set(options) == {field.name for field in fields(kind)} - set(neuron.CHANNELS)

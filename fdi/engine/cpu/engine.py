@@ -78,7 +78,7 @@ class CpuEngine(Engine):
         own = None if norm in _NORMS else f"model.norm={norm}"
         if norm != "none" and own is None:
             own = _by_autograd(values)
-        return super().lacks(values) or own or only_autograd(values, learned_taus=True)
+        return super().lacks(values) or own or only_autograd(values, derives=True)
 
     def check(self, network: Network) -> None:
         self._memory(network)

@@ -1,6 +1,6 @@
 """One time step of a vector of neurons, forward and adjoint, whatever their kind: dense layers and
-maps call these. What depends on the kind of neuron
-(see fdi.snn.neuron), its synapses, reset and surrogate stands below.
+maps call these. What depends on its synapses, reset and surrogate stands below; what depends on the
+kind of neuron is derived from its description (fdi.engine.derived).
 
 gI_c[t] = beta_s,c gI_c[t + 1] + gain_c gD[t]        gD[t] = (1 - S[t]) gU[t + 1], or gU[t + 1]
 gU[t] = beta_m gD[t] + gS[t] dS/dU, and what the adaptation adds
@@ -9,7 +9,6 @@ gU[t] = beta_m gD[t] + gS[t] dS/dU, and what the adaptation adds
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +28,8 @@ from fdi.engine.cpu.kernels.simd import (
     store_each,
     times,
 )
-from fdi.snn.neuron import ALIF, AdaptiveThreshold, AdLIF, Neuron
+from fdi.snn.equations import evaluate
+from fdi.snn.neuron import Neuron
 
 
 class Kind(NamedTuple):
@@ -74,10 +74,11 @@ def remember(dynamics: tuple, state: tuple) -> tuple:
 
 
 def retreat(
-    dynamics: tuple, gd: Vector, gs: Vector, slope: InMaps | Vector, state: tuple, past: tuple
-) -> tuple[Vector, tuple]:
-    """gU[t] for gD[t], gS[t] and dS/dU, and the gradient of the state a step back; `past` is
-    remembered of the state.
+    dynamics: tuple, u: Vector, fired: Mask, gd: Vector, gs: Vector, slope: InMaps | Vector,
+    state: tuple, past: tuple,
+) -> tuple[Vector, tuple]:  # fmt: skip
+    """gU[t] for U[t], S[t], gD[t], gS[t] and dS/dU, and the gradient of the state a step back;
+    `past` is remembered of the state.
     """
 
 
@@ -133,18 +134,6 @@ def learn(
     """
 
 
-def _stateless(dynamics: tuple, zero: Vector) -> tuple:
-    return ()
-
-
-def _constant(dynamics: tuple, theta: Vector, state: tuple) -> Vector:
-    return theta
-
-
-def _nothing(dynamics: tuple, state: tuple) -> tuple:
-    return ()
-
-
 def _through(slope: Vector, gs: Vector) -> Vector:
     return gs * slope
 
@@ -160,9 +149,8 @@ def _nothing_learned(
     pass
 
 
-rests, silences = by_type(rest, _stateless), by_type(silent)
-advances, retreats = by_type(advance), by_type(retreat)
-thresholds, remembers = by_type(threshold, _constant), by_type(remember, _nothing)
+REGISTERS = {stub.__name__: by_type(stub) for stub in (rest, threshold, remember, advance, retreat)}
+silences = by_type(silent)
 receives, sends_back = by_type(receive), by_type(send_back)
 resets, passes_reset = by_type(reset), by_type(through_reset)
 slopes, leaves = by_type(slope), by_type(left)
@@ -188,7 +176,7 @@ def back(
     gU[t+1], the gradient of the state behind it and gI[t+1].
     """
     gd = through_reset(n.reset, gu, fired)
-    gu, state = retreat(n.dynamics, gd, gs, steep, state, past)
+    gu, state = retreat(n.dynamics, x, fired, gd, gs, steep, state, past)
     return gd, gu, state, send_back(n.synapses, gd, later)
 
 
@@ -251,154 +239,6 @@ def learn_tau(
     store(sums, (at,), load_as(x, sums, (at,)) + gd * moved)
 
 
-class Lif(NamedTuple):
-    beta_m: float
-
-
-def lif_constants(n: Neuron, dt: float) -> Lif:
-    return Lif(n.decays(dt)[0])
-
-
-@advances(Lif)
-def advance_lif(
-    n: Lif, u: Vector, fired: Mask, current: Vector, state: tuple
-) -> tuple[Vector, tuple]:
-    return n.beta_m * u + current, state
-
-
-@retreats(Lif)
-def retreat_lif(
-    n: Lif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
-) -> tuple[Vector, tuple]:
-    return with_slope(slope, gs, n.beta_m, gd), state
-
-
-class Alif(NamedTuple):
-    """`pull`: (1 - beta_m) a."""
-
-    beta_m: float
-    beta_a: float
-    pull: float
-
-
-def alif_constants(n: ALIF, dt: float) -> Alif:
-    beta_m, _ = n.decays(dt)
-    return Alif(beta_m, math.exp(-dt / n.tau_ada), (1 - beta_m) * n.a)
-
-
-@rests(Alif)
-def rest_alif(n: Alif, zero: Vector) -> tuple:
-    return zero, zero
-
-
-@advances(Alif)
-def advance_alif(
-    n: Alif, u: Vector, fired: Mask, current: Vector, state: tuple
-) -> tuple[Vector, tuple]:
-    a, spike = state
-    state = n.beta_a * a + spike, select(fired, like(u, 1), like(u, 0))
-    return n.beta_m * u + (current - n.pull * a), state
-
-
-@retreats(Alif)
-def retreat_alif(
-    n: Alif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
-) -> tuple[Vector, tuple]:
-    ga, spike = state
-    return with_slope(slope, gs + spike, n.beta_m, gd), (n.beta_a * ga - n.pull * gd, ga)
-
-
-class AdLif(NamedTuple):
-    """`pull`: 1 - beta_m; `coupling`: (1 - beta_w) a; `jump`: b."""
-
-    beta_m: float
-    beta_w: float
-    pull: float
-    coupling: float
-    jump: float
-
-
-def adlif_constants(n: AdLIF, dt: float) -> AdLif:
-    beta_m, beta_w = n.decays(dt)[0], math.exp(-dt / n.tau_w)
-    return AdLif(beta_m, beta_w, 1 - beta_m, (1 - beta_w) * n.a, n.b)
-
-
-@rests(AdLif)
-def rest_adlif(n: AdLif, zero: Vector) -> tuple:
-    return (zero,)
-
-
-@advances(AdLif)
-def advance_adlif(
-    n: AdLif, u: Vector, fired: Mask, current: Vector, state: tuple
-) -> tuple[Vector, tuple]:
-    (a,) = state
-    jump = select(fired, n.jump, like(u, 0))
-    state = (n.beta_w * a + (n.coupling * u + jump),)
-    return n.beta_m * u + (current - n.pull * a), state
-
-
-@retreats(AdLif)
-def retreat_adlif(
-    n: AdLif, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
-) -> tuple[Vector, tuple]:
-    (ga,) = state
-    pull = through_slope(slope, gs + n.jump * ga)
-    return n.beta_m * gd + (n.coupling * ga + pull), (n.beta_w * ga - n.pull * gd,)
-
-
-NEVER = 1_000_000
-"""Above any potential."""
-
-
-class Adaptive(NamedTuple):
-    """`lift`: b; `rest`: steps."""
-
-    beta_m: float
-    beta_a: float
-    lift: float
-    rest: float
-
-
-def adaptive_constants(n: AdaptiveThreshold, dt: float) -> Adaptive:
-    return Adaptive(n.decays(dt)[0], math.exp(-dt / n.tau_ada), n.b, float(n.rest(dt)))
-
-
-@rests(Adaptive)
-def rest_adaptive(n: Adaptive, zero: Vector) -> tuple:
-    return zero, zero
-
-
-@thresholds(Adaptive)
-def adaptive_threshold(n: Adaptive, theta: Vector, state: tuple) -> Vector:
-    a, rest = state
-    return select(rest > like(theta, 0), like(theta, NEVER), theta + n.lift * a)
-
-
-@remembers(Adaptive)
-def remember_adaptive(n: Adaptive, state: tuple) -> tuple:
-    return state
-
-
-@advances(Adaptive)
-def advance_adaptive(
-    n: Adaptive, u: Vector, fired: Mask, current: Vector, state: tuple
-) -> tuple[Vector, tuple]:
-    zero, (a, rest) = like(u, 0), state
-    a = n.beta_a * a + select(fired, like(u, 1), zero)
-    fewer = select(rest > zero, rest - like(u, 1), zero)
-    return n.beta_m * u + current, (a, select(fired, n.rest, fewer))
-
-
-@retreats(Adaptive)
-def retreat_adaptive(
-    n: Adaptive, gd: Vector, gs: Vector, slope: Vector, state: tuple, past: tuple
-) -> tuple[Vector, tuple]:
-    zero, (ga, rest) = like(gd, 0), state
-    pull = select(past[1] > zero, zero, (gs + ga) * slope)
-    return n.beta_m * gd + pull, (n.beta_a * ga - n.lift * pull, rest)
-
-
 class One(NamedTuple):
     """`gain`: sign (1 - beta_m)."""
 
@@ -457,14 +297,22 @@ class Zero(NamedTuple):
 
 
 class Subtract(NamedTuple):
-    """`drop`: beta_m theta."""
+    """`drop`: theta times what the membrane keeps of its potential."""
 
     theta: float
     drop: float
 
 
-def reset_constants(n: Neuron, dt: float) -> Zero | Subtract:
-    return Zero(n.theta) if n.reset == "zero" else Subtract(n.theta, n.decays(dt)[0] * n.theta)
+class Constant(NamedTuple):
+    theta: float
+    value: float
+
+
+def reset_constants(n: Neuron, dt: float) -> Zero | Constant | Subtract:
+    if n.reset == "constant":
+        return Constant(n.theta, vars(n)["u_reset"])
+    leak = evaluate(n.LEAK, vars(n) | dict(dt=dt, beta_m=n.decays(dt)[0]))
+    return Zero(n.theta) if n.reset == "zero" else Subtract(n.theta, leak * n.theta)
 
 
 @resets(Zero)
@@ -472,6 +320,12 @@ def to_zero(n: Zero, u: Vector, fired: Mask) -> Vector:
     return select(fired, like(u, 0), u)
 
 
+@resets(Constant)
+def to_constant(n: Constant, u: Vector, fired: Mask) -> Vector:
+    return select(fired, n.value, u)
+
+
+@leaves(Constant)
 @leaves(Zero)
 def all_left(n: Zero, u: Vector, fired: Mask) -> Vector:
     return u
@@ -482,8 +336,9 @@ def left_of_theta(n: Subtract, u: Vector, fired: Mask) -> Vector:
     return u - select(fired, n.theta, like(u, 0))
 
 
+@passes_reset(Constant)
 @passes_reset(Zero)
-def through_zero(n: Zero, gu: Vector, fired: Mask) -> Vector:
+def through_value(n: Zero | Constant, gu: Vector, fired: Mask) -> Vector:
     return select(fired, like(gu, 0), gu)
 
 
@@ -576,22 +431,3 @@ def boxcar(n: Boxcar, v: Vector) -> Vector:
 def arctan(n: Arctan, v: Vector) -> Vector:
     x = n.width * v
     return n.peak / (like(v, 1) + x * x)
-
-
-class Numbers(NamedTuple):
-    """How one kind of neuron becomes numbers: its `constants` by neuron and dt; how many variables
-    its state has besides potential and currents; how many of them the way back wants to see.
-    """
-
-    constants: Callable[[Any, float], tuple]
-    states: int = 0
-    remembered: int = 0
-
-
-KINDS = {
-    Neuron: Numbers(lif_constants),
-    ALIF: Numbers(alif_constants, states=2),  # A[t] and S[t-1]
-    AdLIF: Numbers(adlif_constants, states=1),  # A[t]
-    # A[t], and how many steps a neuron still rests
-    AdaptiveThreshold: Numbers(adaptive_constants, states=2, remembered=2),
-}

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fdi.config import Mistake
 from fdi.engine.checks import Computes, refused
+from fdi.engine.cpu import neuron_equations
 from fdi.engine.cpu.neuron_equations import (
-    KINDS,
     SURROGATES,
     Kind,
     Learning,
-    lif_constants,
     reset_constants,
     surrogate_constants,
     synapse_constants,
 )
+from fdi.engine.derived import NEVER, derived, numbers
 from fdi.snn.network import Network, Norm
 from fdi.snn.neuron import Neuron, Population
 
 COMPUTES = Computes(
     "cpu",
-    tuple(KINDS),
-    ("zero", "subtract"),
+    None,
+    ("zero", "subtract", "constant"),
     tuple(SURROGATES),
     own_taus=True,
     averages=True,
@@ -59,16 +62,48 @@ class DifferentNeurons(NamedTuple):
 
 def states(network: Network) -> int:
     """Variables of a hidden neuron besides its potential and currents."""
-    return KINDS[type(network.hidden[0].neuron)].states
+    return network.hidden[0].neuron.STATES
 
 
 def remembered(network: Network) -> int:
     """Variables of the state that the way back wants to see."""
-    return KINDS[type(network.hidden[0].neuron)].remembered
+    of: Any = type(network.hidden[0].neuron)
+    return derived(of).remembered
+
+
+@cache
+def _dynamics(of: Any) -> Any:
+    """The class of the constants of a kind of neuron, to which the functions of kernels are
+    registered; kernels are kept by its name, which says what is computed.
+    """
+    found = derived(of)
+    digest = hashlib.sha256("\n".join([found.code, *found.constants]).encode()).hexdigest()[:16]
+    name = f"{of.__name__}_{digest}"
+    made: Any = namedtuple(name, [f"c{i}" for i in range(len(found.constants))], module=__name__)  # type: ignore[misc]
+    globals()[name] = made  # where pickle finds it
+    functions = vars(neuron_equations) | {"NEVER": NEVER}
+    exec(compile(found.code, f"<{name}>", "exec"), functions)
+    for stub, register in neuron_equations.REGISTERS.items():
+        register(made)(functions[stub])
+    return made
+
+
+def dynamics(n: Neuron, dt: float) -> tuple:
+    of: Any = type(n)
+    return _dynamics(of)(*numbers(n, dt))
 
 
 def kind(n: Neuron, dt: float) -> Kind:
-    parts = (KINDS[type(n)].constants, synapse_constants, reset_constants, surrogate_constants)
+    of: Any = type(n)
+    name = of.__name__.lower()
+    try:
+        learns = derived(of).learns
+    except Mistake as mistake:
+        raise refused("cpu", f"does not compute neurons of kind {name}, {mistake}") from None
+    if n.learn_tau and not learns:
+        what = f"neurons of kind {name} that learn tau_mem, which does more there than leak"
+        raise refused("cpu", f"does not compute {what}")
+    parts = (dynamics, synapse_constants, reset_constants, surrogate_constants)
     return (Learning if n.learn_tau else Kind)(*(part(n, dt) for part in parts))
 
 
@@ -104,7 +139,7 @@ def in_numbers(
     """
     hidden = [kind(layer[0].neuron, dt) for layer in layers]
     records = [_named(k) | {"u_init": layer[0].neuron.u_init} for k, layer in zip(hidden, layers)]
-    said = _named(synapse_constants(readout, dt)) | _named(lif_constants(readout, dt))
+    said = _named(synapse_constants(readout, dt)) | {"beta_m": readout.decays(dt)[0]}
     alike = Neurons(
         type(hidden[0])(*(_rounded(part, dtype) for part in hidden[0])),
         _records(records, dtype),
