@@ -257,6 +257,84 @@ class AdaptiveThreshold(Neuron):
     t_ref: NotNegative = 5e-3
 
 
+@dataclass(frozen=True)
+class QIF(Neuron):
+    """A quadratic integrate-and-fire neuron (Latham et al. 2000).
+
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] + U[t]^2 / u_c)
+        U[t+1] = (beta_m U[t] + D[t]) (1 - S[t]) + u_reset S[t]
+
+    A step of tau_mem dU/dt = U (U / u_c - 1) + I: above `u_c` the potential rises by itself up to
+    the peak `theta`; I = u_c / 4 is the least constant current with spikes.
+    """
+
+    DRIVE = "gain * (current + u**2 / u_c)"
+
+    reset: Literal["constant"] = "constant"  # type: ignore[assignment]
+    u_c: Positive = 0.5
+    u_reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class EIF(Neuron):
+    """An exponential integrate-and-fire neuron (Fourcaud-Trocme et al. 2003).
+
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] + delta exp((min(U[t], theta) - u_t) / delta))
+        U[t+1] = (beta_m U[t] + D[t]) (1 - S[t]) + u_reset S[t]
+
+    `u_t`: where the potential takes off without input; `delta`: how gradually. Above the peak
+    `theta` all is reset, so nothing is added there.
+    """
+
+    DRIVE = "gain * (current + delta * exp((min(u, theta) - u_t) / delta))"
+
+    reset: Literal["constant"] = "constant"  # type: ignore[assignment]
+    u_t: float = 0.5
+    delta: Positive = 0.1
+    u_reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Izhikevich(QIF):
+    """A quadratic neuron with an adaptation current (Izhikevich 2003, 2007).
+
+        D[t] = (1 - beta_m) (sum_c sign_c I_c[t] + U[t]^2 / u_c - W[t])
+        W[t+1] = beta_w W[t] + (1 - beta_w) b U[t] + d S[t],   beta_w = exp(-dt / tau_w)
+
+    Reset as for `QIF`. His regular spiking neuron (2007, section 8.2), with 0 at rest and 1
+    at the peak of the spike, 95 mV above: u_c = 20 mV, u_reset = 10 mV, tau_mem = C / (k u_c) =
+    100 / (0.7 20) ms, tau_w = 1 / a = 1 / 0.03 ms, b = -2 / (k u_c) and d = 100 / (k u_c 95 mV).
+    """
+
+    DRIVE = "gain * (current + u**2 / u_c - W)"
+    STATE: ClassVar = {"W": "exp(-dt / tau_w) * W + (1 - exp(-dt / tau_w)) * b * u + d * s"}
+
+    tau_mem: TimeConstant = 7.143e-3
+    u_c: Positive = 0.2105
+    u_reset: float = 0.1053
+    tau_w: TimeConstant = 33.33e-3
+    b: AboveMinusOne = -0.1429
+    d: NotNegative = 0.0752
+
+
+@dataclass(frozen=True)
+class ResonateAndFire(Neuron):
+    """A resonate-and-fire neuron, whose potential swings (Izhikevich 2001).
+
+        U[t+1] = beta_m (cos(omega dt) U[t] - sin(omega dt) V[t]) + (1 - beta_m) sum_c sign_c I_c[t]
+        V[t+1] = beta_m (sin(omega dt) U[t] + cos(omega dt) V[t])
+
+    The exact rotation of U + i V by `omega` in rad/s, which decays with tau_mem. What a spike does
+    to U is as for `Neuron`; V goes on.
+    """
+
+    LEAK = "beta_m * cos(omega * dt)"
+    DRIVE = "gain * current - beta_m * sin(omega * dt) * V"
+    STATE: ClassVar = {"V": "beta_m * (sin(omega * dt) * u + cos(omega * dt) * V)"}
+
+    omega: NotNegative = 62.83
+
+
 def refractory(kind: type[Neuron]) -> bool:
     """Whether neurons of this kind rest after a spike."""
     return any(field.name == "t_ref" for field in fields(kind))
@@ -318,6 +396,10 @@ lif = by_name(Neuron)
 alif = by_name(ALIF)
 adlif = by_name(AdLIF)
 adaptive_threshold = by_name(AdaptiveThreshold)
+qif = by_name(QIF)
+eif = by_name(EIF)
+izhikevich = by_name(Izhikevich)
+resonate_and_fire = by_name(ResonateAndFire)
 
 KINDS: dict[str, Callable[..., Neuron]] = {
     name: made for name, made in globals().items() if isfunction(made) and hasattr(made, "kind")

@@ -37,6 +37,20 @@ PUBLISHED: dict[str, Equations] = {
         1 + n.b * a, u, g * i, exp(-DT / n.tau_ada) * a + s,
         np.where(s > 0, round(n.t_ref / DT), np.maximum(rest - 1, 0)),
     ),
+    "qif": lambda n, g, u, i, s: (1, u, g * (i + u * u / n.u_c)),
+    "eif": lambda n, g, u, i, s: (
+        1, u, g * (i + n.delta * exp((np.minimum(u, 1) - n.u_t) / n.delta)),
+    ),
+    "izhikevich": lambda n, g, u, i, s, w: (
+        1, u, g * (i + u * u / n.u_c - w),
+        exp(-DT / n.tau_w) * w + (1 - exp(-DT / n.tau_w)) * n.b * u + n.d * s,
+    ),
+    "resonate_and_fire": lambda n, g, u, i, s, v: (
+        1, ((1 - g) * exp(1j * n.omega * DT)).real * u / (1 - g),
+        g * i + ((u + 1j * v) * (1 - g) * exp(1j * n.omega * DT)).real
+        - ((1 - g) * exp(1j * n.omega * DT)).real * u,
+        ((u + 1j * v) * (1 - g) * exp(1j * n.omega * DT)).imag,
+    ),
 }  # fmt: skip
 
 
