@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from deletions import deletions
 
+import fdi.conf
+from fdi.config.parts import resolve
+from fdi.data.dataset import Dataset, thin
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.derived import derived
 from fdi.init.named import NAMES
@@ -33,8 +39,28 @@ def test_an_initialization_keeps_the_contract(name):
     check(NAMES[name])
 
 
+DATASETS = {
+    path.stem: options
+    for path in sorted(Path(fdi.conf.__path__[0], "dataset").glob("*.yaml"))
+    if not {"root", "file"} & (options := yaml.safe_load(path.read_text())).keys()  # needs files
+}
+
+
+def small(name: str) -> Any:
+    options = DATASETS[name] | {"samples": 20} if "samples" in DATASETS[name] else DATASETS[name]
+    words = {key: value for key, value in options.items() if key != "_target_"}
+    return partial(resolve("dataset", options["_target_"]), **words)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_data_set_keeps_the_contract(name):
+    check(small(name))
+
+
 def test_what_is_no_part_is_refused():
-    with pytest.raises(TypeError, match="takes a neuron, an initialization or an engine, not 3"):
+    with pytest.raises(
+        TypeError, match=r"takes a neuron, an initialization, an engine or .*, not 3"
+    ):
         check(lambda: 3)
 
 
@@ -75,6 +101,36 @@ class Stuck(Strategy):
 def test_an_initialization_that_hears_no_seed_is_told_so():
     with pytest.raises(AssertionError, match="are the same with another seed"):
         check(Stuck)
+
+
+def shuffled(*, seed: int) -> Dataset:
+    """Its test set is drawn by the seed of the run."""
+    return small("poisson")(seed=0, data_seed=seed)
+
+
+def halved(*, seed: int) -> Dataset:
+    """Its batches have more labels than samples."""
+    data = small("poisson")(seed=seed)
+    return replace(data, train=replace(data.train, transform=lambda x, rng: x[: len(x) // 2]))
+
+
+def noisy(*, seed: int) -> Dataset:
+    """Its batches hear no generator."""
+    data, own = small("poisson")(seed=seed), np.random.default_rng(0)
+    return replace(data, train=replace(data.train, transform=lambda x, rng: thin(x, own, drop=0.5)))
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (shuffled, "poisson: other data for the test with another seed of the run"),
+        (halved, r"a batch of the train split is \(4, 100, 100\), not \(8, 100, 100\)"),
+        (noisy, "a batch of the train split is another one with equal random numbers"),
+    ],
+)
+def test_a_data_set_that_breaks_it_is_told_so(make, problem):
+    with pytest.raises(AssertionError, match=problem):
+        check(make)
 
 
 @pytest.mark.parametrize("name", KINDS)
