@@ -10,43 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from compared import weighted
+from published import PUBLISHED
 from scipy.special import erf, logsumexp
 
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.neurons import COMPUTES
 from fdi.engine.reference import ReferenceEngine
+from fdi.snn import neuron
 from fdi.snn.models import dale, dense
 from fdi.snn.network import INPUT, Network, draw_time_constants
-from fdi.snn.neuron import (
-    ALIF,
-    AdaptiveThreshold,
-    AdLIF,
-    Neuron,
-    Population,
-    Reset,
-    adaptive_threshold,
-    adlif,
-    alif,
-    lif,
-)  # fmt: skip
+from fdi.snn.neuron import Neuron, Population, Reset
 from fdi.snn.objective import Objective
 from fdi.snn.surrogate import SURROGATES, steepness
+from fdi.testing.neurons import resets
 
 DT, STEPS, CLASSES = 2e-3, 30, 3
-KINDS = {
-    "lif": lif(),
-    "alif": alif(a=0.7),
-    "adlif": adlif(a=0.5),
-    "adaptive_threshold": adaptive_threshold(tau_ada=30e-3, b=0.3, t_ref=4e-3),
+STRONG: dict[str, Any] = {  # such that little is not overlooked
+    "alif": dict(a=0.7),
+    "adlif": dict(a=0.5),
+    "adaptive_threshold": dict(tau_ada=30e-3, b=0.3, t_ref=4e-3),
 }
-DIFFERENT = {name: replace(neuron, tau_shape=2.0) for name, neuron in KINDS.items()}
+KINDS = {name: make(**STRONG.get(name, {})) for name, make in neuron.KINDS.items()}
+DIFFERENT = {name: replace(n, tau_shape=2.0) for name, n in KINDS.items()}
 ANTIDERIVATIVES: dict[str, Callable[..., np.ndarray]] = {
     "superspike": lambda v, beta: v / (1 + beta * np.abs(v)),
     "triangle": lambda v, beta: np.where(
@@ -73,51 +65,43 @@ def test_slopes_are_the_derivatives_of_the_published_functions(name, beta):
 
 
 class Neurons:
-    """A population step by step, as the docstrings of fdi.snn.neuron say; around the potentials and
+    """A population step by step, by its published equations; around the potentials and
     spikes `base` [T] of an earlier run its spikes are linear.
     """
 
     def __init__(self, p: Population, samples: int, base: list | None) -> None:
         self.n, self.base = p.neuron, base
-        self.seen: list[tuple[np.ndarray, ...]] = []
+        self.seen: list[tuple[Any, ...]] = []
         n, shape = p.neuron, (samples, p.units)
         alike: tuple[Any, ...] = (n.tau_mem, *n.tau_syn)
         self.tau_mem, *self.tau_syn = map(np.array, p.taus or alike)
         self.u = np.full(shape, n.u_init)
-        self.a, self.before, self.rest = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.state = [np.zeros(shape)] * n.STATES
         self.i = [np.zeros(shape) for _ in n.tau_syn]
         self.x = [np.zeros(shape) for _ in n.tau_syn]
 
     def update(self) -> np.ndarray:
-        n, u, beta_m = self.n, self.u, np.exp(-DT / self.tau_mem)
-        v, able = u - n.theta, self.rest == 0
-        if type(n) is AdaptiveThreshold:
-            v = v - n.b * self.a
+        n, u, given = self.n, self.u, (self.n, -np.expm1(-DT / self.tau_mem), self.u)
+        of, state, rests = PUBLISHED[type(n)], self.state, hasattr(n, "t_ref")
+        current = sum(sign * i for sign, i in zip(n.signs, self.i))
+        v = u - of(*given, current, 0 * u, *state)[0]
+        able = state[-1] == 0 if rests else True
         fired = s = (v > 0) * able * 1.0 if n.spiking else np.zeros_like(u)
         if self.base and n.spiking:
             v_0, fired, able = self.base[len(self.seen)]
             s = fired + slope(n.surrogate, v_0, n.beta) * (v - v_0) * able
         self.seen.append((v, s, able))
-        current = sum(sign * i for sign, i in zip(n.signs, self.i))
-        if type(n) is AdLIF:
-            beta_w = np.exp(-DT / n.tau_w)
-            drive = (1 - beta_m) * (current - self.a)
-            self.a = beta_w * self.a + (1 - beta_w) * n.a * u + n.b * s
-        elif type(n) is ALIF:
-            drive = (1 - beta_m) * (current - n.a * self.a)
-            self.a, self.before = np.exp(-DT / n.tau_ada) * self.a + self.before, s
-        elif type(n) is AdaptiveThreshold:
-            beta_a, drive = np.exp(-DT / n.tau_ada), (1 - beta_m) * current
-            self.a = beta_a * self.a + s
-            self.rest = np.where(fired > 0, round(n.t_ref / DT), np.maximum(self.rest - 1, 0))
-        else:
-            drive = (1 - beta_m) * current
+        _, leak, drive, *self.state = of(*given, current, s, *state)
+        if rests:
+            self.state[-1] = of(*given, current, fired, *state)[-1]
         if n.reset == "zero":
-            self.u = (beta_m * u + drive) * (1 - fired)
+            self.u = (leak * u + drive) * (1 - fired)
         elif n.reset == "at_once":
-            self.u = beta_m * u * (1 - fired) + drive
+            self.u = leak * u * (1 - fired) + drive
+        elif n.reset == "constant":
+            self.u = np.where(fired > 0, vars(n)["u_reset"], leak * u + drive)
         else:
-            self.u = beta_m * (u - n.theta * fired) + drive
+            self.u = leak * (u - n.theta * fired) + drive
         self.i = [np.exp(-DT / tau) * i + x for tau, i, x in zip(self.tau_syn, self.i, self.x)]
         self.x = [np.zeros_like(u) for _ in self.i]
         return s
@@ -179,7 +163,8 @@ def two_channels(neuron: Neuron) -> Network:
     return dale((3,), CLASSES, STEPS, DT, neuron, excitatory=3, inhibitory=2)
 
 
-ALL = list(product(KINDS, get_args(Reset), SURROGATES))
+FORMS = [(name, reset) for name, n in KINDS.items() for reset in resets(n)]
+ALL = [(*form, surrogate) for form in FORMS for surrogate in SURROGATES]
 COMPILED = [each for each in ALL if each[1] in COMPUTES.resets]
 
 
@@ -192,7 +177,7 @@ def choice(kind: str, reset: Reset, surrogate: str) -> Neuron:
     ("kind", "reset", "surrogate", "build"),
     [  # a slope has nothing to do with channels
         *((*each, layers) for each in ALL),
-        *((*each, two_channels) for each in product(KINDS, get_args(Reset), ("superspike",))),
+        *((*form, each, two_channels) for form, each in product(FORMS, ("superspike",))),
     ],
 )
 def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surrogate, build):
@@ -202,8 +187,8 @@ def test_the_reference_has_the_gradients_of_finite_differences(kind, reset, surr
 @pytest.mark.parametrize("build", [layers, two_channels])
 @pytest.mark.parametrize("kind", DIFFERENT)
 def test_the_reference_has_them_where_each_neuron_has_its_own_time_constants(kind, build):
-    for reset in get_args(Reset):
-        check(ReferenceEngine(), build, replace(DIFFERENT[kind], reset=reset))
+    for reset in resets(KINDS[kind]):
+        check(ReferenceEngine(), build, replace(DIFFERENT[kind], **dict[str, Any](reset=reset)))
 
 
 @pytest.mark.slow  # each is compiled
