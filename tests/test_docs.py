@@ -142,7 +142,7 @@ def test_the_reference_has_all_that_users_are_told_of():
     entries = re.findall(r"^::: (\S+)$", (DOCS / "reference" / "api.md").read_text(), re.MULTILINE)
     assert len(entries) == len({*entries})
     shown = [_reached(entry) for entry in entries]
-    rooms = ("fdi", "fdi.data", "fdi.figures", "fdi.init", "fdi.interop")
+    rooms = ("fdi", "fdi.data", "fdi.figures", "fdi.init", "fdi.interop", "fdi.testing")
     named = {f"{room}.{name}" for room in rooms for name in importlib.import_module(room).__all__}
     pages = [*(DOCS / "howto").glob("*.md"), *(ROOT / "examples").rglob("*.py")]
     imported = re.compile(r"^ *from (fdi[\w.]*) import ([\w, ]+)$", re.MULTILINE)

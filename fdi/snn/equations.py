@@ -167,8 +167,13 @@ def variables(of: Sum) -> set[str]:
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
-    """The value of an expression, of numbers and tensors by their names."""
-    return eval(_code(text), {"__builtins__": _OF_BOTH}, dict(values))
+    """The value of an expression, of numbers and tensors by their names. Raises Mistake where there
+    is none.
+    """
+    try:
+        return eval(_code(text), {"__builtins__": _OF_BOTH}, dict(values))
+    except ArithmeticError as error:
+        raise Mistake(f"neuron: {text!r} has no value ({error}); change its constants") from None
 
 
 @cache

@@ -102,6 +102,8 @@ class Neuron:
     learn_tau: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("tau_syn", "signs"):  # lists, where a configuration calls the class
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         # hints of the user's own may name what only a type checker imports; ours are known
         own: Any = type(self)
         here = next(base for base in own.__mro__ if base.__module__ == __name__)

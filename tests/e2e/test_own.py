@@ -12,6 +12,7 @@ import commands
 import pytest
 
 import fdi.cli.data
+from fdi.engine.cpu import CpuEngine
 from fdi.track.record import look
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
@@ -70,6 +71,42 @@ def test_a_neuron_and_a_surrogate_are_computed_by_the_reference_engine(
     refused = fdi_run(*folder, *SMALL, *chosen, "engine=cpu")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert re.search("engine=cpu does not compute .* use engine=reference", refused.err)
+
+
+@pytest.mark.parametrize("chosen", ["own_izhikevich", "izhikevich"])
+def test_a_neuron_that_is_described_is_for_the_compiled_engine(fdi_run, chosen):
+    target = {"own_izhikevich": "izhikevich", "izhikevich": "fdi.snn.neuron"}[
+        chosen
+    ] + ".izhikevich"
+    known = {"_target_": target, "surrogate": "superspike"}
+    values = {"device": "cpu", "neuron": known, "model": {}, "paths": {"modules": [str(OWN)]}}
+    assert CpuEngine.lacks(values) is None
+    words = ["--config-dir", str(OWN / "conf"), *SMALL, f"neuron={chosen}"]
+    refused = fdi_run(*words, "neuron.tau_w=0")
+    assert refused.err == "fdi-run: neuron.tau_w = 0 must be 1e-06 to 1 s\n"
+    changed = fdi_run(*words, "neuron.reset=subtract")
+    assert changed.err == "fdi-run: neuron.reset = subtract must be constant\n"
+
+
+@pytest.mark.slow  # compiled, and in processes of their own
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_a_sweep_trains_a_neuron_that_is_described(tmp_path: Path, launcher: str):
+    shutil.copytree(OWN, tmp_path / "own")
+    (tmp_path / "else").mkdir()
+    sweep = ["-m", "--config-dir", "../own/conf", f"hydra/launcher={launcher}", *SMALL[:-1]]
+    found = {}
+    for engine, asked in (("cpu", "auto"), ("reference", "reference")):
+        words = [*sweep, "neuron=own_izhikevich", "seed=1,2", f"engine={asked}"]
+        done = call("run", *words, cwd=tmp_path / "else")
+        assert done.returncode == 0, done.stderr
+        runs = map(look, tmp_path.glob("else/results/runs/*/*/*/*"))
+        found[engine] = [run for run in runs if run.config["engine"]["name"] == engine]
+    assert [len(runs) for runs in found.values()] == [2, 2]
+    for run in (run for runs in found.values() for run in runs):
+        assert run.evidence is not None
+        assert "neuron" in run.evidence["code"]
+        assert run.result is not None
+        assert run.result["rates"]["h1"] > 0
 
 
 NADAM = ("optimizer=adam", "optimizer._target_=torch.optim.NAdam")

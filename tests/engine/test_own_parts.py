@@ -1,27 +1,35 @@
-"""Projections and normalizations of one's own: an engine that does not call them refuses them."""
+"""Neurons of one's own are computed as they are described. Projections and normalizations of one's
+own: an engine that does not call them refuses them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
-from compared import as_events
+from compared import as_events, weighted
 from making import one_line
 from torch import Tensor
 from torch.nn.functional import avg_pool1d
 
+from fdi.config.parts import resolve
 from fdi.data.inputs import Events
+from fdi.engine import Engine
 from fdi.engine.cpu import CpuEngine
+from fdi.engine.cpu.neurons import kind as compiled
 from fdi.engine.cuda import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import dense
 from fdi.snn.network import Network, Norm, Projection
-from fdi.snn.neuron import lif
+from fdi.snn.neuron import Neuron, lif
 from fdi.snn.objective import Objective
 
 STEPS, BATCH, UNITS = 20, 4, 12
+OWN = Path(__file__).parents[2] / "examples" / "own"
 FAST: list[Any] = [CpuEngine, lambda: CudaEngine(kernels="off")]
 
 
@@ -122,3 +130,41 @@ def test_a_module_that_is_no_normalization_is_told_what_it_must_be(engine):
     net.norms["h1"] = torch.nn.LayerNorm(8)
     with one_line("population h1 is a LayerNorm; let it inherit from"):
         engine().check(net)
+
+
+def trained(engine: Engine) -> tuple[list[float], list[Tensor]]:
+    """Spikes in each update, and the weights behind them, of the example."""
+    neuron = resolve("neuron", "izhikevich.izhikevich", [OWN])()
+    net = dense((UNITS,), 3, STEPS, 2e-3, neuron, hidden=[20, 17])
+    (x, labels), spikes = batch(), []
+    optimizer = torch.optim.Adam(weighted(net, 8).double().parameters(), lr=0.05)
+    for _ in range(6):
+        spikes.append(float(engine.step(net, x, labels, Objective()).counts["h2"].sum()))
+        optimizer.step()
+    return spikes, [weight.detach() for weight in net.parameters()]
+
+
+def test_a_neuron_that_ones_own_file_describes_learns_as_with_autograd():
+    (spikes, weights), (wanted, expected) = map(trained, (CpuEngine(threads=1), ReferenceEngine()))
+    assert spikes == wanted
+    assert len({*spikes}) > 1
+    for found, weight in zip(weights, expected):
+        torch.testing.assert_close(found, weight, rtol=0, atol=1e-9)
+
+
+def described(drive: str) -> Neuron:
+    @dataclass(frozen=True)
+    class Own(Neuron):
+        DRIVE: ClassVar[str] = drive
+        pull: float = 0.5
+
+    return Own()
+
+
+def test_kernels_are_known_by_what_is_described():
+    first, again, other = (
+        compiled(described(f"gain * (current + pull * u{more})"), 2e-3).dynamics
+        for more in ("", "", "**2")
+    )
+    assert type(first) is type(again)
+    assert type(first).__name__ != type(other).__name__

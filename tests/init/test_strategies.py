@@ -35,7 +35,7 @@ from fdi.init.strategy import rate_of_equal_spread
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import draw_time_constants
-from fdi.snn.neuron import lif
+from fdi.snn.neuron import KINDS, lif
 from fdi.snn.objective import Objective
 
 STEPS, DT, BATCH, CLASSES, NU = 40, 2e-3, 12, 3, 60.0
@@ -213,6 +213,16 @@ def test_the_closed_form_puts_a_layer_on_target(recurrent):
     assert rows[0]["free_sigma"] == pytest.approx(rows[0]["theory_sigma_u"], rel=0.05)
     if not recurrent:
         assert rows[0]["free_sigma"] == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_theory_and_probe_describe_the_leaky_membrane_of_every_kind(kind):
+    inputs, model = spikes((300,), counts=True, steps=400), partial(dense, neuron=KINDS[kind]())
+    _, rows = initialized(partial(model, hidden=150), Fluct(sigma_u=0.8), inputs)
+    assert rows[0]["theory_sigma_u"] == pytest.approx(0.8, rel=0.02)
+    assert rows[0]["free_sigma"] == pytest.approx(0.8, rel=0.05)
+    _, rows = initialized(partial(model, hidden=[60, 50]), FluctCalibrated(sigma_u=0.8), inputs)
+    assert [row["free_sigma"] for row in rows[:2]] == pytest.approx([0.8, 0.8], rel=0.02)
 
 
 def poisson_driven(strategy, inputs):

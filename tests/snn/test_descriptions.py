@@ -17,7 +17,7 @@ from published import DT, PUBLISHED
 
 from fdi.config import Mistake
 from fdi.engine.derived import derived
-from fdi.snn.equations import Call, Sum, derivative, parse, terms
+from fdi.snn.equations import Call, Sum, derivative, evaluate, parse, terms
 from fdi.snn.neuron import KINDS, Neuron
 from fdi.testing.neurons import Moment, ahead, moment, resets
 
@@ -161,9 +161,12 @@ def test_what_cannot_be_derived_is_said(own, problem):
 
 def test_numbers_and_tensors_have_one_least_and_one_most():
     x = torch.tensor([-1.0, 0.2, 3.0])
-    from fdi.snn.equations import evaluate
-
     for text, wanted in (("min(u, 1)", [-1, 0.2, 1]), ("max(0, u)", [0, 0.2, 3])):
         assert evaluate(text, {"u": x}).tolist() == pytest.approx(wanted)
         assert [evaluate(text, {"u": each}) for each in x.tolist()] == pytest.approx(wanted)
     assert parse("min(u, 1)") is parse("min(u, 1)")
+
+
+def test_a_constant_that_leaves_no_value_is_said():
+    with pytest.raises(Mistake, match=r"'exp\(-dt / tau\)' has no value \(float division by zero"):
+        evaluate("exp(-dt / tau)", {"dt": 2e-3, "tau": 0.0})

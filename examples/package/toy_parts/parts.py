@@ -41,12 +41,11 @@ def twins(*, width: int = 8, **data: Any) -> Network:
 
 @dataclass(frozen=True)
 class Pulled(Neuron):
-    """Its potential pulls itself up: D[t] = (1 - beta_m) (I[t] + pull U[t])."""
+    """Its potential pulls itself up."""
+
+    DRIVE = "gain * (current + pull * u)"
 
     pull: float = 0.1
-
-    def step(self, u, s, current, state, c):
-        return self.after(u, s, c.gain * (current + self.pull * u), c), state
 
 
 @dataclass(frozen=True)

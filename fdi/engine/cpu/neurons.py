@@ -79,6 +79,8 @@ def _dynamics(of: Any) -> Any:
     found = derived(of)
     digest = hashlib.sha256("\n".join([found.code, *found.constants]).encode()).hexdigest()[:16]
     name = f"{of.__name__}_{digest}"
+    if name in globals():  # of a class that was imported again
+        return globals()[name]
     made: Any = namedtuple(name, [f"c{i}" for i in range(len(found.constants))], module=__name__)  # type: ignore[misc]
     globals()[name] = made  # where pickle finds it
     functions = vars(neuron_equations) | {"NEVER": NEVER}
