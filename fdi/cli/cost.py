@@ -22,6 +22,8 @@ from fdi.track.record import REFUSED, SAID, finished, look
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
 KINDS_TRIED = 3  # kinds that are tried
+FEW = 200  # epochs of all cells, at most, of which it is asked how long they take
+SHORT = 20.0  # core-seconds: what fewer save side by side, the start of a second process takes
 
 
 def estimate(cells: Sequence[Cell]) -> str:
@@ -42,6 +44,18 @@ def estimate(cells: Sequence[Cell]) -> str:
 def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def short(cells: Sequence[Cell]) -> bool:
+    """Whether one process, whose threads take all cores, is through with these cells no later than
+    several, which each have to start; False where that is not known.
+    """
+    every = [cell.values for cell in cells]
+    alike = {(v["device"], v["engine"]["name"], v["threads"]) for v in every}
+    if alike != {("cpu", "cpu", None)} or sum(v["trainer"]["epochs"] for v in every) > FEW:
+        return False
+    known, seconds = total(cells, _tried(cells))
+    return known == len(cells) and seconds <= SHORT
 
 
 def total(cells: Sequence[Cell], epochs: Mapping[str, float]) -> tuple[int, float]:

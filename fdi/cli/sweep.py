@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from fdi.cli.cells import Cell, compose_sweep, label, leave_nothing, make_folder, varied
 from fdi.cli.compose import composed, extra_of, interpolating, is_hydras, source
-from fdi.cli.cost import cores
+from fdi.cli.cost import cores, short
 from fdi.cli.summary import print_summary
 from fdi.cli.task import FAILED, check_done, complain, run_cell
 from fdi.cli.terminal import bar, console, duration
@@ -72,7 +72,8 @@ def launch(
 ) -> None:
     """Run the cells, hydra.sweeper.max_batch_size at a time, once the launcher is found and `ready`
     called; returns when all are through. hydra/launcher=basic, one after another here, needs no job
-    of Hydra's, which costs as much as a short run.
+    of Hydra's, which costs as much as a short run; nor do a few short cells that may have as many
+    processes as there are cores.
 
     Raises what the launcher raises when it loses a worker, what a cell raises, and ValueError for a
     launcher that cannot start.
@@ -81,7 +82,7 @@ def launch(
     node = config.hydra.launcher
     with read_write(config), open_dict(config):
         check_gpus({cell.values["device"] for cell in cells}, node)
-    if node._target_.endswith(".BasicLauncher"):
+    if node._target_.endswith(".BasicLauncher") or (node.get("n_jobs") == -1 and short(cells)):
         ready()
         for cell in cells:
             run_cell(cell.config, cell.overrides, sweep=True)

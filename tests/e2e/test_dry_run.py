@@ -7,7 +7,7 @@ import re
 import pytest
 from commands import REFERENCE, SMALL, TINY
 
-from fdi.cli import cost
+from fdi.cli import cost, sweep
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
 
@@ -55,6 +55,32 @@ def test_a_dry_run_says_what_the_directory_does_not(fdi_run, untried):
 def test_what_cells_cost_follows_from_an_epoch_of_their_kind(words, number, epochs):
     cells = compose_cells(parse(["-m", *TINY, "trainer.epochs=2", *words]))
     assert cost.total(cells, {cost.same_cost(cells[0].values): 7.0}) == (number, 7 * epochs)
+
+
+FAST = ("engine=cpu", "device=cpu", "threads=null")
+
+
+@pytest.mark.parametrize(
+    ("words", "epoch", "short"),
+    [
+        ([*FAST, "trainer.epochs=5"], 0.1, True),
+        ([*FAST, "trainer.epochs=5"], 4.0, False),  # 20 core-seconds are the most
+        ([*FAST, "trainer.epochs=50"], 0.01, False),
+        ([*FAST, "trainer.epochs=1", "model.hidden=4,8"], 0.1, False),  # one kind is not known
+        ([*FAST, "trainer.epochs=5", "threads=1"], 0.1, False),
+        (["engine=reference", "trainer.epochs=5", "threads=null"], 0.1, False),
+    ],
+)
+def test_few_short_cells_need_no_second_process(monkeypatch, words, epoch, short):
+    """They run here where as many processes as cores may run them, and no others do."""
+    arguments = parse(["-m", *TINY, *words, "seed=range(5)", "hydra/launcher=local"])
+    cells, here = compose_cells(arguments), []
+    monkeypatch.setattr(cost, "_tried", lambda _: {cost.same_cost(cells[0].values): epoch})
+    assert cost.short(cells) == short
+    if short:
+        monkeypatch.setattr(sweep, "run_cell", lambda config, *_, **__: here.append(config.seed))
+        sweep.launch(arguments, cells)
+        assert here == [*range(5)]
 
 
 def test_an_epoch_is_tried_and_nothing_is_written_or_downloaded(fdi_run, tmp_path):
