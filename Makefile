@@ -22,7 +22,7 @@ lint: $(INSTALLED_DEV) ## check style, common mistakes and types
 test: $(INSTALLED_DEV) ## run the tests; FDI_TEST_DATA=folder adds those that need reference data
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
-test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give values nobody meant, all commands in any order: minutes
+test-slow: $(INSTALLED_DEV) ## kill runs and sweeps, cut the power, give values nobody meant, all commands in any order, 4 GB of events in 1 GB of memory: minutes
 	$(BIN)/pytest -m slow --ignore=tests/engine
 
 test-matrix: $(INSTALLED_DEV) ## every kind of network on every engine: an hour

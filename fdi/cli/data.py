@@ -1,4 +1,4 @@
-"""`fdi-data`: which data sets there are, get them, look at them."""
+"""`fdi-data`: which data sets there are, get them, look at them, pack them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from fdi.data.download import SOURCES, ensure, present
 from fdi.data.inputs import DataError
 from fdi.track.files import printable
 
+PACK = "write spikes as a table that runs map into memory, for data larger than that"
 BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 
@@ -24,12 +25,13 @@ def main(words: list[str] | None = None) -> int:
     parser = _parser()
     arguments, rest = parser.parse_known_args(words)
     if rest and (
-        arguments.command != "show" or not all("=" in word and word[0] != "-" for word in rest)
+        arguments.command not in ("show", "pack")
+        or not all("=" in word and word[0] != "-" for word in rest)
     ):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    own = ("dataset.", "seed=")
+    own = ("dataset.", "dataset=", "seed=")
     arguments.overrides = [word if word.startswith(own) else f"dataset.{word}" for word in rest]
-    commands = {"list": _list, "get": _get, "show": _show}
+    commands = {"list": _list, "get": _get, "show": _show, "pack": _pack}
     try:
         commands[arguments.command](arguments)
         return 0
@@ -79,6 +81,14 @@ def _parser() -> Parser:
     show.add_argument(
         "--out", type=Path, help="PNG to write (default: results/figures/data-NAME.png)"
     )
+    pack = commands.add_parser("pack", help=PACK, description=PACK)
+    pack.add_argument("path", type=Path, metavar="FILE|FOLDER", help="of any data set of spikes")
+    pack.add_argument("--out", type=Path, help="folder to write (default: FILE.packed)")
+    pack.epilog = (
+        "Settings of the data set follow as KEY=VALUE, e.g. dt=0.001, and dataset=NAME where the "
+        "kind of file does not tell it; a pack that was stopped goes on. Then: "
+        "fdi-run dataset=arrays dataset.file=FILE.packed dataset.dt=0.001"
+    )
     return parser
 
 
@@ -124,6 +134,51 @@ def _show(arguments: argparse.Namespace) -> None:
     path = arguments.out or Path("results/figures") / f"data-{name}.png"
     draw(data, path)
     print(f"{printable(title(data))}\n{printable(str(path))}")
+
+
+def _pack(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress, TaskID
+
+    from fdi.cli.cells import compose_cell
+    from fdi.cli.compose import quoted
+    from fdi.cli.terminal import bar, console
+    from fdi.config.identity import contents
+    from fdi.data import packed
+    from fdi.data.dataset import stamps
+    from fdi.runner.build import dataset
+
+    path: Path = arguments.path.expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    name = "ts" if path.suffix.lower() == ".ts" else "arrays"
+    if path.is_dir() and any(path.glob("*.h5")):
+        name = "hdf5"
+    for word in arguments.overrides:
+        name = word.partition("=")[2] if word.startswith("dataset=") else name
+    own = [word for word in arguments.overrides if not word.startswith("dataset=")]
+    place = f"dataset.{'file' if name in BY_FILE else 'root'}={quoted(str(path))}"
+    config = compose_cell("", [f"dataset={name}", place, "dataset.valid=0", *own]).config
+    asked = contents(config.dataset)
+    of_file = {key: asked.get(key) for key in ("kind", "names", "duration", "binning")}
+    given = {word.removeprefix("dataset.").partition("=")[0] for word in own}
+    folder = arguments.out or Path(f"{path}.packed")
+    options = {"dt": asked["dt"], "kind": "spikes", "binning": asked.get("binning", "binary")}
+
+    def data() -> packed.Packable:
+        if name == "arrays" and path.suffix.lower() == ".npz" and given <= {*of_file, "dt"}:
+            return packed.of_npz(path, folder, asked["dt"], **of_file)
+        return packed.of_dataset(dataset(config))
+
+    with bar(console(), *Progress.get_default_columns()) as shown:
+        tasks: dict[str, TaskID] = {}
+
+        def show(part: str, done: int, samples: int) -> None:
+            if part not in tasks:
+                tasks[part] = shown.add_task(part, total=samples)
+            shown.update(tasks[part], completed=done)
+
+        packed.pack(folder, [stamps(path.resolve()), asked], options, data, show)
+    print(printable(str(folder)))
 
 
 def _here(name: str, root: Path) -> bool:

@@ -5,25 +5,30 @@ data sets of torch and tonic, in a file .npz or .csv, or in a folder of recordin
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from fdi.config.parts import Count, Duration, Fraction, Positive, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, apart, divide, drawn, keep, stream
 from fdi.data.inputs import (
+    ABOUT,
     CERTAIN,
+    PROGRESS,
     Constant,
     DataError,
     Events,
     Frames,
     Input,
     Kind,
+    Mapped,
     bin_recordings,
     intact,
     kind_of,
@@ -53,10 +58,10 @@ Data = Mapping[str, Any] | Sequence[Any] | Any
 
 
 class Held(NamedTuple):
-    """What a file holds of one part: `x`, or `events` as in LISTS, and targets."""
+    """What a file holds of one part: `x`, or `events`, as in LISTS or of steps, and targets."""
 
     x: np.ndarray | None
-    events: tuple[np.ndarray, ...] | None
+    events: tuple[np.ndarray, ...] | Events | None
     y: np.ndarray
     kind: Kind
 
@@ -86,7 +91,7 @@ def arrays(
     the file calls them, where otherwise. A file .csv has a row for each step, with `sample`,
     `label` or numbers `target/0`, `target/1`, .., and a column for each unit; a label or numbers
     that change within a sample are those of each step. A folder has recordings, see
-    fdi.data.series.recordings.
+    fdi.data.series.recordings, or is what `fdi-data pack` wrote.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
@@ -103,12 +108,48 @@ def arrays(
     """
     options = {key: value for key, value in locals().items() if key not in ("file", "names")}
     path = Path(file).expanduser()
-    if path.is_dir():
+    if (path / ABOUT).is_file() or (path / PROGRESS).is_file():
+        read = _packed(path, {**options, "names": names or None})
+    elif path.is_dir():
         read = fitting(recordings(path, dt, options.pop("duration")), str(path), kind)
     else:
         reader = read_csv if path.suffix.lower() == ".csv" else read_npz
         read = reader(path, kind, tuple(sorted((names or {}).items())))
     return _dataset(read, str(file), **options)
+
+
+def _packed(folder: Path, options: Mapping[str, Any]) -> Read:
+    """As `read_npz`, mapped into memory, of what fdi.data.packed wrote. Raises DataError."""
+    parts, asked = read_packed(folder)
+    steps = parts[0][1].steps
+    for key, value in {**asked, "names": None, "duration": steps * asked["dt"]}.items():
+        given = options[key]
+        same = key == "duration" and given and round(given / asked["dt"]) == steps
+        if not (given in (None, value) or same):
+            raise DataError(
+                f"dataset.{key} = {given}: {folder} was packed with {value}; say that, or pack the "
+                f"data again"
+            )
+    held = [Held(None, events, y, "spikes") for y, events in parts]
+    return held[0], held[1] if len(held) > 1 else None, parts[0][1].shape
+
+
+@keep
+def read_packed(folder: Path) -> tuple[tuple[tuple[np.ndarray, Mapped], ...], dict[str, Any]]:
+    """Targets and events of each part, and the options with which they were packed."""
+    from fdi.data.hdf5 import mapped
+
+    if not (folder / ABOUT).is_file():
+        raise DataError(f"{folder} was not packed to its end; give the same fdi-data pack again")
+    parts = []
+    with intact(folder, "damaged", "delete it and pack the data again"):
+        about = json.loads((folder / ABOUT).read_text())
+        for name, known in about["parts"].items():
+            y = np.load(folder / name / "y.npy")
+            if crc32(y.tobytes()) != known["y"]:
+                raise ValueError(f"y.npy of {name} was changed")
+            parts.append((y, mapped(folder / name, known)))
+        return tuple(parts), about["options"]
 
 
 def from_torch(
@@ -211,6 +252,8 @@ def _steps(given: Held, duration: float | None, dt: float) -> int:
             )
         return int(given.x.shape[1])
     assert given.events is not None
+    if isinstance(given.events, Events):
+        return given.events.steps
     times = given.events[1]
     if duration is None:
         if (last := times.max(initial=0)) > LONGEST_TRIAL:
@@ -223,6 +266,8 @@ def _steps(given: Held, duration: float | None, dt: float) -> int:
 
 
 def _inputs(given: Held, shape: tuple[int, ...], steps: int, dt: float, binning: str) -> Input:
+    if isinstance(given.events, Events):
+        return given.events
     if given.events is not None:
         samples, times, units = given.events
         order = np.argsort(samples, kind="stable")
@@ -341,7 +386,7 @@ def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = N
                 f"{where}: samples of x {train.x.shape[1:]} differ from those of x_test"
             )
         return train, tested, train.x.shape[1 if train.kind == "images" else 2 :]
-    units = [part.events[2] for part in parts if part.events]
+    units = [part.events[2] for part in parts if isinstance(part.events, tuple)]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
     shape = tuple(whole(f"{where}: shape", sizes).tolist())

@@ -14,12 +14,14 @@ import numpy as np
 from fdi.config.parts import Count, Duration, Share, TimeStep
 from fdi.data.dataset import Dataset, Split, apart, dropout, fits, keep, stream
 from fdi.data.download import ensure
+from fdi.data.hdf5 import saved
 from fdi.data.inputs import (
+    Chosen,
     DataError,
     Events,
     Frames,
-    bin_recordings,
     binned,
+    binned_blocks,
     coordinates,
     intact,
     join,
@@ -223,16 +225,24 @@ def _parts(
         (True, held, most[0]),
         (False, tested, most[1]),
     ):
-        if limit is None and fits(root):
-            events = _binned(name, root, trains, None, *view).take(samples)
-        else:
-            events = _binned(name, root, trains, samples, *view)
+        key = name, root, trains
+        events: Events | None = None
+        if limit is None:
+            all_of_it = partial(_parts_of, *key, None, *view)
+            events = saved(root, (name, trains, *view), all_of_it)
+            if events is None and fits(root):
+                events = _binned(*key, None, *view)
+        events = Chosen(events, samples) if events else _binned(*key, samples, *view)
         parts.append((events, (labels if trains else test_labels)[samples]))
     return parts
 
 
 @keep
-def _binned(
+def _binned(*of: Any) -> Events:
+    return join(list(_parts_of(*of)))
+
+
+def _parts_of(
     name: str,
     root: Path,
     train: bool,
@@ -242,7 +252,7 @@ def _binned(
     steps: int,
     dt: float,
     binning: str,
-) -> Events:
+) -> Iterator[Events]:
     files = recordings(name, root, train)
 
     def spikes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -250,4 +260,4 @@ def _binned(
             times, x, y, polarity = read_recording(files, i, (2, sensor, sensor))
             yield times, (polarity * size + y // (sensor // size)) * size + x // (sensor // size)
 
-    return bin_recordings(spikes(), steps, dt, (2, size, size), binning)
+    return binned_blocks(spikes(), steps, dt, (2, size, size), binning)

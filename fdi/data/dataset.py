@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input
+from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input, Mapped
 from fdi.data.targets import check, strata
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class Split:
 
     def only(self, samples: np.ndarray) -> Split:
         """The `samples` alone, in that order."""
-        return replace(self, inputs=self.inputs.take(samples), labels=self.labels[samples])
+        given = self.inputs
+        inputs = Chosen(given, samples) if isinstance(given, Mapped) else given.take(samples)
+        return replace(self, inputs=inputs, labels=self.labels[samples])
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
@@ -200,11 +202,12 @@ class Split:
         """What `batch` returns for one `size` of samples after the other, in that `order`; `noise`:
         the generator of batch i. Small batches of events are copied several at a time.
         """
-        together = size * max(1, TOGETHER // size) if isinstance(self.inputs, Events) else size
+        events = self.inputs if isinstance(self.inputs, Events) else None
+        together = size * max(1, events.at_once(TOGETHER) // size) if events else size
         for first in range(0, len(order), together):
             chosen = order[first : first + together]
             labels, inputs = self.labels[chosen], self.inputs
-            cut = inputs.cut(chosen, size) if isinstance(inputs, Events) else [inputs.take(chosen)]
+            cut = events.cut(chosen, size) if events else [inputs.take(chosen)]
             for start, few in zip(range(0, together, size), cut):
                 i = (first + start) // size
                 x = few if self.transform is None else self.transform(few, noise(i))
@@ -347,7 +350,8 @@ def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray
         for array in _arrays_in(of):
             yield f"{array.dtype}{array.shape}", [array]
         return
-    blocks = [np.arange(i, min(i + 256, len(of))) for i in range(0, len(of), 256)]
+    some = of.at_once(256)
+    blocks = [np.arange(i, min(i + some, len(of))) for i in range(0, len(of), some)]
     counted = [of.offsets(block)[0] for block in blocks]
     firsts = np.cumsum([0, *(indptr[-1] for indptr in counted)])
     indptr = [*(ends[:-1] + first for ends, first in zip(counted, firsts)), firsts[-1:]]

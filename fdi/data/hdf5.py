@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -26,7 +26,7 @@ from zlib import crc32
 import h5py
 import numpy as np
 
-from fdi.config.cache import TABLES, alone, cache_folder, code_in, stamp
+from fdi.config.cache import TABLES, alone, cache_folder, code_in
 from fdi.config.parts import Count, Duration, Positive, Share, TimeStep
 from fdi.data.dataset import (
     Dataset,
@@ -35,15 +35,18 @@ from fdi.data.dataset import (
     fits,
     keep,
     speakers_apart,
+    stamps,
     stream,
     subset,
     train_valid,
 )
 from fdi.data.inputs import (
+    ABOUT,
     BLOCK,
     Chosen,
     DataError,
     Events,
+    Mapped,
     binned_blocks,
     class_labels,
     intact,
@@ -291,13 +294,14 @@ DTYPES = {"indptr": "<i8", "units": "<i4", "counts": "<f4"}  # of numbers, a fil
 
 
 def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]]) -> Events | None:
-    """The table of a file in this `view`, after `read`, which yields it in parts, has written it if
-    it is not there. None for a small file, and where nothing can be written.
+    """The table of a file or folder in this `view`, after `read`, which yields it in parts, has
+    written it if it is not there. None for little data, and where nothing can be written.
     """
-    before = stamp(str(path.resolve()))
-    if before is None or before.size < LARGE:
+    path = path.resolve()
+    before = stamps(path)
+    if sum(file.size for file in before) < LARGE:
         return None
-    name = f"{path.stem}-{_hash(before, *view)}"
+    name = f"{path.stem}-{_hash(*before, *view)}"
     try:
         home = cache_folder(TABLES)
         if there := _opened(home / name):
@@ -305,7 +309,7 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         with alone(home / f".{name}.lock"):
             if there := _opened(home / name):  # another process was faster
                 return there
-            _write(home, name, read(), lambda: stamp(before.name) == before)
+            _write(home, name, read(), lambda: stamps(path) == before)
             return _opened(home / name)
     except OSError as error:
         _say(f"{path}: not kept for other runs, each reads it into its own memory ({error})")
@@ -314,7 +318,7 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
 
 def _hash(*of: Any) -> str:
     """With the code that makes a table of a file."""
-    files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "inputs")]
+    files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "cameras", "inputs")]
     return hashlib.blake2b(repr((code_in(files), of)).encode(), digest_size=12).hexdigest()
 
 
@@ -328,19 +332,26 @@ def _opened(folder: Path) -> Events | None:
     if not folder.is_dir():
         return None
     with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
-        about, seal = json.loads((folder / "about.json").read_text())
+        about, seal = json.loads((folder / ABOUT).read_text())
         if seal != _hash(json.dumps(about)):
             raise ValueError(folder)
-        arrays = {}
-        for name, (size, checksum) in about["files"].items():
-            if size:
-                arrays[name] = np.asarray(np.memmap(folder / name, DTYPES[name], "r"))
-                if (arrays[name].nbytes, crc32(arrays[name].data)) != (size, checksum):
-                    raise ValueError(name)
-        indptr, units, counts = arrays["indptr"], arrays["units"], arrays.get("counts")
-        return Events(indptr, units, tuple(about["shape"]), about["steps"], counts)
+        return mapped(folder, about)
     shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def mapped(folder: Path, about: Mapping[str, Any]) -> Mapped:
+    """The table in `folder`, of which `about` is what `save` returned; raises ValueError if it is
+    damaged.
+    """
+    arrays = {"units": np.zeros(0, DTYPES["units"])}
+    for name, (size, checksum) in about["files"].items():
+        if size:
+            arrays[name] = np.asarray(np.memmap(folder / name, DTYPES[name], "r"))
+            if (arrays[name].nbytes, crc32(arrays[name].data)) != (size, checksum):
+                raise ValueError(f"{name} was changed")
+    counts = arrays.get("counts")
+    return Mapped(arrays["indptr"], arrays["units"], tuple(about["shape"]), about["steps"], counts)
 
 
 def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[], bool]) -> None:
@@ -351,8 +362,8 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
         shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
     try:
-        about = _save(folder, parts)
-        with (folder / "about.json").open("w") as file:
+        about = save(folder, parts)
+        with (folder / ABOUT).open("w") as file:
             json.dump([about, _hash(json.dumps(about))], file)
             _sync(file)
         if unchanged() and not (home / name).exists():
@@ -361,28 +372,42 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _save(folder: Path, parts: Iterator[Events]) -> dict[str, Any]:
-    about: dict[str, Any] = {}
-    end, start = 0, bytes(8)
+def save(
+    folder: Path,
+    parts: Iterable[Events],
+    begun: Mapping[str, Any] | None = None,
+    keep: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Write a table in `parts`, after those of which `begun` is what `keep` was told when they were
+    on disk; returns what is known of it.
+    """
+    start = bytes(8)
+    empty = dict.fromkeys(DTYPES, (0, 0)) | {"indptr": (8, crc32(start))}
+    about: dict[str, Any] = dict(begun or {"files": empty})
     with ExitStack() as stack:
-        files = {name: stack.enter_context((folder / name).open("wb")) for name in DTYPES}
-        sums = dict.fromkeys(DTYPES, 0) | {"indptr": crc32(start)}
-        files["indptr"].write(start)
+        files = {name: stack.enter_context((folder / name).open("ab")) for name in DTYPES}
+        for name, file in files.items():
+            file.truncate(about["files"][name][0] if begun else 0)
+        if not begun:
+            files["indptr"].write(start)
         for part in parts:
-            about = {"shape": part.shape, "steps": part.steps}
+            known, end = about["files"], about["files"]["units"][0] // 4
             columns = part.indptr[1:] + end, part.units, part.counts
             for (name, kind), numbers in zip(DTYPES.items(), columns):
                 if numbers is not None:
                     written = np.ascontiguousarray(numbers, kind)
                     files[name].write(written.data)
-                    sums[name] = crc32(written.data, sums[name])
-            end += len(part.units)
-        for file in files.values():
-            _sync(file)
-    sizes = {name: (folder / name).stat().st_size for name in DTYPES}
-    return {**about, "files": {name: (size, sums[name]) for name, size in sizes.items()}}
+                    size, total = known[name]
+                    known[name] = size + written.nbytes, crc32(written.data, total)
+            about |= {"shape": part.shape, "steps": part.steps}
+            if keep:
+                _sync(*files.values())
+                keep(about)
+        _sync(*files.values())
+    return about
 
 
-def _sync(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _sync(*files: IO[Any]) -> None:
+    for file in files:
+        file.flush()
+        os.fsync(file.fileno())

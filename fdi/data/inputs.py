@@ -176,6 +176,11 @@ class Events:
             for own, a, b in zip(indptr, [0, *ends], ends)
         ]
 
+    def at_once(self, most: int) -> int:
+        """How many samples are copied together: at most so many, fewer where they are long."""
+        each = (self.indptr[-1] - self.indptr[0]) // max(1, len(self))
+        return max(1, min(most, SPIKES // max(1, int(each))))
+
     def offsets(self, indices: np.ndarray, batches: int = 1) -> np.ndarray:
         """`indptr` of each of so many equal parts of the samples `indices`, a row each."""
         indices = np.reshape(indices, (batches, -1))
@@ -211,6 +216,13 @@ class Events:
     def mean(self) -> float:
         """Spikes per unit and step."""
         return self.total() / (len(self) * self.steps * prod(self.shape))
+
+
+ABOUT, PROGRESS = "about.json", "progress.json"  # of a table on disk, whole and half-written
+
+
+class Mapped(Events):
+    """Events in files that are mapped into memory."""
 
 
 class Chosen(Events):
@@ -249,6 +261,9 @@ class Chosen(Events):
 
     def cut(self, indices: np.ndarray, size: int) -> list[Events]:
         return self.table.cut(self.samples[np.asarray(indices, dtype=np.int64)], size)
+
+    def at_once(self, most: int) -> int:
+        return self.table.at_once(most)
 
     def offsets(self, indices: np.ndarray, batches: int = 1) -> np.ndarray:
         return self.table.offsets(self.samples[np.asarray(indices, dtype=np.int64)], batches)
@@ -368,7 +383,8 @@ def kind_of(values: np.ndarray, given: Kind | None, what: str, declare: str) -> 
 
 BINNINGS = ("binary", "counts")
 ROUNDING = 1e-6  # of a step: 0.022 s / 2 ms is 10.999... in floating point
-BLOCK = 256  # recordings read and sorted at once
+BLOCK = 256  # recordings read and sorted at once, and
+SPIKES = 2**20  # of them, with which there are no more
 
 
 def steps_in(duration: float, dt: float) -> int:
@@ -431,9 +447,11 @@ def binned_blocks(
     shape: Sequence[int],
     binning: str,
 ) -> Iterator[Events]:
-    """What `bin_recordings` returns in parts, at least one, of at most BLOCK recordings each."""
+    """What `bin_recordings` returns in parts, at least one, of at most BLOCK recordings each, and
+    fewer where they have SPIKES.
+    """
     recordings = iter(recordings)
-    block = list(islice(recordings, BLOCK))
+    block = _block(recordings)
     if not block:
         none = np.zeros(0, dtype=np.int64)
         yield binned(none, none, none, (0, steps), shape, binning)
@@ -446,7 +464,19 @@ def binned_blocks(
         yield binned(
             owners[inside], bins[inside], units[inside], (len(block), steps), shape, binning
         )
-        block = list(islice(recordings, BLOCK))
+        block = _block(recordings)
+
+
+def _block(
+    recordings: Iterator[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    block, spikes = [], 0
+    for times, units in islice(recordings, BLOCK):
+        block.append((times, units))
+        spikes += len(times)
+        if spikes >= SPIKES:
+            break
+    return block
 
 
 def sparse(values: np.ndarray) -> Events:
