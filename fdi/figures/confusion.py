@@ -49,7 +49,7 @@ def _shares(init: str, runs: pd.DataFrame, counted: Mapping[str, Any]) -> pd.Dat
     n_SKK = np.array([counted[path] for path in runs["path"]], float)
     shares = PERCENT * n_SKK / np.maximum(n_SKK.sum(2, keepdims=True), 1)
     each, predicted = np.indices(shares.shape[1:]).reshape(2, -1)
-    rows = pd.DataFrame({"init": init, "x": each, "predicted": predicted})
+    rows = pd.DataFrame({"init": init, "x": each, "predicted": predicted, "n": len(runs)})
     rows["mean"] = shares.mean(0).ravel()
     right = [
         moments(runs.assign(of=of), ["init"], "of", most=PERCENT).assign(x=k, predicted=k)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import ACCURACY, Page, Pages, metric_of
 from fdi.analysis.conditions import groups, moments
@@ -70,4 +71,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         addition, both = constants()
         axes["energy"].set_xlabel(f"estimated energy (nJ, at {addition:g} and {both:g} pJ)")
         axes["energy"].set_title(f"if dense: {page['dense'].iloc[0]:,.1f} nJ")
+    for panel in axes.values():
+        panel.set_xlim(0, 1.05 * panel.get_xlim()[1])
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_formatter("{x:,.0f}")
     sheet.head(axes, list(handles.values()), page)

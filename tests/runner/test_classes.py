@@ -54,6 +54,8 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
     np.testing.assert_allclose(shares, wanted)
     drawn = fdi.figures.draw("confusion", tmp_path)
     assert [panel.get_title(loc="left") for panel in drawn.axes][-1] == "accuracy of each class (%)"
+    assert "; n\xa0=\xa02 seeds;" in " ".join(text.get_text() for text in drawn.texts)
+    assert {panel.get_xlim()[0] for panel in fdi.figures.draw("operations", tmp_path).axes} == {0}
 
 
 @pytest.mark.parametrize(
