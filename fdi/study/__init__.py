@@ -27,7 +27,12 @@ FIGURES = (
     "snapshot",
     "speed",
 )
-PLAIN = {"model.norm": "none", "model.skip": False, "neuron.learn_tau": False}
+PLAIN = {
+    "model.norm": "none",
+    "model.skip": False,
+    "neuron.learn_tau": False,
+    "quantize": None,
+}
 """What all figures and claims have in common that do not vary it."""
 
 

@@ -36,7 +36,12 @@ QUESTIONS = {
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
     "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
-    "What happens in a trial, and how fast is it?": ("snapshot", "speed", "operations"),
+    "What happens in a trial, and what does it cost?": (
+        "snapshot",
+        "speed",
+        "operations",
+        "quantize",
+    ),
 }
 REST = "And else"
 
