@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fdi.analysis.conditions import select
     from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import FIGURES, figure_named, with_own
+    from fdi.figures.catalogue import FIGURES, figure_named, swept, with_own
 
     if arguments.list:
         for name, module in FIGURES.items():
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures[name] = there.get(name) or figure_named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
-            raise ValueError(f"no figure {name}; {choose(name, there)}")
+            raise ValueError(f"no figure {name}; {choose(name, [*there, *swept(mine.runs)])}")
     missing = _draw_pages(figures, mine, measured, among, arguments)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 import fdi.figures
-from fdi.analysis.collect import Runs, config_columns
+from fdi.analysis.collect import SHARED, Runs, config_columns
+from fdi.analysis.conditions import differing
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import Results, studies
 from fdi.config import Mistake
@@ -90,7 +91,7 @@ def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep
     keys, known = [x, *filter(None, [hue]), *panels], {*COLUMNS, *config_columns(runs)} - {"init"}
     for key in keys:
         if key not in known:
-            raise Mistake(f"{key} is no key of these runs; {choose(key, known)}")
+            raise Mistake(f"{key} is no key of these runs; {choose(key, swept(runs))}")
     if len(panels) > MOST_PANELS or len({*keys}) < len(keys):
         raise Mistake(
             f"x={x} hue={hue} panels={','.join(panels)}: give each key once, and at most "
@@ -101,6 +102,11 @@ def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep
     figure = Figure(x=x, shade=hue or SIGMA, panels=[*panels])
     command = f"fdi-run -m {' '.join(f'{key}=..' for key in keys)} init=kaiming,fluct"
     return Sweep(figure, command=command)
+
+
+def swept(runs: Runs) -> list[str]:
+    """The keys of the config in which these runs differ."""
+    return [key for key in differing(runs) if key not in {"init", *SHARED}]
 
 
 def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:

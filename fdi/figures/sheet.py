@@ -79,6 +79,9 @@ SYMBOLS = r"\\(?:sigma_U|mu_U|alpha|xi|theta)|10\^\{-?\d+\}|[-=()/ ]"
 MATH = re.compile(rf"(\$(?:_0|\^2|(?:{SYMBOLS})+)\$)")  # that figures of fdi have
 
 
+WHOLE = re.compile(r"\S(.*\S)?", re.DOTALL)  # a text without the white space around it
+
+
 def plain(content: pd.DataFrame) -> pd.DataFrame:
     """The page as it is drawn: without intervals of fewer than words.LEAST seeds, and with its text
     as matplotlib shows it. What users name their runs is no formula, and one that cannot be read
@@ -208,7 +211,8 @@ def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
 def said(caption: str, form: Callable[[str], str] = str) -> str:
     """A caption as plain text, or in the form of LaTeX with its formulas."""
     parts = MATH.split(caption)
-    parts[::2] = [form(part.replace(r"\$", "$")) for part in parts[::2]]
+    plain = (part.replace(r"\$", "$") for part in parts[::2])
+    parts[::2] = [WHOLE.sub(lambda text: form(text[0]), part) for part in plain]
     if form is not tex:
         parts[1::2] = [part.strip("$").replace("\\", "") for part in parts[1::2]]
     return " ".join("".join(parts).split())
@@ -253,10 +257,13 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 def _of_latex(figure: Page, name: str) -> str:
     """The environment of a figure whose file is `name`.pdf."""
-    return (
-        f"\\begin{{figure}}\n  \\centering\n  \\includegraphics[width={figure.paper}mm]{{{name}}}\n"
-        f"  \\caption{{{said(figure.caption, tex)}}}\n  \\label{{fig:{name}}}\n\\end{{figure}}"
-    )
+    lines = [
+        r"\centering",
+        rf"\includegraphics[width={figure.paper}mm]{{{name}.pdf}}",
+        rf"\caption{{{said(figure.caption, tex)}}}",
+        rf"\label{{fig:{name}}}",
+    ]
+    return "\n  ".join([r"\begin{figure}", *lines]) + "\n" + r"\end{figure}"
 
 
 def png(figure: Figure) -> bytes:

@@ -9,8 +9,9 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
+from fdi.analysis.summary import tex
 from fdi.cli.figures import main
-from fdi.figures import catalogue
+from fdi.figures import catalogue, sheet
 from fdi.figures.catalogue import FIGURES, contents
 from fdi.study.measured import reference
 
@@ -62,8 +63,10 @@ def test_a_figure_for_a_paper_has_its_caption_beside_it(write_run, tmp_path, fig
     assert text.startswith("Learning curves. Randman, ")
     assert text.endswith("data: own runs.\n")
     latex = files[".tex"].read_text()
-    assert "\\includegraphics[width=180mm]{learning_curves_randman_dense}" in latex
+    assert "\\includegraphics[width=180mm]{learning_curves_randman_dense.pdf}" in latex
     assert "95 \\% interval" in latex
+    assert sheet.said(r"by $\sigma_U$ of \$5_a", tex) == r"by $\sigma_U$ of \$5\_a"
+    assert sheet.said(r"by $\sigma_U$ of \$5_a") == "by sigma_U of $5_a"
 
 
 @pytest.mark.parametrize("name", ["zoo", "depth", "in_training", "floor"])
