@@ -123,9 +123,22 @@ def test_the_readme_is_short():
     assert len(text.split()) < 1200
 
 
-def test_every_page_is_in_the_navigation():
+def test_every_page_is_in_the_navigation_or_linked_from_another():
     listed = set(re.findall(r'"([\w/-]+\.md)"', (ROOT / "zensical.toml").read_text()))
-    assert listed == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    pages = {*DOCS.rglob("*.md")}
+    assert {DOCS / name for name in listed} <= pages
+    linked = {(page.parent / link).resolve() for page in pages for link in _links(page)}
+    assert pages - linked <= {DOCS / name for name in listed}
+
+
+def test_lines_of_code_end_within_what_a_page_shows():
+    """At a width of 1,280 px; what a program printed may scroll."""
+    wide = re.compile(r"^(?! {4}).{89,}$|^ {4}.{89,}$", re.MULTILINE)
+    for page in (ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("howto/*.md")):
+        text = page.read_text(encoding="utf-8")
+        typed = [code for language, code in FENCE.findall(text) if language != "text"]
+        typed += re.findall(r"(?:^\n|\A)((?: {4}.*\n)+)", FENCE.sub("", text), re.MULTILINE)
+        assert [line for code in typed for line in wide.findall(code)] == [], page
 
 
 def _reached(dotted: str) -> Any:
