@@ -115,7 +115,7 @@ def test_shd_packed_as_other_loaders_have_it(digits_folder: Path):
         packed = gzip.compress((digits_folder / f"toy_{part}.h5").read_bytes())
         (digits_folder / f"shd_{part}.h5.gz").write_bytes(packed)
         (digits_folder / f"toy_{part}.h5").unlink()
-    given = dict(duration=0.7, dt=0.002, binning="binary", valid=0.25)
+    given: Any = dict(duration=0.7, dt=0.002, binning="binary", valid=0.25)
     assert len(shd(root=digits_folder, **given).test) == 4
     assert (digits_folder / "shd_train.h5.gz").exists()
     (digits_folder / "shd_train.h5").unlink()

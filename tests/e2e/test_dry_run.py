@@ -26,9 +26,9 @@ def test_dry_run_lists_cells_and_makes_nothing(fdi_run, tmp_path, untried):
 
 
 def test_a_dry_run_says_what_dales_law_forbids(fdi_run, tmp_path, untried):
-    asked = ("-m", "experiment=readout", "budget=laptop", "model=dale", "dry_run=true")
-    asked += ("init=kaiming,fluct,fluct_calibrated", "seed=0,1")
-    lines = fdi_run(*asked).out.splitlines()
+    asked = ("experiment=readout", "budget=laptop", "model=dale", "dry_run=true")
+    states = "init=kaiming,fluct,fluct_calibrated"
+    lines = fdi_run("-m", *asked, states, "seed=0,1").out.splitlines()
     assert [line.split()[0] for line in lines[:-3]] == ["refused"] * 4 + ["not"] * 8
     why = "init=kaiming draws weights of both signs, and Dale's law forbids them; use init=fluct, "
     assert lines[-3:] == [
