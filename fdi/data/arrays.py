@@ -363,7 +363,8 @@ def _meant(content: Iterable[str]) -> str:
         kinds = [ours for word in words for ours, theirs in MEANT.items() if word.lower() in theirs]
         test = "_test" if "test" in key.lower() else ""
         found |= {f"{ours}{test}": key for ours in kinds[:1]}
-    return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if "x" in found else ""
+    both = {"x", "y"} <= found.keys()
+    return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if both else ""
 
 
 def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:

@@ -189,7 +189,7 @@ def refused(capsys, *words: str | Path) -> str:
         ({"x": X - 0.5, "y": Y}, ["max_test=3"], "holds numbers, and only spikes are packed"),
         ({"x": X * 2, "y": Y}, [], "whole numbers up to 2; say what they are"),
         ({"x": X[:50], "y": Y}, [], "50 samples but 60 labels"),
-        ({"x": X}, [], "no x and y"),
+        ({"x": X}, [], "no y; give the label of each sample"),
         (EVENTS | {"samples": EVENTS["samples"][::-1], "y": Y}, [], "must ascend; sort the events"),
         (EVENTS | {"times": EVENTS["times"][1:], "y": Y}, [], "must have an entry for each spike"),
         (EVENTS | {"units": EVENTS["units"] + 1, "y": Y}, [], "is outside 0..23"),
