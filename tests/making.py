@@ -206,7 +206,7 @@ def edit(directory: Path, key: str, value: Any) -> None:
     (directory / RUN).write_text(json.dumps(content))
 
 
-ADDED = ("seconds", "operations", "confusion")
+ADDED = ("seconds", "operations", "confusion", "hits")
 """What of a result is no number of a golden run: times, and what is counted since then."""
 
 

@@ -28,11 +28,12 @@ def test_dry_run_lists_cells_and_makes_nothing(fdi_run, tmp_path, untried):
 def test_a_dry_run_says_what_dales_law_forbids(fdi_run, tmp_path, untried):
     asked = ("experiment=readout", "budget=laptop", "model=dale", "dry_run=true")
     states = "init=kaiming,fluct,fluct_calibrated"
-    lines = fdi_run("-m", *asked, states, "seed=0,1").out.splitlines()
-    assert [line.split()[0] for line in lines[:-3]] == ["refused"] * 4 + ["not"] * 8
+    shortened, *lines = fdi_run("-m", *asked, states, "seed=0,1").out.splitlines()
+    assert shortened.startswith("experiment=readout trains 50 of the 200 epochs")
+    assert sorted(line.split()[0] for line in lines[:-3]) == ["not"] * 8 + ["refused"] * 4
     why = "init=kaiming draws weights of both signs, and Dale's law forbids them; use init=fluct, "
     assert lines[-3:] == [
-        "12 cells: 8 not run yet, 4 refused",
+        "12 cells: 4 refused, 8 not run yet",
         f"{why}fluct_lognormal or fluct_calibrated",
         "8 cells, cost not known",
     ]
