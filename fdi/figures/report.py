@@ -65,7 +65,7 @@ def html(
     studies, which a report without own runs has anyway.
     """
     main = measured if mine.runs.empty else mine
-    title = f"fdi {__version__}: {len(main.runs):,} runs"
+    title = f"fdi {__version__}: {plural(len(main.runs), 'run')}"
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><meta name="color-scheme" content="light dark"><title>{title}</title>'
