@@ -18,7 +18,7 @@ REFERENCE = "results/reference, commit "
 EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
 if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1):
     EXACT["float_precision"] = "round_trip"
-RUNS, CURVES, PROBES, PROVENANCE = "runs.csv", "curves", "probe.csv", "provenance.csv"
+RUNS, CURVES, PROBES, PROVENANCE = "runs.csv.gz", "curves", "probe.csv.gz", "provenance.csv"
 NAME = ("dataset", "model", "init", "seed", "id")
 """What tells runs apart in these files."""
 
@@ -45,7 +45,7 @@ def reference(folder: Path) -> Results:
     table = with_origin(table, REFERENCE + table["provenance"].map(commits).fillna("unknown"))
     parts = [
         pd.read_csv(file, dtype={"id": str, "phase": str})
-        for file in sorted((folder / CURVES).glob("*.csv"))
+        for file in sorted((folder / CURVES).glob("*.csv.gz"))
     ]
     learning = (
         pd.concat(parts, ignore_index=True)

@@ -2,12 +2,12 @@
 `python scripts/study/export_reference.py [results] [reference]`. They are runs as small csv files,
 with what it takes to measure them again.
 
-runs.csv                          one row per run: final numbers, config, checksum of the data,
+runs.csv.gz                       one row per run: final numbers, config, checksum of the data,
 `provenance` (a key of provenance.csv)
-curves/<dataset>_<model>.csv      learning curves; of trainings longer than 60 epochs about 60
+curves/<dataset>_<model>.csv.gz   learning curves; of trainings longer than 60 epochs about 60
 epochs
-curves/<dataset>_<model>_probed.csv  those with what the probe measured meanwhile
-probe.csv                         initial states, a row per run and hidden population
+curves/<dataset>_<model>_probed.csv.gz  those with what the probe measured meanwhile
+probe.csv.gz                      initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
 choices/<name>/choice.json        what experiment=best decided
 zoo.csv                           one row per random network, initial state and setting, with the
@@ -47,6 +47,7 @@ KEPT = ("done", "untested", "probed")
 HIDDEN = shutil.ignore_patterns(".*")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
+GZIP: Any = {"method": "gzip", "compresslevel": 9, "mtime": 1}
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
@@ -183,7 +184,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     names = kept["dataset"].astype(str) + "_" + kept["model"].astype(str)
     for name, rows in kept.groupby(names + probed[kept.index].map({True: "_probed", False: ""})):
         thin = rows.dropna(axis=1, how="all").sort_values([*NAME[:4], "epoch"])
-        _write(thin, folder / CURVES / f"{name}.csv")
+        _write(thin, folder / CURVES / f"{name}.csv.gz")
 
 
 def _merged(old: Results, new: Results) -> Results:
@@ -256,13 +257,21 @@ def _kept(curves: pd.DataFrame) -> pd.Series:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    """Columns that the file has already stay in their order, so that it changes where runs do."""
+    """Columns that the file has already stay in their order, so that it changes where runs do; no
+    time of writing is in what is compressed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         known = [name for name in pd.read_csv(path, nrows=0) if name in table]
         table = table[[*known, *table.columns.drop(known)]]
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=DIGITS, lineterminator="\n")
+        table.to_csv(
+            temporary,
+            index=False,
+            float_format=DIGITS,
+            lineterminator="\n",
+            compression=GZIP if path.suffix == ".gz" else None,
+        )
 
 
 def main(results: str = "results", folder: str = "") -> int:

@@ -90,7 +90,7 @@ def drawn(page: str) -> Iterator[tuple[str, float, float, float]]:
 
 def closer(page: str) -> Iterator[tuple[str, float, float, float]]:
     """The same of the networks that were chosen: means and their differences over seeds."""
-    runs = pd.read_csv(REFERENCE / "runs.csv", low_memory=False)
+    runs = pd.read_csv(REFERENCE / "runs.csv.gz", low_memory=False)
     place = runs["dataset"] + "/" + runs["model"] + "/" + runs["init"]
     runs.index = place + "/seed=" + runs["seed"].astype(str) + "-" + runs["id"]
     found: dict[tuple[float, ...], int] = {}

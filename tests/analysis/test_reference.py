@@ -77,9 +77,9 @@ def test_provenance_names_no_folder_of_the_machine(exported):
 
 
 def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
-    before = {file.name: file.read_bytes() for file in exported.rglob("*.csv")}
+    before = {file.name: file.read_bytes() for file in exported.rglob("*.csv*")}
     assert export(tmp_path, exported) == 4
-    assert before == {file.name: file.read_bytes() for file in exported.rglob("*.csv")}
+    assert before == {file.name: file.read_bytes() for file in exported.rglob("*.csv*")}
     write_run("fluct", 2, 0.9, curve=[0.5, 0.75])
     assert export(tmp_path, exported) == 5
     found = reference(exported).runs.set_index(["init", "seed"])["source"]
@@ -101,7 +101,7 @@ def test_columns_stay_in_their_order(exported, write_run, tmp_path):
     """Whichever file is read first: a file without new runs does not change."""
     write_run("fluct", 0, 0.9, dataset="digits", curve=[0.5, 0.75])
     export(tmp_path, exported)
-    path = exported / "curves/randman_dense.csv"
+    path = exported / "curves/randman_dense.csv.gz"
     table = pd.read_csv(path)
     table[[*table.columns[:-2], *table.columns[:-3:-1]]].to_csv(path, index=False)
     before = path.read_bytes()
@@ -116,7 +116,7 @@ def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
         write_run("fluct", seed, 0.5, curve=[0.25], config=config, **origin(0))
         export(tmp_path, folder)
     assert reference(folder).runs["model.pool"].nunique() == 2
-    text = pd.read_csv(folder / "runs.csv", dtype=str)["model.pool"]
+    text = pd.read_csv(folder / "runs.csv.gz", dtype=str)["model.pool"]
     assert set(text.dropna()) == {"1", "[1, 2]"}
 
 
