@@ -48,7 +48,7 @@ fig-%: $(INSTALLED)
 	$(BIN)/fdi-figures $*
 
 report: $(INSTALLED) ## write results/report.html: figures, tables, where they come from
-	$(BIN)/fdi-report
+	$(BIN)/fdi-report --claims
 
 docs: $(INSTALLED_DEV) ## build the documentation in site/
 	$(BIN)/zensical build

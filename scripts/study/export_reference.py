@@ -22,6 +22,7 @@ that nobody chose, and would count in every table of chosen ones.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -47,7 +48,6 @@ KEPT = ("done", "untested", "probed")
 HIDDEN = shutil.ignore_patterns(".*")
 EPOCHS = 60  # of a learning curve, kept
 DIGITS = "%.5g"
-GZIP: Any = {"method": "gzip", "compresslevel": 9, "mtime": 1}
 FOLDERS = re.compile(
     r"(?<![^\s=,\[])(?:/[^\s/=,]+)+/"
 )  # of absolute paths, which say nothing on another machine
@@ -257,21 +257,18 @@ def _kept(curves: pd.DataFrame) -> pd.Series:
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:
-    """Columns that the file has already stay in their order, so that it changes where runs do; no
-    time of writing is in what is compressed.
+    """Columns that the file has already stay in their order, so that it changes where runs do; what
+    is compressed holds neither a time nor a name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         known = [name for name in pd.read_csv(path, nrows=0) if name in table]
         table = table[[*known, *table.columns.drop(known)]]
     with atomic(path) as temporary:
-        table.to_csv(
-            temporary,
-            index=False,
-            float_format=DIGITS,
-            lineterminator="\n",
-            compression=GZIP if path.suffix == ".gz" else None,
-        )
+        lines = table.to_csv(index=False, float_format=DIGITS, lineterminator="\n").encode()
+        if path.suffix == ".gz":
+            lines = gzip.compress(lines, mtime=1)
+        temporary.write_bytes(lines)
 
 
 def main(results: str = "results", folder: str = "") -> int:
