@@ -31,7 +31,7 @@ def main(words: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     own = ("dataset.", "dataset=", "seed=")
     arguments.overrides = [word if word.startswith(own) else f"dataset.{word}" for word in rest]
-    commands = {"list": _list, "get": _get, "show": _show, "pack": _pack}
+    commands = {"list": _list, "get": _get, "show": _show, "pack": _pack, "spikes": _spikes}
     try:
         commands[arguments.command](arguments)
         return 0
@@ -89,7 +89,52 @@ def _parser() -> Parser:
         "kind of file does not tell it; a pack that was stopped goes on. Then: "
         "fdi-run dataset=arrays dataset.file=FILE.packed dataset.dt=0.001"
     )
+    spikes = add(
+        "spikes",
+        "make spikes of recordings, as SHD was made: FOLDER/LABEL/NAME.wav into DATA/hdf5, for "
+        "dataset=hdf5; goes on where it was stopped",
+    )
+    spikes.add_argument("folder", metavar="FOLDER", type=Path, help="holds a folder for each class")
+    spikes.add_argument("--root", type=Path, help="folder to write to (default: DATA/hdf5)")
+    spikes.add_argument(
+        "--speaker",
+        metavar="REGEX",
+        help="whose first group is the speaker in the name of a file, as in '_(.*)_' (default: as "
+        "in the names of SHD, Speech Commands and the Free Spoken Digit Dataset)",
+    )
+    spikes.add_argument(
+        "--test",
+        metavar="SHARE",
+        type=float,
+        default=0.2,
+        help="of the speakers, or else of each class, that is tested on (default: 0.2)",
+    )
     return parser
+
+
+def _spikes(arguments: argparse.Namespace) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from fdi.cli.cost import cores
+    from fdi.cli.terminal import bar, console
+    from fdi.data import cochlea
+
+    if not 0 < arguments.test < 1:
+        raise DataError(f"--test {arguments.test:g} must be a share, above 0 and below 1")
+    root = arguments.root or arguments.data / "hdf5"
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("recordings"), TimeRemainingColumn()
+    with bar(console(), *columns) as progress:
+        task = progress.add_task("", total=None)
+        cochlea.spikes(
+            arguments.folder,
+            root,
+            speaker=arguments.speaker,
+            test=arguments.test,
+            workers=cores(),
+            show=lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    place = printable(str(root))
+    print(f"spikes: in {place}; fdi-run dataset=hdf5 dataset.root={place}")
 
 
 def _list(arguments: argparse.Namespace) -> None:

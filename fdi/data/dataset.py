@@ -83,9 +83,9 @@ def speakers_apart(
     rest, without = chosen[~held], set(labels[chosen].flat) - set(labels[chosen][~held].flat)
     if not len(rest) or without:
         raise DataError(
-            f"split = speakers holds {most} of {len(known)} speakers out, and no sample "
-            f"{f'of class {min(without)} ' if len(rest) else ''}is left for training; use "
-            f"dataset.split=samples, or another seed"
+            f"to hold {most} of {len(known)} speakers out leaves no sample "
+            f"{f'of class {min(without)} ' if len(rest) else ''}for training; hold samples out "
+            f"instead (dataset.split=samples), or take another seed"
         )
     return rest, chosen[held]
 

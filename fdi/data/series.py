@@ -260,7 +260,7 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
             raise DataError(f"{place}: no recordings; it must hold {LAYOUT}")
         waves = []
         for file in files:
-            wave, of = _sound(file)
+            wave, of = sound(file)
             if of != (rate := rate or of):
                 raise DataError(
                     f"{file}: {of} samples a second, and the first has {rate}; resample"
@@ -272,7 +272,7 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
     return content
 
 
-def _sound(file: Path) -> tuple[np.ndarray, int]:
+def sound(file: Path) -> tuple[np.ndarray, int]:
     """The mean of its channels, -1 to 1, and samples per second."""
     try:
         import soundfile

@@ -98,10 +98,10 @@ def test_validation_by_speakers_holds_whole_speakers_out(digits_folder: Path):
 def test_speakers_that_cannot_be_held_out_are_one_line(digits_folder: Path):
     _broken(digits_folder, "no extra/speaker, so nobody knows whose samples", split="speakers")
     _spoken_by(digits_folder, [0] * 20)
-    _broken(digits_folder, "1 of 1 speakers out, and no sample is left", split="speakers")
+    _broken(digits_folder, "1 of 1 speakers out leaves no sample for training", split="speakers")
     with h5py.File(digits_folder / "toy_train.h5", "a") as file:
         file["extra/speaker"][...] = [0, 1] * 10
-    _broken(digits_folder, "no sample of class [01] is left for training", split="speakers")
+    _broken(digits_folder, "no sample of class [01] for training", split="speakers")
     given = dict(split="speakers", valid_file="*test.h5")
     _broken(digits_folder, "but toy_test.h5 validates; leave one of them out", **given)
     with h5py.File(digits_folder / "toy_train.h5", "a") as file:
