@@ -202,7 +202,7 @@ class ALIF(Neuron):
     """
 
     DRIVE = "gain * (current - a * A)"
-    STATE: ClassVar = {"A": "exp(-dt / tau_ada) * A + before", "before": "s"}
+    STATE: ClassVar[Mapping[str, str]] = {"A": "exp(-dt / tau_ada) * A + before", "before": "s"}
 
     tau_ada: TimeConstant = 100e-3
     a: NotNegative = 0.1
@@ -226,7 +226,9 @@ class AdLIF(Neuron):
     """
 
     DRIVE = "gain * (current - A)"
-    STATE: ClassVar = {"A": "exp(-dt / tau_w) * A + (1 - exp(-dt / tau_w)) * a * u + b * s"}
+    STATE: ClassVar[Mapping[str, str]] = {
+        "A": "exp(-dt / tau_w) * A + (1 - exp(-dt / tau_w)) * a * u + b * s"
+    }
 
     reset: Reset = "subtract"
     tau_w: TimeConstant = 120e-3
@@ -249,7 +251,7 @@ class AdaptiveThreshold(Neuron):
     """
 
     THRESHOLD = "theta + b * A"
-    STATE: ClassVar = {"A": "exp(-dt / tau_ada) * A + s"}
+    STATE: ClassVar[Mapping[str, str]] = {"A": "exp(-dt / tau_ada) * A + s"}
 
     reset: Reset = "subtract"
     surrogate: Surrogate = "triangle"
@@ -309,7 +311,9 @@ class Izhikevich(QIF):
     """
 
     DRIVE = "gain * (current + u**2 / u_c - W)"
-    STATE: ClassVar = {"W": "exp(-dt / tau_w) * W + (1 - exp(-dt / tau_w)) * b * u + d * s"}
+    STATE: ClassVar[Mapping[str, str]] = {
+        "W": "exp(-dt / tau_w) * W + (1 - exp(-dt / tau_w)) * b * u + d * s"
+    }
 
     tau_mem: TimeConstant = 7.143e-3
     u_c: Positive = 0.2105
@@ -332,7 +336,9 @@ class ResonateAndFire(Neuron):
 
     LEAK = "beta_m * cos(omega * dt)"
     DRIVE = "gain * current - beta_m * sin(omega * dt) * V"
-    STATE: ClassVar = {"V": "beta_m * (sin(omega * dt) * u + cos(omega * dt) * V)"}
+    STATE: ClassVar[Mapping[str, str]] = {
+        "V": "beta_m * (sin(omega * dt) * u + cos(omega * dt) * V)"
+    }
 
     omega: NotNegative = 62.83
 

@@ -114,7 +114,7 @@ def kind(drive: str = "gain * current", state: Mapping[str, str] = {}, **more: s
     @dataclass(frozen=True)
     class Own(Neuron):
         DRIVE = drive
-        STATE: ClassVar = state
+        STATE: ClassVar[Any] = state
         pull: float = 0.5
 
     for name, text in more.items():
