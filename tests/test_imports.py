@@ -256,8 +256,9 @@ def test_files_of_a_room_do_not_import_each_other_in_a_circle(name):
 DOCUMENTED = re.compile(
     r"_(replace|asdict|fields|make|exit|getframe|target_|getvalue|foreach_\w+|v|sample)"
 )
-"""Parts of lauscher's ear, whose public ones keep all recordings in memory. Of named tuples, os and sys, the key of Hydra, the value of a structure in Numba's pages on
-extensions, and torch's operations on lists, which have no other name in torch below 2.14.
+"""Of lauscher's ear, whose public parts keep all in memory, named tuples, os and sys, the key of
+Hydra, the value of a structure in Numba's pages on extensions, and torch's operations on lists,
+which have no other name in torch below 2.14.
 """
 
 
