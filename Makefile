@@ -59,15 +59,8 @@ notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their p
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
 
-gpu-check: ## on a machine with a GPU, numpy, torch and triton: ten minutes that decide, written to gpu-check.md
+gpu-check: ## on a machine with a GPU, numpy and torch: ten minutes that decide, written to gpu-check.md
 	$(PYTHON) scripts/gpu_check.py
-
-kernels: $(INSTALLED_DEV) ## compile the kernels for every GPU with the lowest and the newest triton, without one
-	for triton in 'triton==3.5.*' triton; do \
-	  rm -rf .cache/triton; \
-	  $(BIN)/pip install --quiet --no-deps --target .cache/triton "$$triton" && \
-	  PYTHONPATH=.cache/triton TRITON_CACHE_DIR=.cache/triton/compiled $(BIN)/python scripts/compile_kernels.py || exit 1; \
-	done
 
 clean: ## remove what was built; .venv, data and results stay
 	rm -rf build dist site .cache *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

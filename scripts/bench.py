@@ -4,9 +4,8 @@ conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/
 Some workloads have a table of their own, which stands beside that of the others: "own_loop" is a
 step in a loop of one's own beside the trainer's, "epoch" is a whole training loop of fdi, "parts"
 are those of whole commands (`--before`: of another checkout of fdi, too), "growth" is how times
-grow with sizes, "workers" the memory of a sweep; "accuracy" trains libraries until they classify
-90 % of Randman correctly, and "launches" counts what a step asks of a GPU. See
-benchmark/ for what is measured. Ends with a figure.
+grow with sizes, "workers" the memory of a sweep, and "accuracy" trains libraries until they
+classify 90 % of Randman correctly. See benchmark/ for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import draw
 from fdi.study import speed
 
-BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy", "launches")
+BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy")
 
 
 def main() -> None:
@@ -49,20 +48,12 @@ def main() -> None:
         "workers": workers.measure,
         "parts": partial(parts.measure, options.before),
         "accuracy": accuracy.measure,
-        "launches": counted,
     }
     for name in BESIDE:
         if name in options.workloads:
             write(options.out.with_stem(f"{options.out.stem}_{name}"), beside[name]())
     if rows:
         draw_speed(options.out)
-
-
-def counted() -> list[dict]:
-    """The rows of launches.py, whose device stays in the process."""
-    from benchmark import launches
-
-    return launches.count()
 
 
 def table(name: str) -> Path:

@@ -1,5 +1,5 @@
 """For the first person with a GPU: python scripts/gpu_check.py [--minutes 10] [--out gpu-check.md],
-from the checkout, without installing fdi; it needs numpy, torch and triton.
+from the checkout, without installing fdi; it needs numpy and torch.
 
 Asks the card one row of each kind, in the order in which they decide, then the others, and is done
 in four fifths of the time. Each row comes from a process of its own: after a fault of a GPU a
@@ -13,6 +13,7 @@ import argparse
 import faulthandler
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,22 +24,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-NEEDED = ("numpy", "torch", "triton")
+NEEDED = ("numpy", "torch")
 COMMAND = [sys.executable, str(Path(__file__).resolve()), "--row"]
 LONGEST = 120  # s of a row
 WHERE = signal.SIGUSR1  # asks a row where it is
 SHARE = 0.8  # of the minutes, for rows; the rest is for what cannot be counted
 DECIDES = {
-    "card": "compute mode: whether a second process gets the card, as the trial of kernels needs",
-    "sanitizer": "whether kernels read or write outside their tensors",
-    "trial": "whether a run uses kernels with engine.kernels=auto",
-    "kernel": "which kernels may be used here",
+    "card": "whether there is one, and which",
     "network": "whether whole networks have the numbers of the reference engine",
     "kept": "whether a shuffled batch of kept data is the batch that was meant",
-    "large": "whether places beyond 2^31 are right",
-    "graph": "whether engine.graphs should be on",
     "run": "whether a training can be repeated, and is that of the reference engine",
-    "cost": "whether a step takes the time that its bytes need",
+    "cost": "whether a step needs the memory that was counted, and how long it takes",
     "library": "whether engine=cuda is worth it",
 }
 """Kind of a row -> what it decides, in the order in which they are asked."""
@@ -113,16 +109,20 @@ def _apart(name: str, seconds: float) -> tuple[str, str, str]:
     if row.returncode == 0:
         verdict, found = json.loads(told.splitlines()[-1])
         return verdict, found, said
-    from fdi.engine.cuda.choice import last_words
-
-    found = last_words(said)
+    found = _last_words(said)
     if row.returncode < 0:
         found = f"killed by {signal.Signals(-row.returncode).name}"
     return "FAIL", found, said
 
 
+def _last_words(said: str) -> str:
+    """The error, without the advice that torch appends to it."""
+    lines = said.strip().splitlines() or ["without a word"]
+    return next((x for x in reversed(lines) if re.match(r"[\w.]+: ", x)), lines[-1])[:160]
+
+
 def _end(row: subprocess.Popen[str]) -> None:
-    """And what it started: a trial, compute-sanitizer."""
+    """And what it started."""
     with suppress(ProcessLookupError):
         os.killpg(row.pid, signal.SIGKILL)
 

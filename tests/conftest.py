@@ -18,7 +18,6 @@ for room in ("config", "e2e", "engine/cuda", "interop"):  # their tests share mo
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's waiting threads would hold the cores
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, and small tensors gain nothing by two
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels for a GPU; read when triton is imported
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache.cache_folder(cache.KERNELS)))
 
 

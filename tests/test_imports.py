@@ -227,7 +227,7 @@ def test_a_run_is_followed_in_few_files(tmp_path):
 
 
 APART = [
-    *("analysis", "cli", "conf", "data", "engine/cpu", "engine/cuda", "engine/reference", "init"),
+    *("analysis", "cli", "conf", "data", "engine", "init"),
     *("interop", "notebook", "runner", "track", "train"),
 ]
 """Rooms whose files do not import each other in a circle."""

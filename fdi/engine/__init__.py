@@ -7,14 +7,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-from fdi.config.parts import resolve
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from fdi.data.inputs import Input
     from fdi.snn.network import Activity, Network
@@ -67,12 +63,6 @@ class Engine(ABC):
         """ValueError, one line, if the engine does not compute this network; fdi.engine.checks
         helps to say so.
         """
-
-    def try_kernels(self, network: Network, device: torch.device) -> None:
-        """Try on `device` what `network`, still on the CPU, needs there, before this process opens
-        it.
-        """
-        return
 
     def plan(
         self,
@@ -132,37 +122,3 @@ class Engine(ABC):
         sizes = largest.clamp_min(torch.finfo(largest.dtype).tiny)
         norms = torch.stack([vector_norm(each / size) for each, size in zip(gradients, sizes)])
         return (norms * largest).cpu().tolist()
-
-
-def only_autograd(values: Mapping[str, Any], derives: bool = False) -> str | None:
-    """What in a configuration no backward pass but that of autograd knows: bias, dropout, spikes
-    that are heard or reset at once, a surrogate of the user's own, and, but by an engine that
-    `derives` it from the description of a neuron, one of the user's own and time constants that are
-    learned.
-    """
-    neuron, model = values.get("neuron"), values.get("model")
-    for key, neutral in (("bias", False), ("dropout", 0), ("delay", 2)):
-        if isinstance(model, Mapping) and model.get(key, neutral) != neutral:
-            return f"model.{key}={str(model[key]).lower()}"
-    if not isinstance(neuron, Mapping):
-        return None
-    if neuron.get("reset") == "at_once":
-        return "neuron.reset=at_once"
-    target, surrogate = (str(neuron.get(key)) for key in ("_target_", "surrogate"))
-    own = not target.startswith("fdi.") and "." in target
-    known, learns = _derived(target, values) if derives else (not own, False)
-    if neuron.get("learn_tau") is True and not learns:
-        return "neuron.learn_tau=true"
-    return target if not known else surrogate if "." in surrogate else None
-
-
-def _derived(target: str, values: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether the way back of a neuron can be derived from its description, and that of tau_mem."""
-    from fdi.engine.derived import derived
-
-    folders = [Path(each) for each in (values.get("paths") or {}).get("modules") or ()]
-    try:
-        made = resolve("neuron", target, folders)
-        return True, derived(getattr(made, "kind", made)).learns
-    except (ValueError, AttributeError):  # what is wrong with it is said elsewhere
-        return target.startswith("fdi."), False

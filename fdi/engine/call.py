@@ -21,7 +21,6 @@ from torch.func import functional_call
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
 from fdi.engine.cpu.engine import CpuEngine, named
-from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.device import dense
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
@@ -46,11 +45,8 @@ def call(
     learn = network.training and bool(network.norms or network.dropout)
     options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
     found = None
-    if _plain(leaves):
-        if leaves[0].device.type == "cpu":
-            found = _compiled(network, given, weights, graded, counts=counts, **options)
-        else:
-            found = _on_device(network, given, graded, **options)
+    if _plain(leaves) and leaves[0].device.type == "cpu":
+        found = _compiled(network, given, weights, graded, counts=counts, **options)
     return found or _simulated(network, given, **options)
 
 
@@ -82,19 +78,7 @@ def _plain(tensors: list[Tensor]) -> bool:
         return False
 
 
-def _on_device(
-    network: Network, given: Tensor | Input, graded: bool, record: tuple[str, ...], learn: bool,
-    readout: str | None,
-) -> Activity | None:  # fmt: skip
-    """Without gradients by the engine that is fast there, if it computes such a network."""
-    engine = CudaEngine()
-    if graded or learn or not _computes(engine, network):
-        return None
-    given = _frames(given) if isinstance(given, Tensor) else given
-    return _read_out(engine.simulate(network, given, record), readout)
-
-
-def _computes(engine: CpuEngine | CudaEngine, network: Network) -> bool:
+def _computes(engine: CpuEngine, network: Network) -> bool:
     try:
         engine.check(network)
     except ValueError:

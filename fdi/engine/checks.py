@@ -12,7 +12,7 @@ import numpy as np
 from fdi.config import Mistake
 from fdi.data.inputs import Events, Input
 from fdi.data.targets import NO_CLASS
-from fdi.snn.network import INPUT, Network, Norm, Projection
+from fdi.snn.network import Network, Norm, Projection
 from fdi.snn.neuron import Neuron, Population
 
 
@@ -112,17 +112,6 @@ def check_norms(network: Network) -> None:
                 f"the normalization of population {name} is a {type(norm).__name__}; let it "
                 f"inherit from fdi.snn.network.Norm"
             )
-
-
-def check_wiring(network: Network, engine: str) -> None:
-    """ValueError unless recurrent projections stay in a layer and the others come from below."""
-    layers = [*network.layers, (network.readout,)]
-    home = {INPUT: -1} | {p.name: i for i, layer in enumerate(layers) for p in layer}
-    for p in network.projections:
-        below = home[p.target] - home[p.source]
-        if below != 0 if p.recurrent else below <= 0:
-            kind = "recurrent" if p.recurrent else "feed-forward"
-            raise refused(engine, f"does not compute the {kind} projection {p.name}")
 
 
 def check_labels(network: Network, inputs: Input, labels: np.ndarray) -> None:

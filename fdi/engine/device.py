@@ -68,8 +68,12 @@ def dense(network: Network, inputs: Input) -> Tensor:
 
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """Loss of a batch, to be differentiated, and its outcome."""
-    loss, numbers = measured(activity, targets(labels, activity.readout), objective)
-    return loss, outcome(activity, numbers)
+    task, judged = objective.judged(activity.readout, targets(labels, activity.readout))
+    regularizer = objective.regularizer(activity.counts)
+    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer)]
+    counts = [n.detach().sum(0).flatten() for n in activity.counts.values()]
+    outcome = _outcome(activity, torch.cat([*sums, *counts, judged]))
+    return (objective.task_weight * task + regularizer).mean(), outcome
 
 
 def targets(labels: np.ndarray, like: Tensor) -> Tensor:
@@ -78,17 +82,8 @@ def targets(labels: np.ndarray, like: Tensor) -> Tensor:
     return send(labels.astype(kind, copy=False), like.device)
 
 
-def measured(activity: Activity, targets: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
-    """Loss of a batch, and the numbers of its outcome, on its device."""
-    task, judged = objective.judged(activity.readout, targets)
-    regularizer = objective.regularizer(activity.counts)
-    sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer)]
-    counts = [n.detach().sum(0).flatten() for n in activity.counts.values()]
-    return (objective.task_weight * task + regularizer).mean(), torch.cat([*sums, *counts, judged])
-
-
-def outcome(activity: Activity, numbers: Tensor) -> Outcome:
-    """What `measured` found, for which the device is waited for."""
+def _outcome(activity: Activity, numbers: Tensor) -> Outcome:
+    """Of what was added up on the device, which is waited for."""
     shapes = {name: n.shape[1:] for name, n in activity.counts.items()}
     sizes = [shape.numel() for shape in shapes.values()]
     sums, named, judged = numbers.cpu().tensor_split([2, 2 + sum(sizes)])

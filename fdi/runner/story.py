@@ -241,7 +241,6 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
             f"reach the membrane; make it longer (dataset.steps or dataset.duration)"
         )
     engine.check(network)
-    engine.try_kernels(network, device)
     network = network.to(device)
     context = RunContext(
         config=config,

@@ -201,3 +201,4 @@ def _chosen(a: Any, b: Any, of_tensor: str, of_numbers: Callable) -> Any:
 
 
 _OF_BOTH = {"exp": _exp, "min": _least, "max": _most, "cos": math.cos, "sin": math.sin}
+_OF_BOTH["__import__"] = __import__  # an operator of torch may import what it needs

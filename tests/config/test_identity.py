@@ -54,10 +54,8 @@ BOUNDLESS, FOLDER = "homeostasis=none", ["dataset=hdf5", "dataset.root=/a/mine"]
 SAME: list[tuple[list[str], str]] = [
     *((SHD, word) for word in ("threads=1", "probe=none", "dry_run=true", "paths.data=/elsewhere")),
     *((SHD, word) for word in ("engine=cpu", "engine.checkpoint=auto", "engine.memory=1")),
-    *((SHD, word) for word in ("engine.kernels=auto", "engine.graphs=false")),
     *((SHD, word) for word in ("init.sigma_u=1", "model.delay=2")),
     *((CUDA, word) for word in ("device=cuda:1", "threads=2", "engine.memory=10")),
-    (CUDA, "engine.graphs=true"),
     ([*REFERENCE, *CUDA], "device=cuda:1"),
     (REFERENCE, "threads=1"),
     *(([BOUNDLESS], f"homeostasis.{key}=3") for key in ("upper.rate", "lower.strength")),
@@ -67,7 +65,7 @@ SAME: list[tuple[list[str], str]] = [
 ]
 OTHER: list[tuple[list[str], str]] = [
     *((REFERENCE, word) for word in ("device=cuda", "threads=2")),
-    *((CUDA, word) for word in ("engine.memory=1", "engine.kernels=off")),
+    *((CUDA, word) for word in ("engine.memory=1",)),
     *(([], word) for word in ("neuron.tau_shape=3", "homeostasis.upper.rate=3", BOUNDLESS)),
     *(([], word) for word in ("readout_init=same", "seed=1", *REFERENCE, "init.sigma_u=1.01")),
     *(([], word) for word in ("trainer.patience=3", "scheduler=cosine", "dataset.drop=0.1")),
@@ -94,9 +92,20 @@ def test_the_device_auto_is_what_is_there(monkeypatch, gpus, device):
 
 def test_the_engine_auto_computes_normalization_and_learned_time_constants():
     assert prepared("neuron.learn_tau=true").engine.name == "cpu"
-    assert prepared("neuron.learn_tau=true", "device=cuda").engine.name == "reference"
     assert prepared("model.norm=tdbn").engine.name == "cpu"
-    assert prepared("model.norm=tdbn", "device=cuda").engine.name == "cuda"
+    for override in ("neuron.learn_tau=true", "model.norm=tdbn", "model.bias=true"):
+        assert prepared(override, "device=cuda").engine.name == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "known"), [("auto", "147ea9c1645146a2"), ("off", "b05c5623ee6f6e8f")]
+)
+def test_a_run_of_before_keeps_its_id_with_keys_that_are_gone(kernels, known):
+    before = contents(prepared("device=cuda"))
+    before["identity"]["exclude"] += ["engine.kernels", "engine.graphs"]
+    before["engine"] |= {"kernels": kernels, "graphs": False}
+    before["engine"]["decides"] += ["engine.kernels"]
+    assert run_id(before) == known
 
 
 def test_identity_does_not_change_between_versions():

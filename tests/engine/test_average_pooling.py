@@ -12,10 +12,7 @@ from making import one_line
 from torch import nn
 
 from fdi.data.inputs import Constant, Frames
-from fdi.engine.checks import check_parts
 from fdi.engine.cpu import CpuEngine
-from fdi.engine.cuda.choice import COMPUTES
-from fdi.engine.cuda.engine import CudaEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct, FluctCalibrated
 from fdi.init.probe import probe
@@ -78,14 +75,6 @@ def test_weights_of_single_spikes_stand_for_those_of_averages():
 def test_a_map_that_windows_do_not_divide_is_refused_with_what_to_do():
     with one_line(r"map of h1 has edges of 9 and 9; use windows that divide"):
         conv((2, 9, 9), filters=[4], pool=2, **GIVEN)
-
-
-def test_engines_that_do_not_average_say_so_and_are_not_chosen():
-    with one_line(r"engine=cuda does not compute average pooling \(h1->h2"):
-        check_parts(network("conv"), COMPUTES)
-    values = {"device": "cuda", "model": {"pooling": "average"}}
-    assert CudaEngine.lacks(values) == "model.pooling=average"
-    assert CudaEngine.lacks({"device": "cuda", "model": {"pooling": "max"}}) is None
 
 
 def test_the_closed_form_counts_the_average():

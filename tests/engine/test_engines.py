@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.trial import compare
+from fdi.engine.oracle import compare
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.models import conv, dale, dale_conv, dense
 from fdi.snn.network import Network
@@ -43,9 +43,6 @@ ENGINES: dict[str, Any] = {
     "cpu in windows of time": lambda chunk: CpuEngine(threads=2, chunk=chunk, windows=3),
     "cuda": lambda chunk: CudaEngine(),
 }
-WITHOUT_INTERPRETER = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name == "cuda")) for name in ENGINES
-]
 OBJECTIVES = [
     Objective(),
     Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 1e-3)),
@@ -162,7 +159,7 @@ def cases(draw, maps: tuple[str, ...] = MAPS) -> tuple[Network, Input, np.ndarra
 
 
 @pytest.fixture(params=ENGINES)
-def make(request, few_programs) -> Callable[[int], CpuEngine | CudaEngine]:
+def make(request) -> Callable[[int], CpuEngine | CudaEngine]:
     """An engine for a chunk size, where it has chunks."""
     return ENGINES[request.param]
 
@@ -198,8 +195,6 @@ def test_inhibitory_neurons_have_a_membrane_of_their_own(make, kind, learns):
     )
     assert {p.name: p.neuron.tau_mem for p in network.layers[0]} == {"e1": 20e-3, "i1": 5e-3}
     network, engine = weighted(network.double(), 3.0, 0), make(2)
-    if learns and isinstance(engine, CudaEngine):
-        pytest.skip("it computes no time constants that learn")
     x = draw_input("events", 5, 20, network.input_shape, 0.3, 0)
     assert_like_the_reference(network, x, np.arange(5) % CLASSES, OBJECTIVES[-1], engine)
 
@@ -216,7 +211,6 @@ def test_simulate_equals_the_reference_in_float64(make, case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", WITHOUT_INTERPRETER, indirect=True)
 @PROPERTY
 @given(case=cases())
 def test_gradients_equal_the_reference_in_float32(make, case):
@@ -242,7 +236,7 @@ def off(found: Gradients, wanted: Gradients) -> float:
     )
 
 
-QUICK = {"cuda": ("dense", "conv")}  # where neither Triton's interpreter nor Numba takes its time
+QUICK = {"cuda": (*KINDS, *MAPS)}  # where Numba compiles nothing
 
 
 @pytest.mark.parametrize(
@@ -354,13 +348,13 @@ def test_what_would_read_or_write_elsewhere_is_refused(make, x, labels, words):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA hardware")
 @pytest.mark.parametrize("kind", [*KINDS, *MAPS])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # only the first has kernels
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_cuda_hardware_computes_what_the_reference_computes_on_a_cpu(kind, dtype):
     assert_like_the_cpu(kind, dtype, torch.device("cuda"))
 
 
 @pytest.mark.parametrize("kind", ["dense", "recurrent"])
-def test_what_the_test_of_cuda_hardware_does(few_programs, kind):
+def test_what_the_test_of_cuda_hardware_does(kind):
     assert_like_the_cpu(kind, torch.float32, torch.device("cpu"))
 
 
@@ -373,7 +367,7 @@ def assert_like_the_cpu(kind: str, dtype: torch.dtype, device: torch.device) -> 
             weight.copy_((64 * weight).round() / 64)
     x = draw_input("counted events", 5, 20, network.input_shape, 0.2, seed=0)
     labels = np.arange(5) % CLASSES
-    found = compare(network, x, labels, CudaEngine(kernels="on"), device, OBJECTIVES[1])
+    found = compare(network, x, labels, CudaEngine(), device, OBJECTIVES[1])
     assert found.total > 0
     assert found.spikes == 0
     assert found.gradient < (1e-4 if dtype == torch.float32 else 1e-9)

@@ -93,7 +93,7 @@ def assert_equal_to_the_reference(net: Network, engine: Engine, *inputs: tuple) 
         torch.testing.assert_close(other.weights()[name], value, rtol=1e-9, atol=1e-12)
 
 
-ENGINES: list[Any] = [lambda: CpuEngine(threads=2, chunk=2), lambda: CudaEngine(kernels="off")]
+ENGINES: list[Any] = [lambda: CpuEngine(threads=2, chunk=2), lambda: CudaEngine()]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

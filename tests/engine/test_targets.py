@@ -106,7 +106,7 @@ def inputs(model: str) -> Frames:
 )
 def test_engines_agree_on_every_objective(model, case):
     objective, y = CASES[case]
-    engines = CpuEngine(2, chunk=2), CudaEngine(kernels="off")
+    engines = CpuEngine(2, chunk=2), CudaEngine()
     assert_like_the_reference(network(model), inputs(model), y, objective, *engines, near=1e-11)
 
 
@@ -198,7 +198,7 @@ def test_the_accuracy_of_steps_counts_those_of_each_sample_that_count():
     assert objective.loss.score(sums.numpy()) == pytest.approx(right.mean())
 
 
-@pytest.mark.parametrize("engine", [CpuEngine(1), CudaEngine(kernels="off")])
+@pytest.mark.parametrize("engine", [CpuEngine(1), CudaEngine()])
 @pytest.mark.parametrize(
     ("y", "what"),
     [

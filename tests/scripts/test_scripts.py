@@ -53,7 +53,7 @@ SIMULATED = ("rates", "question", "answer", "cure", "compared")
 """Tables of networks that run while they are written: below, and in tests/interop."""
 
 
-OFTEN = ("headline", "pooling", "epoch", "kernels")  # of different pages
+OFTEN = ("headline", "pooling", "epoch")  # of different pages
 
 
 @pytest.mark.parametrize(

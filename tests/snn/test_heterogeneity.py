@@ -88,8 +88,3 @@ def test_they_are_taken_over_by_an_equal_network_only():
     assert one.hidden == other.hidden
     with pytest.raises(ValueError, match=r"time constants of \['e1', .* do not fit \[\]"):
         dale(**DALE).load_time_constants(one.time_constants())
-
-
-def test_the_engine_for_a_gpu_refuses_them():
-    with pytest.raises(ValueError, match=r"engine=cuda .* of their own .*; use engine=reference$"):
-        CudaEngine().check(drawn(dense(neuron=DIFFERENT, **SPEC)))

@@ -191,12 +191,12 @@ def test_statistics_of_one_value_are_refused():
 def test_parts_of_a_batch_are_refused_where_statistics_are_of_the_batch(kind):
     net = network_of(kind)
     x, labels = batch_for(net)
-    engine = CudaEngine(memory=2.2e-4, kernels="off")
+    engine = CudaEngine(memory=2.2e-4)
     if kind == "layer":
-        assert "in 2 parts" in engine.outline(net, STEPS, BATCH)[0]
+        assert "in 2 parts" in engine.plan(net, STEPS, BATCH, {}, {}).lines[0]
         return
     for call in (
-        lambda: engine.outline(net, STEPS, BATCH),
+        lambda: engine.plan(net, STEPS, BATCH, {}, {}),
         lambda: engine.step(net, x, labels, OBJECTIVE),
     ):
         with one_line(r"raise it, lower trainer.batch_size"):

@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from fdi.config.parts import NotNegative
-from fdi.engine import Engine, only_autograd
+from fdi.engine import Engine
+from fdi.engine.compiled import by_autograd
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from fdi.engine.cpu.program import Memory
     from fdi.snn.network import Activity, Network
     from fdi.snn.objective import Objective, Outcome
-
-
-_NORMS = ("none", "tdbn", "bntt", "layer")  # others are a user's own
 
 
 class CpuEngine(Engine):
@@ -73,12 +71,7 @@ class CpuEngine(Engine):
 
     @classmethod
     def lacks(cls, values: Mapping[str, Any]) -> str | None:
-        model = values.get("model")
-        norm = model.get("norm", "none") if isinstance(model, Mapping) else "none"
-        own = None if norm in _NORMS else f"model.norm={norm}"
-        if norm != "none" and own is None:
-            own = _by_autograd(values)
-        return super().lacks(values) or own or only_autograd(values, derives=True)
+        return super().lacks(values) or by_autograd(values)
 
     def check(self, network: Network) -> None:
         self._memory(network)
@@ -231,17 +224,6 @@ class CpuEngine(Engine):
         if memory is None or memory.program.structure != structure(network):
             memory = self._memories[network] = Memory(network)
         return memory
-
-
-def _by_autograd(values: Mapping[str, Any]) -> str | None:
-    """What in a configuration asks torch for the gradient of the loss."""
-    objective, trainer = values.get("objective") or {}, values.get("trainer") or {}
-    target = str(objective.get("_target_", ".CrossEntropy"))
-    if not target.endswith(".CrossEntropy"):
-        return f"objective={target}"
-    if trainer.get("class_weights"):
-        return "trainer.class_weights"
-    return "trainer.readout=every" if trainer.get("readout") == "every" else None
 
 
 def named(

@@ -1,5 +1,5 @@
-"""The engine for a GPU, in plain torch and kernels: engine.py computes a step in parts that fit
-into memory, tape.py goes through the layers and back, layer.py has the equations.
+"""The engine for a GPU, in plain torch: engine.py computes a batch in parts that fit into memory,
+memory.py counts what they need, kept.py has the data that stay on the device.
 """
 
 from fdi.engine.cuda.engine import CudaEngine

@@ -1,12 +1,8 @@
-"""Data that stay on the device: a split is sent once, and its batches are cut there; and the events
-of a batch for kernels, in whose products they are never dense.
-"""
+"""Data that stay on the device: a split is sent once, and its batches are cut there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,39 +11,16 @@ from torch import Tensor
 from fdi.data.inputs import Constant, Events, Input
 from fdi.engine.device import any_order, send
 
-CHUNK = 2**22  # events that are sorted at a time
-
-
-class Lists(NamedTuple):
-    """Events of S samples in two orders, on a device: those of a step from `by_step[0][sample T +
-    step]` on, with units in `by_step[1]`; those of a unit from `by_unit[0][sample K + unit]` on,
-    with steps in `by_unit[1]`; in both a third table has counts, if these are not all 1.
-    """
-
-    by_step: tuple[Tensor, ...]
-    by_unit: tuple[Tensor, ...]
-
-
-class Listed(NamedTuple):
-    """The events of a batch, `samples` [B] of `lists`, in trials of `steps` steps."""
-
-    lists: Lists
-    samples: Tensor
-    steps: int
-
 
 @dataclass(frozen=True)
 class Kept:
-    """The samples `samples` of `whole`, whose numbers are in `tables` on a device, and in `lists`
-    if kernels read events; to data and engines an input as any other. `where`: the samples as a
-    tensor on the device, if they are there already.
+    """The samples `samples` of `whole`, whose numbers are in `tables` on a device; to data and
+    engines an input as any other.
     """
 
     whole: Input
     tables: tuple[Tensor, ...]
     samples: np.ndarray
-    lists: Lists | None = None
-    where: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -61,26 +34,20 @@ class Kept:
         return len(self.samples)
 
     def __getitem__(self, samples: slice) -> Kept:
-        return replace(self, samples=self.samples[samples], where=None)
+        return replace(self, samples=self.samples[samples])
 
     def take(self, indices: np.ndarray) -> Kept:
-        return replace(self, samples=self.samples[indices], where=None)
-
-    def chosen(self, device: torch.device) -> Tensor:
-        """The samples on the device."""
-        return send(self.samples, device) if self.where is None else self.where
+        return replace(self, samples=self.samples[indices])
 
     def as_tensor(self, like: Tensor) -> Tensor:
-        """[T, B, *shape], or [1, B, *shape] if every step is the same; values that are not small
-        integers with the dtype of `like`.
-        """
+        """[T, B, *shape] with the dtype of `like`."""
         if isinstance(self.whole, Events):
             return self._events(self.whole, like)
         (values,) = self.tables
-        values = values.index_select(0, self.chosen(like.device))
+        values = values.index_select(0, send(self.samples, like.device)).to(like.dtype)
         if isinstance(self.whole, Constant):
-            return values.to(like.dtype).mul_(self.whole.scale).add_(self.whole.shift)[None]
-        values = values if values.dtype == torch.uint8 else values.to(like.dtype)
+            values = values.mul_(self.whole.scale).add_(self.whole.shift)
+            return values.expand(self.steps, *values.shape)
         return values.transpose(0, 1).contiguous()
 
     def _events(self, events: Events, like: Tensor) -> Tensor:
@@ -99,9 +66,6 @@ class Kept:
         return x.view(steps, batch, *events.shape)
 
 
-Given = Input | Kept
-
-
 def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tensor:
     """[size]: the counts of events, or 1 of each, added up at their places."""
     x = like.new_zeros(size)
@@ -111,63 +75,25 @@ def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tens
         return x.index_add_(0, place, like.new_ones(()).expand(len(place)))
 
 
-def keep(whole: Input, device: torch.device, listed: bool = False) -> Kept:
-    """Everything of `whole` on `device`; with `listed`, events in both orders."""
+def keep(whole: Input, device: torch.device) -> Kept:
+    """Everything of `whole` on `device`."""
     tables = tuple(send(table, device) for table in _tables(whole))
-    lists = _lists(whole, *tables) if listed and isinstance(whole, Events) else None
-    return Kept(whole, tables, np.arange(len(whole)), lists)
+    return Kept(whole, tables, np.arange(len(whole)))
 
 
-def as_tensor(inputs: Given, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """[T, B, *`shape`], or [1, B, *`shape`] if every step is the same, on the device of `like`;
-    small integers stay as they are until a product needs them.
-    """
+def size(whole: Input) -> int:
+    """Bytes that `keep` takes."""
+    if not isinstance(whole, Events):
+        return whole.values.nbytes
+    counts = 0 if whole.counts is None else whole.counts.itemsize
+    event = whole.units.itemsize + _time_type(whole).itemsize + counts
+    return int(whole.indptr[-1] - whole.indptr[0]) * event
+
+
+def as_tensor(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """[T, B, *`shape`] with the dtype and on the device of `like`."""
     x = (inputs if isinstance(inputs, Kept) else keep(inputs, like.device)).as_tensor(like)
     return x.reshape(*x.shape[:2], *shape)
-
-
-def listed(inputs: Events | Kept, device: torch.device) -> Listed:
-    """A batch for kernels; Events that are not kept are sorted for it."""
-    kept = inputs if isinstance(inputs, Kept) else keep(inputs, device, listed=True)
-    assert kept.lists is not None
-    return Listed(kept.lists, kept.chosen(device), kept.steps)
-
-
-def _lists(events: Events, units: Tensor, times: Tensor, *counts: Tensor) -> Lists:
-    """Both orders of what `_tables` returns."""
-    steps, sources, device = events.steps, int(np.prod(events.shape)), units.device
-    indptr = events.indptr - events.indptr[0]
-    place = place_type(len(units))
-    by_step = send(indptr.astype(place), device)
-    starts, sorted_tables = [], [torch.empty_like(x) for x in (times, *counts)]
-    bounds = sorted_at_once(events)
-    for first, end in pairwise(bounds.tolist()):
-        ends = indptr[first * steps : end * steps + 1 : steps]
-        here = slice(int(ends[0]), int(ends[-1]))
-        lengths = send(np.diff(ends), device)
-        sample = torch.arange(len(ends) - 1, device=device).repeat_interleave(
-            lengths, output_size=here.stop - here.start
-        )
-        key, order = sample.mul_(sources).add_(units[here]).sort(stable=True)
-        wanted = torch.arange((len(ends) - 1) * sources, device=device)
-        found = torch.searchsorted(key, wanted) + here.start
-        starts.append(found.to(by_step.dtype))
-        for table, x in zip(sorted_tables, (times, *counts)):
-            torch.index_select(x[here], 0, order, out=table[here])
-    by_unit = torch.cat([*starts, send(indptr[-1:].astype(place), device)])
-    return Lists((by_step, units, *counts), (by_unit, *sorted_tables))
-
-
-def sorted_at_once(events: Events) -> np.ndarray:
-    """The samples between which events are sorted at a time, some CHUNK of them."""
-    total, sources = int(events.indptr[-1] - events.indptr[0]), int(np.prod(events.shape))
-    some = max(1, CHUNK * len(events) // max(1, total, len(events) * sources))
-    return np.arange(0, len(events) + some, some).clip(max=len(events))
-
-
-def place_type(events: int) -> np.dtype:
-    """Of the place of one among so many."""
-    return np.dtype(np.int32 if events < 2**31 else np.int64)
 
 
 def _tables(whole: Input) -> list[np.ndarray]:
@@ -175,11 +101,11 @@ def _tables(whole: Input) -> list[np.ndarray]:
     if not isinstance(whole, Events):
         return [whole.values]
     span = slice(whole.indptr[0], whole.indptr[-1])
-    steps = np.tile(np.arange(whole.steps, dtype=time_type(whole)), len(whole))
+    steps = np.tile(np.arange(whole.steps, dtype=_time_type(whole)), len(whole))
     tables = [whole.units[span], np.repeat(steps, np.diff(whole.indptr))]
     return tables if whole.counts is None else [*tables, whole.counts[span]]
 
 
-def time_type(events: Events) -> np.dtype:
+def _time_type(events: Events) -> np.dtype:
     """Of a step of their trials."""
     return np.dtype(np.int16 if events.steps < 2**15 else np.int32)

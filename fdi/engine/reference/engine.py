@@ -5,12 +5,16 @@ Slow, and the oracle of the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fdi.engine import Engine
+from fdi.engine.compiled import by_autograd
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from fdi.data.inputs import Input
     from fdi.snn.network import Activity, Network
@@ -28,7 +32,7 @@ class ReferenceEngine(Engine):
     detached); see simulation.py.
     """
 
-    devices = ("cpu", "cuda")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
 
     def __init__(self) -> None:
         from fdi.engine.device import exact
@@ -38,13 +42,8 @@ class ReferenceEngine(Engine):
     @classmethod
     def remark(cls, values: Mapping[str, Any]) -> str | None:
         """What it is needed for, and at which price."""
-        from fdi.engine.cpu.engine import CpuEngine
-        from fdi.engine.cuda.engine import CudaEngine
-
-        for faster in (CpuEngine, CudaEngine):
-            if faster.runs_on(values.get("device")) and (what := faster.lacks(values)):
-                slower = f"{what} is computed by the reference engine, which is slower than "
-                return slower + (SLOWER if faster is CpuEngine else "the others")
+        if values.get("device") == "cpu" and (what := by_autograd(values)):
+            return f"{what} is computed by the reference engine, which is slower than {SLOWER}"
         return None
 
     def check(self, network: Network) -> None:
@@ -56,11 +55,10 @@ class ReferenceEngine(Engine):
     def simulate(self, network: Network, inputs: Input, record: tuple[str, ...] = ()) -> Activity:
         import torch
 
-        from fdi.engine.device import dense
         from fdi.engine.reference.simulation import simulate
 
         with torch.no_grad():
-            return simulate(network, dense(network, inputs), record)
+            return simulate(network, self._tensor(network, inputs), record)
 
     def measuring(self, inputs: Input) -> Callable[[Network], Activity]:
         from fdi.engine.reference.simulation import Growing
@@ -72,22 +70,58 @@ class ReferenceEngine(Engine):
     ) -> Outcome:
         from fdi.engine.device import score
 
-        return score(self.simulate(network, inputs), labels, objective)[1]
+        return reduce(
+            add,
+            (
+                score(self.simulate(network, inputs[part]), labels[part], objective)[1]
+                for part in self._parts(network, inputs)
+            ),
+        )
 
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective
     ) -> Outcome:
         import torch
 
-        from fdi.engine.device import dense, score
-        from fdi.engine.reference.simulation import simulate
-
         network.zero_grad(set_to_none=True)
-        activity = simulate(network, dense(network, inputs), learn=True)
-        loss, outcome = score(activity, labels, objective)
-        if loss.requires_grad:  # not in trials so short that no weight reaches the readout
-            loss.backward()
+        outcome = reduce(
+            add,
+            (
+                self._add_gradients(network, inputs[part], labels[part], objective, len(labels))
+                for part in self._parts(network, inputs)
+            ),
+        )
         for weight in network.parameters():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         return outcome
+
+    def _add_gradients(
+        self,
+        network: Network,
+        inputs: Input,
+        labels: np.ndarray,
+        objective: Objective,
+        batch: int,
+    ) -> Outcome:
+        """Of a part of a batch of `batch` samples."""
+        from fdi.engine.device import score
+        from fdi.engine.reference.simulation import simulate
+
+        activity = simulate(network, self._tensor(network, inputs), learn=True)
+        loss, outcome = score(activity, labels, objective)
+        if len(labels) < batch:
+            loss = loss * (len(labels) / batch)
+        if loss.requires_grad:  # not in trials so short that no weight reaches the readout
+            loss.backward()
+        return outcome
+
+    def _tensor(self, network: Network, inputs: Input) -> Tensor:
+        """[T, B, *input shape]."""
+        from fdi.engine.device import dense
+
+        return dense(network, inputs)
+
+    def _parts(self, network: Network, inputs: Input) -> list[slice]:
+        """Of a batch, which are computed one after the other."""
+        return [slice(0, len(inputs))]

@@ -154,51 +154,6 @@ def _spread(values: pd.Series) -> str:
     return f"{values.mean():#.3g} +- {values.std():#.2g}"
 
 
-def launches(measured: Results) -> str:
-    """One row per workload: launches, waits, MB and sorted keys of a training step in each
-    way.
-    """
-    rows = measured.csv("bench_launches")
-    cells = [f"{r.launches:,}, {r.waits}, {r.mb:,.0f}, {r.sorted:,}" for r in rows.itertuples()]
-    return markdown(_wide(rows.assign(cell=cells), "about", "way").reset_index(names="network"))
-
-
-def kernels(measured: Results) -> str:
-    """One row per kernel of engine=cuda, one column per generation of GPUs: registers, bytes that
-    spill, KiB of shared memory.
-    """
-    rows = measured.csv("kernels")
-    cells = [f"{r.registers}, {r.spilled}, {r.shared_kib:.3g}" for r in rows.itertuples()]
-    wide = _wide(rows.assign(cell=cells), "kernel", "sm").rename(columns=lambda sm: f"sm_{sm}")
-    return markdown(wide.reset_index(names="kernel"))
-
-
-def mutants(measured: Results) -> str:
-    """One row per kernel, one column per kind of fault: how many the trial found, and how many only
-    their addresses, of all; those that change nothing, and why; those that nobody found.
-    """
-    rows = measured.csv("mutants")
-    rows["by"] = rows["found_by"].str.split(r"[ :]").str[0]
-    kinds, lines = list(rows["kind"].unique()), []
-    for kernel, own in rows.groupby("kernel", sort=False):
-        line = {"kernel": kernel}
-        for kind in kinds:
-            by = own[own["kind"] == kind]["by"]
-            found = f"{(by == 'trial').sum()} + {(by == 'sanitizer').sum()} of {len(by)}"
-            line[kind] = found if len(by) else ""
-        lines.append(line)
-    told = [markdown(pd.DataFrame(lines))]
-    for by, words in (
-        ("equivalent", "change no number and read nothing outside"),
-        ("nothing", "were not found"),
-    ):
-        left = rows[rows["by"] == by]
-        told.append(f"{len(left)} of {len(rows)} faults {words}{':' if len(left) else '.'}\n")
-        each = [f"- {r.kernel}: `{r.fault}`{r.found_by[len(by) :]}\n" for r in left.itertuples()]
-        told += ["".join(each)] * bool(each)
-    return "\n".join(told)
-
-
 def epoch(measured: Results) -> str:
     """A column for each part of an epoch of the default run, in percent."""
     parts = measured.csv("bench_epoch")

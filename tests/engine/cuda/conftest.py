@@ -17,7 +17,6 @@ from fdi.cli.run import parse
 from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Frames
-from fdi.engine.cuda import trial
 from fdi.runner import build
 from fdi.runner.story import run
 
@@ -52,18 +51,6 @@ def data(kind: str) -> Dataset:
         return Split(as_events(counts), labels)
 
     return Dataset(kind, split(9), split(4), split(4), CLASSES, (2, 6, 6), STEPS, DT)
-
-
-@pytest.fixture(autouse=True)
-def interpreted(few_programs) -> None:
-    """All kernels here are."""
-
-
-@pytest.fixture
-def small_trial(monkeypatch) -> None:
-    """For Triton's interpreter."""
-    for name, value in dict(STEPS=9, BATCH=3, UNITS=12, DENSITY=0.7).items():
-        monkeypatch.setattr(trial, name, value)
 
 
 @pytest.fixture

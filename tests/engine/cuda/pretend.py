@@ -3,9 +3,8 @@ crashes or waits there crashes or is counted here.
 
 It refuses to mix with tensors of the CPU (0-dim ones and indices excepted), to take a generator of
 another device, to be read by numpy, and algorithms that are not deterministic on a GPU. It counts
-kernels, what they move, synchronizations (uploads that are waited for among them), bytes in use,
-the keys that operators sort on a GPU to be deterministic, and graphs, whose operators are computed
-again on the same memory. Of more than ROOM bytes it runs out.
+synchronizations (uploads that are waited for among them) and bytes in use. Of more than ROOM bytes
+it runs out.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from __future__ import annotations
 import gc
 import math
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -34,7 +31,6 @@ aten = torch.ops.aten
 DEVICE = "pretended"
 WAITS = {aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten.is_nonzero}
 INDEXED = {aten.index, aten.index_put, aten.index_put_}
-FREE = {aten.empty, aten.empty_like, aten.new_empty, aten.empty_strided, aten.new_empty_strided}
 UNORDERED = {  # on CUDA, by PyTorch's notes on reproducibility
     aten.max_pool2d_with_indices_backward,
     aten.nll_loss2d_backward,
@@ -42,32 +38,13 @@ UNORDERED = {  # on CUDA, by PyTorch's notes on reproducibility
     aten.bincount,
     aten.histc,
 }
-SORTS = {  # on CUDA with deterministic algorithms, all by way of index_put_: place of the keys
-    aten.scatter_: 2,
-    aten.scatter: 2,
-    aten.scatter_add_: 2,
-    aten.scatter_add: 2,
-    aten.index_add_: 2,
-    aten.index_add: 2,
-    aten.index_copy_: 2,
-    aten.index_put_: 1,
-    aten.index_put: 1,
-}
 
 
 @dataclass
 class Count:
-    """Since it was last set to 0: `kernels` and graphs launched, bytes `moved` if each kernel reads
-    its arguments and writes its results once, `waits` for the device, keys `sorted`; graphs
-    `captured`, and how often one was `replayed`; bytes in use now and at most.
-    """
+    """Since it was last set to 0: `waits` for the device; bytes in use now and at most."""
 
-    kernels: int = 0
-    moved: int = 0
     waits: int = 0
-    sorted: int = 0
-    captured: int = 0
-    replayed: int = 0
     bytes: int = 0
     peak: int = 0
 
@@ -104,39 +81,6 @@ class Pretended(torch.Tensor):
         return f"pretended {self.value!r}"
 
 
-class Graph:
-    """As torch.cuda.CUDAGraph, of what is computed in `capture`: the operators in their order, with
-    the arguments and results that they had.
-    """
-
-    def __init__(self) -> None:
-        self.steps: list = []
-
-    def replay(self) -> None:
-        COUNT.kernels += 1
-        COUNT.replayed += 1
-        for func, args, kwargs, before in self.steps:
-            after = func(*args, **kwargs)
-            if not _writes(func):
-                for old, new in zip(tree_leaves(before), tree_leaves(after)):
-                    if isinstance(old, torch.Tensor):
-                        old.copy_(new)
-
-
-_captures: list[Graph] = []
-
-
-@contextmanager
-def capture(graph: Graph) -> Iterator[None]:
-    """As torch.cuda.graph."""
-    COUNT.captured += 1
-    _captures.append(graph)
-    try:
-        yield
-    finally:
-        _captures.pop()
-
-
 class Pretend(TorchDispatchMode):
     """While it is on, tensors can be created on the pretended device."""
 
@@ -160,25 +104,14 @@ def compute(func, args, kwargs):
         return func(*args, **kwargs)
     packet = func.overloadpacket
     _refuse(packet, args, kwargs, leaves)
-    moves = False
     if packet in WAITS or _copies_and_waits(packet, args, kwargs, target):
         COUNT.waits += 1
-    elif packet not in FREE and not _is_view(func):
-        COUNT.kernels += not _captures
-        COUNT.sorted += _keys(packet, args)
-        moves = True
     if "device" in kwargs:
         kwargs = kwargs | {"device": "cpu"}
     plain_args, plain = tree_map(
         lambda x: x.value if isinstance(x, Pretended) else x, (args, kwargs)
     )
-    if _captures and (_crosses(leaves, target) or packet in WAITS):
-        raise RuntimeError(f"operation not permitted when stream is capturing ({packet})")
     result = func(*plain_args, **plain)
-    if _captures and not _is_view(func):
-        _captures[-1].steps.append((func, plain_args, plain, result))
-    if moves and not _captures:
-        COUNT.moved += sum(map(_bytes, (*leaves, *tree_leaves(result))))
     if target not in (None, DEVICE):
         return result
     written = [
@@ -211,23 +144,6 @@ def _refuse(packet, args, kwargs, leaves) -> None:
             )
 
 
-def _keys(packet, args) -> int:
-    """How many keys a GPU sorts for this operator; a number that is scattered needs no order."""
-    if packet not in SORTS or not torch.are_deterministic_algorithms_enabled():
-        return 0
-    if packet in (aten.scatter_, aten.scatter) and not isinstance(args[3], torch.Tensor):
-        return 0
-    return max(x.numel() for x in tree_leaves(args[SORTS[packet]]) if isinstance(x, torch.Tensor))
-
-
-def _bytes(x) -> int:
-    """Of a tensor, repeated elements once."""
-    if not isinstance(x, torch.Tensor):
-        return 0
-    sizes = (n for n, stride in zip(x.shape, x.stride()) if stride)
-    return math.prod(sizes) * x.element_size() if x.numel() else 0
-
-
 def _copies_and_waits(packet, args, kwargs, target: str | None) -> bool:
     """From the device, or to it without non_blocking; an index on the CPU is copied so."""
     ours = isinstance(args[0], Pretended) if args else False
@@ -241,17 +157,6 @@ def _copies_and_waits(packet, args, kwargs, target: str | None) -> bool:
     if packet is aten._to_copy and target is not None:
         return ours if target != DEVICE else not ours and not kwargs.get("non_blocking")
     return False
-
-
-def _crosses(leaves, target: str | None) -> bool:
-    """Whether numbers come from the CPU or go there; single ones are arguments of a kernel."""
-    tensors = [x for x in leaves if isinstance(x, torch.Tensor) and x.ndim]
-    ours = [isinstance(x, Pretended) for x in tensors]
-    return bool(tensors) and (not all(ours) or target not in (None, DEVICE))
-
-
-def _writes(func) -> bool:
-    return any(a.alias_info is not None and a.alias_info.is_write for a in func._schema.arguments)
 
 
 def _is_view(func) -> bool:

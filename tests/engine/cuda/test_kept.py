@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import needs
 import numpy as np
 import pretend
 import pytest
@@ -13,8 +12,8 @@ from compared import as_events
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.kept import as_tensor, keep
-from fdi.engine.cuda.memory import SHARE, need, size
+from fdi.engine.cuda.kept import as_tensor, keep, size
+from fdi.engine.cuda.memory import SHARE, need
 from fdi.snn import models
 from fdi.snn.objective import Objective
 
@@ -57,61 +56,49 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
         ]
         assert pretend.COUNT.waits == 0
         first, part, none, sent = (x.cpu() for x in found)
-    assert first.dtype == (torch.uint8 if kind == "frames" else dtype)
-    assert torch.equal(first.to(dtype).expand_as(wanted), wanted)
-    assert torch.equal(part.to(dtype).expand(STEPS, -1, *SHAPE), wanted[:, 1:3])
+    assert torch.equal(first, wanted)
+    assert torch.equal(part, wanted[:, 1:3])
     assert torch.equal(first, sent)
     assert none.shape[1] == 0
 
 
-@pytest.mark.parametrize("kernels", ["off", pytest.param("on", marks=needs.kernels)])
 @pytest.mark.parametrize("kind", INPUTS)
-def test_what_fits_into_memory_is_kept(kind, kernels):
+def test_what_fits_into_memory_is_kept(kind):
     net, whole = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3), INPUTS[kind]
-    lists = kernels == "on"
-    (each, peak), step = size(whole, lists), need(net, STEPS)
-    room = max(2 * each + 3 * step, each + peak)
+    each = size(whole)
+    room = 2 * each + 3 * need(net, STEPS)
     with pretend.Pretend():
         net = net.to(pretend.device())
         before = pretend.in_use()
-        kept, said = CudaEngine(room / 2**30, kernels).keep(net, {"a": whole, "b": whole}, 3)
-        assert pretend.COUNT.peak - before <= each + peak
+        kept, said = CudaEngine(room / 2**30).keep(net, {"a": whole, "b": whole}, 3)
         assert pretend.in_use() - before == 2 * each
     assert set(kept) == {"a", "b"}
     assert said.startswith("a and b kept on the device: ")
-    nothing, said = CudaEngine((room - 1) / 2**30, kernels).keep(net, {"a": whole, "b": whole}, 3)
+    nothing, said = CudaEngine((room - 1) / 2**30).keep(net, {"a": whole, "b": whole}, 3)
     assert nothing == {}
     assert "a and b sent batch by batch: " in said
     assert "more than engine.memory" in said
 
 
-@needs.kernels
-@pytest.mark.parametrize(("samples", "stays"), [(400, True), (1400, False)])
-def test_a_card_of_a_thousandth_of_8_gib_never_runs_out(samples, stays, monkeypatch, few_programs):
-    """8 MiB, and data in proportion: 1,400 samples would fit alone, but not while they are sorted,
-    nor beside a step.
-    """
-    rng, steps, batch = np.random.default_rng(0), 20, 16
+@pytest.mark.parametrize(("samples", "stays"), [(200, True), (4000, False)])
+def test_a_card_of_a_thousandth_of_8_gib_never_runs_out(samples, stays, monkeypatch):
+    """8 MiB, and data in proportion: 4,000 samples would fit alone, but not beside a step."""
+    rng, steps, batch = np.random.default_rng(0), 20, 40
     counts = rng.binomial(700, 0.015, samples * steps)
     indptr = np.concatenate([[0], np.cumsum(counts)])
     units = rng.integers(0, 700, indptr[-1]).astype(np.int32)
     whole = Events(indptr, units, (700,), steps)
     net, card = models.dense((700,), 2, steps, 5e-3, hidden=20), 8 * 2**20
-    assert size(whole, True)[0] < SHARE * card
-    monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 2**14)
+    assert size(whole) < SHARE * card
     with pretend.Pretend():
         monkeypatch.setattr(pretend, "ROOM", pretend.in_use() + card)
         net = net.to(pretend.device())
-        engine = CudaEngine(SHARE * card / 2**30, "on")
+        engine = CudaEngine(SHARE * card / 2**30)
         kept, said = engine.keep(net, {"train": whole}, batch)
         assert bool(kept) == stays, said
         at = rng.integers(samples, size=batch)
         given: Any = kept.get("train", whole)
         engine.step(net, given.take(at), at % 2, Objective())
-        if not stays:
-            monkeypatch.setattr("fdi.engine.cuda.kept.CHUNK", 2**24)
-            with pytest.raises(torch.cuda.OutOfMemoryError):
-                keep(whole, pretend.device(), listed=True)
 
 
 def test_events_of_other_units_are_not_kept():
