@@ -18,21 +18,15 @@ from fdi.snn.neuron import Neuron, Population
 
 @dataclass(frozen=True)
 class Computes:
-    """What an engine called `engine` computes by equations of its own: neurons of these kinds
-    (None: of any from whose description it derives them), resets and surrogates (those of a readout
-    are always `Neuron` without spikes), with `own_taus` also where each has time constants of its
-    own, with `learned_taus` where it learns them; `averages` where spikes are averaged first;
-    `projections` of exactly these classes, whose `forward` it never calls; `norms` of these classes
-    and of what inherits from them.
+    """What an engine called `engine` computes by equations of its own: neurons with these resets
+    and surrogates (those of a readout are always `Neuron` without spikes), `projections` of exactly
+    these classes, whose `forward` it never calls; `norms` of these classes and of what inherits
+    from them.
     """
 
     engine: str
-    kinds: tuple[type[Neuron], ...] | None
     resets: tuple[str, ...]
     surrogates: tuple[str, ...]
-    own_taus: bool = False
-    learned_taus: bool = False
-    averages: bool = False
     projections: tuple[type[Projection], ...] = (Projection,)
     norms: tuple[type[Norm], ...] = ()
 
@@ -56,9 +50,6 @@ def check_parts(network: Network, computes: Computes) -> None:
         _check_neuron(population, computes)
     if network.delay != 2:
         raise refused(computes.engine, f"does not compute layers {network.delay} steps apart")
-    if network.leaks and not computes.learned_taus:
-        what = "neurons that learn their time constants (neuron.learn_tau=true)"
-        raise refused(computes.engine, f"does not compute {what}")
     for projection in network.projections:
         _check_projection(network, projection, computes)
     check_norms(network)
@@ -78,27 +69,19 @@ def refused(engine: str, what: str) -> Mistake:
 def _check_neuron(population: Population, computes: Computes) -> None:
     neuron, name = population.neuron, population.name
     for what, value, known in (
-        ("kind", type(neuron), computes.kinds or (type(neuron),)),
         ("reset", neuron.reset, computes.resets),
         ("surrogate", neuron.surrogate, computes.surrogates),
         ("spiking", neuron.spiking, (True,)),
     ):
         if value not in known:
-            shown = value.__name__.lower() if isinstance(value, type) else value
-            what = f"neurons of {what} {shown} (population {name})"
+            what = f"neurons of {what} {value} (population {name})"
             raise refused(computes.engine, f"does not compute {what}")
-    if population.neurons != (neuron,) and not computes.own_taus:
-        what = f"neurons with time constants of their own (population {name})"
-        raise refused(computes.engine, f"does not compute {what}")
 
 
 def _check_projection(network: Network, projection: Projection, computes: Computes) -> None:
     if type(projection) not in computes.projections:
         what = f"projections of class {type(projection).__name__} ({projection.name})"
         raise refused(computes.engine, f"does not compute {what}")
-    if projection.average and not computes.averages:
-        what = f"average pooling ({projection.name}); take pooling=max, or"
-        raise Mistake(f"engine={computes.engine} does not compute {what} use engine=reference")
     if projection.average and not _divided(network, projection):
         what = "averages maps of hidden layers below over square windows that divide them"
         raise refused(computes.engine, f"{what} ({projection.name})")

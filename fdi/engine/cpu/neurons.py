@@ -27,16 +27,7 @@ from fdi.engine.derived import NEVER, derived, numbers
 from fdi.snn.network import Network, Norm
 from fdi.snn.neuron import Neuron, Population
 
-COMPUTES = Computes(
-    "cpu",
-    None,
-    ("zero", "subtract", "constant"),
-    tuple(SURROGATES),
-    own_taus=True,
-    averages=True,
-    learned_taus=True,
-    norms=(Norm,),
-)
+COMPUTES = Computes("cpu", ("zero", "subtract", "constant"), tuple(SURROGATES), norms=(Norm,))
 
 
 class Neurons(NamedTuple):
