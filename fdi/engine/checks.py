@@ -67,7 +67,7 @@ def refused(engine: str, what: str) -> Mistake:
 
 
 def _check_neuron(population: Population, computes: Computes) -> None:
-    neuron, name = population.neuron, population.name
+    neuron, name = population.neurons[0], population.name
     for what, value, known in (
         ("reset", neuron.reset, computes.resets),
         ("surrogate", neuron.surrogate, computes.surrogates),

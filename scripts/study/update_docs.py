@@ -58,7 +58,6 @@ PAGES = (
     DOCS / "which-initialization.md",
     DOCS / "comparisons.md",
     DOCS / "speed.md",
-    DOCS / "howto" / "gpu.md",
     DOCS / "howto" / "libraries.md",
     DOCS / "howto" / "why-not-learning.md",
     DOCS / "howto" / "snntorch-457.md",

@@ -168,7 +168,7 @@ RUN = [
         [*MINE, "engine=narrow", "+engine.wide=1"],
         "engine.wide: no such key; choose one of decides",
     ),
-    ([*CPU, "engine.kernels=off"], "engine.kernels: no such key; choose one of"),
+    ([*CPU, "engine.kernels=off"], "engine.kernels: no such key of engine=auto; choose"),
     ([*CPU, "engine.memory=-1"], "engine.memory = -1 must be a number at least 0"),
     ([*CUDA, "engine.checkpoint=auto"], "engine.checkpoint: no such key; choose"),
     ([*CUDA, "engine.among=[cpu]"], "engine.among: none of [cpu] computes"),

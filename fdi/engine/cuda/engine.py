@@ -70,7 +70,7 @@ class CudaEngine(ReferenceEngine):
         from fdi.engine.cuda.kept import keep, size
 
         names, gib = " and ".join(splits), sum(map(size, splits.values())) / 2**30
-        one = self._need(network, max((x.steps for x in splits.values()), default=0))
+        one = self._need(network, max(x.steps for x in splits.values()))
         step = one * min(batch, math.floor(self.memory / one))
         if gib + step > self.memory:
             return {}, (

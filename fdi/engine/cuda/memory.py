@@ -15,22 +15,15 @@ from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Network
 
 SHARE = 0.8  # of what is free on a GPU; the rest is for workspaces of cuBLAS and cuDNN
-_BATCH = 2  # samples of the trials that are counted: a normalization needs two
+_BATCH = 2  # samples of the trial that is counted: a normalization needs two
 _MORE = 4  # steps more than a trial has: what is computed at a time
 
 
 def need(network: Network, steps: int) -> int:
-    """Bytes of a training step for one sample: what autograd keeps of a time step, as counted in
-    two short trials on the CPU.
+    """Bytes of a training step for one sample: what autograd keeps of a trial on the CPU, beside
+    weights, and some steps more.
     """
-    copy, short = deepcopy(network).cpu(), network.delay + 2
-    longer = short + _MORE
-    of_a_step = (_kept(copy, longer) - _kept(copy, short)) / (_MORE * _BATCH)
-    return math.ceil(of_a_step * (steps + _MORE))
-
-
-def _kept(network: Network, steps: int) -> int:
-    """Bytes that autograd keeps of a trial of _BATCH samples, weights among them."""
+    network = deepcopy(network).cpu()
     sizes: dict[int, int] = {}
 
     def noted(x: Tensor) -> Tensor:
@@ -46,7 +39,10 @@ def _kept(network: Network, steps: int) -> int:
     ):
         activity = simulate(network, x, learn=True)
     del activity  # which kept all of it alive: no two had the same address
-    return sum(sizes.values())
+    for weight in network.parameters():
+        sizes.pop(weight.untyped_storage().data_ptr(), None)
+    of_a_sample = max(sum(sizes.values()), x.nbytes) / _BATCH
+    return math.ceil(of_a_sample * (steps + _MORE) / steps)
 
 
 def fitting(memory: float, device: torch.device) -> float:
