@@ -70,13 +70,7 @@ class ReferenceEngine(Engine):
     ) -> Outcome:
         from fdi.engine.device import score
 
-        return reduce(
-            add,
-            (
-                score(self.simulate(network, inputs[part]), labels[part], objective)[1]
-                for part in self._parts(network, inputs)
-            ),
-        )
+        return score(self.simulate(network, inputs), labels, objective)[1]
 
     def step(
         self, network: Network, inputs: Input, labels: np.ndarray, objective: Objective

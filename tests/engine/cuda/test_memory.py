@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fdi.engine.cuda.memory import need
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.neuron import lif
-from fdi.snn.objective import LowerBound, Objective, UpperBound
+from fdi.snn.objective import LowerBound, Objective, Predicted, UpperBound
 
 STEPS, BATCH = 9, 3
 KINDS = ("dense", "recurrent", "dale", "conv", "conv_recurrent", "dale_conv")
@@ -73,6 +74,9 @@ def test_parts_of_a_batch_add_up_to_its_gradient():
     assert (outcome.samples, *outcome.sums) == (7, *whole.sums)
     for got, want in zip(gradients(net), wanted):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    classes = replace(OBJECTIVE, loss=Predicted())
+    found, expected = (each.evaluate(net, x, labels, classes) for each in (engine, CudaEngine()))
+    np.testing.assert_array_equal(found.sums, expected.sums)
     with pytest.raises(ValueError, match=r"a sample of 9 steps needs .* raise engine\.memory"):
         CudaEngine(memory=1e-9).step(net, x, labels, OBJECTIVE)
 

@@ -175,7 +175,7 @@ def test_a_gpu_without_room_is_one_line(start, monkeypatch):
 
 @pytest.mark.slow
 def test_what_a_step_needs_is_said_before_training(start, capsys):
-    given = ["engine.memory=0.0001", "probe=none"]
+    given = ["engine.memory=0.000014", "probe=none"]
     start("pretended", "recurrent", "events", *given)
     told = capsys.readouterr().out
     assert "GiB by count, in 3 parts of 2 samples" in told
