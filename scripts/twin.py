@@ -35,7 +35,7 @@ from fdi.runner import build
 from fdi.runner.training import initial_network
 from fdi.snn.network import Network, Projection
 from fdi.snn.neuron import Population
-from fdi.snn.objective import Bound
+from fdi.snn.objective import ActivityBound
 from fdi.train.trainer import Phase, Progress, Trainer
 
 NEAR = 1e-9
@@ -303,7 +303,7 @@ def _bounds(phase: Phase, population: Population) -> list[Any]:
 
     found = []
     for side in ("lower", "upper"):
-        bound: Bound | None = getattr(phase.objective, side)
+        bound: ActivityBound | None = getattr(phase.objective, side)
         if bound is None or not bound.holds_for(population.name):
             continue
         kind = getattr(regularizers, f"{side.capitalize()}BoundL{bound.norm}")

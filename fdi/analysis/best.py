@@ -21,15 +21,15 @@ from fdi.analysis.conditions import (
     by_seed,
     differences,
     differing,
+    mean_and_interval,
     newest,
-    spread,
     versus_columns,
     where,
 )
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import Comparison, Summary, correct, verdict
+from fdi.analysis.statistics import Comparison, Summary, better_or_worse, correct
 from fdi.config.metric import Metric, of_rows
 
 VERSUS = ("difference", "from", "to", "pairs")
@@ -71,13 +71,13 @@ class Side(NamedTuple):
     @property
     def reached(self) -> Summary:
         """What it reached on the test set, an accuracy in percent."""
-        return spread(self.seeds, scale=self.metric.scale)
+        return mean_and_interval(self.seeds, scale=self.metric.scale)
 
     @property
     def verdict(self) -> str:
         """better, worse, undecided, or "" where no p can be given."""
         found = self.difference
-        return verdict(found.mean, found.p, self.metric.sign) if found else ""
+        return better_or_worse(found.mean, found.p, self.metric.sign) if found else ""
 
 
 def networks(

@@ -77,7 +77,7 @@ FAILS = Reached(0.0, math.inf, 2)
 """A training that diverged."""
 
 
-class Plan(NamedTuple):
+class Grid(NamedTuple):
     """What may be chosen: `values`, in ascending order, and how many rows `beside` them; `own`:
     what is configured. All are trained for `short` of `epochs`, the `keep` best to the end; each
     stage adds values `extend` times at most.
@@ -109,7 +109,7 @@ Answers = Mapping[Question, Reached]
 Trainings = Generator[list[Question], Answers, None]
 
 
-def bar(classes: Any) -> Any:
+def learning_threshold(classes: Any) -> Any:
     """The accuracy from which a network counts as one that learns: 3 times chance, or half way from
     chance to 1 if that is less.
     """
@@ -123,7 +123,7 @@ def mean(of: Sequence[Reached]) -> Reached:
     return Reached(accuracy, loss, classes, margin, of[0].metric)
 
 
-class Rule:
+class Selection:
     """The choice of one side.
 
     1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
@@ -137,7 +137,7 @@ class Rule:
     Where no value gets past guessing, step 2 is repeated with the next row.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Grid) -> None:
         self.plan = plan
         self.known: dict[Candidate, dict[int, Reached]] = {}
 
@@ -255,9 +255,9 @@ class Rule:
         return Decision("chosen", equal[0], said + beside)
 
 
-def play(plan: Plan, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
+def play(plan: Grid, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
     """What the rule decides, and all that it asks, where it is known what a training will reach."""
-    asking, every = Rule(plan).decide(), []
+    asking, every = Selection(plan).decide(), []
     asked = next(asking)
     while True:
         every += asked
@@ -267,7 +267,7 @@ def play(plan: Plan, reach: Callable[[Question], Reached]) -> tuple[Decision, li
             return end.value, every
 
 
-def usual(plan: Plan) -> tuple[int, int]:
+def usual_cost(plan: Grid) -> tuple[int, int]:
     """How many trainings, of how many epochs in all, the rule asks for where what is configured is
     best.
     """

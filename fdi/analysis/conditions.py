@@ -1,9 +1,9 @@
 """Runs chosen by their columns, and the one meaning of "the same but for the seed".
 
 Runs of one condition agree in data set, model, init, and the whole config and evidence but for the
-seed. What is said of it are statistics over its seeds (`by_seed`, `spread`): where one has several
-runs, over their mean. Two conditions are compared over pairs (`difference`) of equal seed, whose
-data were split alike.
+seed. What is said of it are statistics over its seeds (`by_seed`, `mean_and_interval`): where one
+has several runs, over their mean. Two conditions are compared over pairs (`difference`) of equal
+seed, whose data were split alike.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
     Comparison,
     Summary,
+    better_or_worse,
     correct,
     paired,
     paired_noise,
     sample_noise,
     summary,
-    verdict,
 )
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
@@ -213,7 +213,7 @@ def _pair(runs: Runs, same_data: bool) -> np.ndarray:
     return pair.to_numpy(dtype=object)
 
 
-def spread(
+def mean_and_interval(
     seeds: Seeds, quantity: str = ACCURACY, scale: float = 1.0, most: float = np.inf
 ) -> Summary:
     """Number, mean, standard deviation and 95 % interval (Student's t, of what is reached on test
@@ -313,7 +313,7 @@ def compared(runs: Runs, names: Sequence[str], versus: str = BASELINE) -> Compar
     return Compared(columns, places, seeds, correct(found, family))
 
 
-def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
+def passing(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
     of the command line; of tags a run needs one of these, and its note must have one in it.
 
@@ -396,13 +396,13 @@ TESTED = (ACCURACY, TEST_SAMPLES)
 def moments(
     runs: Runs, by: Sequence[str], quantity: str, scale: float = 1.0, most: float = np.inf
 ) -> pd.DataFrame:
-    """`spread` of `quantity` over the seeds: a row per combination of `by`, columns *by, mean, sd,
-    n, low, high.
+    """`mean_and_interval` of `quantity` over the seeds: a row per combination of `by`, columns *by,
+    mean, sd, n, low, high.
     """
     names = TESTED if quantity == ACCURACY else (quantity,)
     rows = []
     for values, seeds in _known(runs, by, names):
-        found = spread(seeds, quantity, scale, most)
+        found = mean_and_interval(seeds, quantity, scale, most)
         rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
@@ -436,7 +436,7 @@ def accuracies(
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
     each = zip(table["versus"], table["versus_p"])
-    return table.assign(verdict=[verdict(*row, metric.sign) for row in each])
+    return table.assign(verdict=[better_or_worse(*row, metric.sign) for row in each])
 
 
 def versus_columns(found: Comparison | None) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import combinations, product
 from typing import NamedTuple
 
-from fdi.analysis.choice import FINE, LONGER, NEAR, Reached, bar
+from fdi.analysis.choice import FINE, LONGER, NEAR, Reached, learning_threshold
 from fdi.config.metric import ACCURACY
 
 RECIPES, RECIPE = "recipes", "recipe.json"  # below results: recipes/<name>/recipe.json
@@ -159,7 +159,7 @@ class Rule:
     def suffices(self, each: Candidate) -> bool:
         """Whether it counts as learning."""
         reached = self.last(each)
-        return reached.accuracy >= bar(reached.classes)
+        return reached.accuracy >= learning_threshold(reached.classes)
 
     def _trains(self, each: Candidate) -> bool:
         """Whether it was not refused, and did not diverge."""
@@ -280,7 +280,7 @@ class Rule:
                 f"loss has {said(candidate)}, {after}"
             )
         if state == "past guessing":
-            enough = ACCURACY.text(bar(self.last(candidate).classes))
+            enough = ACCURACY.text(learning_threshold(self.last(candidate).classes))
             return (
                 f"not known: nothing gets it to {enough}, from where it counts as learning; the "
                 f"best is {said(candidate)}, {after}, as it is {before}"

@@ -84,7 +84,7 @@ class Results:
         """The learning curves of some of the runs."""
         if self.curves is not None:
             return self.curves[self.curves["path"].isin(runs["path"])]
-        found = curves(runs)  # with what the runs are judged by in place of an accuracy
+        found = read_curves(runs)  # with what the runs are judged by in place of an accuracy
         for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
             for split in SPLITS:
                 if (own := f"{split}/{of_rows([text]).name}") in found:
@@ -165,7 +165,7 @@ def comparable(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     return runs
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
+def read_curves(table: pd.DataFrame) -> pd.DataFrame:
     """The learning curves of the runs in `table`; texts are categories. A half-written last row is
     dropped; a run whose metrics.csv is damaged has no rows, which a warning says.
     """

@@ -246,7 +246,7 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     return [Comparison(n, *map(float, of)) for of in values]
 
 
-def verdict(difference: float, p: float, sign: int = 1) -> str:
+def better_or_worse(difference: float, p: float, sign: int = 1) -> str:
     """better, worse or undecided, of a difference and its p (Holm's, where there are several);
     "" where no p can be given. `sign` of an improvement.
     """

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import choice
-from fdi.analysis.choice import STEP, bar
+from fdi.analysis.choice import STEP, learning_threshold
 from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import (
     PERCENT,
     Comparison,
+    better_or_worse,
     chance_level,
     holm,
     resampled,
-    verdict,
 )
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json, spared
@@ -55,7 +55,7 @@ def members(results: Results) -> pd.DataFrame:
     table = table.join(says, on="path")
     table["expected"] = table["expected"].astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
-    return _judged(by_seed(table))
+    return _judged(one_row_each(table))
 
 
 def _every_side(results: Results) -> pd.DataFrame:
@@ -107,7 +107,7 @@ def sides(path: Path) -> list[dict[str, Any]]:
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
 
 
-def by_seed(table: pd.DataFrame) -> pd.DataFrame:
+def one_row_each(table: pd.DataFrame) -> pd.DataFrame:
     """A row for all seeds of a network, init and setting: the first that did not end, if there is
     one, else the first, with the mean accuracy.
     """
@@ -121,9 +121,9 @@ def by_seed(table: pd.DataFrame) -> pd.DataFrame:
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """With `learns`, and without pairs that cannot be: Dale's law forbids weights of both signs."""
     forbidden = (table["state"] == "refused") & table["kind"].str.startswith("dale")
-    return table.assign(learns=table["accuracy"] >= bar(table["classes"]))[~forbidden].reset_index(
-        drop=True
-    )
+    return table.assign(learns=table["accuracy"] >= learning_threshold(table["classes"]))[
+        ~forbidden
+    ].reset_index(drop=True)
 
 
 def learning(members: pd.DataFrame) -> pd.DataFrame:
@@ -146,9 +146,8 @@ def learning(members: pd.DataFrame) -> pd.DataFrame:
 
 def lead(found: Comparison) -> str:
     """As in +14.5 (9.2..20.1), better."""
-    return (
-        f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict(found.mean, found.p)}"
-    )
+    verdict = better_or_worse(found.mean, found.p)
+    return f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict}"
 
 
 def optimizers(members: pd.DataFrame) -> pd.Series:
@@ -180,7 +179,7 @@ REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_cal
 Pair = tuple[str, str]
 
 
-def pairs(members: pd.DataFrame) -> list[Pair]:
+def compared_pairs(members: pd.DataFrame) -> list[Pair]:
     """Each initial state beside the baseline, and those that are REFINED."""
     states = inits(members)
     every = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
@@ -189,13 +188,14 @@ def pairs(members: pd.DataFrame) -> list[Pair]:
 
 def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str, str], Comparison]:
     """By how many points the mean test accuracy of one initial state is above that of the other, by
-    (init, other, setting), for these pairs or all `pairs`: over the networks that all states can be
-    drawn for, by the bootstrap over networks and by Holm's method over all that is returned.
+    (init, other, setting), for these pairs or all `compared_pairs`: over the networks that all
+    states can be drawn for, by the bootstrap over networks and by Holm's method over all that is
+    returned.
     """
     wide = common(members).pivot(
         index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
     )
-    keys = [(*pair, setting) for setting in SETTINGS for pair in of or pairs(members)]
+    keys = [(*pair, setting) for setting in SETTINGS for pair in of or compared_pairs(members)]
     keys = [key for key in keys if {(key[2], key[0]), (key[2], key[1])} <= {*wide.columns}]
     if not keys:
         return {}
@@ -218,15 +218,16 @@ RULES = {
 """What it can mean that a network learns; the first is what the word means everywhere."""
 
 
-def alone(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int, float]]]:
-    """Of each of the `pairs`, by each of the RULES: in how many networks only the first learns, in
-    how many only the other, and the two-sided p of the sign test, by Holm's method over the pairs.
+def learned_by_one(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int, float]]]:
+    """Of each of the `compared_pairs`, by each of the RULES: in how many networks only the first
+    learns, in how many only the other, and the two-sided p of the sign test, by Holm's method over
+    the pairs.
     """
     from scipy.stats import binomtest
 
     of = common(members)
     of = of[of["setting"] == setting]
-    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in pairs(of)}
+    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(of)}
     for rule in RULES.values():
         wide = of.assign(learns=rule(of)).pivot(
             index=["zoo", "network"], columns="init", values="learns"
@@ -241,7 +242,7 @@ def alone(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int
     return found
 
 
-def said(members: pd.DataFrame) -> list[str]:
+def beyond_table(members: pd.DataFrame) -> list[str]:
     """What the table cannot say: initial states that refine others, how far the leads change where
     each has its best step, in how many networks only one of two learns, and how to read all this.
     """
@@ -252,7 +253,7 @@ def said(members: pd.DataFrame) -> list[str]:
             for (own, other, at), found in ahead.items()
             if at == setting and other != BASELINE
         ]
-        told = [_counted(pair, of) for pair, of in alone(members, setting).items()]
+        told = [_counted(pair, of) for pair, of in learned_by_one(members, setting).items()]
         lines += [f"{title}: {'; '.join(refined)}"] if refined else []
         lines += [f"only one of the two learns, {title}: {'; '.join(told)}"] if told else []
     changed = changes(members)
@@ -308,7 +309,7 @@ def changes(members: pd.DataFrame) -> dict[str, Comparison]:
 
 def _counted(pair: Pair, of: Sequence[tuple[int, int, float]]) -> str:
     (own, other, p), *_ = of
-    words = [verdict(mine - theirs, value) for mine, theirs, value in of]
+    words = [better_or_worse(mine - theirs, value) for mine, theirs, value in of]
     robust = "by each rule"
     if len({*words}) > 1:
         more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(of, words)]

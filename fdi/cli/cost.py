@@ -12,7 +12,7 @@ from typing import Any
 
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, varied
-from fdi.cli.summary import counted
+from fdi.cli.summary import cells_by_state
 from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
 from fdi.track.evidence import check_done, refuse_other_code
@@ -130,7 +130,7 @@ def dry_run(cells: Sequence[Cell]) -> None:
     for cell, state in zip(cells, states):
         line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
         out.print(line.rstrip())
-    out.print(counted(states))
+    out.print(cells_by_state(states))
     for why in dict.fromkeys(filter(None, refusals)):
         out.print(why)
     begin = (cell for cell, why in zip(cells, refusals) if not why)

@@ -167,7 +167,7 @@ def _get(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     from fdi.cli.cells import compose_cell
     from fdi.cli.compose import quoted, source
-    from fdi.figures.picture import draw, title
+    from fdi.figures.picture import draw_dataset, title
     from fdi.runner.build import dataset
 
     name = arguments.name
@@ -177,7 +177,7 @@ def _show(arguments: argparse.Namespace) -> None:
     words = [f"dataset={name}", *places, *arguments.overrides]
     data = dataset(compose_cell(source(arguments), words).config)
     path = arguments.out or Path("results/figures") / f"data-{name}.png"
-    draw(data, path)
+    draw_dataset(data, path)
     print(f"{printable(title(data))}\n{printable(str(path))}")
 
 

@@ -272,7 +272,7 @@ def _curve(cell: Cell) -> Curve:
     from fdi.analysis import collect, results  # pandas: only where runs are in a table
 
     table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
-    rows = results.curves(table)
+    rows = results.read_curves(table)
     return rows["epoch"].tolist(), rows[results.VALID].tolist() if len(rows) else []
 
 

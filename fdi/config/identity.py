@@ -69,7 +69,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
             node.pop(place, None)
     kept = values["engine"].get("decides", ())  # in which order an engine adds up
     if "device" in kept:
-        values["device"] = kind_of(values["device"])
+        values["device"] = device_kind(values["device"])
     known = values["identity"].get("neutral", {})
     for key, neutral in sorted(known.items(), key=lambda item: -item[0].count(".")):
         node, last = _owner(values, key)
@@ -148,7 +148,7 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
     return engine
 
 
-def kind_of(device: Any) -> Any:
+def device_kind(device: Any) -> Any:
     """cuda for cuda:1."""
     return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
 

@@ -31,7 +31,7 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
     the key `topic`. `places`: folders of options. Raises ValueError for another word.
     """
     if known := [file for place in places for file in place.glob(f"{topic}/*.yaml")]:
-        return f"{topic}=NAME", {file.stem: about(file) for file in sorted(known)}
+        return f"{topic}=NAME", {file.stem: first_sentence(file) for file in sorted(known)}
     every = [said for place in places for said in _said(place)]
     if not (found := [said for said in every if said.key == topic]):
         close = difflib.get_close_matches(topic, {said.key for said in every}, n=1)
@@ -47,7 +47,7 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
     return ", ".join([topic, *ranges]), values
 
 
-def about(file: Path) -> str:
+def first_sentence(file: Path) -> str:
     """The first sentence of the first comment in a file."""
     lines = file.read_text(encoding="utf-8").removeprefix(GLOBAL).splitlines()
     rest = dropwhile(lambda line: not COMMENT.search(line), lines)

@@ -172,7 +172,7 @@ class _Finder(ModuleFinder):
         return package
 
 
-def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
+def code_hash(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
     """A hash over the bytes of the module of `target`, of all modules that it imports, and those
     import, from `folders` or from where no packages are installed, and of the files that are
     `listed` or in a folder that is; of an installed package its evidence; None for what is not the

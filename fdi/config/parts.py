@@ -77,7 +77,7 @@ TimeConstant = Annotated[
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
-def seconds(name: str, tau: float) -> str:
+def wrong_tau(name: str, tau: float) -> str:
     """What is said of a time constant outside SHORTEST_TAU to LONGEST_TAU."""
     meant = f"; in seconds: {tau / 1000:g}?" if LONGEST_TAU < tau <= 1000 * LONGEST_TAU else ""
     return f"{name} = {tau} must be {SHORTEST_TAU:g} to {LONGEST_TAU:g} s{meant}"
@@ -89,7 +89,7 @@ SEVERAL_VALUES = re.compile(r"(\d+)(?::|-|\.\.)(\d+)")  # as in 0:5
 def wrong(name: str, value: Any, kind: Values) -> str:
     """What is said of a value of `name` that is not of its kind."""
     if no_tau(name, value):
-        return seconds(name, value)
+        return wrong_tau(name, value)
     hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
     if several := SEVERAL_VALUES.fullmatch(str(value)):
         hint = f"; several values are range({several[1]},{several[2]}), with -m"

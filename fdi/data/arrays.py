@@ -35,10 +35,10 @@ from fdi.data.inputs import (
     seconds,
     sparse,
     steps_in,
-    whole,
+    whole_numbers,
     within,
 )
-from fdi.data.series import by_number, delta_spikes, recordings
+from fdi.data.series import by_number, delta_spikes, labelled_sounds
 from fdi.data.targets import targets
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
@@ -91,7 +91,7 @@ def arrays(
     the file calls them, where otherwise. A file .csv has a row for each step, with `sample`,
     `label` or numbers `target/0`, `target/1`, .., and a column for each unit; a label or numbers
     that change within a sample are those of each step. A folder has recordings, see
-    fdi.data.series.recordings, or is what `fdi-data pack` wrote.
+    fdi.data.series.labelled_sounds, or is what `fdi-data pack` wrote.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
@@ -111,7 +111,7 @@ def arrays(
     if (path / ABOUT).is_file() or (path / PROGRESS).is_file():
         read = _packed(path, {**options, "names": names or None})
     elif path.is_dir():
-        read = fitting(recordings(path, dt, options.pop("duration")), str(path), kind)
+        read = named_arrays(labelled_sounds(path, dt, options.pop("duration")), str(path), kind)
     else:
         reader = read_csv if path.suffix.lower() == ".csv" else read_npz
         read = reader(path, kind, tuple(sorted((names or {}).items())))
@@ -161,7 +161,7 @@ def from_torch(
     `sensor_size` (width, height, polarities). Other arguments as of `arrays`. Raises DataError.
     """
     given = train if test is None else (train, test)
-    read = fitting(content(given, kind), name, kind)
+    read = named_arrays(content(given, kind), name, kind)
     return _dataset(read, name, dt=dt, kind=kind, name=name, **options)
 
 
@@ -307,7 +307,7 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
-    return fitting(_renamed(content, names, path), str(path), kind)
+    return named_arrays(_renamed(content, names, path), str(path), kind)
 
 
 @keep
@@ -340,7 +340,7 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     y = np.stack(answers, axis=-1).reshape(*x.shape[:2], -1)
     y = y.astype(np.float64) if numbers else y[..., 0].astype(str)
     of_samples = ((y == y[:, :1]) | (y != y)).all()
-    return fitting({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
+    return named_arrays({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
 
 
 def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:
@@ -367,7 +367,7 @@ def _meant(content: Iterable[str]) -> str:
     return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if both else ""
 
 
-def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
+def named_arrays(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
     """The arrays of a file, or for one, by the names that they have there."""
     known = {"shape", *(f"{key}{part}" for key in ("x", "y", "mask", *LISTS) for part in PARTS)}
     if unknown := content.keys() - known:
@@ -390,7 +390,7 @@ def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = N
     units = [part.events[2] for part in parts if isinstance(part.events, tuple)]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
-    shape = tuple(whole(f"{where}: shape", sizes).tolist())
+    shape = tuple(whole_numbers(f"{where}: shape", sizes).tolist())
     if min(shape) < 1 or prod(shape) >= MOST_UNITS:
         raise DataError(f"{where}: shape = {shape} must be 1 to {MOST_UNITS:,} units")
     for each in units:
@@ -430,7 +430,9 @@ def _part(
         return Held(numbers, None, y, kind)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
-    samples, units = (whole(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
+    samples, units = (
+        whole_numbers(f"{where}: {key}{part}", there[key]) for key in ("samples", "units")
+    )
     times = seconds(f"{where}: times{part}", there["times"])
     if not samples.shape == times.shape == units.shape:
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
@@ -479,11 +481,11 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
             found |= _of_lists(value, key.removeprefix("x"))
         else:
             found[key] = np.asarray(value)
-    fitting(found, "data", kind)
+    named_arrays(found, "data", kind)
     return found
 
 
-def digest(content: Mapping[str, np.ndarray]) -> str:
+def hash_arrays(content: Mapping[str, np.ndarray]) -> str:
     """16 hex digits of a hash over names and numbers."""
     total = hashlib.blake2b(digest_size=8)
     for key, array in sorted(content.items()):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input, Mapped
-from fdi.data.targets import check, strata
+from fdi.data.targets import check_fit, strata
 
 if TYPE_CHECKING:
     from fdi.config.cache import Stamp
@@ -256,7 +256,7 @@ class Dataset:
                     f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the "
                     f"{name} split"
                 )
-            check(self.name, name, labels, self.classes, self.steps)
+            check_fit(self.name, name, labels, self.classes, self.steps)
 
     @property
     def numbers(self) -> bool:

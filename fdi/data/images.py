@@ -27,7 +27,7 @@ from fdi.data.inputs import (
     intact,
     log,
     needs,
-    readable,
+    reading_data,
 )
 
 
@@ -145,7 +145,7 @@ def read_digits() -> Labelled:
         if found is None or found.origin is None:
             raise ModuleNotFoundError("No module named 'sklearn'")
     file = Path(found.origin).with_name("datasets") / "data" / "digits.csv.gz"
-    with readable(str(file)):
+    with reading_data(str(file)):
         table = np.loadtxt(file, delimiter=",")  # a row of 64 levels and the digit
     images = table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)
     return np.rint(images).astype(np.uint8), table[:, -1].astype(np.int64)

@@ -23,7 +23,7 @@ from fdi.config.cache import alone
 from fdi.data import arrays
 from fdi.data.arrays import LISTS, PARTS, Held
 from fdi.data.dataset import Dataset
-from fdi.data.hdf5 import DTYPES, save
+from fdi.data.hdf5 import DTYPES, save_table
 from fdi.data.inputs import (
     ABOUT,
     BLOCK,
@@ -33,10 +33,10 @@ from fdi.data.inputs import (
     Events,
     Frames,
     intact,
-    readable,
+    reading_data,
     seconds,
     sparse,
-    whole,
+    whole_numbers,
     within,
 )
 
@@ -95,7 +95,7 @@ def _write(folder: Path, known: dict[str, Any], data: Packable, show: Show) -> N
             continue
         (folder / part).mkdir(exist_ok=True)
         np.save(folder / part / "y.npy", y)
-        about = save(folder / part, parts(_done(about)), about, partial(keep, part))
+        about = save_table(folder / part, parts(_done(about)), about, partial(keep, part))
         counts = folder / part / "counts"
         if about["files"]["counts"][0] and np.memmap(counts, DTYPES["counts"], "r").max() == 1:
             about["files"]["counts"] = 0, 0
@@ -154,9 +154,12 @@ def of_npz(
         head[key] = there[key][: key[0] == "x"] if there[key].ndim else there[key]
     units = [there[f"units{of}"] for of in PARTS if f"units{of}" in there]
     head |= {"shape": small.get("shape", np.ones(1, int))} if units else {}
-    shape = arrays.fitting(head, where, kind)[2]
+    shape = arrays.named_arrays(head, where, kind)[2]
     if units and "shape" not in small:
-        shape = (1 + max(int(_largest(each, partial(whole, f"{where}: units"))) for each in units),)
+        shape = (
+            1
+            + max(int(_largest(each, partial(whole_numbers, f"{where}: units"))) for each in units),
+        )
     last = 0.0
     if "times" in there and not duration:
         last = _largest(there["times"], partial(seconds, f"{where}: times"))
@@ -179,7 +182,7 @@ def _copied(path: Path, folder: Path) -> dict[str, np.ndarray]:
     place = folder / COPY
     with (
         intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
-        readable(f"{path}, copied to {place},"),
+        reading_data(f"{path}, copied to {place},"),
         zipfile.ZipFile(path) as file,
     ):
         names = {name.removesuffix(".npy"): name for name in file.namelist()}
@@ -202,7 +205,7 @@ def _frames(x: np.ndarray, samples: int, where: str, kind: Any) -> Parts:
         some = max(1, BYTES // 8 // max(1, prod(x.shape[1:])))
         for i in range(first, samples, some):
             few = x[i : i + some]
-            held = arrays.fitting({"x": few, "y": np.zeros(len(few), int)}, where, kind)[0]
+            held = arrays.named_arrays({"x": few, "y": np.zeros(len(few), int)}, where, kind)[0]
             if held.kind != "spikes" or held.x is None:
                 raise DataError(f"{where} holds {held.kind}, and only spikes are packed")
             yield _sparse(held.x)
@@ -215,7 +218,7 @@ def _events(lists: list[np.ndarray], samples: int, where: str, view: tuple[Any, 
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
     ends, last = np.zeros(samples, np.int64), 0
     for chunk in _chunks(lists[0]):
-        owners = within(f"{where}: samples", whole(f"{where}: samples", chunk), samples)
+        owners = within(f"{where}: samples", whole_numbers(f"{where}: samples", chunk), samples)
         if owners[0] < last or (np.diff(owners) < 0).any():
             raise DataError(f"{where}: samples must ascend; sort the events by sample")
         ends += np.bincount(owners, minlength=samples)
@@ -229,7 +232,7 @@ def _events(lists: list[np.ndarray], samples: int, where: str, view: tuple[Any, 
             end = min(end, first + BLOCK)
             few = dict(zip(LISTS, (each[start : ends[end - 1]] for each in lists)))
             few |= {"samples": few["samples"] - first, "y": np.zeros(end - first, int)}
-            held = arrays.fitting({**few, "shape": np.array(view[0])}, where)[0]
+            held = arrays.named_arrays({**few, "shape": np.array(view[0])}, where)[0]
             yield cast(Events, arrays._inputs(held, *view))
             first = end
 

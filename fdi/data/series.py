@@ -239,7 +239,7 @@ LAYOUT = (
 
 
 @keep
-def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.ndarray]:
+def labelled_sounds(folder: Path, dt: float, duration: float | None) -> dict[str, np.ndarray]:
     """x (samples, T, 40) and y, and with `_test` if there is a folder `test`, by the names of
     fdi.data.arrays: `folder`/LABEL/NAME.wav, or `folder`/train and test with these.
 

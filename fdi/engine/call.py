@@ -20,8 +20,8 @@ from torch.func import functional_call
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
-from fdi.engine.cpu.engine import CpuEngine, named
-from fdi.engine.device import dense
+from fdi.engine.cpu.engine import CpuEngine, by_population
+from fdi.engine.device import dense_input
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
 from fdi.snn.objective import READOUTS, REDUCTIONS
@@ -119,9 +119,9 @@ def _compiled(
     try:
         if not graded:
             trial = engine.trial(network, given, gradual=False, counts=counts, **options)
-            return named(network, *trial.outputs())
+            return by_population(network, *trial.outputs())
         wanted = tuple(weights), dict(whole=whole, counts=counts), options, x, *weights.values()
-        return named(network, *_Trial.apply(engine, network, given, *wanted))
+        return by_population(network, *_Trial.apply(engine, network, given, *wanted))
     except NumbaError as error:
         _FAILED.append(error)
         line = str(error).strip().partition("\n")[0]
@@ -252,4 +252,4 @@ def _tensor(network: Network, given: Tensor | Input) -> Tensor:
     """[T, B, *input shape] with the device and precision of the weights."""
     if isinstance(given, Tensor):
         return given.to(network.projections[0].weight)
-    return dense(network, given)
+    return dense_input(network, given)

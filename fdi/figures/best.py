@@ -75,7 +75,10 @@ def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
 
 def _row(side: Side) -> dict[str, Any]:
     dataset, model, layers, epochs, settings = side.network
-    named = [words.data(dataset).partition(" (")[0], words.kind(model).replace(" network", "")]
+    named = [
+        words.dataset_name(dataset).partition(" (")[0],
+        words.model_name(model).replace(" network", ""),
+    ]
     sizes = [words.layers(layers).replace("hidden ", ""), f"{epochs} epochs"]
     named += [*(size.replace(" ", "\N{NBSP}") for size in sizes), settings]
     return {
@@ -104,7 +107,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel, names = axes["all"], page.sort_values("place")["network"].unique()
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
     apart = WITHIN / page.groupby("network")["init"].nunique().max() / 2
-    marks.settings(panel, page, apart)
+    marks.setting_marks(panel, page, apart)
     chance = bool(page["chance"].notna().any())
     if chance:
         panel.axvline(page["chance"].max(), **marks.CHANCE, zorder=0)

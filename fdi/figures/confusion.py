@@ -69,13 +69,13 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Black is 100 %; a mark for the accuracy of each class."""
     handles, last = [], axes[BY_CLASS]
     for place, (init, rows) in enumerate(groups(page, "init", sort=False)):
-        panel, look_of = axes[init], style.look(init, line=False)
+        panel, look_of = axes[init], style.init_look(init, line=False)
         matrix = rows.pivot(index="x", columns="predicted", values="mean")
         panel.imshow(matrix, cmap="Greys", vmin=0, vmax=PERCENT)
         panel.set(xlabel="predicted class", ylabel="class", title=words.init(init))
         right = rows[rows["x"] == rows["predicted"]]
         marks.points(last, right.assign(x=right["x"] + DODGE * place), look_of)
-        handles.append(sheet.entry(look_of, words.init(init), right["n"]))
+        handles.append(sheet.legend_entry(look_of, words.init(init), right["n"]))
     last.set(xlabel="class", title=BY_CLASS)
     last.locator_params(axis="x", integer=True)
     marks.from_zero(last)

@@ -72,7 +72,7 @@ SETTING: Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": Fal
 LETTERS_OF_ROW = 26
 
 
-def settings(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
+def setting_marks(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
     """A mark with its interval for each row, around its `place`: above, open, at the default step,
     and below it at the best one; on its right the `text` that it has.
     """
@@ -85,7 +85,7 @@ def settings(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
 
 
 def of_settings() -> list[Line2D]:
-    """The legend of `settings`."""
+    """The legend of `setting_marks`."""
     look: Look = {"marker": "o", "linestyle": "", "color": "0.25"}
     faces = {"common": "white", "best": "0.25"}
     return [

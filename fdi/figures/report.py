@@ -35,7 +35,7 @@ def image(figure: Page) -> str:
     return f'<figure><img src="data:image/png;base64,{packed}" alt="{alt}"></figure>'
 
 
-def table(rows: pd.DataFrame, named: bool = False) -> str:
+def html_table(rows: pd.DataFrame, named: bool = False) -> str:
     """A table of text that scrolls sideways on a narrow screen and that a click on the name of a
     column sorts; `named`: each cell knows its column, for screens that show it below others.
     """
@@ -166,6 +166,6 @@ def _summary(results: Results) -> Iterator[str]:
         ]
         parts.append(rows.drop(columns=names))
         parts[-1].insert(len(LABELS), "settings", settings)
-    yield table(pd.concat(parts, ignore_index=True).fillna(""))
+    yield html_table(pd.concat(parts, ignore_index=True).fillna(""))
     lines = dict.fromkeys(map(caption, summaries))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"

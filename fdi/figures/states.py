@@ -17,7 +17,7 @@ from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import places
+from fdi.figures.style import in_order
 from fdi.figures.sweeps import MOST, foremost, initial_states, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
@@ -66,7 +66,7 @@ def data(results: Results) -> Pages:
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         page = table.assign(
-            title=f"{words.setting(runs)}, before training",
+            title=f"{words.heading(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
         )
         pages[f"{dataset}_{model}"] = page, whole.merge(runs[["seed", *named]].drop_duplicates())
@@ -74,7 +74,9 @@ def data(results: Results) -> Pages:
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
-    layers = layers.assign(x=layers["population"].map(places(list(layers["population"].unique()))))
+    layers = layers.assign(
+        x=layers["population"].map(in_order(list(layers["population"].unique())))
+    )
     keys = [*ROW, "x", "population"]
     parts = [moments(layers, keys, name).assign(quantity=name) for name in ("free_sigma", "rate")]
     task = layers.get("grad_task", layers["grad"]).fillna(layers["grad"])
@@ -97,13 +99,13 @@ def panels(page: Page) -> list[list[str]]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state over the layers; dotted: the targets."""
-    drawn = list(style.initial_states(page))
+    drawn = list(style.styled_states(page))
     handles = []
     for place, initial in enumerate(drawn):
         for quantity in TITLES:
             rows = initial.rows(page[page["quantity"] == quantity])
             marks.depths(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
-        handles.append(sheet.entry(initial.look(), initial.label, initial.rows(page)["n"]))
+        handles.append(sheet.legend_entry(initial.look(), initial.label, initial.rows(page)["n"]))
     targets = page.loc[page["quantity"] == "free_sigma", "target"].dropna().round(9).unique()
     for target in targets:
         axes["free_sigma"].axhline(target, zorder=1, **TARGET)

@@ -64,7 +64,7 @@ class Sweep:
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
         over = ", ".join(_quantity(name).title.partition(" (")[0] for name in figure.quantities)
         keys = [figure.x, *([figure.shade] * (figure.shade != SIGMA)), *figure.panels, "init"]
-        self.ABOUT = figure.about or f"{over} by {words.several([*map(words.of, keys)])}"
+        self.ABOUT = figure.about or f"{over} by {words.several([*map(words.phrase, keys)])}"
         name = experiment.replace("_", " ") or self.ABOUT
         self.TITLE = figure.title or f"{name[0].upper()}{name[1:]}"
         alike = "runs of one data set and model, judged alike,"
@@ -123,7 +123,7 @@ class Sweep:
         shade, near = self.figure.shade, False
         shaded = page.groupby("init")["shade"].nunique() > 1
         alone = shaded.sum() == 1 and shade != SIGMA  # named by their shade
-        initials = list(style.initial_states(page, shade, alone))
+        initials = list(style.styled_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if named:
@@ -170,7 +170,7 @@ class Sweep:
         every, page = page, self._shown(page)
         few = [words.init(i) for i in every["init"].unique() if i not in {*page["init"]}]
         for key in self.figure.panels:
-            few += [words.of(key, v) for v in every[key].unique() if v not in {*page[key]}]
+            few += [words.phrase(key, v) for v in every[key].unique() if v not in {*page[key]}]
         panels = [panel.rows for panel in self._drawn(page) if panel.quantity == "accuracy"]
         points = page[["init", "shade"]].drop_duplicates().shape[0] * len(self._order("x", page))
         lacks = self._named(page) and sum(map(len, panels)) < len(panels) * points
@@ -201,8 +201,8 @@ class Sweep:
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
         for experiment, x in _over().items():  # a figure, or a choice, over the same x
             if x == figure.x and experiment != self.experiment:
-                own = sweeps.of_sweep(runs, self.experiment)
-                runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
+                own = sweeps.in_sweep(runs, self.experiment)
+                runs = runs[own | ~sweeps.in_sweep(runs, experiment)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
 
     def _levels(self, group: pd.DataFrame) -> int:
@@ -359,11 +359,11 @@ class Sweep:
         """Title of the panel and label of its vertical axis."""
         figure, two = self.figure, len(panel.values) == 2
         head = [
-            self._names(key).get(words.shown(value)) or words.of(key, value)
+            self._names(key).get(words.shown(value)) or words.phrase(key, value)
             for key, value in zip(figure.panels, panel.values)
         ]
         if figure.longest:
-            head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
+            head.append(words.phrase(figure.longest, panel.rows["longest"].iloc[0]))
         title = _quantity(panel.quantity).title
         if panel.quantity == "accuracy":
             title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
@@ -412,7 +412,7 @@ def _setting(runs: Runs, axes: Sequence[str]) -> str:
     runs = runs.assign(**runs.reindex(columns=[LIMIT, PRIMED]))
     until = words.between(runs[LIMIT], "trained to a loss of")
     epochs = "trainer.epochs" * (runs["trainer.epochs"].nunique() == 1 and not until)
-    setting = words.setting(runs, epochs)
+    setting = words.heading(runs, epochs)
     if (runs[PRIMED] > 0).any():
         setting = setting.replace("epochs", "epochs of the task")
     return ", ".join(filter(None, [setting, until, words.condition(runs, axes)]))
@@ -445,7 +445,7 @@ def _over() -> dict[str, str]:
     return {name: next(filter(None, both), "") for name, both in found.items()}
 
 
-def own_folders(runs: Runs) -> list[Path]:
+def folders_named(runs: Runs) -> list[Path]:
     """The folders with the user's own code and configs that the runs name, and those with the
     configs of installed packages.
     """

@@ -81,7 +81,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A row for each initial state, beside its marks in how many networks it learns."""
     panel = axes["learn"]
-    marks.settings(panel, page)
+    marks.setting_marks(panel, page)
     marks.named_rows(panel, page.drop_duplicates("place")["init"].map(words.init).tolist())
     panel.set_xlim(0, 112)
     panel.set_xticks(range(0, 101, 25))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fdi.snn.objective import Objective
 
 
-def probe(
+def probe_populations(
     network: Network,
     engine: Engine,
     inputs: Input,
@@ -194,25 +194,27 @@ def _pulls(
     found = pull([projection.weight.detach() for projection in afferents], alone.values())
     size = found["grad_task"]
     return {
-        "grad": norm(both.values()),
+        "grad": joint_norm(both.values()),
         **found,
-        "grad_bounds": norm(both[name] - alone[name] for name in alone),
-        "grad_labels": norm(alone[name] - other[name] for name in alone) / size if size else 0.0,
+        "grad_bounds": joint_norm(both[name] - alone[name] for name in alone),
+        "grad_labels": joint_norm(alone[name] - other[name] for name in alone) / size
+        if size
+        else 0.0,
     }
 
 
 def pull(weights: Sequence[Tensor], gradients: Collection[Tensor]) -> dict[str, float]:
     """Sizes of the weights of a population and of their gradients."""
-    weight = norm(weights)
+    weight = joint_norm(weights)
     return {
-        "grad_task": norm(gradients),
+        "grad_task": joint_norm(gradients),
         "grad_task_max": max((float(g.abs().max()) for g in gradients), default=0.0),
         "weight": weight,
         "weight_rms": weight / math.sqrt(max(1, sum(w.numel() for w in weights))),
     }
 
 
-def norm(tensors: Iterable[Tensor]) -> float:
+def joint_norm(tensors: Iterable[Tensor]) -> float:
     """Of all numbers in the tensors."""
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 

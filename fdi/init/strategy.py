@@ -202,7 +202,7 @@ UNKNOWN = (-math.inf, 0.0), (math.inf, 0.0)  # scales that are too small, too la
 NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
 
 
-class Search:
+class RateSearch:
     """The scale (a logarithm) of the afferents of one population that gives it a rate, which grows
     with the scale in an unknown way: as its square at first, then by interpolation between a scale
     that was too small and one that was too large.
@@ -242,7 +242,7 @@ def equalize(network: Network, measure: Measure) -> None:
     """
     first, layer = network.layers[0], network.layers[-1]
     wanted = {p.name: first[min(i, len(first) - 1)].name for i, p in enumerate(layer)}
-    searches = {name: Search() for name in wanted}
+    searches = {name: RateSearch() for name in wanted}
     closest, kept = math.inf, {}
     for _ in range(PASSES):
         activity = measure(network)
@@ -366,7 +366,7 @@ SPIKES = (
 )
 
 
-def draw(
+def draw_weights(
     network: Network,
     strategy: Strategy,
     readout: Strategy,

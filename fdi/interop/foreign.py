@@ -15,10 +15,10 @@ from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.baselines import Kaiming
 from fdi.init.named import named
-from fdi.init.strategy import Strategy, draw
-from fdi.interop.network import Foreign, Seen, foreign, own
+from fdi.init.strategy import Strategy, draw_weights
+from fdi.interop.network import Foreign, Seen, fdi_network, foreign
 from fdi.interop.neurons import LIBRARIES
-from fdi.interop.wiring import Weights, unchanged
+from fdi.interop.wiring import WeightTensor, unchanged
 from fdi.snn.network import Activity, Network
 
 SWEEPS = 3  # through all layers: what upper ones send back changes what lower ones hear
@@ -100,7 +100,7 @@ def initialize(
                 raise Mistake(
                     f"dt = {dt!r}: steps of this network take {network.dt} s; leave it out"
                 )
-            seen = own(deepcopy(network).cpu(), batch, kind)
+            seen = fdi_network(deepcopy(network).cpu(), batch, kind)
             report = _report(seen, _calibrated(seen, strategy, random), network)
             for parameter, values in zip(network.parameters(), seen.network.parameters()):
                 parameter.copy_(values)
@@ -126,7 +126,7 @@ def _calibrated(seen: Seen, strategy: Strategy, generator: Generator) -> Activit
     something back.
     """
     network = seen.network
-    draw(
+    draw_weights(
         network,
         strategy,
         Kaiming(),
@@ -167,7 +167,7 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
             )
     for part, (of, why) in network.left.items():
         label = None if of is None or of.reason else of.label
-        fan_in = part.fan_in if isinstance(part, Weights) else 0
+        fan_in = part.fan_in if isinstance(part, WeightTensor) else 0
         rows.append(LayerReport(part.name, label, fan_in, note=f"left alone: {why}"))
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}
 

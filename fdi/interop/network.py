@@ -24,16 +24,25 @@ from fdi.interop.neurons import (
     LIBRARIES,
     NotSpiking,
     Unmeasurable,
+    bring_to_rest,
     library,
     measure,
     over_time,
-    reset,
 )
-from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
+from fdi.interop.wiring import (
+    DATA,
+    NeuronModule,
+    NormModule,
+    Other,
+    WeightTensor,
+    Wiring,
+    follow,
+    origins,
+)
 from fdi.snn.network import INPUT, Activity, Moments, Network
 
 Simulate = Callable[[Any], Any]
-Part = Weights | Norm | Other
+Part = WeightTensor | NormModule | Other
 CLOSE = 1e-3  # between the mean squares of two signals that are the same
 
 
@@ -42,15 +51,17 @@ class Recording:
     is entered.
     """
 
-    def __init__(self, populations: Sequence[Population], weights: Sequence[Weights] = ()) -> None:
+    def __init__(
+        self, populations: Sequence[NeuronModule], weights: Sequence[WeightTensor] = ()
+    ) -> None:
         self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
-        self._feedback: dict[Population, dict[int, Tensor]] = {p: {} for p in populations}
-        self._emitted: dict[Population, list[Tensor]] = {p: [] for p in populations}
+        self._feedback: dict[NeuronModule, dict[int, Tensor]] = {p: {} for p in populations}
+        self._emitted: dict[NeuronModule, list[Tensor]] = {p: [] for p in populations}
         self._hooks: list[RemovableHandle] = []
 
     def __enter__(self) -> Recording:
         for key, given in self._given.items():
-            if isinstance(key, Population):
+            if isinstance(key, NeuronModule):
                 self._hear(key.module, given)
                 self._watch(key)
             elif key.attribute == "weight":
@@ -62,7 +73,7 @@ class Recording:
         for hook in self._hooks:
             hook.remove()
 
-    def current(self, population: Population) -> Tensor:
+    def current(self, population: NeuronModule) -> Tensor:
         """Raises fdi.Mistake if the neuron was not called."""
         calls, neuron = self._given[population], cast(Any, population.module)
         if not calls:
@@ -80,10 +91,10 @@ class Recording:
             current = linear(current, into) + linear(before, within)
         return current
 
-    def spikes(self, population: Population) -> Tensor:
+    def spikes(self, population: NeuronModule) -> Tensor:
         return _over_time(self._emitted[population], population.module)
 
-    def heard(self, weights: Weights, target: Population, like: Tensor) -> Tensor | None:
+    def heard(self, weights: WeightTensor, target: NeuronModule, like: Tensor) -> Tensor | None:
         """The input of weights onto a neuron that hears `like`, [T, B, ...]; None if it does not
         show which of its numbers belong to which step.
         """
@@ -108,7 +119,7 @@ class Recording:
 
         self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
 
-    def _watch(self, population: Population) -> None:
+    def _watch(self, population: NeuronModule) -> None:
         given, module = self._given[population], population.module
 
         def leave(_: nn.Module, args: Any, out: Any) -> None:
@@ -127,7 +138,9 @@ class Recording:
 AT_ONCE = 2**21  # numbers that are transformed at once
 
 
-def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
+def potential_moments(
+    current: Tensor, neuron: Response, neurons: Sequence[Response] = ()
+) -> Moments:
     """Of U = k * I without reset, for I [T, B, *shape]; `neurons`: each unit's own, where they
     differ.
     """
@@ -172,18 +185,18 @@ class Foreign:
 
     dt: float
     wiring: Wiring
-    layers: list[tuple[Population]] = field(default_factory=list)
-    projections: list[Weights] = field(default_factory=list)
-    norms: dict[str, list[Norm]] = field(default_factory=dict)
+    layers: list[tuple[NeuronModule]] = field(default_factory=list)
+    projections: list[WeightTensor] = field(default_factory=list)
+    norms: dict[str, list[NormModule]] = field(default_factory=dict)
     fixed: dict[str, list[str]] = field(default_factory=dict)
-    left: dict[Part | Population, tuple[Population | None, str]] = field(default_factory=dict)
-    readout: Population = field(default_factory=lambda: Population("readout", nn.Identity()))
+    left: dict[Part | NeuronModule, tuple[NeuronModule | None, str]] = field(default_factory=dict)
+    readout: NeuronModule = field(default_factory=lambda: NeuronModule("readout", nn.Identity()))
 
     @property
-    def hidden(self) -> list[Population]:
+    def hidden(self) -> list[NeuronModule]:
         return [population for (population,) in self.layers]
 
-    def afferents(self, target: str) -> list[Weights]:
+    def afferents(self, target: str) -> list[WeightTensor]:
         return [weights for weights in self.projections if weights.target == target]
 
     def up_to(self, depth: int) -> Foreign:
@@ -199,13 +212,13 @@ class Foreign:
             if not any(weights in norm.weights for norm in norms):
                 weights.weight.mul_(factor)
 
-    def leave(self, part: Part, population: Population | None, reason: str) -> None:
+    def leave(self, part: Part, population: NeuronModule | None, reason: str) -> None:
         if reason:
             self.left[part] = population, reason
-            for weights in part.weights if isinstance(part, Norm) else ():
+            for weights in part.weights if isinstance(part, NormModule) else ():
                 self.leave(weights, population, reason)
 
-    def take(self, part: Part, population: Population) -> bool:
+    def take(self, part: Part, population: NeuronModule) -> bool:
         if why := population.reason or part.refusal():
             self.leave(part, population, why)
             return False
@@ -231,8 +244,8 @@ class Foreign:
 
 
 class Seen(NamedTuple):
-    """A network with a batch: `measure` simulates it, see fdi.init.strategy.draw; `nu`: rate of the
-    input in Hz; `analogue`: it is none of spikes.
+    """A network with a batch: `measure` simulates it, see fdi.init.strategy.draw_weights; `nu`:
+    rate of the input in Hz; `analogue`: it is none of spikes.
     """
 
     network: Any
@@ -247,12 +260,12 @@ class Seen(NamedTuple):
         return found / population.neuron.theta
 
     def hears_input(self, population: Any) -> bool:
-        if isinstance(population, Population):
+        if isinstance(population, NeuronModule):
             return DATA in origins(population.upstream)
         return any(p.source == INPUT for p in self.network.afferents(population.name))
 
 
-def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
+def fdi_network(network: Network, batch: Any, kind: Kind | None) -> Seen:
     """A network of fdi, for a tensor or array [T, B, *shape] or an input of fdi.data.inputs."""
     if isinstance(batch, Events | Frames | Constant):
         analogue, x = batch.analogue, batch.dense(np.float64)
@@ -314,13 +327,13 @@ def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) 
 
 
 def activity_of(
-    network: Foreign, recording: Recording, heard: list[Weights], analogue: bool
+    network: Foreign, recording: Recording, heard: list[WeightTensor], analogue: bool
 ) -> Activity:
     """What a trial leaves behind; `passed`: what the weights `heard`, as spikes of equal rate."""
     counts, found, current = {}, {}, torch.empty(0, 0)
     for p in network.hidden:
         current, counts[p.name] = recording.current(p), recording.spikes(p).sum(0)
-        found[p.name] = moments(current, p.neuron, p.neurons)
+        found[p.name] = potential_moments(current, p.neuron, p.neurons)
     passed = dict(counts)
     targets = {p.name: p for p in network.wiring.populations}
     for w in heard:
@@ -344,7 +357,7 @@ def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> floa
     if bool(((x == 0) | (x == 1)).all()):
         return float(x.double().mean()) / dt
     square = float(np.square(kernel).sum())
-    m = moments(x, Response(0.0, 0.0, 1.0, None, kernel))
+    m = potential_moments(x, Response(0.0, 0.0, 1.0, None, kernel))
     of = trial(kernel, len(x))
     return spread(m.free_mean, m.free_temporal, m.free_across, of, analogue) ** 2 / (square * dt)
 
@@ -356,7 +369,7 @@ def is_analogue(data: Tensor, kind: Kind | None) -> bool:
 
 def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Callable[[], Any]:
     """A trial that leaves random numbers alone, uncompiled: compiled code calls no hooks."""
-    given = partial(trial_of, module) if simulate is None else simulate
+    given = partial(trial_in_turn, module) if simulate is None else simulate
 
     def run() -> Any:
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
@@ -366,7 +379,7 @@ def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Call
     return run
 
 
-def trial_of(module: nn.Module, batch: Tensor) -> Any:
+def trial_in_turn(module: nn.Module, batch: Tensor) -> Any:
     """A trial of an nn.Sequential from a fresh state."""
     neurons = [part for part in module.modules() if library(part)]
     if not isinstance(module, nn.Sequential) or not neurons:
@@ -375,7 +388,7 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
             f"a trial of it runs is not known; give simulate(batch)"
         )
     for neuron in neurons:
-        reset(neuron)
+        bring_to_rest(neuron)
     axis = over_time(neurons[0])
     try:
         if axis is not None:
@@ -394,7 +407,7 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
         raise Mistake(f"{what}; give simulate(batch)") from error
 
 
-def _measure(population: Population, dt: float) -> None:
+def _measure(population: NeuronModule, dt: float) -> None:
     try:
         population.neuron = measure(population.module, dt)
     except Unmeasurable as error:
@@ -407,7 +420,7 @@ def _measure(population: Population, dt: float) -> None:
         population.reason = f"{population.label}: its constants are not one for each neuron"
 
 
-def _plan(network: Foreign, population: Population, power: float | None) -> None:
+def _plan(network: Foreign, population: NeuronModule, power: float | None) -> None:
     """What of a population's afferents is drawn for it. `power`: mean square of a batch of
     spikes.
     """
@@ -424,9 +437,9 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
             why = "no weights are drawn for it, so its spread is what it gets"
             network.left[population] = population, why
         return
-    norms = [part for part in scaled if isinstance(part, Norm)]
+    norms = [part for part in scaled if isinstance(part, NormModule)]
     behind = [w for norm in norms for w in norm.weights if not w.target]
-    drawn = [w for w in scaled if isinstance(w, Weights)]
+    drawn = [w for w in scaled if isinstance(w, WeightTensor)]
     drawn += [w for w in behind if network.take(w, population)]
     for w in drawn:
         _locate(w, network, population, power)
@@ -437,7 +450,9 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
     network.layers.append((population,))
 
 
-def _locate(w: Weights, network: Foreign, population: Population, power: float | None) -> None:
+def _locate(
+    w: WeightTensor, network: Foreign, population: NeuronModule, power: float | None
+) -> None:
     """Where the input of weights comes from, and whether it is what is sent there."""
     order = network.wiring.populations
     before = order[: order.index(population)]

@@ -101,7 +101,7 @@ def dimensions(neuron: Any) -> int:
     return 2 if many and not hasattr(neuron, "num_timesteps") else 1
 
 
-def reset(neuron: Any) -> None:
+def bring_to_rest(neuron: Any) -> None:
     """Bring the state that it keeps to rest."""
     for name in ("reset_mem", "reset_states", "reset"):
         if callable(rest := getattr(neuron, name, None)):
@@ -111,7 +111,7 @@ def reset(neuron: Any) -> None:
 
 def _driven(neuron: Any, potential: str, **settings: Any) -> tuple[Any, Step]:
     """A copy at rest with these settings, and its step, `forward` without hooks of others."""
-    reset(neuron)
+    bring_to_rest(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
     for name, value in settings.items():
         setattr(twin, name, value)

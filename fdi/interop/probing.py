@@ -18,12 +18,12 @@ from fdi.interop.network import (
     Seen,
     Simulate,
     activity_of,
+    fdi_network,
     followed,
     is_analogue,
-    own,
     running,
 )
-from fdi.interop.wiring import Norm, Other, Weights, unchanged
+from fdi.interop.wiring import NormModule, Other, WeightTensor, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -139,7 +139,7 @@ def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
 
 @torch.no_grad()
 def _of_fdi(network: Network, batch: Any, kind: Kind | None) -> list[dict[str, Any]]:
-    seen = own(network, batch, kind)
+    seen = fdi_network(network, batch, kind)
     activity = seen.measure(network)
     parts = {p.name: network.afferents(p.name) for p in (*network.hidden, network.readout)}
     rows = [_state(seen, p, activity, parts[p.name]) for p in network.hidden]
@@ -161,7 +161,9 @@ def _of_others(
     ]
     network.layers = [(p,) for p in spiking if p.neuron]
     network.norms = {
-        p.name: norms for p in spiking if (norms := [n for n in parts[p] if isinstance(n, Norm)])
+        p.name: norms
+        for p in spiking
+        if (norms := [n for n in parts[p] if isinstance(n, NormModule)])
     }
     activity = activity_of(network, recording, [], analogue)
     seen = Seen(network, lambda _: activity, 0.0, analogue)
@@ -173,7 +175,7 @@ def _of_others(
             rows.append(state | {"readout": not wiring.heard(p)})
         else:
             rows.append(_readout(p.name, parts[p]))
-    called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
+    called = [w for w in wiring.layers if isinstance(w, WeightTensor) and w.upstream]
     return rows + [_readout(w.name, [w]) for w in called if not wiring.heard(w)]
 
 
@@ -209,8 +211,8 @@ def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float
     for part in parts:
         for w in getattr(part, "weights", [part]):
             if not isinstance(w, Other):
-                weights.append(w.read() if isinstance(w, Weights) else w.weight.detach())
-                of = w.tensors() if isinstance(w, Weights) else [w.weight]
+                weights.append(w.read() if isinstance(w, WeightTensor) else w.weight.detach())
+                of = w.tensors() if isinstance(w, WeightTensor) else [w.weight]
                 found += [gradients[id(tensor)] for tensor in of if id(tensor) in gradients]
     return {**pull(weights, found), "grad_bounds": 0.0}
 

@@ -27,7 +27,7 @@ _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, t
 
 
 @dataclass(eq=False)
-class Weights:
+class WeightTensor:
     """A weight tensor on its way to a neuron; `layers` share it, under the names of `name`. For
     strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
@@ -95,7 +95,7 @@ class Weights:
 
 
 @dataclass(eq=False)
-class Norm:
+class NormModule:
     """A normalization between weights and neuron."""
 
     name: str
@@ -104,8 +104,8 @@ class Norm:
     target: str = ""
 
     @property
-    def weights(self) -> list[Weights]:
-        return [source for source in self.upstream if isinstance(source, Weights)]
+    def weights(self) -> list[WeightTensor]:
+        return [source for source in self.upstream if isinstance(source, WeightTensor)]
 
     def refusal(self) -> str:
         kind = f"{self.name} ({type(self.layer).__name__})"
@@ -137,7 +137,7 @@ class Other:
 
 
 @dataclass(eq=False)
-class Population:
+class NeuronModule:
     """A neuron module. `reason`: why its spread cannot be set, "" if it can; else `neuron` is what
     strategies see, and `neurons` where they differ. `units`: shape of its input without time and
     batch. `own`: weights that it holds itself.
@@ -151,16 +151,16 @@ class Population:
     neurons: tuple[Any, ...] = ()
     spiking: bool = True
     units: tuple[int, ...] = ()
-    own: list[Weights] = field(default_factory=list)
+    own: list[WeightTensor] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         return f"{self.name} ({type(self.module).__name__})"
 
 
-Source = Weights | Norm | Other | Population
-DATA = Population("input", nn.Identity())
-_NOTHING = Population("nothing that was seen", nn.Identity())  # a state before the first step
+Source = WeightTensor | NormModule | Other | NeuronModule
+DATA = NeuronModule("input", nn.Identity())
+_NOTHING = NeuronModule("nothing that was seen", nn.Identity())  # a state before the first step
 
 
 def origins(sources: set[Source]) -> set[Source]:
@@ -169,8 +169,8 @@ def origins(sources: set[Source]) -> set[Source]:
     seen: set[Source] = set()
     while sources := sources - seen:
         seen |= sources
-        found |= {source for source in sources if isinstance(source, Population)}
-        sources = set().union(*(s.upstream for s in sources if not isinstance(s, Population)))
+        found |= {source for source in sources if isinstance(source, NeuronModule)}
+        sources = set().union(*(s.upstream for s in sources if not isinstance(s, NeuronModule)))
     return found
 
 
@@ -178,10 +178,10 @@ def origins(sources: set[Source]) -> set[Source]:
 class Wiring:
     """`populations` in the order in which they are called, and all `layers`."""
 
-    populations: list[Population]
-    layers: list[Weights | Norm | Other]
+    populations: list[NeuronModule]
+    layers: list[WeightTensor | NormModule | Other]
 
-    def afferents(self, population: Population) -> list[Weights | Norm | Other]:
+    def afferents(self, population: NeuronModule) -> list[WeightTensor | NormModule | Other]:
         """What reaches a population, in the order of registration."""
         return [part for part in self.layers if part in population.upstream]
 
@@ -266,7 +266,7 @@ class _Trace(TorchFunctionMode):
         super().__init__()
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
-        self.called: list[Population] = []  # one for each call with sources of its own
+        self.called: list[NeuronModule] = []  # one for each call with sources of its own
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
         self.parameters = {
@@ -299,7 +299,7 @@ class _Trace(TorchFunctionMode):
 
     def wiring(self) -> Wiring:
         """One population for each neuron. Calls that share a source are in one place."""
-        neurons = {call.module: Population(call.name, call.module) for call in self.called}
+        neurons = {call.module: NeuronModule(call.name, call.module) for call in self.called}
         for module, population in neurons.items():
             places: list[set[Source]] = []
             for call in (call for call in self.called if call.module is module):
@@ -311,7 +311,7 @@ class _Trace(TorchFunctionMode):
             if len(places) > 1:
                 advice = "give each a neuron of its own"
                 population.reason = f"{population.label} is used in {len(places)} places; {advice}"
-        same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
+        same: dict[Source, NeuronModule] = {call: neurons[call.module] for call in self.called}
         parts: tuple[Source, ...] = (*self.layers.values(), *neurons.values())
         for part in parts:
             upstream = {same.get(source, source) for source in part.upstream}
@@ -338,7 +338,7 @@ class _Trace(TorchFunctionMode):
             if name in self.layers:
                 source = self.layers[name]
                 source.upstream |= self._origin(given) or {_NOTHING}
-                if isinstance(source, Weights):
+                if isinstance(source, WeightTensor):
                     source.numbers += given[0].numel()
                     source.squares += float(given[0].double().square().sum())
             else:
@@ -350,23 +350,23 @@ class _Trace(TorchFunctionMode):
         self.hooks.append(part.register_forward_pre_hook(enter, with_kwargs=True))
         self.hooks.append(part.register_forward_hook(leave, with_kwargs=True))
 
-    def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
+    def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> NeuronModule:
         for known in self.called:
             if known.module is neuron and known.upstream == origin:
                 return known
-        call = Population(name, neuron, set(origin))
+        call = NeuronModule(name, neuron, set(origin))
         if not library(neuron):
             call.reason = f"{call.label}: fdi does not know how it integrates"
         self.called.append(call)
         return call
 
 
-def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
+def _parts(module: nn.Module) -> dict[str, WeightTensor | NormModule | Other]:
     """By the name of the module: layers, those that share a tensor as one, normalizations, and
     other modules with parameters, or of which the output is not proportional to the input.
     """
-    parts: dict[str, Weights | Norm | Other] = {}
-    shared: dict[int, Weights] = {}
+    parts: dict[str, WeightTensor | NormModule | Other] = {}
+    shared: dict[int, WeightTensor] = {}
     for name, part in _leaves(module):
         kind = type(part).__name__
         if is_neuron(part):
@@ -378,10 +378,10 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
                 weights.name += f", {name}"
                 weights.layers.append(part)
             else:
-                weights = shared[id(tensor)] = Weights(name, [part])
+                weights = shared[id(tensor)] = WeightTensor(name, [part])
             parts[name] = weights
         elif isinstance(part, _NORMS):
-            parts[name] = Norm(name, part)
+            parts[name] = NormModule(name, part)
         elif next(part.parameters(), None) is not None:
             parts[name] = Other(name, kind, f"a {kind}, which fdi does not draw")
         elif type(part).__module__ == "torch.nn.modules.activation":
@@ -389,17 +389,19 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
     return parts
 
 
-def own_weights(population: Population) -> Iterator[Weights]:
+def own_weights(population: NeuronModule) -> Iterator[WeightTensor]:
     """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
     Norse.
     """
     name, neuron = population.name, population.module
     if isinstance(recurrent := getattr(neuron, "recurrent", None), _LAYERS):
-        yield Weights(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
+        yield WeightTensor(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
     if hasattr(neuron, "recurrent_weights"):
         heard = population.upstream - {population}
-        yield Weights(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
-        within = Weights(f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True)
+        yield WeightTensor(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
+        within = WeightTensor(
+            f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True
+        )
         within.upstream, within.autapses = {population}, bool(neuron.autapses)
         yield within
 

@@ -26,7 +26,7 @@ from fdi.analysis import collect
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
 from fdi.analysis.results import EXAMPLE
-from fdi.analysis.results import curves as curves_of
+from fdi.analysis.results import read_curves as curves_of
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
@@ -34,7 +34,7 @@ from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
-from fdi.data.arrays import Data, content, digest
+from fdi.data.arrays import Data, content, hash_arrays
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic, parse_json
@@ -234,7 +234,7 @@ def _stored(data: Data | None, kind: Kind | None, results: Folder | None) -> lis
     if data is None:
         return declared
     arrays = content(data, kind)
-    path = Path(results or "results") / "data" / f"{digest(arrays)}.npz"
+    path = Path(results or "results") / "data" / f"{hash_arrays(arrays)}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary, temporary.open("wb") as file:
@@ -251,12 +251,12 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
 
 
 def _train(cell: Cell, view: Terminal) -> None:
-    from fdi.runner.story import run
+    from fdi.runner.story import execute
 
     new = not cell.directory.exists()
     try:
         with _as_the_command():
-            run(cell.config, cell.directory, view, cell.overrides)
+            execute(cell.config, cell.directory, view, cell.overrides)
     except ValueError:
         if new:
             leave_nothing(cell)

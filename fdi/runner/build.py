@@ -20,14 +20,14 @@ from fdi.config import Mistake
 from fdi.config.identity import contents
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
-from fdi.data.inputs import readable
-from fdi.data.targets import NO_CLASS, ONE_HOT, change, one_hot
+from fdi.data.inputs import reading_data
+from fdi.data.targets import NO_CLASS, ONE_HOT, change_within_samples, one_hot
 from fdi.engine import Engine
 from fdi.init.strategy import Strategy, rate_of_equal_spread
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import EVERY, MEANS, CrossEntropy, Loss, LowerBound, UpperBound
-from fdi.train.optimizers import KINDS, fuse, groups
+from fdi.train.optimizers import KINDS, fuse, parameter_groups
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
 _THREADS = torch.get_num_threads()
@@ -35,7 +35,7 @@ _THREADS = torch.get_num_threads()
 
 def dataset(config: DictConfig) -> Dataset:
     """The data, downloaded if need be. Errors are one line that names the data set."""
-    with readable(f"dataset = {config.name.dataset}"):
+    with reading_data(f"dataset = {config.name.dataset}"):
         return made(config, "dataset", seed=config.seed)
 
 
@@ -167,7 +167,7 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     steps = {kind: config.trainer.get(f"lr_{kind}") for kind in KINDS}
     if config.trainer.get("lr_relative") and lr is None:
         raise ValueError("trainer.lr_relative = true: this optimizer has no step size lr")
-    return optimizer_of(config, groups(net, lr, steps, frozen(config, net)))
+    return optimizer_of(config, parameter_groups(net, lr, steps, frozen(config, net)))
 
 
 def frozen(config: DictConfig, net: Network) -> list[str]:
@@ -262,7 +262,7 @@ def check_targets(config: DictConfig, data: Dataset) -> None:
             f"{has}; {hint}"
         )
     if y.ndim == (2 if classes else 3) and readout != EVERY:
-        two = classes and any(change(each.labels) for each in data.splits.values())
+        two = classes and any(change_within_samples(each.labels) for each in data.splits.values())
         if two or not (classes or readout == "last"):
             raise Mistake(
                 f"trainer.readout = {readout}: the targets of these data differ from step to step; "

@@ -30,8 +30,8 @@ from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
     initial_network,
-    initialize,
     load_checkpoint,
+    take_initial_state,
     train,
     write_initial_state,
 )
@@ -76,7 +76,7 @@ def _fixed(context: RunContext) -> dict[str, Split]:
     return {name: each for name, each in raw.items() if len(each) and each.transform is None}
 
 
-def run(
+def execute(
     config: DictConfig, directory: Path, view: Any, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
@@ -149,7 +149,7 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
     if config.probe == "only":
-        initialize(context, initial, measure, updates)
+        take_initial_state(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
         return {}
@@ -158,7 +158,7 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, initial, measure, updates)
+            rows = take_initial_state(context, initial, measure, updates)
             if mirror and rows:
                 mirror.probe(rows)
         del measure  # it keeps spikes
@@ -195,7 +195,10 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        mine, measured = evidence.of(config, context.data.checksum), record.tables(directory, PROBE)
+        mine, measured = (
+            evidence.of_run(config, context.data.checksum),
+            record.tables(directory, PROBE),
+        )
         if not evidence.same(run.evidence, mine) or run.files.get(PROBE) != measured.get(PROBE):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
             measured = {}
@@ -284,7 +287,7 @@ def _take_over(context: RunContext) -> None:
     config, directory = context.config, context.directory
     if not (candidates := shorter(directory, config)):
         return
-    mine = evidence.of(config, context.data.checksum)
+    mine = evidence.of_run(config, context.data.checksum)
     now = evidence.origin(context.device, build.threads(config))
     for epochs, other in candidates:
         run = record.whole(other)
@@ -352,7 +355,7 @@ def _resume(context: RunContext) -> Progress:
     return progress
 
 
-def change(
+def movement(
     network: Network,
     initial: Network,
     engine: Engine,
@@ -415,7 +418,7 @@ def final_result(
     objective = Objective(config.trainer.readout, loss=loss)
     metric, key = loss.judged_by, loss.judged_by.key
     trainer = context.trainer
-    changed = change(
+    changed = movement(
         network,
         deepcopy(initial).to(context.device),
         context.engine,

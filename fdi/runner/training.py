@@ -27,8 +27,8 @@ from fdi.config.identity import canonical, plain
 from fdi.data.dataset import Split, keep, stream
 from fdi.data.inputs import Input
 from fdi.init.named import named
-from fdi.init.probe import follow_gradients, probe
-from fdi.init.strategy import Measure, draw
+from fdi.init.probe import follow_gradients, probe_populations
+from fdi.init.strategy import Measure, draw_weights
 from fdi.init.verdict import Training, expected, unmoved
 from fdi.runner import build
 from fdi.runner.build import RunContext
@@ -99,7 +99,7 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     network = build.network(config, data)
     measure, updates = engine.measuring(inputs), None
     strategy.check(network)
-    draw(
+    draw_weights(
         network,
         strategy,
         readout,
@@ -211,7 +211,7 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
     return progress.epoch * -(-len(data.train) // size)
 
 
-def initialize(
+def take_initial_state(
     context: RunContext, initial: Network, measure: Measure, updates: int | None
 ) -> list[dict[str, Any]]:
     """Give the network its initial weights and measure the state they put it in; with probe=none it
@@ -244,7 +244,7 @@ def _probed(context: RunContext, measure: Measure | None, selective: bool) -> li
     network, (inputs, labels) = context.network, batch(context)
     strategy, nu = build.strategy(context.config), build.input_rate(context.data, network)
     objective = context.phases[-1].objective
-    return probe(
+    return probe_populations(
         network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
     )
 

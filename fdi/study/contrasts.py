@@ -34,7 +34,7 @@ class Contrast(NamedTuple):
     sides: tuple[Runs, Runs]
 
 
-def setting(run: Mapping[str, Any]) -> str:
+def training_of_run(run: Mapping[str, Any]) -> str:
     """Data set, how many samples it was cut to, the length of its `trial` where that is known,
     architecture, depth and length of training.
     """
@@ -45,7 +45,7 @@ def setting(run: Mapping[str, Any]) -> str:
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
 
 
-def compare(
+def contrast_of(
     one: Runs, other: Runs, quantity: str = ACCURACY, scale: float = PERCENT, same_data: bool = True
 ) -> Contrast | None:
     """The runs of one condition against those of another; None where they have no pairs."""
@@ -76,5 +76,5 @@ def contrasts(
     same_data = not any(key.startswith("dataset") for key in free)
     for _, group in both.groupby(keys, dropna=False, sort=False):
         sides = group[group["_one"]], group[~group["_one"]]
-        if all(map(len, sides)) and (found := compare(*sides, quantity, scale, same_data)):
+        if all(map(len, sides)) and (found := contrast_of(*sides, quantity, scale, same_data)):
             yield found

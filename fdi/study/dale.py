@@ -189,10 +189,10 @@ def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
         curve = rows["curve"][rows["curve"]["init"] == init]
         curve = curve.assign(x=curve["x"].astype(float))
         shift = inits.index(init) - (len(inits) - 1) / 2
-        marks.curve(axes["curve"], curve, style.look(init), shift)
+        marks.curve(axes["curve"], curve, style.init_look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        sheet.entry(style.look(init), words.init(init), members["n"])
+        sheet.legend_entry(style.init_look(init), words.init(init), members["n"])
         for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
@@ -228,7 +228,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
         marks.points(
             axes,
             shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
-            style.look(init, line=False),
+            style.init_look(init, line=False),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
@@ -241,9 +241,9 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
     for init, line in groups(rows, "init"):
         joined = line["x"].nunique() > 2  # two points make no line
-        marks.points(axes, line, style.look(init, line=joined))
+        marks.points(axes, line, style.init_look(init, line=joined))
     for init, line in groups(free, "init"):
-        look = style.look(init) | FREE
+        look = style.init_look(init) | FREE
         if line["x"].isna().all():
             marks.level(axes, line.iloc[0], look)
             look["marker"] = ""

@@ -115,7 +115,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         label = f"below {LEAST:.0e}"
         handles.append(Line2D([], [], **LOWER | {"color": "black"}, label=label))
     for init, rows in groups(depth, "init"):
-        lines = list(style.initial_states(rows, EPS, alone=True))
+        lines = list(style.styled_states(rows, EPS, alone=True))
         marks.lines(axes[init], rows, lines, "linear", depth["x"])
         axes[init].set_title(words.init(init))
         axes[init].set_xlabel("number of hidden layers")
@@ -131,7 +131,7 @@ def _mark(init: str, optimizer: str) -> dict[str, Any]:
     filled = FILLED.get(optimizer, "left")
     face = {"markerfacecolor": "none"} if filled == "none" else {"fillstyle": filled}
     edge = {"markersize": 4, "markeredgewidth": 0.7, "markerfacecoloralt": "white"}
-    return style.look(init, line=False) | edge | face
+    return style.init_look(init, line=False) | edge | face
 
 
 def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
@@ -152,7 +152,7 @@ def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
 
 def _main(page: Page) -> pd.DataFrame:
     """By depth, of the optimizer with the most points, floors that were tried at several depths,
-    as lines of `style.initial_states`.
+    as lines of `style.styled_states`.
     """
     rows = page[page["part"] == "depth"]
     rows = rows[rows["optimizer"] == rows["optimizer"].mode().iloc[0]]

@@ -130,7 +130,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.log_axis(panel, page["x"])
     axes[f"{page['layers'].min()}"].set_ylabel("test accuracy (%)")
     handles: list[Artist] = [
-        sheet.entry(_look(init), words.init(init), rows["n"]) for init, rows in groups(page, "init")
+        sheet.legend_entry(_look(init), words.init(init), rows["n"])
+        for init, rows in groups(page, "init")
     ]
     handles.append(Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"))
     sheet.head(axes, handles, page)
@@ -139,6 +140,6 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _look(init: str) -> dict[str, Any]:
     """A line for the gain; larger marks with a white edge for what lies on it."""
     if init == SWEPT:
-        return style.look(init)
+        return style.init_look(init)
     edge = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    return style.look(init, line=False) | edge
+    return style.init_look(init, line=False) | edge

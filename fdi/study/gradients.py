@@ -58,7 +58,7 @@ def data(results: Results) -> Pages:
         of = "the task alone" if alone else "task and bounds"
         page = table.assign(
             finding=_finding(table),
-            title=f"{words.setting(chosen)}, before training, gradients of {of}",
+            title=f"{words.heading(chosen)}, before training, gradients of {of}",
             note=f"{words.reading(table['n'])}, geometric",
         )
         pages[f"{dataset}_{model}"] = page, chosen

@@ -35,18 +35,18 @@ def check(part: Neuron | Strategy | Engine | Any, engine: Engine | None = None) 
     from fdi.testing import datasets, engines, inits, neurons
 
     if not isinstance(part, Neuron | Strategy | Engine) and "seed" in signature(part).parameters:
-        datasets.check(part)
+        datasets.check_dataset(part)
         return
     made = part if isinstance(part, Neuron | Strategy | Engine) else part()
     if isinstance(made, Neuron):
-        neurons.check(made)
+        neurons.check_neuron(made)
         if engine is not None:
-            engines.check(engine, made)
+            engines.check_engine(engine, made)
     elif isinstance(made, Strategy):
-        inits.check(made)
+        inits.check_init(made)
     elif isinstance(made, Engine):
         for kind in KINDS.values():
-            engines.check(made, kind())
+            engines.check_engine(made, kind())
     else:
         what = "a neuron, an initialization, an engine or a function that makes a data set"
         raise TypeError(f"check takes {what}, not {made!r:.80}")

@@ -13,7 +13,7 @@ from fdi.data.inputs import Constant, Input
 SAMPLES = 8
 
 
-def check(make: Callable[..., Dataset]) -> None:
+def check_dataset(make: Callable[..., Dataset]) -> None:
     """See fdi.testing.check; `make` takes the `seed` of a run."""
     data, same, other = make(seed=0), make(seed=0), make(seed=1)
     name = data.name

@@ -17,7 +17,7 @@ from fdi.snn.neuron import Neuron
 STEPS, SAMPLES, CLASSES, DT = 24, 5, 3, 2e-3
 
 
-def refused(call: Callable[[], object], name: str) -> bool:
+def refuses(call: Callable[[], object], name: str) -> bool:
     """Whether a call is refused, in one line."""
     try:
         call()
@@ -29,7 +29,7 @@ def refused(call: Callable[[], object], name: str) -> bool:
     return True
 
 
-def check(engine: Engine, n: Neuron) -> None:
+def check_engine(engine: Engine, n: Neuron) -> None:
     """Trials and gradients of small networks of the neuron, or one line that refuses them."""
     rng, given = np.random.default_rng(0), (CLASSES, STEPS, DT, n)
     generator = torch.Generator().manual_seed(0)
@@ -40,7 +40,7 @@ def check(engine: Engine, n: Neuron) -> None:
         name = f"{type(engine).__name__} with neurons of kind {type(n).__name__}"
         for p in network.double().projections:
             p.weight.data.normal_(0, 6 * n.theta / p.fan_in**0.5, generator=generator)
-        if refused(partial(engine.check, network), name):
+        if refuses(partial(engine.check, network), name):
             continue
         x = Frames((rng.random((SAMPLES, STEPS, *network.input_shape)) < 0.3).astype(np.uint8))
         labels, device = np.arange(SAMPLES) % CLASSES, torch.device(engine.devices[0])

@@ -12,15 +12,15 @@ from torch import Tensor
 from fdi.data.inputs import Frames
 from fdi.engine.oracle import simulate
 from fdi.init.baselines import Kaiming
-from fdi.init.strategy import Strategy, draw
+from fdi.init.strategy import Strategy, draw_weights
 from fdi.snn.models import conv, dale, dense
 from fdi.snn.network import Activity, Network
-from fdi.testing.engines import refused
+from fdi.testing.engines import refuses
 
 STEPS, DT, CLASSES, RATE = 50, 2e-3, 3, 20.0
 
 
-def check(strategy: Strategy) -> None:
+def check_init(strategy: Strategy) -> None:
     """See fdi.testing.check; networks that it refuses in one line are left out."""
     networks = (
         lambda: dense((20,), CLASSES, STEPS, DT, hidden=[30, 30], recurrent=True),
@@ -40,14 +40,14 @@ def check(strategy: Strategy) -> None:
                 def measure(net: Network, x: Frames = x) -> Activity:
                     return simulate(net, x, record=("moments",))
 
-                draw(
+                draw_weights(
                     network, strategy, Kaiming(), nu_input=RATE, analogue=False,
                     measure=measure,
                     generator=torch.Generator().manual_seed(seed),
                 )  # fmt: skip
                 found.append([p.weight.detach().clone() for p in network.projections])
 
-        if refused(partial(weights, (0, 0, 1)), name):
+        if refuses(partial(weights, (0, 0, 1)), name):
             continue
         drawn += 1
         one, same, other = found

@@ -80,7 +80,7 @@ have optimizer.lr.
 """
 
 
-def groups(
+def parameter_groups(
     network: Network,
     lr: float | None = None,
     steps: Mapping[str, float | None] | None = None,

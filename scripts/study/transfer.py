@@ -181,7 +181,7 @@ def picture(table: pd.DataFrame) -> Figure:
         for family, rows in table.groupby(FAMILY):
             init, values = family[FAMILY.index("init")], rows[unit]
             values = values / np.exp(np.log(values).mean())
-            axes.plot(rows["lr"], values, **style.look(init, line=False), label=init)
+            axes.plot(rows["lr"], values, **style.init_look(init, line=False), label=init)
         axes.axhspan(2**-0.5, 2**0.5, color="0.9", zorder=0)
         axes.set(xscale="log", yscale="log", title=unit, xlabel="best step")
     panels[0].set_ylabel("over its geometric mean")

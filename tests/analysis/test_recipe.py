@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fdi.analysis.choice import Reached, bar
+from fdi.analysis.choice import Reached, learning_threshold
 from fdi.analysis.recipe import (
     AS_IT_IS,
     Candidate,
@@ -215,7 +215,11 @@ def test_what_is_past_guessing_is_measured_by_the_bar_of_learning(classes, enoug
     """53 % of five classes is far beyond guessing, and still not learning."""
 
     def reach(candidate: Candidate, epochs: int) -> Reached:
-        accuracy = 0.88 * float(bar(classes)) if said(candidate) == "init=b" else 1 / classes
+        accuracy = (
+            0.88 * float(learning_threshold(classes))
+            if said(candidate) == "init=b"
+            else 1 / classes
+        )
         return Reached(accuracy, math.log(classes), classes, 1e6)
 
     found, _ = play(reach)

@@ -72,7 +72,7 @@ class Gradients(NamedTuple):
 
 
 @inlined
-def columns(width, gradients):
+def gradient_columns(width, gradients):
     """(first, behind the last) of the columns of a table whose gradients are added."""
     step = 2 * lanes(gradients.tables)
     pairs, parts = width // step, gradients.parts

@@ -23,7 +23,7 @@ from fdi.engine.cpu.neuron_equations import (
     surrogate_constants,
     synapse_constants,
 )
-from fdi.engine.derived import NEVER, derived, numbers
+from fdi.engine.derived import NEVER, constants_of, derived
 from fdi.snn.network import Network, Norm
 from fdi.snn.neuron import Neuron, Population
 
@@ -83,7 +83,7 @@ def _dynamics(of: Any) -> Any:
 
 def dynamics(n: Neuron, dt: float) -> tuple:
     of: Any = type(n)
-    return _dynamics(of)(*numbers(n, dt))
+    return _dynamics(of)(*constants_of(n, dt))
 
 
 def kind(n: Neuron, dt: float) -> Kind:

@@ -13,14 +13,14 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import newest, where
 from fdi.analysis.derived import guesses, modes, with_layers
 from fdi.analysis.results import Results
-from fdi.study.circumstances import EPS, STANDARD, plain
-from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
+from fdi.study.circumstances import EPS, STANDARD, plain_networks
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, for_readers, sources
 from pages.tables import markdown
 
 
 def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
-    shown = readable(claims(measured)).replace("\n", "<br>", regex=True)
+    shown = for_readers(claims(measured)).replace("\n", "<br>", regex=True)
     return f"{markdown(shown)}\n{RULE} Sources: {sources()}.\n\n{BASELINE} {SEEDS}\n"
 
 
@@ -55,7 +55,9 @@ def shares(measured: Results) -> list[dict[str, Any]]:
     layers and of `many` there are with the newest numerics, how many of these are at chance (`low`,
     `stuck`), and where those of many layers are.
     """
-    runs = newest(where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS}))
+    runs = newest(
+        where(plain_networks(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS})
+    )
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     runs = runs.assign(chance=guesses(runs), free=modes(runs) == "none")
     rows = []

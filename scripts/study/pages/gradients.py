@@ -15,8 +15,8 @@ from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.snn.surrogate import steepness
 from fdi.study import gradients
-from fdi.study.circumstances import EPS, SIZE, STANDARD, constant_rate, plain, standard
-from fdi.study.contrasts import setting
+from fdi.study.circumstances import EPS, SIZE, STANDARD, constant_rate, plain_networks, standard
+from fdi.study.contrasts import training_of_run
 from fdi.study.evidence import FLUCT, STATES
 from fdi.study.initial_states import largest, ratios
 from pages.tables import accuracy, having, listed, markdown, unmeasured
@@ -67,7 +67,7 @@ def _rows(measured: Results) -> list[dict[str, str]]:
         known = deep.dropna(subset="gradient")
         if known["init.sigma_u"].nunique() >= SEVERAL:
             order = known.groupby("state")["init.sigma_u"].first().sort_values(na_position="first")
-            data = setting(deep.iloc[0].to_dict()).partition(",")[0]
+            data = training_of_run(deep.iloc[0].to_dict()).partition(",")[0]
             network = f"{data}, {model}, {layers:.0f} layers"
             rows += [
                 {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
@@ -118,7 +118,7 @@ def surrogates(measured: Results) -> str:
     that from Kaiming weights with a lowered eps.
     """
     gradient = ratios(measured)["ratio"]
-    runs = where(constant_rate(plain(measured.runs)), STANDARD)
+    runs = where(constant_rate(plain_networks(measured.runs)), STANDARD)
     runs = with_layers(runs).join(gradient, on="path").dropna(subset="ratio")
     published = runs["neuron.surrogate"].map(steepness)
     runs = runs.assign(beta=pd.to_numeric(runs["neuron.beta"]).fillna(published))

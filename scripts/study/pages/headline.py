@@ -25,7 +25,7 @@ from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, resamp
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study.evidence import at_the_start, updates
-from fdi.study.predict import area, judged, verdicts
+from fdi.study.predict import area, judged, learning_by_verdict
 from pages.tables import difference, markdown, unmeasured, with_interval
 
 ONE = "fluct"
@@ -67,7 +67,7 @@ def name(network: Sequence[Any]) -> str:
     """A network in some words: fully connected, 3 layers, Randman."""
     dataset, model, layers, *_ = network
     told = words.layers(layers).replace("hidden ", "")
-    return f"{words.kind(model)}, {told}, {words.data(dataset).partition(' (')[0]}"
+    return f"{words.model_name(model)}, {told}, {words.dataset_name(dataset).partition(' (')[0]}"
 
 
 def at_their_best(measured: Results) -> str:
@@ -106,10 +106,10 @@ def random_networks(measured: Results) -> str:
     tables = {
         "What networks reach": zoo.learning(table),
         "In parts": parts(table),
-        "What the probe expected before training, and what was learned": verdicts(table),
+        "What the probe expected before training, and what was learned": learning_by_verdict(table),
     }
     shown = [f"**{title}**\n\n{markdown(of)}" for title, of in tables.items()]
-    notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
+    notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.beyond_table(table))
     return "\n".join([*shown, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
 
@@ -119,7 +119,9 @@ def parts(table: pd.DataFrame) -> pd.DataFrame:
     """
     shared = zoo.common(table)
     data = shared["words"].map(lambda of: next(w for w in of if w.startswith("dataset=")))
-    names = data.str.removeprefix("dataset=").map(lambda of: words.data(of).partition(" (")[0])
+    names = data.str.removeprefix("dataset=").map(
+        lambda of: words.dataset_name(of).partition(" (")[0]
+    )
     values = (zoo.optimizers(shared), shared["kind"], names)
     return pd.DataFrame(
         {"networks": part, "initial state": words.init(init)}

@@ -20,7 +20,7 @@ from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import Kaiming
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
+from fdi.init.strategy import draw_weights
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
@@ -61,7 +61,9 @@ def simulate() -> pd.DataFrame:
 def _trained(state: Kaiming | Fluct, data: Dataset) -> dict[str, Network]:
     """The network at each moment."""
     network = dense(data.shape, data.classes, data.steps, data.dt, depth=LAYERS)
-    draw(network, state, Kaiming(), nu_input=data.nu, measure=None, generator=generator(SEED))
+    draw_weights(
+        network, state, Kaiming(), nu_input=data.nu, measure=None, generator=generator(SEED)
+    )
     moments = {"before": deepcopy(network)}
     trainer = Trainer(
         network, CpuEngine(None), SMORMS3(network.parameters()), batch_size=BATCH, seed=SEED
