@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -24,6 +26,9 @@ LINE = re.compile(r"( *)([\w-]+):(?: +([^#\s][^#]*?))? *(?:# *(.*))?")
 SENTENCE = re.compile(r"(?<=[.?])\s+(?=[A-Z])")
 TARGET = re.compile(r"_target_: *(\S+)")
 INHERITS = re.compile(r"defaults:\n  - (\w+)")
+BEYOND_WORDS = re.compile(r"[\[;].*| ?\([^()]*\)")  # range, source, and what stands behind it
+LETTERS = 45  # of words that are short enough for a label
+UNITS = {"s": "s", "Hz": "Hz", "GiB": "GiB", "in units of the threshold": "units of threshold"}
 
 
 def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
@@ -55,6 +60,23 @@ def first_sentence(file: Path) -> str:
     more = takewhile(TEXT.match, rest) if TEXT.match(first) else ()
     comment = COMMENT.search(first)
     return SENTENCE.split(" ".join([comment[1] if comment else "", *(m[2:] for m in more)]))[0]
+
+
+def described(key: str) -> tuple[str, str]:
+    """The words and the unit of a key, dotted as on the command line, by the first comment behind
+    it; each "" where that has none.
+    """
+    parts = BEYOND_WORDS.sub("", _comments().get(key, "")).strip().split(", ")
+    words = ", ".join(part for part in parts if part not in UNITS).removeprefix("true: ")
+    unit = next((UNITS[part] for part in parts if part in UNITS), "")
+    return words * (":" not in words and len(words) <= LETTERS), unit
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """Key -> comment, by the YAML files of fdi."""
+    every = [*_said(Path(str(files("fdi.conf"))))]
+    return {said.key: said.comment for said in reversed(every) if said.comment}
 
 
 class Said(NamedTuple):

@@ -13,7 +13,7 @@ import yaml
 
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
-from fdi.config.comments import described
+from fdi.config.lookup import described
 from fdi.config.metric import Metric
 
 SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"

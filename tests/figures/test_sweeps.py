@@ -16,7 +16,7 @@ import fdi.figures
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
-from fdi.config.comments import described
+from fdi.config.lookup import described
 from fdi.config.settings import DERIVED, Config, Figure
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES, figure_named, over, pages_of
