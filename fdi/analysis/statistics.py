@@ -66,9 +66,9 @@ class Comparison(NamedTuple):
     def times(self, factor: float) -> Comparison:
         """Of differences in another unit, or, if the factor is negative, the other way round."""
         low, high = sorted((factor * self.low, factor * self.high))
-        scaled = (factor * self.mean, abs(factor) * self.sd, low, high)
-        size = abs(factor)
-        return Comparison(self.n, *scaled, self.p, size * self.noise, size * self.most)
+        mean, size = factor * self.mean, abs(factor)
+        sd, noise, most = size * self.sd, size * self.noise, size * self.most
+        return Comparison(self.n, mean, sd, low, high, self.p, noise, most)
 
     def smallest(self, n: int, level: float = LEVEL) -> float:
         """The smallest mean difference that `n` pairs would decide at this level: half the width of

@@ -194,19 +194,20 @@ def check_step(n: Neuron) -> None:
 
 def check_fields(n: Neuron) -> None:
     """Each number changes a step, or its gradient."""
-    base, m = _of(n, moment(n)), moment(n)
+    m = moment(n)
+    base = _numbers_of_step(n, m)
     own = {field.name for field in fields(n)} - {"tau_syn", "signs", "spiking", "tau_shape"}
     for name in own - {"learn_tau", "u_init", "reset", "surrogate"}:
         value = getattr(n, name)
         if isinstance(value, float | int) and not isinstance(value, bool):
             change: Any = 2 * value if value else 0.01
             try:
-                other = _of(replace(n, **{name: change}), m)
+                other = _numbers_of_step(replace(n, **{name: change}), m)
             except ValueError:
                 continue
             same = all(np.array_equal(a, b) for a, b in zip(base, other))
             assert not same, f"{type(n).__name__}: {name} = {change} does not change the numbers"
 
 
-def _of(n: Neuron, m: Moment) -> list[np.ndarray]:
+def _numbers_of_step(n: Neuron, m: Moment) -> list[np.ndarray]:
     return [*(x.numpy() for x in results_of_step(n, m)), *gradients_of_step(n, m)]
