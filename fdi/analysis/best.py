@@ -95,15 +95,15 @@ def networks(
         Side(
             choice["init"],
             setting,
-            {key: runs[key].iloc[rows[0]] for key in TUNED if key in of["values"]},
+            {key: runs[key].iloc[rows[0]] for key in TUNED if key in chosen_at["values"]},
             choice,
             newest(runs.iloc[rows]),
         )
         for choice in decisions(results.folder)
         if not inits or choice["init"] in inits
-        for setting, of in choice["settings"].items()
+        for setting, chosen_at in choice["settings"].items()
         if setting in settings
-        if (rows := [place[path] for path in of["runs"] if path in place])
+        if (rows := [place[path] for path in chosen_at["runs"] if path in place])
     ]
     every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
     found = [side._replace(network=_named(side.runs.iloc[0], every)) for side in found]
@@ -119,8 +119,8 @@ def networks(
         [side.metric.scale for side in sides],
     )
     each = correct(compared, np.zeros(len(sides)))
-    whole = [side._replace(difference=of) for side, of in zip(sides, each)]
-    return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
+    whole = [side._replace(difference=difference) for side, difference in zip(sides, each)]
+    return [[*group] for _, group in groupby(whole, key=lambda side: side.network)]
 
 
 def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
@@ -129,8 +129,8 @@ def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
     """
     common = [side for side in sides if side.setting == "shared"]
     counts = Counter((side.network, side.choice["decision"]) for side in common)
-    of = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
-    return [s for s in sides if s.setting != "shared" or of[s.network] == s.choice["decision"]]
+    latest = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
+    return [s for s in sides if s.setting != "shared" or latest[s.network] == s.choice["decision"]]
 
 
 def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:

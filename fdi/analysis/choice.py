@@ -116,11 +116,13 @@ def learning_threshold(classes: Any) -> Any:
     return np.minimum(3 / classes, (1 + 1 / classes) / 2)
 
 
-def mean(of: Sequence[Reached]) -> Reached:
+def mean(several: Sequence[Reached]) -> Reached:
     """Of several seeds or sides."""
-    accuracy, loss = (sum(each) / len(of) for each in zip(*((e.accuracy, e.loss) for e in of)))
-    classes, margin = max(each.classes for each in of), min(each.margin for each in of)
-    return Reached(accuracy, loss, classes, margin, of[0].metric)
+    accuracy, loss = (
+        sum(each) / len(several) for each in zip(*((e.accuracy, e.loss) for e in several))
+    )
+    classes, margin = max(each.classes for each in several), min(each.margin for each in several)
+    return Reached(accuracy, loss, classes, margin, several[0].metric)
 
 
 class Selection:
@@ -202,9 +204,9 @@ class Selection:
         return soon, (self.known[each][self.plan.short] if soon else self.last(each)).score
 
     def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
-        of = [each for each in every if self.last(each).learns]
-        of.sort(key=self._standing, reverse=True)
-        groups = ([each for each in of if self._soon(each) is soon] for soon in (True, False))
+        learning = [each for each in every if self.last(each).learns]
+        learning.sort(key=self._standing, reverse=True)
+        groups = ([each for each in learning if self._soon(each) is soon] for soon in (True, False))
         return [each for group in groups for each in group[: self.plan.keep]]
 
     def _whole(self) -> list[Candidate]:
@@ -303,6 +305,6 @@ def _checked(side: dict[str, Any]) -> dict[str, Any]:
     """Raises KeyError or TypeError for what is no part of a decision."""
     for trial in side["trials"]:
         _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
-    for setting, of in side["settings"].items():
-        _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
+    for setting, content in side["settings"].items():
+        _ = SETTINGS[setting], content["values"][STEP], [path.split() for path in content["runs"]]
     return {key: side[key] for key in OF_SIDE}

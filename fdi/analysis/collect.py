@@ -207,7 +207,9 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
         whole = hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest()
         said["code"] = whole if others else "none"
     if run.epoch:
-        said = {key: f"{UNKNOWN}{identity}" if of is None else of for key, of in said.items()}
+        said = {
+            key: f"{UNKNOWN}{identity}" if value is None else value for key, value in said.items()
+        }
     return {
         "data_checksum": known.get("split"),
         **said,
@@ -234,7 +236,9 @@ def with_neutral(table: pd.DataFrame) -> pd.DataFrame:
     """
     known = {key: value for key, value in neutral().items() if key in table}
     filled = {key: np.where(table[key].isna(), value, table[key]) for key, value in known.items()}
-    return table.assign(**{key: pd.Series([*of], table.index) for key, of in filled.items()})
+    return table.assign(
+        **{key: pd.Series([*column], table.index) for key, column in filled.items()}
+    )
 
 
 @cache  # several tables are read in one command

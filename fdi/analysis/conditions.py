@@ -161,8 +161,14 @@ def by_seed(
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [
-        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of), _hits(runs, of, same_data))
-        for of, (a, b) in zip(groups, pairwise(ends))
+        Seeds(
+            pairs[a:b],
+            tuple(names),
+            rows[a:b],
+            metric_of(runs, group),
+            _hits(runs, group, same_data),
+        )
+        for group, (a, b) in zip(groups, pairwise(ends))
     ]
 
 
@@ -305,7 +311,7 @@ def compared(runs: Runs, names: Sequence[str], versus: str = BASELINE) -> Compar
     columns = condition_columns(runs.drop(columns=[*names]))
     places = dict(conditions(runs, columns))
     done = (runs["state"] == "done").to_numpy()
-    seeds = by_seed(runs, names, [of[done[of]] for of in places.values()])
+    seeds = by_seed(runs, names, [at[done[at]] for at in places.values()])
     within = [column for column in columns if column.split(".")[0] != "init"]
     rows = pd.DataFrame([*places], columns=columns)
     found = differences(rows, seeds, {"init": versus}, within)
@@ -430,7 +436,7 @@ def accuracies(
     """
     metric = metric_of(runs)
     table = moments(runs, by, ACCURACY, metric.scale)
-    seeds = [of for _, of in _known(runs, by, TESTED)]
+    seeds = [seeds_of for _, seeds_of in _known(runs, by, TESTED)]
     alone = differences(table, seeds, base, within, metric.scale)
     table["p"] = [np.nan if each is None else each.p for each in alone]
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]

@@ -250,7 +250,7 @@ def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Any
     found = results.probe_of(pd.concat([seeds[list(KEYS)] for seeds in states]))
     rows = found.astype(object).where(found.notna(), None)  # None for unknown numbers
     layers: dict[str, Any] = {
-        path: of.to_dict("records") for path, of in groups(rows, "path", sort=False)
+        path: layers_of.to_dict("records") for path, layers_of in groups(rows, "path", sort=False)
     }
     for seeds in states:
         first = seeds.iloc[0]

@@ -233,7 +233,7 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     n = len(rows)
     mean = rows.mean(axis=0) if n else np.full(rows.shape[1], np.nan)
     if n < 2:
-        return [Comparison(n, float(of), *[np.nan] * 4) for of in mean]
+        return [Comparison(n, float(value), *[np.nan] * 4) for value in mean]
     counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
     means = counts @ rows / n
     means[np.abs(means) < ROUNDING * np.abs(rows).max(initial=1)] = 0
@@ -241,9 +241,9 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     p = np.minimum(2 * beyond / (RESAMPLES + 1), 1.0)
     adjusted = holm(p)
     half = LEVEL * p / adjusted / 2
-    ends = [np.quantile(of, [tail, 1 - tail]) for of, tail in zip(means.T, half)]
+    ends = [np.quantile(resampled, [tail, 1 - tail]) for resampled, tail in zip(means.T, half)]
     values = zip(mean, rows.std(axis=0, ddof=1), *np.transpose(ends), adjusted)
-    return [Comparison(n, *map(float, of)) for of in values]
+    return [Comparison(n, *map(float, value)) for value in values]
 
 
 def better_or_worse(difference: float, p: float, sign: int = 1) -> str:

@@ -96,14 +96,14 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     states = runs["state"].to_numpy(dtype=str)
     found = compared(runs, measured, versus)
     columns, rows = found.columns, []
-    for (condition, of), own, apart in zip(found.places.items(), found.seeds, found.differences):
+    for (condition, at), own, apart in zip(found.places.items(), found.seeds, found.differences):
         n, mean, sd, low, high = mean_and_interval(own)
         rows.append(
             {
                 **dict(zip(columns, condition)),
                 "n": n,
-                **{state: int((states[of] == state).sum()) for state in ENDED},
-                "partial": int((~np.isin(states[of], ["done", *ENDED])).sum()),
+                **{state: int((states[at] == state).sum()) for state in ENDED},
+                "partial": int((~np.isin(states[at], ["done", *ENDED])).sum()),
                 "accuracy": mean,
                 "sd": sd,
                 "low": low,
@@ -114,7 +114,7 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
                 **versus_columns(apart),
                 "verdict": better_or_worse(apart.mean, apart.p, own.metric.sign) if apart else "",
                 **({METRIC: str(own.metric)} if METRIC in runs else {}),
-                **{n: "; ".join(map(str, runs[n].iloc[of].dropna().unique())) for n in said},
+                **{n: "; ".join(map(str, runs[n].iloc[at].dropna().unique())) for n in said},
             }
         )
     table = pd.DataFrame(rows)

@@ -96,12 +96,12 @@ def sides(path: Path) -> list[dict[str, Any]]:
                 "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
                 "kind": str(networks[side["network"]]["kind"]),
                 "words": [*map(str, networks[side["network"]]["words"])],
-                **of["values"],
-                STEP: float(of["values"][STEP]),
+                **chosen_at["values"],
+                STEP: float(chosen_at["values"][STEP]),
             }
             for side in content["sides"]
-            for setting, of in side["settings"].items()
-            for run in of["runs"]
+            for setting, chosen_at in side["settings"].items()
+            for run in chosen_at["runs"]
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
@@ -112,7 +112,9 @@ def one_row_each(table: pd.DataFrame) -> pd.DataFrame:
     one, else the first, with the mean accuracy.
     """
     keys = ["zoo", "network", "init", "setting"]
-    mean = table.groupby(keys)["accuracy"].transform(lambda of: of.mean(skipna=False))
+    mean = table.groupby(keys)["accuracy"].transform(
+        lambda accuracies: accuracies.mean(skipna=False)
+    )
     ended = table["accuracy"].notna()
     first = table.assign(accuracy=mean)[~ended | mean.notna()]
     return first.drop_duplicates(keys, ignore_index=True)
@@ -135,9 +137,9 @@ def learning(members: pd.DataFrame) -> pd.DataFrame:
     for init in inits(shared):
         row = {"init": init}
         for setting, title in SETTINGS.items():
-            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
-            row[f"{title}: learn"] = f"{of['learns'].sum()} of {len(of)}"
-            row[f"{title}: accuracy (%)"] = f"{PERCENT * of['accuracy'].mean():.1f}"
+            arm = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            row[f"{title}: learn"] = f"{arm['learns'].sum()} of {len(arm)}"
+            row[f"{title}: accuracy (%)"] = f"{PERCENT * arm['accuracy'].mean():.1f}"
             found = ahead.get((init, BASELINE, setting))
             row[f"{title}: minus {BASELINE}"] = lead(found) if found else "-"
         rows.append(row)
@@ -186,7 +188,9 @@ def compared_pairs(members: pd.DataFrame) -> list[Pair]:
     return [pair for pair in every if {*pair} <= {*states}]
 
 
-def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str, str], Comparison]:
+def leads(
+    members: pd.DataFrame, wanted: Sequence[Pair] = ()
+) -> dict[tuple[str, str, str], Comparison]:
     """By how many points the mean test accuracy of one initial state is above that of the other, by
     (init, other, setting), for these pairs or all `compared_pairs`: over the networks that all
     states can be drawn for, by the bootstrap over networks and by Holm's method over all that is
@@ -195,7 +199,7 @@ def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str
     wide = common(members).pivot(
         index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
     )
-    keys = [(*pair, setting) for setting in SETTINGS for pair in of or compared_pairs(members)]
+    keys = [(*pair, setting) for setting in SETTINGS for pair in wanted or compared_pairs(members)]
     keys = [key for key in keys if {(key[2], key[0]), (key[2], key[1])} <= {*wide.columns}]
     if not keys:
         return {}
@@ -204,15 +208,15 @@ def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str
 
 
 RULES = {
-    "at least 3 times chance, or half way from chance to 1 where that is less": lambda of: of[
+    "at least 3 times chance, or half way from chance to 1 where that is less": lambda rows: rows[
         "learns"
     ],
-    "better than guessing": lambda of: (
-        of["accuracy"] > chance_level(of["classes"], of["test_samples"])
+    "better than guessing": lambda rows: (
+        rows["accuracy"] > chance_level(rows["classes"], rows["test_samples"])
     ),
-    "at least half way from chance to the best that any of the states reaches there": lambda of: (
-        of["accuracy"] - 1 / of["classes"]
-        >= (of.groupby(["zoo", "network"])["accuracy"].transform("max") - 1 / of["classes"]) / 2
+    "at least half way from chance to the best that any of the states reaches there": lambda rows: (
+        rows["accuracy"] - 1 / rows["classes"]
+        >= (rows.groupby(["zoo", "network"])["accuracy"].transform("max") - 1 / rows["classes"]) / 2
     ),
 }
 """What it can mean that a network learns; the first is what the word means everywhere."""
@@ -225,11 +229,11 @@ def learned_by_one(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple
     """
     from scipy.stats import binomtest
 
-    of = common(members)
-    of = of[of["setting"] == setting]
-    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(of)}
+    table = common(members)
+    table = table[table["setting"] == setting]
+    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(table)}
     for rule in RULES.values():
-        wide = of.assign(learns=rule(of)).pivot(
+        wide = table.assign(learns=rule(table)).pivot(
             index=["zoo", "network"], columns="init", values="learns"
         )
         counts = [
@@ -253,7 +257,7 @@ def beyond_table(members: pd.DataFrame) -> list[str]:
             for (own, other, at), found in ahead.items()
             if at == setting and other != BASELINE
         ]
-        told = [_counted(pair, of) for pair, of in learned_by_one(members, setting).items()]
+        told = [_counted(pair, counts) for pair, counts in learned_by_one(members, setting).items()]
         lines += [f"{title}: {'; '.join(refined)}"] if refined else []
         lines += [f"only one of the two learns, {title}: {'; '.join(told)}"] if told else []
     changed = changes(members)
@@ -307,11 +311,11 @@ def changes(members: pd.DataFrame) -> dict[str, Comparison]:
     return dict(zip(states, found))
 
 
-def _counted(pair: Pair, of: Sequence[tuple[int, int, float]]) -> str:
-    (own, other, p), *_ = of
-    words = [better_or_worse(mine - theirs, value) for mine, theirs, value in of]
+def _counted(pair: Pair, by_rule: Sequence[tuple[int, int, float]]) -> str:
+    (own, other, p), *_ = by_rule
+    words = [better_or_worse(mine - theirs, value) for mine, theirs, value in by_rule]
     robust = "by each rule"
     if len({*words}) > 1:
-        more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(of, words)]
+        more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(by_rule, words)]
         robust = f"by the other rules {'; '.join(more[1:])}"
     return f"{pair[0]} {own} against {other} of {pair[1]} ({words[0]}, p = {p:.2g}; {robust})"

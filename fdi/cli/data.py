@@ -131,7 +131,7 @@ def _spikes(arguments: argparse.Namespace) -> None:
             speaker=arguments.speaker,
             test=arguments.test,
             workers=cores(),
-            show=lambda done, of: progress.update(task, completed=done, total=of),
+            show=lambda done, total: progress.update(task, completed=done, total=total),
         )
     place = printable(str(root))
     print(f"spikes: in {place}; fdi-run dataset=hdf5 dataset.root={place}")

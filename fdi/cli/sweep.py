@@ -211,7 +211,7 @@ class Watch:
 
 def _accuracy(result: dict[str, Any]) -> str:
     metric = of_result(result)
-    test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
+    test, valid = (result.get(metric.key(f"{split}_accuracy_last")) for split in ("test", "valid"))
     if test is not None:
         return metric.text(test)
     return "done" if valid is None else f"{metric.text(valid)} on validation"

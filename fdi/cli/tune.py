@@ -329,7 +329,12 @@ class Choice(Trials):
         compare it. Returns these.
         """
         sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
-        cells = {cell.directory: cell for _, of in sides for each in of.values() for cell in each}
+        cells = {
+            cell.directory: cell
+            for _, by_candidate in sides
+            for each in by_candidate.values()
+            for cell in each
+        }
         content: dict[str, Any] = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.node,

@@ -48,7 +48,10 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
             said.file.stem
         )
     ranges = dict.fromkeys(filter(None, (_range(said, places) for said in found)))
-    values = {f"{value} ({home}{', '.join(of)})": text for (value, home, text), of in rows.items()}
+    values = {
+        f"{value} ({home}{', '.join(options_of)})": text
+        for (value, home, text), options_of in rows.items()
+    }
     return ", ".join([topic, *ranges]), values
 
 

@@ -318,7 +318,9 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 
 def nodes(key: str, value: Any) -> dict[str, Any]:
     """The parts that the `value` of a key of ROLES says, by the keys that they stand at."""
-    return {f"{key}.{name}": of for name, of in value.items()} if key == SEVERAL else {key: value}
+    return (
+        {f"{key}.{name}": node for name, node in value.items()} if key == SEVERAL else {key: value}
+    )
 
 
 def role(key: str) -> Role:
@@ -359,8 +361,10 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
 @cache
 def _ranges_of_torch() -> dict[str, dict[str, Any]]:
     named = _yaml(Path(__file__).with_name("torch.yaml"))
-    said = {key: types.SimpleNamespace(__annotations__=of) for key, of in named.items()}
-    return {key: get_type_hints(of, globals(), include_extras=True) for key, of in said.items()}
+    said = {key: types.SimpleNamespace(__annotations__=hints) for key, hints in named.items()}
+    return {
+        key: get_type_hints(holder, globals(), include_extras=True) for key, holder in said.items()
+    }
 
 
 def _yaml(file: Any) -> dict[str, Any]:

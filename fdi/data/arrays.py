@@ -206,7 +206,7 @@ def _dataset(
     if standardize or coding:
         parts = standardized(parts, np.concatenate(samples[:2]))
         said += ", standardized by the training set"
-    inputs = [_inputs(of, shape, steps, dt, binning) for of in parts]
+    inputs = [_inputs(part, shape, steps, dt, binning) for part in parts]
     if coding:
         if not all(isinstance(each, Frames) and len(each.shape) == 1 for each in inputs):
             raise DataError(f"{where}: dataset.coding = {coding} is for x (samples, T, units)")
@@ -216,7 +216,7 @@ def _dataset(
             for each in inputs
             if isinstance(each, Frames)
         ]
-    splits = [Split(each, of.y) for each, of in zip(inputs, parts)]
+    splits = [Split(each, part.y) for each, part in zip(inputs, parts)]
     outputs = train.y.shape[-1] if train.y.dtype.kind == "f" else int(train.y.max()) + 1
     data = drawn(name, splits[0], splits[-1], samples, outputs, dt)
     return replace(data, said=said)
@@ -235,7 +235,8 @@ def standardized(parts: Sequence[Held], training: np.ndarray) -> list[Held]:
     deviation[deviation == 0] = 1.0
     kind: Kind = "images" if parts[0].kind == "images" else "currents"
     return [
-        of._replace(x=((of.x - mean) / deviation).astype(np.float32), kind=kind) for of in parts
+        part._replace(x=((part.x - mean) / deviation).astype(np.float32), kind=kind)
+        for part in parts
     ]
 
 

@@ -105,9 +105,11 @@ def found(folder: Path) -> list[LabelledFile]:
     files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
     recordings, rate = [], 0
     for file in files:
-        wave, of = sound(file)
-        if of != (rate := rate or of):
-            raise DataError(f"{file}: {of} samples a second, and the first has {rate}; resample")
+        wave, own_rate = sound(file)
+        if own_rate != (rate := rate or own_rate):
+            raise DataError(
+                f"{file}: {own_rate} samples a second, and the first has {rate}; resample"
+            )
         if not wave.any():
             raise DataError(f"{file}: no sound in it; leave it out")
         key = _checksum(f"lauscher 1 {LEAST} {SLOT} {rate}".encode() + wave.tobytes())

@@ -165,7 +165,7 @@ def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events
 
     def counted() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         chosen = range(len(file["labels"])) if samples is None else samples
-        of_times, of_units = (lists(file[f"spikes/{of}"], chosen) for of in ("times", "units"))
+        of_times, of_units = (lists(file[f"spikes/{key}"], chosen) for key in ("times", "units"))
         for i, at, given in zip(chosen, of_times, of_units):
             what, hint = f"{path}: sample {i}", "; is dataset.channels right?"
             units = within(f"{what}: unit", whole_numbers(f"{what}: unit", given), channels, hint)
@@ -316,10 +316,10 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         return None
 
 
-def _hash(*of: Any) -> str:
+def _hash(*options: Any) -> str:
     """With the code that makes a table of a file."""
     files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "cameras", "inputs")]
-    return hashlib.blake2b(repr((code_in(files), of)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr((code_in(files), options)).encode(), digest_size=12).hexdigest()
 
 
 @cache

@@ -132,7 +132,7 @@ def of_dataset(data: Dataset) -> Packable:
             yield few if isinstance(few, Events) else _sparse(few.values)
 
     splits = {"train": data.train, "test": data.test}
-    return {name: (of.labels, partial(parts, of.inputs)) for name, of in splits.items()}
+    return {name: (split.labels, partial(parts, split.inputs)) for name, split in splits.items()}
 
 
 def _sparse(x: np.ndarray) -> Events:
@@ -147,12 +147,14 @@ def of_npz(
     """
     where = str(path)
     there = arrays._renamed(_copied(path, folder), tuple(sorted((names or {}).items())), path)
-    small = {key: np.array(of) for key, of in there.items() if key[:1] in "ym" or key == "shape"}
+    small = {
+        key: np.array(values) for key, values in there.items() if key[:1] in "ym" or key == "shape"
+    }
     small = dict(arrays._numbered(small))
     head: dict[str, Any] = {key: np.zeros(1, int) for key in small if key[0] == "y"}
     for key in there.keys() - small.keys():
         head[key] = there[key][: key[0] == "x"] if there[key].ndim else there[key]
-    units = [there[f"units{of}"] for of in PARTS if f"units{of}" in there]
+    units = [there[f"units{part}"] for part in PARTS if f"units{part}" in there]
     head |= {"shape": small.get("shape", np.ones(1, int))} if units else {}
     shape = arrays.named_arrays(head, where, kind)[2]
     if units and "shape" not in small:
@@ -166,15 +168,15 @@ def of_npz(
     of_last = Held(None, (np.zeros(0), np.array([last]), np.zeros(0)), np.zeros(0), "spikes")
     view = shape, arrays._steps(of_last, duration, dt), dt, binning
     data: dict[str, tuple[np.ndarray, Parts]] = {}
-    for of in PARTS:
-        if (given := small.get(f"y{of}")) is None:
+    for part in PARTS:
+        if (given := small.get(f"y{part}")) is None:
             continue
-        y = arrays.targets(f"{where}: y{of}", given, small.get(f"mask{of}"))
-        if (x := there.get(f"x{of}")) is not None:
+        y = arrays.targets(f"{where}: y{part}", given, small.get(f"mask{part}"))
+        if (x := there.get(f"x{part}")) is not None:
             parts = _frames(x, len(y), where, kind)
         else:
-            parts = _events([there[f"{key}{of}"] for key in LISTS], len(y), where, view)
-        data["test" if of else "train"] = y, parts
+            parts = _events([there[f"{key}{part}"] for key in LISTS], len(y), where, view)
+        data["test" if part else "train"] = y, parts
     return data
 
 
@@ -189,12 +191,12 @@ def _copied(path: Path, folder: Path) -> dict[str, np.ndarray]:
         return {key: np.load(file.extract(name, place), "r") for key, name in names.items()}
 
 
-def _chunks(of: np.ndarray) -> Iterator[np.ndarray]:
-    return (of[i : i + BYTES // 8] for i in range(0, len(of), BYTES // 8))
+def _chunks(values: np.ndarray) -> Iterator[np.ndarray]:
+    return (values[i : i + BYTES // 8] for i in range(0, len(values), BYTES // 8))
 
 
-def _largest(of: np.ndarray, checked: Callable[[np.ndarray], np.ndarray]) -> float:
-    return max((checked(chunk).max() for chunk in _chunks(of)), default=0)
+def _largest(values: np.ndarray, checked: Callable[[np.ndarray], np.ndarray]) -> float:
+    return max((checked(chunk).max() for chunk in _chunks(values)), default=0)
 
 
 def _frames(x: np.ndarray, samples: int, where: str, kind: Any) -> Parts:

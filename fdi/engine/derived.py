@@ -54,8 +54,8 @@ class _Writer:
     def __init__(self) -> None:
         self.constants: list[str] = []
 
-    def sum(self, of: Iterable[Term]) -> str:
-        *before, last = [(each.sign, self._product(each)) for each in of] or [(1, "like(u, 0)")]
+    def sum(self, terms: Iterable[Term]) -> str:
+        *before, last = [(each.sign, self._product(each)) for each in terms] or [(1, "like(u, 0)")]
         sign, code = last
         for own, first in reversed(before):
             code = _grouped(code)
@@ -138,8 +138,10 @@ def _learns(kind: Any, drive: Sum) -> bool:
 def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[str], int]:
     """The code, its constants, and how many variables of the state it remembers."""
     write, rests, state = _Writer(), refractory(kind), [*maps][1:]
-    partial = {x: {y: derivative(of, x) for y, of in maps.items()} for x in (*maps, "s")}
-    seen = variables((*threshold, *chain(*(d for of in partial.values() for d in of.values()))))
+    partial = {x: {y: derivative(update, x) for y, update in maps.items()} for x in (*maps, "s")}
+    seen = variables(
+        (*threshold, *chain(*(d for by_variable in partial.values() for d in by_variable.values())))
+    )
     remembered = [f"x_{x}" for x in state if x in seen] + ["x_rest"] * rests
     back = {"u": Code("gd")} | {x: Code(f"g_{x}") for x in state}
 
@@ -193,8 +195,8 @@ def retreat(n, u, fired, gd, gs, slope, state, past):
     return code, write.constants, len(remembered)
 
 
-def _unpacked(parts: list[str], of: str) -> str:
-    return f"{_tuple(parts)} = {of}" if parts else ""
+def _unpacked(parts: list[str], value: str) -> str:
+    return f"{_tuple(parts)} = {value}" if parts else ""
 
 
 def constants_of(n: Neuron, dt: float) -> list[float]:

@@ -130,7 +130,9 @@ def pages(
     found, ours = pages_of(module, measured) if measured else {}, {}
     for page, content in pages_of(module, mine, among).items():
         there = (content, found.get(page, content))
-        seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
+        seeds, others = (
+            float(content_of["n"].max()) if "n" in content_of else 1.0 for content_of in there
+        )
         ours[page + BESIDE * (seeds < others)] = content
     return ours | {page: content for page, content in found.items() if page not in ours}
 

@@ -74,8 +74,8 @@ def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], metric: Metric
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
         scale, ends = 1.0, (-np.inf if "mean/" in quantity else 0.0, np.inf)
         if quantity in ACCURACIES or "/decoded/" in quantity:
-            of = metric if quantity in ACCURACIES else ACCURACY
-            scale, ends = of.scale, of.ends
+            shown_by = metric if quantity in ACCURACIES else ACCURACY
+            scale, ends = shown_by.scale, shown_by.ends
         least, most = (scale * end for end in ends)
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
         low, high = spread["low"], spread["high"]
@@ -132,7 +132,9 @@ def curve_pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> 
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         named = [n for n in named if n != "dataset.name"]  # as the data set is
-        for values, places in sorted(conditions(group, named), key=lambda of: -len(of[1])):
+        for values, places in sorted(
+            conditions(group, named), key=lambda condition: -len(condition[1])
+        ):
             members = group.iloc[places]
             varied = [
                 name

@@ -44,7 +44,10 @@ def html_table(rows: pd.DataFrame, named: bool = False) -> str:
     body = ""
     for row in rows.itertuples(index=False):
         lines = [escape(str(value)).split("\n") for value in row]
-        cells = [of[0] if len(of) == 1 else "".join(f"<div>{n}</div>" for n in of) for of in lines]
+        cells = [
+            entries[0] if len(entries) == 1 else "".join(f"<div>{n}</div>" for n in entries)
+            for entries in lines
+        ]
         body += f"<tr>{''.join(f'<td{name}>{cell}</td>' for name, cell in zip(names, cells))}</tr>"
     return (
         f"<div class=table><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -227,9 +227,9 @@ def alternative(figure: Page) -> str:
         "Legend": [str(entry.get_label()) for entry in figure.entries],
     }
     texts = [
-        f"{name}: {'; '.join(dict.fromkeys(filter(None, of)))}"
-        for name, of in labels.items()
-        if any(of)
+        f"{name}: {'; '.join(dict.fromkeys(filter(None, texts_of)))}"
+        for name, texts_of in labels.items()
+        if any(texts_of)
     ]
     first = figure.caption.partition(". ")[0]
     return caption_text(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")

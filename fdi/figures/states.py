@@ -83,8 +83,10 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
         known = group.loc[group["gradient"] > 0, "gradient"]
-        of = summary(np.log(known))
-        rows.append((*values, *np.exp([of.mean, of.low, of.high]), len(known)))
+        logarithms = summary(np.log(known))
+        rows.append(
+            (*values, *np.exp([logarithms.mean, logarithms.low, logarithms.high]), len(known))
+        )
     norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
     parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")

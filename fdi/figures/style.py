@@ -105,7 +105,7 @@ def styled_states(
 def shade(color: str, depth: float) -> str:
     """The colour at `depth` = 1, mixed with white below it, and darker above it."""
     share = min(1, 0.35 + 0.65 * depth)
-    red, green, blue = ((share * of + 1 - share) / max(1, depth) for of in to_rgb(color))
+    red, green, blue = ((share * part + 1 - share) / max(1, depth) for part in to_rgb(color))
     return to_hex((red, green, blue))
 
 

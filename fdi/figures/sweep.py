@@ -441,7 +441,7 @@ def _over() -> dict[str, str]:
     """The experiments of fdi, and the key whose values each compares, or chooses among."""
     nodes = {file.stem: OmegaConf.load(file) for file in CONF.glob("experiment/*.yaml")}
     keys = ("figure.x", "tune.key")
-    found = {name: [OmegaConf.select(of, key) for key in keys] for name, of in nodes.items()}
+    found = {name: [OmegaConf.select(node, key) for key in keys] for name, node in nodes.items()}
     return {name: next(filter(None, both), "") for name, both in found.items()}
 
 

@@ -108,11 +108,11 @@ def _first(names: Sequence[str]) -> str:
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
-    sets = [of for _, of in conditions.sets(runs, columns)] if columns else [runs]
+    sets = [members for _, members in conditions.sets(runs, columns)] if columns else [runs]
     ranks = [
-        (of["init"].nunique(), levels, len(of), i)
-        for i, of in enumerate(sets)
-        if len(of) and (levels := int(enough(of)))
+        (members["init"].nunique(), levels, len(members), i)
+        for i, members in enumerate(sets)
+        if len(members) and (levels := int(enough(members)))
     ]
     return sets[max(ranks)[-1]] if ranks else runs.iloc[:0]
 
@@ -247,9 +247,9 @@ def sources_in_words(runs: Runs) -> str:
     """Where the runs come from, as text."""
     commits: dict[str, list[str]] = {}
     for text in runs["source"].unique():
-        of, _, commit = text.rpartition(" ")
-        commits.setdefault(of, []).append(commit)
-    return "; ".join(f"{of} {', '.join(each)}" for of, each in commits.items())
+        origin, _, commit = text.rpartition(" ")
+        commits.setdefault(origin, []).append(commit)
+    return "; ".join(f"{origin} {', '.join(each)}" for origin, each in commits.items())
 
 
 def differing_arguments(runs: Runs) -> list[str]:

@@ -32,7 +32,7 @@ class Traits(NamedTuple):
 
 
 SAID = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))
-INITS = {init: Traits(*of) for init, of in SAID["inits"].items()}
+INITS = {init: Traits(*traits) for init, traits in SAID["inits"].items()}
 DATASETS, SCHEDULES = SAID["datasets"], SAID["schedules"]
 MODELS, NAMES = SAID["models"], SAID["keys"]
 SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are

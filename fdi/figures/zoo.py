@@ -34,12 +34,12 @@ def data(results: Results) -> Pages:
     rows = []
     for place, init in enumerate(inits(shared)):
         for setting in SETTINGS:
-            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
-            if of.empty:
+            arm = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            if arm.empty:
                 continue
-            mean, found = PERCENT * of["accuracy"].mean(), ahead.get((init, BASELINE, setting))
+            mean, found = PERCENT * arm["accuracy"].mean(), ahead.get((init, BASELINE, setting))
             row = {"init": init, "place": place, "setting": setting, "mean": mean}
-            row |= {"text": f"{of['learns'].sum()}/{len(of)}", "low": mean, "high": mean}
+            row |= {"text": f"{arm['learns'].sum()}/{len(arm)}", "low": mean, "high": mean}
             if found:
                 row |= {
                     "low": mean - found.mean + found.low,
@@ -49,8 +49,12 @@ def data(results: Results) -> Pages:
     networks = shared.drop_duplicates(["zoo", "network"])
     kinds = networks["kind"].replace("dale", "Dale").value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    of = dict([*shared.groupby("setting")])
-    steps = [words.between(of[key][STEP], name) for key, name in SETTINGS.items() if key in of]
+    by_setting = dict([*shared.groupby("setting")])
+    steps = [
+        words.between(by_setting[key][STEP], name)
+        for key, name in SETTINGS.items()
+        if key in by_setting
+    ]
     page = pd.DataFrame(rows).assign(
         finding=_finding(ahead),
         title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",

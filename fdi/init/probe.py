@@ -97,8 +97,8 @@ def probe_populations(
                 **firing(counts, duration, population.neuron.highest_rate(dt)),
                 "rate_passed": float(activity.passed[name].double().mean()) / duration,
                 **{
-                    side: float(of.per_sample(counts.float()).mean()) if of else 0.0
-                    for side, of in bounds.items()
+                    side: float(bound.per_sample(counts.float()).mean()) if bound else 0.0
+                    for side, bound in bounds.items()
                 },
                 **_pulls(network, population, whole, task, exchanged),
             }
@@ -189,7 +189,7 @@ def _pulls(
     network: Network, population: Population, *gradients: dict[str, Gradients]
 ) -> dict[str, float]:
     """`gradients`: of the objective, of the task alone, and where samples exchange their labels."""
-    both, alone, other = (of[population.name] for of in gradients)
+    both, alone, other = (gradient[population.name] for gradient in gradients)
     afferents = network.afferents(population.name)
     found = pull([projection.weight.detach() for projection in afferents], alone.values())
     size = found["grad_task"]

@@ -247,14 +247,16 @@ def equalize(network: Network, measure: Measure) -> None:
     for _ in range(PASSES):
         activity = measure(network)
         spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
-        if silent := [of for of in wanted.values() if not spikes[of] > 0]:
+        if silent := [other for other in wanted.values() if not spikes[other] > 0]:
             raise Mistake(
                 f"{silent[0]} fires no spike in the measured batch, and further layers are to fire "
                 f"as often; raise init.sigma_u"
             )
         misses = {
-            name: min(FARTHEST, math.log(spikes[of] / spikes[name])) if spikes[name] else FARTHEST
-            for name, of in wanted.items()
+            name: min(FARTHEST, math.log(spikes[other] / spikes[name]))
+            if spikes[name]
+            else FARTHEST
+            for name, other in wanted.items()
         }
         worst = max(map(abs, misses.values()))
         if worst < closest:
@@ -268,7 +270,8 @@ def equalize(network: Network, measure: Measure) -> None:
     if closest >= RATE_TOLERANCE:
         trial = len(activity.readout) * network.dt
         rates = ", ".join(
-            f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
+            f"{name} for {spikes[other] / trial:.3g} Hz of {other}"
+            for name, other in wanted.items()
         )
         raise Mistake(
             f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
@@ -350,8 +353,8 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
         samples += len(block)
         sums = [total + part.sum(0) for total, part in zip(sums, (mean, mean**2, variance))]
     mean, square, temporal = (total / samples for total in sums)
-    of = None if isinstance(block, Constant) else trial(kernel, steps)
-    found = spread(mean, temporal, square - mean**2, of, analogue=True)
+    shown = None if isinstance(block, Constant) else trial(kernel, steps)
+    found = spread(mean, temporal, square - mean**2, shown, analogue=True)
     if not found > 0:
         raise Mistake(NO_CHANGE)
     return found**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]

@@ -192,8 +192,8 @@ def _span(rows: list[Row], hidden: list[Row]) -> str:
     names = [row["population"] for row in rows]
     parts: list[str] = []
     for _, group in groupby(enumerate(names), lambda pair: places[pair[1]] - pair[0]):
-        of = [name for _, name in group]
-        parts += [f"{of[0]}..{of[-1]}"] if len(of) > 2 else of
+        members = [name for _, name in group]
+        parts += [f"{members[0]}..{members[-1]}"] if len(members) > 2 else members
     return ", ".join(parts)
 
 

@@ -152,21 +152,30 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
     spreads = {p.name: seen.sigma_u(p, activity) for p in network.hidden if activity is not None}
     populations = {p.name: p for p in (*network.hidden, network.readout)}
     for p in network.projections if spreads else ():
-        of, values = populations[p.target], p.weight.detach()
+        population, values = populations[p.target], p.weight.detach()
         sigma_w = float(values[values != 0].std(correction=0))
-        label, spread = getattr(of, "label", of.name), spreads.get(of.name)
-        rows.append(LayerReport(p.name, label, p.fan_in, of.neuron.tau_mem, sigma_w, "", spread))
+        label, spread = getattr(population, "label", population.name), spreads.get(population.name)
+        rows.append(
+            LayerReport(p.name, label, p.fan_in, population.neuron.tau_mem, sigma_w, "", spread)
+        )
     if not isinstance(network, Foreign):
         return rows
     for name, norms in network.norms.items():
-        of, spread = populations[name], spreads.get(name)
+        population, spread = populations[name], spreads.get(name)
         for norm in norms:
             gain = float(norm.layer.weight.mean())
             rows.append(
-                LayerReport(norm.name, of.label, 0, of.neuron.tau_mem, sigma_u=spread, gain=gain)
+                LayerReport(
+                    norm.name,
+                    population.label,
+                    0,
+                    population.neuron.tau_mem,
+                    sigma_u=spread,
+                    gain=gain,
+                )
             )
-    for part, (of, why) in network.left.items():
-        label = None if of is None or of.reason else of.label
+    for part, (population, why) in network.left.items():
+        label = None if population is None or population.reason else population.label
         fan_in = part.fan_in if isinstance(part, WeightTensor) else 0
         rows.append(LayerReport(part.name, label, fan_in, note=f"left alone: {why}"))
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}

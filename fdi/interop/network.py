@@ -358,8 +358,8 @@ def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> floa
         return float(x.double().mean()) / dt
     square = float(np.square(kernel).sum())
     m = potential_moments(x, Response(0.0, 0.0, 1.0, None, kernel))
-    of = trial(kernel, len(x))
-    return spread(m.free_mean, m.free_temporal, m.free_across, of, analogue) ** 2 / (square * dt)
+    shown = trial(kernel, len(x))
+    return spread(m.free_mean, m.free_temporal, m.free_across, shown, analogue) ** 2 / (square * dt)
 
 
 def is_analogue(data: Tensor, kind: Kind | None) -> bool:

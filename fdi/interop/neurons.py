@@ -218,14 +218,20 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"threshold {twin.threshold:.3g} is not above the potential at rest {rest:.3g}"
         )
     columns = kernel.T.cpu().numpy()
-    of = [Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, k) for k in columns]
-    eps_bar, eps_hat = (sum(each) / len(of) for each in zip(*((r.eps_bar, r.eps_hat) for r in of)))
+    responses = [
+        Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, k) for k in columns
+    ]
+    eps_bar, eps_hat = (
+        sum(each) / len(responses) for each in zip(*((r.eps_bar, r.eps_hat) for r in responses))
+    )
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
         raise Unmeasurable(
             f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
         )
-    each = tuple(of) if len(of) > 1 else ()
-    return replace(of[0], eps_bar=eps_bar, eps_hat=eps_hat, kernel=columns.mean(0), each=each)
+    each = tuple(responses) if len(responses) > 1 else ()
+    return replace(
+        responses[0], eps_bar=eps_bar, eps_hat=eps_hat, kernel=columns.mean(0), each=each
+    )
 
 
 def _impulse_response(twin: Twin) -> tuple[Tensor, float]:

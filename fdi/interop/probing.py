@@ -212,8 +212,8 @@ def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float
         for w in getattr(part, "weights", [part]):
             if not isinstance(w, Other):
                 weights.append(w.read() if isinstance(w, WeightTensor) else w.weight.detach())
-                of = w.tensors() if isinstance(w, WeightTensor) else [w.weight]
-                found += [gradients[id(tensor)] for tensor in of if id(tensor) in gradients]
+                tensors = w.tensors() if isinstance(w, WeightTensor) else [w.weight]
+                found += [gradients[id(tensor)] for tensor in tensors if id(tensor) in gradients]
     return {**pull(weights, found), "grad_bounds": 0.0}
 
 

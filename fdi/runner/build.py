@@ -279,10 +279,10 @@ def bound(config: DictConfig, side: str, duration: float, net: Network) -> Any:
     for name in layers:
         if name not in known:
             raise Mistake(f"homeostasis.{side}.layers: no population {name}; {choose(name, known)}")
-    of = (node.strength, node.rate * duration)
+    strength_and_limit = (node.strength, node.rate * duration)
     kind, usual = (UpperBound, "channel") if side == "upper" else (LowerBound, "neuron")
     axes = MEANS[node.get("over", usual)]  # a run of before says no such keys
-    return kind(*of, axes=axes, norm=node.get("norm", 2), layers=tuple(layers))
+    return kind(*strength_and_limit, axes=axes, norm=node.get("norm", 2), layers=tuple(layers))
 
 
 def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Phase]:

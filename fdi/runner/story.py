@@ -400,9 +400,9 @@ def alignment(before: Tensor, after: Tensor) -> float | None:
     return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
 
 
-def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
-    after, before, of = (weight.cpu().double() for weight in (after, before, of))
-    norm = float(of.norm())
+def _share(after: Tensor, before: Tensor, initial: Tensor) -> float | None:
+    after, before, initial = (weight.cpu().double() for weight in (after, before, initial))
+    norm = float(initial.norm())
     return float((after - before).norm()) / norm if norm else None
 
 

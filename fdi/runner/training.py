@@ -202,7 +202,10 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
     progress = Progress()
     for epochs in range(1, strategy.epochs + 1):
         found = activity(trainer.evaluate(data.train, objective), duration)
-        rows = [{of: found[f"{of}/{p.name}"] for of in ("rate", "silent")} for p in network.hidden]
+        rows = [
+            {quantity: found[f"{quantity}/{p.name}"] for quantity in ("rate", "silent")}
+            for p in network.hidden
+        ]
         if all(map(strategy.on_target, rows)):
             break
         phases = [Phase("prime", objective, epochs)]

@@ -132,14 +132,14 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
     raise Mistake(f"in which {ast.unparse(node)!r} {what}")
 
 
-def negative(of: Sum) -> Sum:
+def negative(terms: Sum) -> Sum:
     """Minus a sum."""
-    return tuple(term._replace(sign=-term.sign) for term in of)
+    return tuple(term._replace(sign=-term.sign) for term in terms)
 
 
-def derivative(of: Sum, by: str) -> Sum:
+def derivative(terms: Sum, by: str) -> Sum:
     """Term by term, each by the rule of products."""
-    return tuple(chain(*(_of_term(term, by) for term in of)))
+    return tuple(chain(*(_of_term(term, by) for term in terms)))
 
 
 def _of_term(term: Term, by: str) -> Iterator[Term]:
@@ -159,10 +159,10 @@ def _of_factor(factor: str | Call, by: str) -> Sum:
     return multiplied(first, inner[0]) + multiplied(second, inner[1])
 
 
-def variables(of: Sum) -> set[str]:
+def variables(terms: Sum) -> set[str]:
     """Those that occur in a sum."""
     found: set[str] = set()
-    for factor in chain(*(term.factors for term in of)):
+    for factor in chain(*(term.factors for term in terms)):
         inside = () if isinstance(factor, str) else factor.arguments
         found = found.union({factor} if isinstance(factor, str) else (), *map(variables, inside))
     return found

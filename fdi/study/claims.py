@@ -137,8 +137,8 @@ def _data(found: Iterable[tuple[str, str]]) -> str:
     """
     said: dict[str, dict[str, None]] = {word: {} for word in (FOR, AGAINST, WIDE, SHORT)}
     table = pd.DataFrame(found, columns=["dataset", "word"])
-    for dataset, of in table.groupby("dataset", sort=False)["word"]:
-        word = next((word for word in said if word in {*of}), None)
+    for dataset, words_of in table.groupby("dataset", sort=False)["word"]:
+        word = next((word for word in said if word in {*words_of}), None)
         if word:
             said[word][dataset_name(str(dataset)).partition(" (")[0]] = None
     others = [f"{word} on {', '.join(names)}" for word, names in said.items() if names][1:]

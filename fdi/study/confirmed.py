@@ -43,7 +43,7 @@ def is_complete(members: pd.DataFrame) -> bool:
 
 def judge(members: pd.DataFrame) -> dict[tuple[str, str, str], tuple[Comparison, str]]:
     """(arm, other, setting) -> their difference in points and the verdict."""
-    return {key: (of, word(of)) for key, of in zoo.leads(members, PAIRS).items()}
+    return {key: (lead, word(lead)) for key, lead in zoo.leads(members, PAIRS).items()}
 
 
 def word(found: Comparison) -> str:
@@ -123,9 +123,9 @@ def by_ratio(members: pd.DataFrame, states: pd.DataFrame) -> Iterator[tuple[str,
     difference = PERCENT * (wide["fluct"] - wide["kaiming_scaled"])
     low, high = DESIGN["ratios"]
     ratio = spread_ratios(states).reindex(difference.index)
-    for title, of in {
+    for title, chosen in {
         f"weights smaller than by {low:g}": ratio < low,
         "weights alike": (low <= ratio) & (ratio <= high),
         f"weights larger than by {high:g}": ratio > high,
     }.items():
-        yield title, resampled(difference[of].to_numpy()[:, None])[0]
+        yield title, resampled(difference[chosen].to_numpy()[:, None])[0]

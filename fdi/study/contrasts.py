@@ -54,7 +54,7 @@ def contrast_of(
     found = difference(a, b, quantity, scale)
     if not found.n:
         return None
-    ours, theirs = (float((scale * of.of(quantity)).mean()) for of in pairs(a, b, quantity))
+    ours, theirs = (float((scale * side.of(quantity)).mean()) for side in pairs(a, b, quantity))
     run: dict[Any, Any] = one.iloc[0].to_dict()
     return Contrast(run, quantity, ours, theirs, found, (one, other))
 

@@ -183,7 +183,7 @@ def _panels_of_runs(page: Page) -> list[list[str]]:
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = {str(part): of for part, of in groups(page, "part")}
+    rows = {str(part): rows_of for part, rows_of in groups(page, "part")}
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]

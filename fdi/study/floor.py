@@ -82,7 +82,9 @@ def _finding(single: pd.DataFrame) -> str:
     both = above.groupby(rows["init"]).nunique() == 2
     acts = rows["init"].map(both) | (not both.any())
     learns = ~np.array(guesses(rows), dtype=bool)
-    counts = [f"{learns[of].sum()} of {of.sum()}" for of in (above & acts, ~above & acts)]
+    counts = [
+        f"{learns[chosen].sum()} of {chosen.sum()}" for chosen in (above & acts, ~above & acts)
+    ]
     states = " and ".join(words.init(init) for init in both[both].index)
     return (
         f"{f'From {states} weights ' if states else ''}{counts[0]} runs learn where the initial "

@@ -120,7 +120,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=looks.BAND, linewidth=0, zorder=0)
-        for init, points in sorted(groups(rows, "init"), key=lambda of: of[0] != SWEPT):
+        for init, points in sorted(groups(rows, "init"), key=lambda group: group[0] != SWEPT):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], **RING | {"markeredgecolor": "black"})

@@ -87,7 +87,7 @@ def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
     runs = constant_rate(plain_networks(results.runs[results.runs["state"] == "done"]))
     runs = runs.dropna(subset=["classes", "test_samples"])
     layers = results.layers.groupby("path")
-    quantities = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
+    quantities = pd.DataFrame({name: quantity(layers) for name, quantity in QUANTITIES.items()})
     quantities[RATIO] = ratios(results)["ratio"]
     free = set(unbounded(runs)["path"])
     runs = with_layers(runs).assign(
@@ -150,12 +150,12 @@ def learning_by_verdict(members: pd.DataFrame) -> pd.DataFrame:
     rows = []
     known = judged(members)
     states = [(f"from {init}", known[known["init"] == init]) for init in inits(known)]
-    for kind, of in [("all", known), *states, *known.groupby("kind")]:
+    for kind, members_of in [("all", known), *states, *known.groupby("kind")]:
         row = {"networks": kind}
         for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
-            those = of[of["expected"] == word]["learns"]
+            those = members_of[members_of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
-        rows.append(row | {"area under the curve": number(area(of), ".2f")})
+        rows.append(row | {"area under the curve": number(area(members_of), ".2f")})
     return pd.DataFrame(rows)
 
 

@@ -47,7 +47,7 @@ def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool
     """Whether two pieces of evidence are known to agree in all of SHARED: only then one run goes on
     with what the other has.
     """
-    mine, theirs = ([(of or {}).get(key) for key in SHARED] for of in (one, other))
+    mine, theirs = ([(run or {}).get(key) for key in SHARED] for run in (one, other))
     return None not in mine and mine == theirs
 
 

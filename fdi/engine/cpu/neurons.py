@@ -58,18 +58,18 @@ def states(network: Network) -> int:
 
 def remembered(network: Network) -> int:
     """Variables of the state that the way back wants to see."""
-    of: Any = type(network.hidden[0].neuron)
-    return derived(of).remembered
+    kind_of_first: Any = type(network.hidden[0].neuron)
+    return derived(kind_of_first).remembered
 
 
 @cache
-def _dynamics(of: Any) -> Any:
+def _dynamics(described: Any) -> Any:
     """The class of the constants of a kind of neuron, to which the functions of kernels are
     registered; kernels are kept by its name, which says what is computed.
     """
-    found = derived(of)
+    found = derived(described)
     digest = hashlib.sha256("\n".join([found.code, *found.constants]).encode()).hexdigest()[:16]
-    name = f"{of.__name__}_{digest}"
+    name = f"{described.__name__}_{digest}"
     if name in globals():  # of a class that was imported again
         return globals()[name]
     made: Any = namedtuple(name, [f"c{i}" for i in range(len(found.constants))], module=__name__)  # type: ignore[misc]
@@ -82,15 +82,15 @@ def _dynamics(of: Any) -> Any:
 
 
 def dynamics(n: Neuron, dt: float) -> tuple:
-    of: Any = type(n)
-    return _dynamics(of)(*constants_of(n, dt))
+    described: Any = type(n)
+    return _dynamics(described)(*constants_of(n, dt))
 
 
 def kind(n: Neuron, dt: float) -> Kind:
-    of: Any = type(n)
-    name = of.__name__.lower()
+    described: Any = type(n)
+    name = described.__name__.lower()
     try:
-        learns = derived(of).learns
+        learns = derived(described).learns
     except Mistake as mistake:
         raise refused("cpu", f"does not compute neurons of kind {name}, {mistake}") from None
     if n.learn_tau and not learns:
