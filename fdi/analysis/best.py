@@ -91,7 +91,7 @@ def networks(
     """
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
-    found = [
+    tested = [
         Side(
             choice["init"],
             setting,
@@ -105,9 +105,9 @@ def networks(
         if setting in settings
         if (rows := [place[path] for path in chosen_at["runs"] if path in place])
     ]
-    every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
-    found = [side._replace(network=_named(side.runs.iloc[0], every)) for side in found]
-    shown = _with_one_common_step(found)
+    every = pd.concat([runs.iloc[:0], *(side.runs for side in tested)])
+    tested = [side._replace(network=_named(side.runs.iloc[0], every)) for side in tested]
+    shown = _with_one_common_step(tested)
     last = {(side.network, side.init, side.setting): side for side in shown}
     sides = sorted(last.values(), key=lambda side: side.network)
     names = [(*side.network, side.init, side.setting) for side in sides]

@@ -189,19 +189,21 @@ class Selection:
         slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
         yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
 
-    def last(self, each: Candidate) -> Reached:
+    def last(self, candidate: Candidate) -> Reached:
         """What the longest training of a candidate reached."""
-        known = self.known[each]
+        known = self.known[candidate]
         return known[max(known)]
 
-    def _soon(self, each: Candidate) -> bool:
+    def _soon(self, candidate: Candidate) -> bool:
         """Whether it learns in the short training."""
-        return self.known[each][self.plan.short].learns
+        return self.known[candidate][self.plan.short].learns
 
-    def _standing(self, each: Candidate) -> tuple[bool, tuple[float, float]]:
+    def _standing(self, candidate: Candidate) -> tuple[bool, tuple[float, float]]:
         """Those that learn soon before those that are slow."""
-        soon = self._soon(each)
-        return soon, (self.known[each][self.plan.short] if soon else self.last(each)).score
+        soon = self._soon(candidate)
+        return soon, (
+            self.known[candidate][self.plan.short] if soon else self.last(candidate)
+        ).score
 
     def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
         learning = [each for each in every if self.last(each).learns]
@@ -290,15 +292,15 @@ def decisions(results: Path) -> list[dict[str, Any]]:
     """What the decisions below `results` say of each initial state, OF_SIDE and which `decision` it
     is, the oldest first; a line for each file that is none.
     """
-    found = []
+    chosen = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
         try:
             content: Any = parse_json(path)
             sides = [_checked(side) for side in content["sides"] if side["init"]]
-            found += [side | {"decision": path.parent.name} for side in sides]
+            chosen += [side | {"decision": path.parent.name} for side in sides]
         except (ValueError, TypeError, KeyError, AttributeError):
             tell(f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again")
-    return found
+    return chosen
 
 
 def _checked(side: dict[str, Any]) -> dict[str, Any]:

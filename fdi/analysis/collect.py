@@ -106,11 +106,11 @@ def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs. One whose record is not whole is among them, with the state
     broken, and a line says why.
     """
-    found = table(results, [path for path, *_ in directories(results)])
-    broken = found[found["state"] == "broken"]
+    every = table(results, [path for path, *_ in directories(results)])
+    broken = every[every["state"] == "broken"]
     for path, error in zip(broken["path"], broken["error"]):
         tell(f"{path} is left out: {error}")
-    return found
+    return every
 
 
 def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:

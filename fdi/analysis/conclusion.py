@@ -78,11 +78,13 @@ def _leader(reached: Mapping[str, float], metric: Metric) -> str:
     return max(reached, key=lambda name: metric.sign * reached[name])
 
 
-def _better(leader: str, other: str, found: Comparison, metric: Metric) -> str:
-    by, low, high = (format(abs(x), metric.form()) for x in (found.mean, found.low, found.high))
+def _better(leader: str, other: str, difference: Comparison, metric: Metric) -> str:
+    by, low, high = (
+        format(abs(x), metric.form()) for x in (difference.mean, difference.low, difference.high)
+    )
     unit = "points" if metric.unit == "%" else metric.unit
     low, high = sorted((low, high), key=float)
-    around = "" if math.isnan(found.low) else f" ({low} to {high})"
+    around = "" if math.isnan(difference.low) else f" ({low} to {high})"
     return f"{leader} is better than {other} by {by} {unit}".rstrip() + around
 
 
@@ -143,10 +145,10 @@ def of_sweep(runs: pd.DataFrame) -> list[Conclusion]:
     """For each network, runs that agree in all but what `init` says, or for all together where they
     differ in nothing that it says; with the comparisons of the summary.
     """
-    found = compared(runs, TESTED)
-    keys = pd.DataFrame([*found.places], columns=found.columns)
-    keys = keys[[len(seeds.of(TESTED[0])) > 0 for seeds in found.seeds]]
-    within = [column for column in found.columns if column.split(".")[0] != "init"]
+    comparison = compared(runs, TESTED)
+    keys = pd.DataFrame([*comparison.places], columns=comparison.columns)
+    keys = keys[[len(seeds.of(TESTED[0])) > 0 for seeds in comparison.seeds]]
+    within = [column for column in comparison.columns if column.split(".")[0] != "init"]
     grouped = [group for _, group in keys.groupby(within, dropna=False, sort=False)]
     if all(len(group) == 1 for group in grouped):
         within = ["dataset", "model"]
@@ -155,11 +157,11 @@ def of_sweep(runs: pd.DataFrame) -> list[Conclusion]:
     lines = []
     for group in grouped:
         names = dict(zip(group.index, _names(group)))
-        table = {name: found.differences[row] for row, name in names.items()}
-        family = sum(found.differences[row] is not None for row in keys.index)
-        scale = found.seeds[group.index[0]].metric.scale
+        table = {name: comparison.differences[row] for row, name in names.items()}
+        family = sum(comparison.differences[row] is not None for row in keys.index)
+        scale = comparison.seeds[group.index[0]].metric.scale
         line = of_seeds(
-            {name: found.seeds[row] for row, name in names.items()},
+            {name: comparison.seeds[row] for row, name in names.items()},
             {name: each and each.times(scale) for name, each in table.items()},
             family,
         )
@@ -205,13 +207,13 @@ def of_zoo(members: pd.DataFrame) -> list[Conclusion]:
         str(init): float(mean) for init, mean in best.groupby("init")["accuracy"].mean().items()
     }
     leader = _leader(reached, ACCURACY)
-    found = zoo.leads(members)
-    family = max(1, len(found))
-    found |= {(b, a, at): lead.times(-1) for (a, b, at), lead in found.items()}
+    leads = zoo.leads(members)
+    family = max(1, len(leads))
+    leads |= {(b, a, at): lead.times(-1) for (a, b, at), lead in leads.items()}
     others = [other for other in reached if other != leader]
-    missing = [(leader, other) for other in others if (leader, other, "best") not in found]
-    found |= zoo.leads(members, missing) if missing else {}
-    pairs = {other: found.get((leader, other, "best")) for other in others}
+    missing = [(leader, other) for other in others if (leader, other, "best") not in leads]
+    leads |= zoo.leads(members, missing) if missing else {}
+    pairs = {other: leads.get((leader, other, "best")) for other in others}
     line = conclude(reached, pairs, LEVEL / family, noun="network")
     drawn, shared = (len(t[["zoo", "network"]].drop_duplicates()) for t in (members, best))
     return [line._replace(more=line.more and math.ceil(line.more * drawn / shared))]

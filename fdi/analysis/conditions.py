@@ -230,11 +230,11 @@ def mean_and_interval(
     if quantity == ACCURACY:
         noise = sample_noise(seeds.mean(ACCURACY), seeds.mean(TEST_SAMPLES))
         least, most = (scale * end for end in seeds.metric.ends)
-    found = summary(scale * seeds.of(quantity), scale * noise)
-    if not least <= found.mean <= most:
-        return found
-    low, high = np.maximum(found.low, least), np.minimum(found.high, most)
-    return found._replace(low=float(low), high=float(high))
+    estimate = summary(scale * seeds.of(quantity), scale * noise)
+    if not least <= estimate.mean <= most:
+        return estimate
+    low, high = np.maximum(estimate.low, least), np.minimum(estimate.high, most)
+    return estimate._replace(low=float(low), high=float(high))
 
 
 def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
@@ -283,13 +283,13 @@ def differences(
     for row in where(rows.reset_index(drop=True), base).index:
         if len(seeds[row].pair):
             baselines.setdefault(shared[row], []).append(row)
-    found = []
+    apart_by_row = []
     for row, factor in enumerate(np.broadcast_to(scale, len(rows))):
         others = baselines.get(shared[row], [])
         one = len(others) == 1 and row not in others
         apart = difference(seeds[row], seeds[others[0]], scale=factor) if one else None
-        found.append(apart if apart and apart.n else None)
-    return found
+        apart_by_row.append(apart if apart and apart.n else None)
+    return apart_by_row
 
 
 class Compared(NamedTuple):
@@ -445,11 +445,13 @@ def accuracies(
     return table.assign(verdict=[better_or_worse(*row, metric.sign) for row in each])
 
 
-def versus_columns(found: Comparison | None) -> dict[str, float]:
+def versus_columns(difference: Comparison | None) -> dict[str, float]:
     """The columns VERSUS of a difference, NaN where there is none."""
-    if found is None:
+    if difference is None:
         return dict.fromkeys(VERSUS, np.nan)
-    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
+    return dict(
+        zip(VERSUS, (difference.mean, difference.low, difference.high, difference.n, difference.p))
+    )
 
 
 def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:

@@ -36,12 +36,12 @@ def shown(value: Any) -> str:
 def told(columns: Sequence[str], values: Sequence[Any], but: Sequence[str] = ()) -> str:
     """The values of these columns that are known, `but` some: hidden = 128, lr = 0.005."""
     names = short_names(columns)
-    each = [
+    parts = [
         f"{names[column]} = {shown(value)}"
         for column, value in zip(columns, values)
         if column not in but and value is not None and value == value
     ]
-    return ", ".join(each)
+    return ", ".join(parts)
 
 
 def short_names(columns: Sequence[str]) -> dict[str, str]:

@@ -146,10 +146,10 @@ def learning(members: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def lead(found: Comparison) -> str:
+def lead(difference: Comparison) -> str:
     """As in +14.5 (9.2..20.1), better."""
-    verdict = better_or_worse(found.mean, found.p)
-    return f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict}"
+    verdict = better_or_worse(difference.mean, difference.p)
+    return f"{difference.mean:+.1f} ({difference.low:+.1f}..{difference.high:+.1f}), {verdict}"
 
 
 def optimizers(members: pd.DataFrame) -> pd.Series:
@@ -231,19 +231,19 @@ def learned_by_one(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple
 
     table = common(members)
     table = table[table["setting"] == setting]
-    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(table)}
+    by_pair: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(table)}
     for rule in RULES.values():
         wide = table.assign(learns=rule(table)).pivot(
             index=["zoo", "network"], columns="init", values="learns"
         )
         counts = [
             (int((wide[own] & ~wide[other]).sum()), int((wide[other] & ~wide[own]).sum()))
-            for own, other in found
+            for own, other in by_pair
         ]
         p = [binomtest(own, own + other).pvalue if own + other else 1.0 for own, other in counts]
-        for pair, count, value in zip(found, counts, holm(p)):
-            found[pair].append((*count, float(value)))
-    return found
+        for pair, count, value in zip(by_pair, counts, holm(p)):
+            by_pair[pair].append((*count, float(value)))
+    return by_pair
 
 
 def beyond_table(members: pd.DataFrame) -> list[str]:

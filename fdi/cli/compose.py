@@ -276,7 +276,7 @@ def _refuse_nameless(source: str, options: Sequence[str]) -> None:
             continue
         given = override.value()
         if isinstance(given, list) and key == SEVERAL:
-            for each in (str(each) for each in given if each not in names):
+            for each in (str(name) for name in given if name not in names):
                 raise ValueError(f"{key} = {each} does not exist; {choose(each, names)}")
         elif not isinstance(given, str):
             raise ValueError(
@@ -288,10 +288,10 @@ def matching(source: str, override: Override) -> list[str]:
     """Those of a group that a glob(...) names; raises ValueError where there are none."""
     pattern: Any = override.value()
     names = _names(source, override.key_or_group)
-    if not (found := pattern.filter(names)):
+    if not (matching := pattern.filter(names)):
         none = f"is called so; choose one of {', '.join(names)}" if names else "can be: no group"
         raise ValueError(f"{override.input_line}: no option of {override.key_or_group} {none}")
-    return found
+    return matching
 
 
 def _single(word: str) -> Override:

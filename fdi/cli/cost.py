@@ -81,15 +81,15 @@ def same_cost(values: Mapping[str, Any]) -> str:
 
 def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     """Core-seconds of an epoch of the first KINDS_TRIED kinds whose data are here."""
-    found = {}
+    seconds = {}
     for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), KINDS_TRIED):
         name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
         if root is None or (name in SOURCES and present(name, Path(root))):
             from fdi.runner.story import try_epoch  # torch: only where it is needed
 
             with suppress(ValueError, OSError, RuntimeError):
-                found[kind] = try_epoch(cell.config)
-    return found
+                seconds[kind] = try_epoch(cell.config)
+    return seconds
 
 
 DALE = ("fdi.snn.models.dale", "fdi.snn.models.dale_conv")

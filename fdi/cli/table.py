@@ -36,15 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             table = results.curves_of(results.runs)
         export(table, arguments.runs or arguments.curves)
         return 0
-    found: Found = arguments.ask(results, arguments)
+    answer: Found = arguments.ask(results, arguments)
     if arguments.csv:
-        table = without_formulas(columns_named(found.numbers, arguments.columns))
+        table = without_formulas(columns_named(answer.numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
     elif arguments.latex:
-        table = columns_named(found.paper, arguments.columns)
-        print(printable(latex(table, found.caption, found.label), "\n"))
+        table = columns_named(answer.paper, arguments.columns)
+        print(printable(latex(table, answer.caption, answer.label), "\n"))
     else:
-        found.show()
+        answer.show()
     return 0
 
 

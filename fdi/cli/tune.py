@@ -364,12 +364,12 @@ class Choice(Trials):
             "seeds": len(self.tuning),
             "trials": [
                 {
-                    **values[each],
-                    "epochs": each[1],
+                    **values[question],
+                    "epochs": question[1],
                     "accuracy": told and told.accuracy,
                     "loss": told.loss if told and math.isfinite(told.loss) else None,
                 }
-                for each, told in side.trials.items()
+                for question, told in side.trials.items()
             ],
             "settings": {
                 setting: {

@@ -38,16 +38,16 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
     if known := [file for place in places for file in place.glob(f"{topic}/*.yaml")]:
         return f"{topic}=NAME", {file.stem: first_sentence(file) for file in sorted(known)}
     every = [said for place in places for said in _said(place)]
-    if not (found := [said for said in every if said.key == topic]):
+    if not (lines := [said for said in every if said.key == topic]):
         close = difflib.get_close_matches(topic, {said.key for said in every}, n=1)
         hint = f"did you mean {close[0]}?" if close else "fdi-run --help lists the groups"
         raise Mistake(f"{topic}: no group and no key is called so; {hint}")
     rows: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for said in found:
+    for said in lines:
         rows[said.value, HOMES.get(said.group, f"{said.group}="), said.comment].append(
             said.file.stem
         )
-    ranges = dict.fromkeys(filter(None, (_range(said, places) for said in found)))
+    ranges = dict.fromkeys(filter(None, (_range(said, places) for said in lines)))
     values = {
         f"{value} ({home}{', '.join(options_of)})": text
         for (value, home, text), options_of in rows.items()

@@ -57,14 +57,14 @@ class Package(NamedTuple):
 @cache
 def _installed(path: tuple[str, ...]) -> dict[str, Package]:
     """Packages by what their targets begin with."""
-    found = {}
+    packages = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         module = entry.module.partition(".")[0]
         spec = importlib.util.find_spec(module)
         if spec and spec.submodule_search_locations and entry.dist:
             folder = Path(next(iter(spec.submodule_search_locations)))
-            found[module] = Package(entry.dist.name, entry.dist.version, folder)
-    return found
+            packages[module] = Package(entry.dist.name, entry.dist.version, folder)
+    return packages
 
 
 def package_of(target: str) -> Package | None:

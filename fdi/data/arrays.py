@@ -358,14 +358,14 @@ def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[s
 
 def _meant(content: Iterable[str]) -> str:
     """The names of x and y, and of a test set, as dataset.names has them: X_train, test_labels."""
-    found: dict[str, str] = {}
+    meant: dict[str, str] = {}
     for key in content:
         words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", key)
         kinds = [ours for word in words for ours, theirs in MEANT.items() if word.lower() in theirs]
         test = "_test" if "test" in key.lower() else ""
-        found |= {f"{ours}{test}": key for ours in kinds[:1]}
-    both = {"x", "y"} <= found.keys()
-    return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if both else ""
+        meant |= {f"{ours}{test}": key for ours in kinds[:1]}
+    both = {"x", "y"} <= meant.keys()
+    return ", ".join(f"{ours}: {key}" for ours, key in meant.items()) if both else ""
 
 
 def named_arrays(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
@@ -476,14 +476,14 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
                 named |= _of_torch(samples, part)
         else:
             named = dict(zip(("x", "y", "x_test", "y_test"), pair))
-    found: dict[str, np.ndarray] = {}
+    content: dict[str, np.ndarray] = {}
     for key, value in named.items():
         if key.startswith("x") and isinstance(value, list | tuple):
-            found |= _of_lists(value, key.removeprefix("x"))
+            content |= _of_lists(value, key.removeprefix("x"))
         else:
-            found[key] = np.asarray(value)
-    named_arrays(found, "data", kind)
-    return found
+            content[key] = np.asarray(value)
+    named_arrays(content, "data", kind)
+    return content
 
 
 def hash_arrays(content: Mapping[str, np.ndarray]) -> str:

@@ -134,12 +134,12 @@ def largest_unit(path: Path) -> int:
     """The largest unit that spikes anywhere in the file, -1 if none does."""
     with opened(path) as file:
         units = file["spikes/units"]
-        found = (
+        maxima = (
             int(numbers.max())
             for i, u in enumerate(lists(units, range(len(units))))
             if len(numbers := whole_numbers(f"{path}: unit of sample {i}", u))
         )
-        largest = max(found, default=-1)
+        largest = max(maxima, default=-1)
     if largest >= MOST_UNITS:
         raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
     return largest

@@ -44,10 +44,10 @@ def call(
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms or network.dropout)
     options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
-    found = None
+    outputs = None
     if _plain(leaves) and leaves[0].device.type == "cpu":
-        found = _compiled(network, given, weights, graded, counts=counts, **options)
-    return found or _simulated(network, given, **options)
+        outputs = _compiled(network, given, weights, graded, counts=counts, **options)
+    return outputs or _simulated(network, given, **options)
 
 
 def _simulated(
@@ -168,12 +168,12 @@ class _Trial(Function):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
-        found = batch.gradients()
+        by_name = batch.gradients()
         d_x = None
         if ctx.needs_input_grad[6]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
         wanted = zip(ctx.names, ctx.needs_input_grad[7:])
-        return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
+        return *none, d_x, *(by_name.get(name) if asked else None for name, asked in wanted)
 
 
 class _Simulated(nn.Module):
@@ -204,10 +204,10 @@ def _differentiable(
     pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
     wanted = [w for w in (x, *weights) if w is not None and w.requires_grad]
     outputs, gradients = zip(*pairs)
-    found = iter(
+    slopes = iter(
         torch.autograd.grad(outputs, wanted, gradients, create_graph=True, allow_unused=True)
     )
-    return (next(found) if w is not None and w.requires_grad else None for w in (x, *weights))
+    return (next(slopes) if w is not None and w.requires_grad else None for w in (x, *weights))
 
 
 def _read(network: Network, inputs: Any) -> Tensor | Input:

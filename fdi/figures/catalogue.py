@@ -42,17 +42,17 @@ def _figures() -> dict[str, Any]:
     """
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     modules = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
-    found: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
-    found |= experiments()
+    figures: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
+    figures |= experiments()
     for study in studies():
         with spared(f"FIGURES of {study.__name__}"):
             for name in getattr(study, "FIGURES", ()):
                 with spared(f"the figure {study.__name__}.{name}"):
                     module = checked_figure(import_module(f"{study.__name__}.{name}"), IN_REPORT)
-                    if name in found:
+                    if name in figures:
                         raise Mistake(f"there is a figure {name} already; rename it")
-                    found[name] = module
-    return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
+                    figures[name] = module
+    return dict(sorted(figures.items(), key=lambda figure: figure[1].PLACE))
 
 
 def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]:
@@ -127,14 +127,14 @@ def pages(
     """The pages of a figure, from the user's own runs where these are enough, and behind them from
     the reference. A page of fewer seeds than the reference's stands beside it and ends in `own`.
     """
-    found, ours = pages_of(module, measured) if measured else {}, {}
+    theirs, ours = pages_of(module, measured) if measured else {}, {}
     for page, content in pages_of(module, mine, among).items():
-        there = (content, found.get(page, content))
+        there = (content, theirs.get(page, content))
         seeds, others = (
             float(content_of["n"].max()) if "n" in content_of else 1.0 for content_of in there
         )
         ours[page + BESIDE * (seeds < others)] = content
-    return ours | {page: content for page, content in found.items() if page not in ours}
+    return ours | {page: content for page, content in theirs.items() if page not in ours}
 
 
 def pages_of(module: Any, results: Results, among: Runs | None = None) -> dict[str, pd.DataFrame]:
@@ -142,18 +142,18 @@ def pages_of(module: Any, results: Results, among: Runs | None = None) -> dict[s
     values it stands of all the runs `among` which one chose these. Raises fdi.Mistake where a page
     does not tell which runs are drawn on it.
     """
-    found = module.data(results)
-    for name, page in found.items():
+    pages = module.data(results)
+    for name, page in pages.items():
         if not isinstance(page, tuple) or (page[1] is None and "source" not in page[0]):
             raise Mistake(
                 f"its page {name!r} does not tell which runs it draws: data(results) gives name -> "
                 f"(table, runs), or (table with a column source, None) of what are no runs"
             )
-    every = {path for _, runs in found.values() if runs is not None for path in runs["path"]}
+    every = {path for _, runs in pages.values() if runs is not None for path in runs["path"]}
     given = (every, results.runs, results.runs if among is None else among)
     return {
         name: page if runs is None else page.assign(**origin_columns(runs, *given))
-        for name, (page, runs) in found.items()
+        for name, (page, runs) in pages.items()
     }
 
 

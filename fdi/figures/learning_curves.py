@@ -126,7 +126,7 @@ def data(results: Results) -> Pages:
 def curve_pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
-    found: Pages = {}
+    pages: Pages = {}
     for _, group in runs_by_network(done):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
@@ -160,8 +160,8 @@ def curve_pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> 
                     title=", ".join(filter(None, title)),
                     metric=str(metric_of(shown)),
                 )
-                found[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
-    return found
+                pages[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
+    return pages
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:

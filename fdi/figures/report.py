@@ -98,11 +98,11 @@ def html(
 def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     """The sections of the studies; those of one that raises end there."""
     for study in studies():
-        found: list[tuple[str, str]] = []
+        written: list[tuple[str, str]] = []
         with spared(f"a section of {study.__name__}"):
             if hasattr(study, "sections"):
-                found += ((str(name), str(text)) for name, text in study.sections(mine, measured))
-        yield from found
+                written += ((str(name), str(text)) for name, text in study.sections(mine, measured))
+        yield from written
 
 
 TABLES = "Conditions"

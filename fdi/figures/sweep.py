@@ -422,7 +422,7 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     """The figures that experiments in these folders of configs describe, by name; those of fdi by
     default; a line for a node that is wrong.
     """
-    found: dict[str, Sweep] = {}
+    sweeps: dict[str, Sweep] = {}
     for file in (f for folder in folders for f in sorted(folder.glob("experiment/*.yaml"))):
         figure = None
         with spared(f"the figure of {file}"):
@@ -432,8 +432,8 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             found_anyway = (CONF, *package_folders())
             where = "" if folder in found_anyway else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
-            found.setdefault(file.stem, Sweep(figure, file.stem, command))
-    return found
+            sweeps.setdefault(file.stem, Sweep(figure, file.stem, command))
+    return sweeps
 
 
 @cache

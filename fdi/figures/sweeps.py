@@ -196,23 +196,23 @@ def others(runs: Runs, x: str) -> list[str]:
     """
     done = runs[runs["state"].isin(FINISHED)]
     done = done.assign(**{name: column.of(done) for name, column in COLUMNS.items()})
-    found: list[str] = []
+    keys: list[str] = []
     names = [*conditions.differing(done, *COLUMNS), *done[[*COLUMNS]].nunique().nlargest(9).index]
     for key in names:
         own = [*(COLUMNS[key].keys if key in COLUMNS else ()), key]
         besides = [*(COLUMNS[x].keys if x in COLUMNS else ()), x]
-        if key.startswith((*besides,)) or any(other.startswith((*own,)) for other in found):
+        if key.startswith((*besides,)) or any(other.startswith((*own,)) for other in keys):
             continue
         apart = conditions.differing(done, *COLUMNS, *own, *besides)
         alike = ["dataset", "model", "init", *apart]
         several = done.groupby([*alike, key], dropna=False)[x].nunique() > 1
         if (several[several].groupby(alike, dropna=False).size() > 1).any():
-            found.append(key)
+            keys.append(key)
 
     def rank(key: str) -> tuple[bool, bool]:
         return not key.startswith("init."), not pd.api.types.is_numeric_dtype(done[key])
 
-    return sorted(found, key=rank)
+    return sorted(keys, key=rank)
 
 
 def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:

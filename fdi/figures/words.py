@@ -215,7 +215,7 @@ def verdicts(rows: pd.DataFrame, metric: Metric) -> str:
     if rows.empty:
         return ""
     counts = rows["verdict"].replace("", "undecided").value_counts()
-    each = [f"{verdict} in {count}" for verdict, count in counts.items()]
+    parts = [f"{verdict} in {count}" for verdict, count in counts.items()]
     share = metric.unit == "%"
     points = ends(rows["versus"], "+.0f" if share else metric.form("+")) + " points" * share
-    return f"{points}, {several(each)} of {len(rows)}"
+    return f"{points}, {several(parts)} of {len(rows)}"

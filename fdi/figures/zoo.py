@@ -37,13 +37,13 @@ def data(results: Results) -> Pages:
             arm = shared[(shared["init"] == init) & (shared["setting"] == setting)]
             if arm.empty:
                 continue
-            mean, found = PERCENT * arm["accuracy"].mean(), ahead.get((init, BASELINE, setting))
+            mean, lead = PERCENT * arm["accuracy"].mean(), ahead.get((init, BASELINE, setting))
             row = {"init": init, "place": place, "setting": setting, "mean": mean}
             row |= {"text": f"{arm['learns'].sum()}/{len(arm)}", "low": mean, "high": mean}
-            if found:
+            if lead:
                 row |= {
-                    "low": mean - found.mean + found.low,
-                    "high": mean - found.mean + found.high,
+                    "low": mean - lead.mean + lead.low,
+                    "high": mean - lead.mean + lead.high,
                 }
             rows.append(row)
     networks = shared.drop_duplicates(["zoo", "network"])

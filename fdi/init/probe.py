@@ -191,11 +191,11 @@ def _pulls(
     """`gradients`: of the objective, of the task alone, and where samples exchange their labels."""
     both, alone, other = (gradient[population.name] for gradient in gradients)
     afferents = network.afferents(population.name)
-    found = pull([projection.weight.detach() for projection in afferents], alone.values())
-    size = found["grad_task"]
+    task = pull([projection.weight.detach() for projection in afferents], alone.values())
+    size = task["grad_task"]
     return {
         "grad": joint_norm(both.values()),
-        **found,
+        **task,
         "grad_bounds": joint_norm(both[name] - alone[name] for name in alone),
         "grad_labels": joint_norm(alone[name] - other[name] for name in alone) / size
         if size

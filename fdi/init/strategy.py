@@ -354,10 +354,10 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
         sums = [total + part.sum(0) for total, part in zip(sums, (mean, mean**2, variance))]
     mean, square, temporal = (total / samples for total in sums)
     shown = None if isinstance(block, Constant) else trial(kernel, steps)
-    found = spread(mean, temporal, square - mean**2, shown, analogue=True)
-    if not found > 0:
+    sigma = spread(mean, temporal, square - mean**2, shown, analogue=True)
+    if not sigma > 0:
         raise Mistake(NO_CHANGE)
-    return found**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
+    return sigma**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
 
 
 SETTLED = 0.02

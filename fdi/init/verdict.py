@@ -300,7 +300,7 @@ def unmoved(
     """
     import torch  # heavy, and of this function alone
 
-    after, found = network.weights(), {}
+    after, reasons = network.weights(), {}
     for row in rows:
         _, floor = floors(row)
         weights = network.afferents(row["population"])
@@ -329,5 +329,7 @@ def unmoved(
             )
         else:
             why = "nothing that fdi knows explains it: trust neither, and tell us"
-        found[row["population"]] = f"{told} follows, and no weight moved in its first epoch: {why}"
-    return found
+        reasons[row["population"]] = (
+            f"{told} follows, and no weight moved in its first epoch: {why}"
+        )
+    return reasons

@@ -330,10 +330,10 @@ def activity_of(
     network: Foreign, recording: Recording, heard: list[WeightTensor], analogue: bool
 ) -> Activity:
     """What a trial leaves behind; `passed`: what the weights `heard`, as spikes of equal rate."""
-    counts, found, current = {}, {}, torch.empty(0, 0)
+    counts, moments, current = {}, {}, torch.empty(0, 0)
     for p in network.hidden:
         current, counts[p.name] = recording.current(p), recording.spikes(p).sum(0)
-        found[p.name] = potential_moments(current, p.neuron, p.neurons)
+        moments[p.name] = potential_moments(current, p.neuron, p.neurons)
     passed = dict(counts)
     targets = {p.name: p for p in network.wiring.populations}
     for w in heard:
@@ -347,7 +347,7 @@ def activity_of(
         else:  # as if it were white noise
             rate = w.power / network.dt
         passed[w.name] = torch.tensor(rate * network.dt * len(current), dtype=torch.float64)
-    return Activity(torch.empty(len(current), 0), counts, moments=found, passed=passed)
+    return Activity(torch.empty(len(current), 0), counts, moments=moments, passed=passed)
 
 
 def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> float:
@@ -456,14 +456,14 @@ def _locate(
     """Where the input of weights comes from, and whether it is what is sent there."""
     order = network.wiring.populations
     before = order[: order.index(population)]
-    found = origins(w.upstream)
-    below = [p for p in before if p in found]
-    w.recurrent = w.inside or not (below or DATA in found)
+    heard = origins(w.upstream)
+    below = [p for p in before if p in heard]
+    w.recurrent = w.inside or not (below or DATA in heard)
     if w.recurrent:
-        above = [p for p in order if p in found and p is not population]
-        w.source = population.name if w.inside or population in found else above[0].name
+        above = [p for p in order if p in heard and p is not population]
+        w.source = population.name if w.inside or population in heard else above[0].name
         return
-    w.source = INPUT if DATA in found else below[-1].name
+    w.source = INPUT if DATA in heard else below[-1].name
     plain = {DATA, *network.hidden}
     same = power is not None and abs(w.power - power) <= CLOSE * power
     same = same or w in population.own

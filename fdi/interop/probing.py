@@ -207,14 +207,14 @@ def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
 
 def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float]:
     """Of the weights of a population, also of those behind a normalization."""
-    weights, found = [], []
+    weights, reached = [], []
     for part in parts:
         for w in getattr(part, "weights", [part]):
             if not isinstance(w, Other):
                 weights.append(w.read() if isinstance(w, WeightTensor) else w.weight.detach())
                 tensors = w.tensors() if isinstance(w, WeightTensor) else [w.weight]
-                found += [gradients[id(tensor)] for tensor in tensors if id(tensor) in gradients]
-    return {**pull(weights, found), "grad_bounds": 0.0}
+                reached += [gradients[id(tensor)] for tensor in tensors if id(tensor) in gradients]
+    return {**pull(weights, reached), "grad_bounds": 0.0}
 
 
 def _training(optimizer: torch.optim.Optimizer) -> Training:

@@ -165,13 +165,13 @@ _NOTHING = NeuronModule("nothing that was seen", nn.Identity())  # a state befor
 
 def origins(sources: set[Source]) -> set[Source]:
     """The populations, or the data, behind sources."""
-    found: set[Source] = set()
+    modules: set[Source] = set()
     seen: set[Source] = set()
     while sources := sources - seen:
         seen |= sources
-        found |= {source for source in sources if isinstance(source, NeuronModule)}
+        modules |= {source for source in sources if isinstance(source, NeuronModule)}
         sources = set().union(*(s.upstream for s in sources if not isinstance(s, NeuronModule)))
-    return found
+    return modules
 
 
 @dataclass

@@ -380,13 +380,15 @@ def movement(
     first = before
     if started is not None:  # without a gradient, all of it is decay
         first = {name: started.get(name, after[name]) for name in names}
-    found = {
+    shares = {
         "moved": {name: _share(after[name], first[name], before[name]) for name in names},
         "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
     }
     if started is not None:
-        found["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
-    return found
+        shares["decayed"] = {
+            name: _share(first[name], before[name], before[name]) for name in names
+        }
+    return shares
 
 
 def alignment(before: Tensor, after: Tensor) -> float | None:
@@ -450,7 +452,7 @@ def final_result(
         if bits:
             network.quantize(bits)
         best = trainer.evaluate(split, objective)
-    found = activity(last, data.steps * data.dt)
+    rates = activity(last, data.steps * data.dt)
     return {
         **config.name,
         "seed": config.seed,
@@ -467,8 +469,8 @@ def final_result(
         "classes": None if data.numbers else data.classes,
         "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
-        "rates": {name: found[f"rate/{name}"] for name in last.counts},
-        "silent": {name: found[f"silent/{name}"] for name in last.counts},
+        "rates": {name: rates[f"rate/{name}"] for name in last.counts},
+        "silent": {name: rates[f"silent/{name}"] for name in last.counts},
         **changed,
         **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),

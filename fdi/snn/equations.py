@@ -161,11 +161,11 @@ def _of_factor(factor: str | Call, by: str) -> Sum:
 
 def variables(terms: Sum) -> set[str]:
     """Those that occur in a sum."""
-    found: set[str] = set()
+    names: set[str] = set()
     for factor in chain(*(term.factors for term in terms)):
         inside = () if isinstance(factor, str) else factor.arguments
-        found = found.union({factor} if isinstance(factor, str) else (), *map(variables, inside))
-    return found
+        names = names.union({factor} if isinstance(factor, str) else (), *map(variables, inside))
+    return names
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:

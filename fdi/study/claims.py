@@ -99,11 +99,11 @@ def _row(design: Design, chosen: Results, results: Results) -> dict[str, str]:
     several = sorted(evidence(design, chosen), key=lambda each: _rank(each, design))
     ours = [None if each.obstacle else each.difference for each in several]
     words, lines = [], []
-    for each, difference in zip(several, correct(ours, [0] * len(ours))):
-        word = each.obstacle or decide(difference, each.same)
+    for contrast, difference in zip(several, correct(ours, [0] * len(ours))):
+        word = contrast.obstacle or decide(difference, contrast.same)
         words.append(word.partition(":")[0])
         if words[-1] != IDLE:
-            lines.append(f"{each.said(difference or each.difference)}: {word}")
+            lines.append(f"{contrast.said(difference or contrast.difference)}: {word}")
     idle = Counter(each.obstacle for each in several if each.obstacle.startswith(IDLE))
     lines += [f"{number} x {why}" for why, number in idle.items()]
     judged = [word for word in words if word in (FOR, AGAINST, WIDE)]
@@ -131,12 +131,12 @@ def status(words: list[str]) -> str:
     return next((word for word in (WIDE, SHORT, IDLE) if word in words), "not run")
 
 
-def _data(found: Iterable[tuple[str, str]]) -> str:
+def _data(words: Iterable[tuple[str, str]]) -> str:
     """On which data a claim is reproduced, and what is to be said of others, from what each
     comparison says: as in "digits; too short on CIFAR-10". "" where none is for it.
     """
     said: dict[str, dict[str, None]] = {word: {} for word in (FOR, AGAINST, WIDE, SHORT)}
-    table = pd.DataFrame(found, columns=["dataset", "word"])
+    table = pd.DataFrame(words, columns=["dataset", "word"])
     for dataset, words_of in table.groupby("dataset", sort=False)["word"]:
         word = next((word for word in said if word in {*words_of}), None)
         if word:

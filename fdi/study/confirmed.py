@@ -46,19 +46,19 @@ def judge(members: pd.DataFrame) -> dict[tuple[str, str, str], tuple[Comparison,
     return {key: (lead, word(lead)) for key, lead in zoo.leads(members, PAIRS).items()}
 
 
-def word(found: Comparison) -> str:
+def word(difference: Comparison) -> str:
     """better, worse, equal or undecided, as the design defines them."""
     margin = DESIGN["margin"]
-    if -margin < found.low and found.high < margin:
+    if -margin < difference.low and difference.high < margin:
         return "equal"
-    if not found.p < LEVEL:
+    if not difference.p < LEVEL:
         return "undecided"
-    return "better" if found.mean > 0 else "worse"
+    return "better" if difference.mean > 0 else "worse"
 
 
-def interval_in_words(found: Comparison) -> str:
+def interval_in_words(difference: Comparison) -> str:
     """As in +14.5 (+9.2 to +20.1)."""
-    return f"{found.mean:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
 
 
 def starting_state(members: pd.DataFrame) -> str:

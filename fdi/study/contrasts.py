@@ -51,12 +51,12 @@ def contrast_of(
     """The runs of one condition against those of another; None where they have no pairs."""
     names = [*dict.fromkeys((quantity, *TESTED))]
     a, b = (by_seed(side, names, same_data=same_data)[0] for side in (one, other))
-    found = difference(a, b, quantity, scale)
-    if not found.n:
+    apart = difference(a, b, quantity, scale)
+    if not apart.n:
         return None
     ours, theirs = (float((scale * side.of(quantity)).mean()) for side in pairs(a, b, quantity))
     run: dict[Any, Any] = one.iloc[0].to_dict()
-    return Contrast(run, quantity, ours, theirs, found, (one, other))
+    return Contrast(run, quantity, ours, theirs, apart, (one, other))
 
 
 def contrasts(

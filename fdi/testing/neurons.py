@@ -100,17 +100,17 @@ def finite_differences(n: Neuron, m: Moment, h: float = 1e-6) -> list[np.ndarray
     def slope(change: Callable[[float], Moment]) -> np.ndarray:
         return ((_total(linear, change(h)) - _total(linear, change(-h))) / (2 * h)).numpy()
 
-    found = [
+    slopes = [
         slope(lambda h: m._replace(u=m.u + h)),
         slope(lambda h: m._replace(current=m.current + h)),
     ]
     for i in range(n.STATES):
         if i == len(n.STATE) and n.rest(DT):  # whole steps
-            found.append(np.zeros(SIZE))
+            slopes.append(np.zeros(SIZE))
             continue
         one = torch.eye(n.STATES).double()[i][:, None]
-        found.append(slope(partial(_moved, m, one)))
-    return found
+        slopes.append(slope(partial(_moved, m, one)))
+    return slopes
 
 
 def _moved(m: Moment, by: Tensor, h: float) -> Moment:

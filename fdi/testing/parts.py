@@ -88,13 +88,15 @@ def check_engine(engine: Engine, n: Neuron) -> None:
             (rng.random((SAMPLES, STEPS_OF_ENGINE, *network.input_shape)) < 0.3).astype(np.uint8)
         )
         labels, device = np.arange(SAMPLES) % CLASSES, torch.device(engine.devices[0])
-        found = compare(network, x, labels, engine, device, OBJECTIVE)
-        assert found.total > 0, f"{name}: no spikes, so nothing is compared"
-        said = f"{found.spikes:g} of {found.total:g} spikes and {found.gradient:.2g} of a gradient"
-        near = found.spikes == 0 and found.gradient < 1e-9
+        beside = compare(network, x, labels, engine, device, OBJECTIVE)
+        assert beside.total > 0, f"{name}: no spikes, so nothing is compared"
+        said = (
+            f"{beside.spikes:g} of {beside.total:g} spikes and {beside.gradient:.2g} of a gradient"
+        )
+        near = beside.spikes == 0 and beside.gradient < 1e-9
         assert near, f"{name}: {said} differ from autograd"
         again = compare(network, x, labels, engine, device, OBJECTIVE)
-        assert again == found, f"{name}: another result the second time"
+        assert again == beside, f"{name}: another result the second time"
 
 
 def check_init(strategy: Strategy) -> None:
@@ -106,9 +108,9 @@ def check_init(strategy: Strategy) -> None:
     )
     name, drawn = type(strategy).__name__, 0
     for build in networks:
-        found: list[list[Tensor]] = []
+        draws: list[list[Tensor]] = []
 
-        def weights(seeds: tuple[int, ...], build: Any = build, found: Any = found) -> None:
+        def weights(seeds: tuple[int, ...], build: Any = build, draws: Any = draws) -> None:
             for seed in seeds:
                 network, rng = build(), np.random.default_rng(0)
                 spikes = rng.random((SAMPLES, STEPS, *network.input_shape)) < RATE * DT
@@ -122,12 +124,12 @@ def check_init(strategy: Strategy) -> None:
                     measure=measure,
                     generator=torch.Generator().manual_seed(seed),
                 )  # fmt: skip
-                found.append([p.weight.detach().clone() for p in network.projections])
+                draws.append([p.weight.detach().clone() for p in network.projections])
 
         if refuses(partial(weights, (0, 0, 1)), name):
             continue
         drawn += 1
-        one, same, other = found
+        one, same, other = draws
         for p, a, b, c in zip(build().projections, one, same, other):
             where = f"{name}: the weights of {p.name}"
             assert torch.isfinite(a).all(), f"{where} are not finite"

@@ -56,12 +56,12 @@ def read_plans(results: Path) -> tuple[list[SweepPlan], list[str]]:
 
 def titles(plans: Sequence[SweepPlan]) -> dict[str, list[str]]:
     """The folder of each run below results -> the titles of the sweeps that it belongs to."""
-    found: dict[str, list[str]] = {}
+    titles: dict[str, list[str]] = {}
     for plan in plans:
         for place in plan.cells:
-            known = found.setdefault(place, [])
+            known = titles.setdefault(place, [])
             known += [plan.title] if plan.title not in known else []
-    return found
+    return titles
 
 
 def _plan(content: Any) -> SweepPlan:

@@ -247,7 +247,7 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tup
     if not beside:
         return []
     values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
-    wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
+    wanted, now, shorter_runs = identity.canonical(values), values["trainer"]["epochs"], []
     for other in beside:
         run = look(other)
         if not run.ended or run.config["trainer"]["epochs"] > now:
@@ -256,8 +256,8 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tup
         config = {key: values.get(key) for key in ("identity", "quantize")}
         config["trainer"] = run.config["trainer"] | longer
         if identity.canonical(run.config | config) == wanted:
-            found.append((epochs, other))
-    return sorted(found, reverse=True)
+            shorter_runs.append((epochs, other))
+    return sorted(shorter_runs, reverse=True)
 
 
 def _seal(content: Mapping[str, Any]) -> str:

@@ -67,15 +67,16 @@ def _dynamics(described: Any) -> Any:
     """The class of the constants of a kind of neuron, to which the functions of kernels are
     registered; kernels are kept by its name, which says what is computed.
     """
-    found = derived(described)
-    digest = hashlib.sha256("\n".join([found.code, *found.constants]).encode()).hexdigest()[:16]
+    derivation = derived(described)
+    code, constants = derivation.code, derivation.constants
+    digest = hashlib.sha256("\n".join([code, *constants]).encode()).hexdigest()[:16]
     name = f"{described.__name__}_{digest}"
     if name in globals():  # of a class that was imported again
         return globals()[name]
-    made: Any = namedtuple(name, [f"c{i}" for i in range(len(found.constants))], module=__name__)  # type: ignore[misc]
+    made: Any = namedtuple(name, [f"c{i}" for i in range(len(constants))], module=__name__)  # type: ignore[misc]
     globals()[name] = made  # where pickle finds it
     functions = vars(neuron_equations) | {"NEVER": NEVER}
-    exec(compile(found.code, f"<{name}>", "exec"), functions)
+    exec(compile(code, f"<{name}>", "exec"), functions)
     for stub, register in neuron_equations.REGISTERS.items():
         register(made)(functions[stub])
     return made

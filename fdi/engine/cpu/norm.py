@@ -293,7 +293,7 @@ def normed_layers(
         if link.recurrent or link.channel:
             what = "normalization in a network with recurrence or two synaptic channels"
             raise refused("cpu", f"does not compute {what} ({link.name})")
-    found: list[NormedLayer] = []
+    layers: list[NormedLayer] = []
     norms, depth = dict(network.norms.items()), len(maps.plan.layers) if maps else 0
     for i, layer in enumerate(network.layers):
         if len(layer) > 1 or len(layer[0].neuron.tau_syn) > 1:
@@ -304,5 +304,5 @@ def normed_layers(
             width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]
         else:
             width, channels = int(layout.plan.layers[i - depth]["width"]), p.units
-        found.append(NormedLayer(p.name, norms.get(p.name), p.units // channels, width, channels))
-    return tuple(found)
+        layers.append(NormedLayer(p.name, norms.get(p.name), p.units // channels, width, channels))
+    return tuple(layers)

@@ -368,14 +368,14 @@ class Growing:
             same += 1
         del self.layers[same:]
         known = {name: spikes for layer in self.layers for name, spikes in layer.passed.items()}
-        found = simulate(network, self.x, ("moments",), known=known)
+        activity = simulate(network, self.x, ("moments",), known=known)
         for layer in network.layers[same:]:
-            self.layers.append(_Layer(network, layer, known, found))
-        for each in self.layers:
-            found.counts |= each.counts
-            found.moments |= each.moments
-            found.passed |= each.total
-        return found
+            self.layers.append(_Layer(network, layer, known, activity))
+        for measured in self.layers:
+            activity.counts |= measured.counts
+            activity.moments |= measured.moments
+            activity.passed |= measured.total
+        return activity
 
 
 class _Layer:
@@ -386,15 +386,15 @@ class _Layer:
         network: Network,
         layer: Sequence[Population],
         known: Mapping[str, Passed],
-        found: Activity,
+        activity: Activity,
     ) -> None:
         names = [population.name for population in layer]
         self.populations = tuple(layer)
         self.state = {key: value.clone() for key, value in _state(network, layer).items()}
         self.passed = {name: known[name] for name in names}
-        self.counts = {name: found.counts[name] for name in names}
-        self.moments = {name: found.moments[name] for name in names}
-        self.total = {name: found.passed[name] for name in names}
+        self.counts = {name: activity.counts[name] for name in names}
+        self.moments = {name: activity.moments[name] for name in names}
+        self.total = {name: activity.passed[name] for name in names}
 
     def is_that_of(self, network: Network, layer: Sequence[Population]) -> bool:
         state = _state(network, layer)
@@ -407,14 +407,14 @@ class _Layer:
 
 def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
     """Weights, normalization and leaks of a layer."""
-    found: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     for population in layer:
         name = population.name
-        found |= {p.name: p.weight.detach() for p in network.afferents(name)}
+        values |= {p.name: p.weight.detach() for p in network.afferents(name)}
         if name in network.norms:
-            found |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
+            values |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
         if name in network.biases:
-            found[f"{name}.bias"] = network.biases[name].detach()
+            values[f"{name}.bias"] = network.biases[name].detach()
         if name in network.leaks:
-            found[f"{name}.leak"] = network.leaks[name].detach()
-    return found
+            values[f"{name}.leak"] = network.leaks[name].detach()
+    return values
