@@ -130,13 +130,19 @@ def choose(word: str, choices: Iterable[str]) -> str:
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 
-def spelt(value: Any) -> str:
-    """A value as one would write it on the command line."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(spelt, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+def spelt(value: Any, word: Callable[[Any], str] = str) -> str:
+    """A value as one would write it on the command line: null, true, 0.5, [1,2] or {a:1}; what is
+    none of these as `word` says.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{spelt(item, word)}" for key, item in value.items()) + "}"
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return "[" + ",".join(spelt(item, word) for item in value) + "]"
+    if isinstance(value, int | float):
+        return str(value).lower()
+    return word(value)
 
 
 class Values(NamedTuple):

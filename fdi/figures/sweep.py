@@ -23,6 +23,7 @@ from fdi.analysis.best import DATA
 from fdi.analysis.collect import MODULES, Page, Pages, Runs, metric_of
 from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
+from fdi.analysis.formats import shown
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
@@ -38,7 +39,6 @@ ANY = "*"  # in `only`: any value but null
 LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
-NONE = "none"  # the name of null
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
@@ -93,8 +93,8 @@ class Sweep:
         keys += DATA if {*DATA} & {*named} else ()  # a file has a name and a hash
         how = (self._levels, [*filter(None, named), *COLUMNS, *keys])
         for value, part in groups(runs, figure.pages) if figure.pages in runs else [("", runs)]:
-            shown = words.shown(value)
-            name = self._names(figure.pages).get(shown, shown.lower())
+            text = shown(value)
+            name = self._names(figure.pages).get(text, text.lower())
             for network, group in sweeps.sweeps(part, *how, experiment=self.experiment):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
@@ -128,7 +128,7 @@ class Sweep:
             one, rows = axes[panel.name], panel.rows
             if named:
                 called = self._names("x")
-                names = [called.get(words.shown(value), words.shown(value)) for value in order]
+                names = [called.get(shown(value), shown(value)) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
                 two = len(panel.values) == 2  # keys: each column of panels has an axis of its own
@@ -186,7 +186,7 @@ class Sweep:
     def _names(self, key: str) -> dict[str, str]:
         """What the figure calls the values of a key, in their order."""
         names = self.figure.names.get(self.figure.x if key == "x" else key, {})
-        return {words.shown(value): str(name) for value, name in names.items()}
+        return {shown(value): str(name) for value, name in names.items()}
 
     def _runs(self, runs: Runs) -> pd.DataFrame:
         """The runs that the figure is of, with the derived columns that it names."""
@@ -237,7 +237,7 @@ class Sweep:
         values, figure = group[self.figure.x], self.figure
         plain = figure.x not in COLUMNS and not figure.x.startswith("init.")
         if plain and figure.scale in ("auto", "names") and values.isna().any() and values.nunique():
-            return values.map(words.shown, na_action="ignore").fillna(NONE)
+            return values.map(shown)
         return values
 
     def _longest(self, runs: Runs) -> pd.DataFrame:
@@ -287,8 +287,8 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
-        shown = self._shown(table)
-        said = words.verdicts(shown[shown["quantity"] == "accuracy"], metric)
+        visible = self._shown(table)
+        said = words.verdicts(visible[visible["quantity"] == "accuracy"], metric)
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {
@@ -318,7 +318,7 @@ class Sweep:
         names = [*self._names(key), *(column.order if column else ())]
 
         def rank(value: Any) -> tuple[int, float, str]:
-            text, number = words.shown(value), isinstance(value, int | float | np.number)
+            text, number = shown(value), isinstance(value, int | float | np.number)
             place = names.index(text) if text in names else len(names)
             return place, float(value) if number else np.inf, text
 
@@ -331,12 +331,12 @@ class Sweep:
         orders = [self._order(key, page) for key in keys]
         for quantity, rows in groups(page, "quantity", sort=False):
             for values in product(*orders):
-                shown = rows
+                members = rows
                 for key, value in zip(keys, values):
-                    shown = shown[shown[key] == value]
-                name = " ".join([*[quantity] * several, *map(words.shown, values)]) or quantity
-                if len(shown):
-                    drawn.append(Panel(name, shown, quantity, values))
+                    members = members[members[key] == value]
+                name = " ".join([*[quantity] * several, *map(shown, values)]) or quantity
+                if len(members):
+                    drawn.append(Panel(name, members, quantity, values))
         return drawn
 
     def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
@@ -359,7 +359,7 @@ class Sweep:
         """Title of the panel and label of its vertical axis."""
         figure, two = self.figure, len(panel.values) == 2
         head = [
-            self._names(key).get(words.shown(value)) or words.phrase(key, value)
+            self._names(key).get(shown(value)) or words.phrase(key, value)
             for key, value in zip(figure.panels, panel.values)
         ]
         if figure.longest:

@@ -56,7 +56,7 @@ def phrase(key: str, value: Any = None) -> str:
         return value
     of_unit, factor = unit(key, pd.Series([value]))
     number = value if factor == 1 else factor * value
-    return f"{name} = {shown(number)}{f' {of_unit}' * (of_unit in UNITS)}"
+    return f"{name} = {formats.shown(number)}{f' {of_unit}' * (of_unit in UNITS)}"
 
 
 UNITS = ("s", "ms", "Hz", "GiB")  # that stand behind each number
@@ -73,11 +73,6 @@ def axis(key: str, values: pd.Series) -> str:
     """The label of an axis of a key, with the unit of its values."""
     of_unit, _ = unit(key, values)
     return f"{phrase(key)}{f' ({of_unit})' * bool(of_unit)}"
-
-
-def shown(value: Any) -> str:
-    """A value of a key as one would write it."""
-    return "none" if pd.isna(value) else formats.shown(value)
 
 
 def init(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fdi.config import Mistake
+from fdi.config.metric import percent
 from fdi.data.inputs import Constant, Input
 from fdi.init.theory import Trial, psp_kernel_integrals, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
@@ -274,7 +275,7 @@ def equalize(network: Network, measure: Measure) -> None:
             for name, other in wanted.items()
         )
         raise Mistake(
-            f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
+            f"no scale gives {rates} within {percent(RATE_TOLERANCE)}; lengthen the trial (dataset."
             f"steps), since each layer answers later than the one below, or use fewer layers"
         )
 

@@ -25,8 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fdi.analysis import collect
 from fdi.analysis.collect import Runs, checked
 from fdi.analysis.recipe import RECIPE
-from fdi.analysis.results import EXAMPLE
-from fdi.analysis.results import read_curves as curves_of
+from fdi.analysis.results import EXAMPLE, read_curves
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.sweep import run_sweep
@@ -34,6 +33,7 @@ from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
+from fdi.config.parts import spelt
 from fdi.data.arrays import Data, content, hash_arrays
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
@@ -66,19 +66,13 @@ def sweep_words(values: Mapping[str, Any]) -> list[str]:
 
 
 def text(value: Any) -> str:
-    """A value as Hydra reads it: true, null, [1,2], a text in quotes unless it is a plain word."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, Iterable) and not _one(value):
-        return "[" + ",".join(map(text, value)) + "]"
+    """A value as Hydra reads it: `spelt`, with a text in quotes unless it is a plain word."""
+    return spelt(value, _word)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, np.generic) and not isinstance(value, str):
+        return text(value.item())
     word = str(value)
     return word if PLAIN.fullmatch(word) else quoted(word)
 
@@ -216,7 +210,7 @@ def curves(runs: Runs) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return curves_of(checked(runs))
+    return read_curves(checked(runs))
 
 
 class _Quiet(Terminal):

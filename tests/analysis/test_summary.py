@@ -180,8 +180,9 @@ def test_short_names():
 
 
 def test_shown():
-    values = (None, True, 1.0, 0.25, "[1, 2]", "torch.optim.Adam")
-    assert [shown(value) for value in values] == ["null", "true", "1", "0.25", "[1, 2]", "Adam"]
+    values = (None, float("nan"), True, 1.0, 0.25, "[1, 2]", [1, 2], "torch.optim.Adam")
+    texts = ["null", "null", "true", "1", "0.25", "[1,2]", "[1,2]", "Adam"]
+    assert [shown(value) for value in values] == texts
 
 
 def test_numbers_in_latex_have_a_true_minus_and_powers(both):

@@ -136,7 +136,7 @@ def test_null_is_a_value(results, drawn):
     ]
     clip = Sweep(Figure(x="trainer.clip"))
     (page,) = pages_of(clip, results(runs)).values()
-    assert page["x"].tolist() == ["1", "none"]
+    assert page["x"].tolist() == ["1", "null"]
     drawn(clip, page)
 
 

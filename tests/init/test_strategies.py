@@ -400,7 +400,7 @@ def test_rates_are_those_behind_pooling():
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
-        (20, r"no scale gives h\d+ for .* Hz of h1 within 10%; lengthen the trial"),
+        (20, r"no scale gives h\d+ for .* Hz of h1 within 10 %; lengthen the trial"),
         pytest.param(200, None, marks=pytest.mark.slow),
     ],
 )

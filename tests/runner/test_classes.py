@@ -61,7 +61,7 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ({"trainer.class_weights": [1, 2, 3]}, r"trainer\.class_weights = \[1, 2, 3\] must be b"),
+        ({"trainer.class_weights": [1, 2, 3]}, r"trainer\.class_weights = \[1,2,3\] must be b"),
         ({"trainer.class_weights": [0, 0]}, r"one for each class, not all 0$"),
         (
             {"trainer.class_weights": "even"},
