@@ -18,7 +18,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,9 @@ def both(config: DictConfig, perturbed: float | None = None) -> tuple[list[Row],
             f"training samples: stork weighs all batches alike"
         )
     network = build.network(config, data)
-    phases = build.training_phases(config, data, network)
-    context: Any = SimpleNamespace(
-        config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
-    )
+    device, engine = torch.device("cpu"), ReferenceEngine()
+    context = build.run_context(config, Path(), None, data, device, network, engine)
+    phases = context.phases
     network.load_weights(initial_network(context)[0].weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}

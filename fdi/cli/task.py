@@ -52,10 +52,10 @@ def _again(config: DictConfig, directory: Path) -> int:
         print(f"{printable(str(directory))}: already done, skipped")
         return 0
     from fdi.cli.terminal import Terminal
-    from fdi.runner.training import configured
+    from fdi.runner.build import training_words
 
     name = config.name
-    Terminal().probe(measured_state(directory), name.model, name.init, configured(config))
+    Terminal().probe(measured_state(directory), name.model, name.init, training_words(config))
     return 0
 
 

@@ -133,10 +133,10 @@ def probe(
     given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
     _train(cell, _Quiet())
-    from fdi.runner.training import configured
+    from fdi.runner.build import training_words
 
     rows = measured_state(cell.directory)
-    print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")
+    print(*remarks(rows, cell.values["name"]["init"], training_words(cell.config)), sep="\n")
     table = pd.DataFrame([row | {"verdict": verdict(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
 

@@ -5,6 +5,7 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,11 +24,14 @@ from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import reading_data
 from fdi.data.targets import NO_CLASS, ONE_HOT, change_within_samples, one_hot
 from fdi.engine import Engine
+from fdi.init.named import named
 from fdi.init.strategy import Strategy, rate_of_equal_spread
+from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import EVERY, MEANS, CrossEntropy, Loss, LowerBound, UpperBound
 from fdi.train.optimizers import KINDS, fuse, parameter_groups
+from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
 _THREADS = torch.get_num_threads()
@@ -196,6 +200,24 @@ def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
     return fuse(chosen)
 
 
+def training_words(config: DictConfig) -> Training:
+    """What a configuration says of its training in words, whatever its data."""
+    return training_of(optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
+
+
+def training_of(optimizer: torch.optim.Optimizer) -> Training:
+    """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
+    name, options = type(optimizer).__name__.lower(), optimizer.defaults
+    lr, eps = options.get("lr"), options.get("eps")
+    if isinstance(eps, int | float) and not isinstance(eps, bool):
+        least = None
+        if isinstance(optimizer, SMORMS3):
+            least = math.sqrt(torch.finfo(optimizer.precision).tiny)
+        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least)
+    known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
+    return Training(name + known, "take optimizer=adam_atan2, which has no floor")
+
+
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
     """The schedule of the learning rate, or None. It is first tried on another optimizer, so that
     what torch refuses is refused before training.
@@ -336,7 +358,11 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class RunContext:
-    """The objects of one run, as its config says; `view` (fdi.cli.terminal.Terminal) shows it."""
+    """The objects of one run, and what else its configuration says of its training. `view`
+    (fdi.cli.terminal.Terminal) shows it; `strategy` draws the hidden layers, and `readout` the last
+    one; `loss`: what it is judged by; `tested`: whether on the test set; `bits`: of its weights
+    after training.
+    """
 
     config: DictConfig
     directory: Path
@@ -348,16 +374,72 @@ class RunContext:
     optimizer: torch.optim.Optimizer
     schedule: Schedule | None
     phases: list[Phase]
+    strategy: Strategy
+    readout: Strategy
+    loss: Loss
+    name: Mapping[str, Any]
+    seed: int
+    batch_size: int
+    clip: float | None
+    probe: str
+    probe_every: int
+    tested: bool
+    bits: int | None
 
     @property
     def trainer(self) -> Trainer:
-        trainer = self.config.trainer
         return Trainer(
             self.network,
             self.engine,
             self.optimizer,
-            batch_size=trainer.batch_size,
-            seed=self.config.seed,
+            batch_size=self.batch_size,
+            seed=self.seed,
             schedule=self.schedule,
-            clip=trainer.clip,
+            clip=self.clip,
         )
+
+    @property
+    def updates(self) -> int:
+        """Of an epoch."""
+        return -(-len(self.data.train) // self.batch_size)
+
+    def new_network(self) -> Network:
+        """Another one like that of the run before its weights are drawn, on the CPU."""
+        return network(self.config, self.data)
+
+
+def run_context(
+    config: DictConfig,
+    directory: Path,
+    view: Any,
+    data: Dataset,
+    device: torch.device,
+    net: Network,
+    engine: Engine,
+) -> RunContext:
+    """What is trained, with what trains it."""
+    hidden = strategy(config)
+    name, same = config.readout_init, config.readout_init == "same" or hidden.takes_readout()
+    return RunContext(
+        config=config,
+        directory=directory,
+        view=view,
+        data=data,
+        device=device,
+        network=net,
+        engine=engine,
+        optimizer=optimizer(config, net),
+        schedule=schedule(config, net, data),
+        phases=training_phases(config, data, net),
+        strategy=hidden,
+        readout=hidden if same else named({"normal": "kaiming"}.get(name, name)),
+        loss=loss(config),
+        name=config.name,
+        seed=config.seed,
+        batch_size=config.trainer.batch_size,
+        clip=config.trainer.clip,
+        probe=config.probe,
+        probe_every=config.get("probe_every", 0),
+        tested=config.trainer.get("test", True),
+        bits=config.get("quantize"),
+    )

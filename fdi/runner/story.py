@@ -66,7 +66,7 @@ def splits(context: RunContext) -> dict[str, Split]:
     if not fixed:
         return raw
     inputs = {name: each.inputs for name, each in fixed.items()}
-    kept, line = engine.keep(context.network, inputs, context.config.trainer.batch_size)
+    kept, line = engine.keep(context.network, inputs, context.batch_size)
     context.view.say(line)
     return raw | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
 
@@ -220,7 +220,7 @@ def try_epoch(config: DictConfig) -> float:
         context = _built(config, Path(folder), silent)
         context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
-        few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
+        few = data.train.only(np.arange(len(data.train))[: STEPS * context.batch_size])
         context.trainer.fit(
             few,
             None,
@@ -244,21 +244,9 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
             f"reach the membrane; make it longer (dataset.steps or dataset.duration)"
         )
     engine.check(network)
-    network = network.to(device)
-    context = RunContext(
-        config=config,
-        directory=directory,
-        view=view,
-        data=data,
-        device=device,
-        network=network,
-        engine=engine,
-        optimizer=build.optimizer(config, network),
-        schedule=build.schedule(config, network, data),
-        phases=build.training_phases(config, data, network),
-    )
-    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
-    for norm in network.norms.values():  # of an epoch, the batch that may be too small
+    context = build.run_context(config, directory, view, data, device, network.to(device), engine)
+    last = len(data.train) % context.batch_size or context.batch_size
+    for norm in context.network.norms.values():  # of an epoch, the batch that may be too small
         norm.check(last)
     build.check_targets(config, data)
     if data.said:
@@ -271,7 +259,7 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
 
 def _planned(context: RunContext) -> Mapping[str, Any]:
     """How the engine computes the run, for its record and for the user: as at its first start."""
-    directory, batch_size = context.directory, context.config.trainer.batch_size
+    directory, batch_size = context.directory, context.batch_size
     before = record.whole(directory).origin if (directory / CHECKPOINT).exists() else {}
     splits = {name: each.inputs for name, each in _fixed(context).items()}
     plan = context.engine.plan(context.network, context.data.steps, batch_size, splits, before)
@@ -415,9 +403,8 @@ def final_result(
     the bits of the run, and measure how far the last are from the `initial` ones. With
     trainer.test=false nothing is known of the test set, and rates are those of the validation set.
     """
-    config, data, network = context.config, context.data, context.network
-    loss = build.loss(config)
-    objective = Objective(config.trainer.readout, loss=loss)
+    data, network, loss = context.data, context.network, context.loss
+    objective = Objective(context.phases[-1].objective.readout, loss=loss)
     metric, key = loss.judged_by, loss.judged_by.key
     trainer = context.trainer
     changed = movement(
@@ -427,10 +414,9 @@ def final_result(
         batch(context)[0],
         progress.started if trainer.decays else None,
     )
-    tested = config.trainer.get("test", True)
+    tested, bits = context.tested, context.bits
     unseen = "valid" if len(splits["valid"]) else "train"
     named = "test" if tested else unseen
-    bits = config.get("quantize")
     if bits:
         network.quantize(bits)
     split = splits[named]
@@ -445,7 +431,7 @@ def final_result(
         if tested:
             by_sample["hits"] = np.packbits(predicted == split.labels).tobytes().hex()
     cost = operations(
-        network, context.engine, data.splits[named], last, trainer.batch_size, config.seed
+        network, context.engine, data.splits[named], last, trainer.batch_size, context.seed
     )
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
@@ -454,8 +440,8 @@ def final_result(
         best = trainer.evaluate(split, objective)
     rates = activity(last, data.steps * data.dt)
     return {
-        **config.name,
-        "seed": config.seed,
+        **context.name,
+        "seed": context.seed,
         "epochs": progress.epoch,
         key("test_accuracy_last"): loss.score(last.sums) if tested else None,
         key("test_accuracy_best"): loss.score(best.sums) if tested else None,

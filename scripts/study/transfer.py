@@ -90,18 +90,8 @@ def layers(config: DictConfig) -> pd.DataFrame:
     """
     data, engine = build.dataset(config), ReferenceEngine()
     network = build.network(config, data)
-    context = build.RunContext(
-        config=config,
-        directory=Path(),
-        view=None,
-        data=data,
-        device=build.device(config),
-        network=network,
-        engine=engine,
-        optimizer=build.optimizer(config, network),
-        schedule=None,
-        phases=build.training_phases(config, data, network),
-    )
+    device = build.device(config)
+    context = build.run_context(config, Path(), None, data, device, network, engine)
     inputs, labels = batch(context)
     initial = initial_network(context)[0]
     engine.step(initial, inputs, labels, context.phases[-1].objective)
