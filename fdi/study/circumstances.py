@@ -5,6 +5,7 @@ whether both are the authors'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from fdi.analysis.conditions import where
 from fdi.analysis.derived import mode
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
+from fdi.train.optimizers import SMORMS3
 
 STANDARD = {
     "readout_init": "normal",
@@ -24,7 +26,8 @@ STANDARD = {
 """What all comparisons of the claims have in common."""
 SURROGATE = {"neuron.surrogate": "superspike", "neuron.beta": 20.0}
 """The surrogate gradient of the authors, which is the default."""
-EPS = 1e-16  # of SMORMS3 in the authors' code
+EPS: float = signature(SMORMS3).parameters["eps"].default
+"""In the authors' code, which is the default."""
 BOTH = ("dense", "recurrent")
 """Models whose activity the authors bound from below, too; of all others from above alone."""
 BOUNDS = {

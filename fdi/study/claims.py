@@ -29,7 +29,7 @@ from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import SMALL, correct
 from fdi.figures.words import dataset_name
-from fdi.study.circumstances import standard
+from fdi.study.circumstances import EPS, standard
 from fdi.study.evidence import (
     AGAINST,
     DEEP,
@@ -63,8 +63,8 @@ RULE = (
     "'for it' counts them, 'set aside' the others. Reproduced: all are in favour; partly: some; "
     "contradicted: none, and at least one is against it. "
     f"{INTERVALS} Bounds (both for fully connected networks, the upper one for others, unless the "
-    "claim is about bounds) and eps (1e-16) are the authors'; the last column but one shows each "
-    "side at the step size and eps that validation chose for it. For each network the longest "
+    f"claim is about bounds) and eps ({EPS:g}) are the authors'; the last column but one shows "
+    "each side at the step size and eps that validation chose for it. For each network the longest "
     f"training with several seeds counts, else the longest. Deep networks have {DEEP} hidden "
     "layers or more."
 )

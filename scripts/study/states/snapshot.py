@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib.resources import files
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -50,10 +51,13 @@ def simulate() -> pd.DataFrame:
         for init, networks in trained.items()
         for moment, network in networks.items()
     ]
-    optimizer = [  # the defaults
-        rows([0], value, part=f"optimizer.{key}", unit=0).assign(moment="after", init=init)
+    defaults = signature(SMORMS3).parameters
+    optimizer = [
+        rows([0], defaults[key].default, part=f"optimizer.{key}", unit=0).assign(
+            moment="after", init=init
+        )
         for init in trained
-        for key, value in (("lr", 5e-3), ("eps", 1e-16))
+        for key in ("lr", "eps")
     ]
     return pd.concat([*parts, *optimizer], ignore_index=True)
 
