@@ -52,7 +52,7 @@ PLACES = {
 """Keys that say where files are: a name and a checksum count instead."""
 
 
-def canonical(config: DictConfig | Mapping[str, Any]) -> str:
+def canonical(config: Mapping[str, Any]) -> str:
     """The configuration as JSON, without the keys of `identity.exclude`, but for those that decide
     the numbers of its engine, and without those that have their value in `identity.neutral`: two
     configurations are the same run where these texts are equal.
@@ -82,7 +82,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
-def run_id(config: DictConfig | Mapping[str, Any]) -> str:
+def run_id(config: Mapping[str, Any]) -> str:
     """The first 16 digits of the SHA-256 of what `canonical` gives."""
     return hashlib.sha256(canonical(config).encode()).hexdigest()[:16]
 
@@ -90,7 +90,7 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
 LABELS = ("dataset", "model", "init")
 
 
-def run_folder(config: DictConfig | Mapping[str, Any]) -> str:
+def run_folder(config: Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>, the folder that the runs of these options are in."""
     return "/".join(folder_name(str(config["name"][group])) for group in LABELS)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
-from fdi.config.identity import contents
+from fdi.config.identity import contents, plain
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import reading_data
@@ -358,18 +358,20 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class RunContext:
-    """The objects of one run, and what else its configuration says of its training. `view`
-    (fdi.cli.terminal.Terminal) shows it; `strategy` draws the hidden layers, and `readout` the last
-    one; `loss`: what it is judged by; `tested`: whether on the test set; `bits`: of its weights
-    after training.
+    """The objects of one run, what else its training asks for, and the `values` of its whole
+    configuration, for its record. `view` (fdi.cli.terminal.Terminal) shows it; `new_network` makes
+    one like `network` before its weights are drawn, on the CPU; `strategy` draws the hidden layers,
+    and `readout` the last one; `loss`: what it is judged by; `tested`: whether on the test set;
+    `bits`: of its weights after training.
     """
 
-    config: DictConfig
+    values: Mapping[str, Any]
     directory: Path
     view: Any
     data: Dataset
     device: torch.device
     network: Network
+    new_network: Callable[[], Network]
     engine: Engine
     optimizer: torch.optim.Optimizer
     schedule: Schedule | None
@@ -379,6 +381,7 @@ class RunContext:
     loss: Loss
     name: Mapping[str, Any]
     seed: int
+    threads: int
     batch_size: int
     clip: float | None
     probe: str
@@ -403,10 +406,6 @@ class RunContext:
         """Of an epoch."""
         return -(-len(self.data.train) // self.batch_size)
 
-    def new_network(self) -> Network:
-        """Another one like that of the run before its weights are drawn, on the CPU."""
-        return network(self.config, self.data)
-
 
 def run_context(
     config: DictConfig,
@@ -421,12 +420,13 @@ def run_context(
     hidden = strategy(config)
     name, same = config.readout_init, config.readout_init == "same" or hidden.takes_readout()
     return RunContext(
-        config=config,
+        values=plain(config),
         directory=directory,
         view=view,
         data=data,
         device=device,
         network=net,
+        new_network=partial(network, config, data),
         engine=engine,
         optimizer=optimizer(config, net),
         schedule=schedule(config, net, data),
@@ -436,6 +436,7 @@ def run_context(
         loss=loss(config),
         name=config.name,
         seed=config.seed,
+        threads=threads(config),
         batch_size=config.trainer.batch_size,
         clip=config.trainer.clip,
         probe=config.probe,

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from fdi.config.cache import PRIMED, cache_folder, code_in, delete_unused
-from fdi.config.identity import canonical, plain
+from fdi.config.identity import canonical
 from fdi.data.dataset import keep
 from fdi.init.homeostatic import LOWER, UPPER
-from fdi.runner.build import RunContext, threads
+from fdi.runner.build import RunContext
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import evidence
@@ -30,12 +30,11 @@ UNUSED = 30 * 24 * 3600  # s, after which a primed network is deleted
 
 def what_primes(context: RunContext) -> str:
     """What of a configuration, and of the data, decides how a network is primed."""
-    values = plain(context.config)
-    config = json.loads(canonical(values))
+    config = json.loads(canonical(context.values))
     size = config.pop("trainer")["batch_size"]
     for key in ("optimizer", "scheduler", "homeostasis"):
         config.pop(key, None)
-    return json.dumps([config, size, context.data.checksum, evidence.code(values)])
+    return json.dumps([config, size, context.data.checksum, evidence.code(context.values)])
 
 
 def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
@@ -69,7 +68,7 @@ def _kept_in(context: RunContext, what: str) -> Path | None:
     """The file that other processes of the same code, versions and processor find a primed network
     in; None where nothing can be kept.
     """
-    now = evidence.origin(context.device, threads(context.config))
+    now = evidence.origin(context.device, context.threads)
     # not by the commit, which changed code may share
     here = [now[key] for key in (*evidence.CHANGING, "accelerator") if key != "commit"]
     try:

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fdi.config import Mistake
+from fdi.config.identity import plain
 from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
@@ -106,7 +107,7 @@ def execute(
         if before.result is not None:  # another process was here a moment ago
             return before.result
         make_directory(directory)
-        begun = record.new(config, overrides)
+        begun = record.new(plain(config), overrides)
         kept = {name: getattr(before, name) for name in KEPT}
         record.write(directory, replace(begun, **kept))
         try:
@@ -140,7 +141,7 @@ def _recorded(error: Exception, config: DictConfig, directory: Path) -> Exceptio
 
 def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     context = _built(config, directory, view)
-    if not (directory / CHECKPOINT).exists() and config.probe != "only":
+    if not (directory / CHECKPOINT).exists() and context.probe != "only":
         _take_over(context)
     plan = _planned(context)
     initial, measure, updates = initial_network(context)
@@ -148,7 +149,7 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
         relative_to(context.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
-    if config.probe == "only":
+    if context.probe == "only":
         take_initial_state(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
@@ -177,15 +178,15 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     """Write down what the run comes from; of one that goes on after `epoch`, beside what it came
     from first.
     """
-    config, directory = context.config, context.directory
-    if config.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
+    values, directory = context.values, context.directory
+    if context.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
         return
     run = record.whole(directory)
-    now = evidence.origin(context.device, build.threads(config))
+    now = evidence.origin(context.device, context.threads)
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
         now["command"] = shlex.join(["fdi-run", *run.words])
     form = {key: getattr(context.data, key) for key in ("shape", "classes", "steps", "dt")}
-    now |= {"engine": config.engine.name, "data": form, **plan}
+    now |= {"engine": values["engine"]["name"], "data": form, **plan}
     if epoch and run.evidence:
         if line := evidence.other_than_before(directory, run, now):
             context.view.say(line)
@@ -196,7 +197,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
         )
     else:
         mine, measured = (
-            evidence.of_run(config, context.data.checksum),
+            evidence.of_run(values, context.data.checksum),
             record.tables(directory, PROBE),
         )
         if not evidence.same(run.evidence, mine) or run.files.get(PROBE) != measured.get(PROBE):
@@ -230,7 +231,7 @@ def try_epoch(config: DictConfig) -> float:
             on_epoch=rows.append,
         )
     samples = len(data.train) + FORWARD * len(data.splits["valid"])
-    return rows[-1]["seconds"] / len(few) * samples * build.threads(config)
+    return rows[-1]["seconds"] / len(few) * samples * context.threads
 
 
 def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
@@ -272,16 +273,16 @@ def _take_over(context: RunContext) -> None:
     """Begin with the files of the longest finished run that was trained alike, for as many epochs
     or fewer: then the numbers are those of a run from the start.
     """
-    config, directory = context.config, context.directory
-    if not (candidates := shorter(directory, config)):
+    values, directory = context.values, context.directory
+    if not (candidates := shorter(directory, values)):
         return
-    mine = evidence.of_run(config, context.data.checksum)
-    now = evidence.origin(context.device, build.threads(config))
+    mine = evidence.of_run(values, context.data.checksum)
+    now = evidence.origin(context.device, context.threads)
     for epochs, other in candidates:
         run = record.whole(other)
         if not evidence.same(run.evidence, mine) or (run.evidence or {})["split"] != mine["split"]:
             continue
-        if epochs < config.trainer.epochs and epochs % (config.get("probe_every") or 1):
+        if epochs < context.phases[-1].epochs and epochs % (context.probe_every or 1):
             continue  # its last epoch is probed, ours would not be
         if evidence.other_than_before(other, run, now):
             continue
@@ -314,14 +315,14 @@ def _resume(context: RunContext) -> Progress:
     ValueError if it is damaged, that of another run, or comes from other data or code. One that an
     earlier fdi wrote is left, and the run starts again.
     """
-    config, directory = context.config, context.directory
+    values, directory = context.values, context.directory
     path = directory / CHECKPOINT
     if not path.exists():
         return Progress()
     run = record.whole(directory)
-    evidence.refuse_other_code(directory, run, config)
-    evidence.refuse_other_data(directory, run, config.dataset, context.data.checksum)
-    if config.probe == "only":
+    evidence.refuse_other_code(directory, run, values)
+    evidence.refuse_other_data(directory, run, values["dataset"], context.data.checksum)
+    if context.probe == "only":
         return Progress()
     try:
         state = evidence.checkpoint(directory, run)
