@@ -116,13 +116,11 @@ def learning_threshold(classes: Any) -> Any:
     return np.minimum(3 / classes, (1 + 1 / classes) / 2)
 
 
-def mean(several: Sequence[Reached]) -> Reached:
-    """Of several seeds or sides."""
-    accuracy, loss = (
-        sum(each) / len(several) for each in zip(*((e.accuracy, e.loss) for e in several))
-    )
-    classes, margin = max(each.classes for each in several), min(each.margin for each in several)
-    return Reached(accuracy, loss, classes, margin, several[0].metric)
+def mean(runs: Sequence[Reached]) -> Reached:
+    """Of runs seeds or sides."""
+    accuracy, loss = (sum(each) / len(runs) for each in zip(*((e.accuracy, e.loss) for e in runs)))
+    classes, margin = max(each.classes for each in runs), min(each.margin for each in runs)
+    return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
 class Selection:

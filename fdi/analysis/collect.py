@@ -207,9 +207,7 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
         whole = hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest()
         said["code"] = whole if others else "none"
     if run.epoch:
-        said = {
-            key: f"{UNKNOWN}{identity}" if value is None else value for key, value in said.items()
-        }
+        said = {key: f"{UNKNOWN}{identity}" if text is None else text for key, text in said.items()}
     return {
         "data_checksum": known.get("split"),
         **said,
@@ -236,9 +234,7 @@ def with_neutral(table: pd.DataFrame) -> pd.DataFrame:
     """
     known = {key: value for key, value in neutral().items() if key in table}
     filled = {key: np.where(table[key].isna(), value, table[key]) for key, value in known.items()}
-    return table.assign(
-        **{key: pd.Series([*column], table.index) for key, column in filled.items()}
-    )
+    return table.assign(**{key: pd.Series([*cells], table.index) for key, cells in filled.items()})
 
 
 @cache  # several tables are read in one command

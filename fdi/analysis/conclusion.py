@@ -227,9 +227,7 @@ def of_states(rows: Sequence[Mapping[str, Any]]) -> str:
         state = ", ".join([str(row["init"]), *(f"{name} = {row[name]}" for name in names)])
         fine = row["verdict"].startswith("within") or row["verdict"] == "no target"
         said.setdefault(state, []).extend([] if fine else [f"{row['layer']} {row['verdict']}"])
-    states = [
-        f"{state}: {', '.join(layers) or 'no layer is off'}" for state, layers in said.items()
-    ]
+    states = [f"{state}: {', '.join(off) or 'no layer is off'}" for state, off in said.items()]
     return f"{'; '.join(states)}; only training tells what learns"
 
 

@@ -161,14 +161,8 @@ def by_seed(
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [
-        Seeds(
-            pairs[a:b],
-            tuple(names),
-            rows[a:b],
-            metric_of(runs, group),
-            _hits(runs, group, same_data),
-        )
-        for group, (a, b) in zip(groups, pairwise(ends))
+        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, at), _hits(runs, at, same_data))
+        for at, (a, b) in zip(groups, pairwise(ends))
     ]
 
 

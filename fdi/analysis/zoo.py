@@ -112,9 +112,7 @@ def one_row_each(table: pd.DataFrame) -> pd.DataFrame:
     one, else the first, with the mean accuracy.
     """
     keys = ["zoo", "network", "init", "setting"]
-    mean = table.groupby(keys)["accuracy"].transform(
-        lambda accuracies: accuracies.mean(skipna=False)
-    )
+    mean = table.groupby(keys)["accuracy"].transform(lambda seeds: seeds.mean(skipna=False))
     ended = table["accuracy"].notna()
     first = table.assign(accuracy=mean)[~ended | mean.notna()]
     return first.drop_duplicates(keys, ignore_index=True)

@@ -217,9 +217,7 @@ def shortened(source: str, cells: Iterable[Cell]) -> str:
     every = {(own, tuned_epochs(source, cell.overrides)) for (*_, own), cell in kinds.items()}
     if not (fewer := [(own, tuned) for own, tuned in every if own < tuned]):
         return ""
-    own, tuned = (
-        " to ".join(map(str, sorted({min(epochs), max(epochs)}))) for epochs in zip(*fewer)
-    )
+    own, tuned = (" to ".join(map(str, sorted({min(each), max(each)}))) for each in zip(*fewer))
     return f"{own} of the {tuned} epochs"
 
 

@@ -329,12 +329,7 @@ class Choice(Trials):
         compare it. Returns these.
         """
         sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
-        cells = {
-            cell.directory: cell
-            for _, by_candidate in sides
-            for each in by_candidate.values()
-            for cell in each
-        }
+        cells = {c.directory: c for _, asked in sides for few in asked.values() for c in few}
         content: dict[str, Any] = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.node,

@@ -324,9 +324,7 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 
 def nodes(key: str, value: Any) -> dict[str, Any]:
     """The parts that the `value` of a key of ROLES says, by the keys that they stand at."""
-    return (
-        {f"{key}.{name}": node for name, node in value.items()} if key == SEVERAL else {key: value}
-    )
+    return {f"{key}.{name}": one for name, one in value.items()} if key == SEVERAL else {key: value}
 
 
 def role(key: str) -> Role:
@@ -368,9 +366,7 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
 def _ranges_of_torch() -> dict[str, dict[str, Any]]:
     named = _yaml(Path(__file__).with_name("torch.yaml"))
     said = {key: types.SimpleNamespace(__annotations__=hints) for key, hints in named.items()}
-    return {
-        key: get_type_hints(holder, globals(), include_extras=True) for key, holder in said.items()
-    }
+    return {key: get_type_hints(own, globals(), include_extras=True) for key, own in said.items()}
 
 
 def _yaml(file: Any) -> dict[str, Any]:

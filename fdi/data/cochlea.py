@@ -106,11 +106,9 @@ def found(folder: Path) -> list[LabelledFile]:
     files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
     recordings, rate = [], 0
     for file in files:
-        wave, own_rate = sound(file)
-        if own_rate != (rate := rate or own_rate):
-            raise DataError(
-                f"{file}: {own_rate} samples a second, and the first has {rate}; resample"
-            )
+        wave, hz = sound(file)
+        if hz != (rate := rate or hz):
+            raise DataError(f"{file}: {hz} samples a second, and the first has {rate}; resample")
         if not wave.any():
             raise DataError(f"{file}: no sound in it; leave it out")
         key = _checksum(f"lauscher 1 {LEAST} {SLOT} {rate}".encode() + wave.tobytes())

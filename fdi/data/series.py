@@ -260,10 +260,10 @@ def labelled_sounds(folder: Path, dt: float, duration: float | None) -> dict[str
             raise DataError(f"{place}: no recordings; it must hold {LAYOUT}")
         waves = []
         for file in files:
-            wave, own_rate = sound(file)
-            if own_rate != (rate := rate or own_rate):
+            wave, hz = sound(file)
+            if hz != (rate := rate or hz):
                 raise DataError(
-                    f"{file}: {own_rate} samples a second, and the first has {rate}; resample"
+                    f"{file}: {hz} samples a second, and the first has {rate}; resample"
                 )
             waves.append(wave)
         steps = steps or max(1, round(max(map(len, waves)) / rate / dt))

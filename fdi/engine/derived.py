@@ -139,9 +139,7 @@ def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[st
     """The code, its constants, and how many variables of the state it remembers."""
     write, rests, state = _Writer(), refractory(kind), [*maps][1:]
     partial = {x: {y: derivative(update, x) for y, update in maps.items()} for x in (*maps, "s")}
-    seen = variables(
-        (*threshold, *chain(*(d for by_variable in partial.values() for d in by_variable.values())))
-    )
+    seen = variables((*threshold, *chain(*(d for row in partial.values() for d in row.values()))))
     remembered = [f"x_{x}" for x in state if x in seen] + ["x_rest"] * rests
     back = {"u": Code("gd")} | {x: Code(f"g_{x}") for x in state}
 

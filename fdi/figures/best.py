@@ -50,11 +50,9 @@ def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
     table = pd.DataFrame([_row(side) for side in sides])
     places = table.drop_duplicates(["network", "init"])[["network", "init"]]
     places = places.sort_values("init", key=lambda inits: inits.ne(BASELINE), kind="stable")
-    grouped = places.groupby("network", sort=False)["init"]
+    net = places.groupby("network", sort=False)["init"]
     number = places["network"].map([*table["network"].unique()].index)
-    places["place"] = number + WITHIN * (
-        (grouped.cumcount() + 0.5) / grouped.transform("size") - 0.5
-    )
+    places["place"] = number + WITHIN * ((net.cumcount() + 0.5) / net.transform("size") - 0.5)
     runs = pd.concat([side.runs.assign(setting=side.setting) for side in sides])
     of_setting = dict([*runs.groupby("setting")])
     steps = [

@@ -130,9 +130,7 @@ def pages(
     theirs, ours = pages_of(module, measured) if measured else {}, {}
     for page, content in pages_of(module, mine, among).items():
         there = (content, theirs.get(page, content))
-        seeds, others = (
-            float(content_of["n"].max()) if "n" in content_of else 1.0 for content_of in there
-        )
+        seeds, others = (float(table["n"].max()) if "n" in table else 1.0 for table in there)
         ours[page + BESIDE * (seeds < others)] = content
     return ours | {page: content for page, content in theirs.items() if page not in ours}
 

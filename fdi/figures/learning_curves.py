@@ -132,9 +132,7 @@ def curve_pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> 
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         named = [n for n in named if n != "dataset.name"]  # as the data set is
-        for values, places in sorted(
-            conditions(group, named), key=lambda condition: -len(condition[1])
-        ):
+        for values, places in sorted(conditions(group, named), key=lambda pair: -len(pair[1])):
             members = group.iloc[places]
             varied = [
                 name

@@ -106,13 +106,11 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def depths(
-    axes: Axes, rows: pd.DataFrame, look: Look, place: float, places: int, width: float
-) -> None:
+def depths(axes: Axes, rows: pd.DataFrame, look: Look, place: float, n: int, width: float) -> None:
     """A line over layers for each kind of population (E and I are not joined), shifted for the
-    `place` of `of` initial states by so many times `width`.
+    `place` of `n` initial states by so many times `width`.
     """
-    rows = rows.assign(x=rows["x"] + width * (place - (places - 1) / 2)).sort_values("x")
+    rows = rows.assign(x=rows["x"] + width * (place - (n - 1) / 2)).sort_values("x")
     for _, kind in rows.groupby(rows["population"].str.replace(r"\d", "", regex=True), sort=False):
         points(axes, kind, look)
 

@@ -83,10 +83,8 @@ def _table(layers: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
         known = group.loc[group["gradient"] > 0, "gradient"]
-        logarithms = summary(np.log(known))
-        rows.append(
-            (*values, *np.exp([logarithms.mean, logarithms.low, logarithms.high]), len(known))
-        )
+        log = summary(np.log(known))
+        rows.append((*values, *np.exp([log.mean, log.low, log.high]), len(known)))
     norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
     parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")

@@ -49,12 +49,8 @@ def data(results: Results) -> Pages:
     networks = shared.drop_duplicates(["zoo", "network"])
     kinds = networks["kind"].replace("dale", "Dale").value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    by_setting = dict([*shared.groupby("setting")])
-    steps = [
-        words.between(by_setting[key][STEP], name)
-        for key, name in SETTINGS.items()
-        if key in by_setting
-    ]
+    arms = dict([*shared.groupby("setting")])
+    steps = [words.between(arms[key][STEP], name) for key, name in SETTINGS.items() if key in arms]
     page = pd.DataFrame(rows).assign(
         finding=_finding(ahead),
         title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",

@@ -254,10 +254,8 @@ def equalize(network: Network, measure: Measure) -> None:
                 f"as often; raise init.sigma_u"
             )
         misses = {
-            name: min(FARTHEST, math.log(spikes[other] / spikes[name]))
-            if spikes[name]
-            else FARTHEST
-            for name, other in wanted.items()
+            name: min(FARTHEST, math.log(spikes[one] / spikes[name])) if spikes[name] else FARTHEST
+            for name, one in wanted.items()
         }
         worst = max(map(abs, misses.values()))
         if worst < closest:
@@ -271,8 +269,7 @@ def equalize(network: Network, measure: Measure) -> None:
     if closest >= RATE_TOLERANCE:
         trial = len(activity.readout) * network.dt
         rates = ", ".join(
-            f"{name} for {spikes[other] / trial:.3g} Hz of {other}"
-            for name, other in wanted.items()
+            f"{name} for {spikes[one] / trial:.3g} Hz of {one}" for name, one in wanted.items()
         )
         raise Mistake(
             f"no scale gives {rates} within {percent(RATE_TOLERANCE)}; lengthen the trial (dataset."

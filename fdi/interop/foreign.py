@@ -152,30 +152,21 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
     spreads = {p.name: seen.sigma_u(p, activity) for p in network.hidden if activity is not None}
     populations = {p.name: p for p in (*network.hidden, network.readout)}
     for p in network.projections if spreads else ():
-        population, values = populations[p.target], p.weight.detach()
+        pop, values = populations[p.target], p.weight.detach()
         sigma_w = float(values[values != 0].std(correction=0))
-        label, spread = getattr(population, "label", population.name), spreads.get(population.name)
-        rows.append(
-            LayerReport(p.name, label, p.fan_in, population.neuron.tau_mem, sigma_w, "", spread)
-        )
+        label, spread = getattr(pop, "label", pop.name), spreads.get(pop.name)
+        rows.append(LayerReport(p.name, label, p.fan_in, pop.neuron.tau_mem, sigma_w, "", spread))
     if not isinstance(network, Foreign):
         return rows
     for name, norms in network.norms.items():
-        population, spread = populations[name], spreads.get(name)
+        pop, spread = populations[name], spreads.get(name)
         for norm in norms:
             gain = float(norm.layer.weight.mean())
             rows.append(
-                LayerReport(
-                    norm.name,
-                    population.label,
-                    0,
-                    population.neuron.tau_mem,
-                    sigma_u=spread,
-                    gain=gain,
-                )
+                LayerReport(norm.name, pop.label, 0, pop.neuron.tau_mem, sigma_u=spread, gain=gain)
             )
-    for part, (population, why) in network.left.items():
-        label = None if population is None or population.reason else population.label
+    for part, (pop, why) in network.left.items():
+        label = None if pop is None or pop.reason else pop.label
         fan_in = part.fan_in if isinstance(part, WeightTensor) else 0
         rows.append(LayerReport(part.name, label, fan_in, note=f"left alone: {why}"))
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}

@@ -108,9 +108,7 @@ class Neuron:
         own: Any = type(self)
         here = next(base for base in own.__mro__ if base.__module__ == __name__)
         said, ours = ({field.name: field.type for field in fields(part)} for part in (own, here))
-        kept = {
-            name: values for name, values in parameters(here).items() if said[name] == ours[name]
-        }
+        kept = {name: kind for name, kind in parameters(here).items() if said[name] == ours[name]}
         for name, kind in (parameters(own) | kept).items():
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):

@@ -82,9 +82,7 @@ def _finding(single: pd.DataFrame) -> str:
     both = above.groupby(rows["init"]).nunique() == 2
     acts = rows["init"].map(both) | (not both.any())
     learns = ~np.array(guesses(rows), dtype=bool)
-    counts = [
-        f"{learns[chosen].sum()} of {chosen.sum()}" for chosen in (above & acts, ~above & acts)
-    ]
+    counts = [f"{learns[mask].sum()} of {mask.sum()}" for mask in (above & acts, ~above & acts)]
     states = " and ".join(words.init(init) for init in both[both].index)
     return (
         f"{f'From {states} weights ' if states else ''}{counts[0]} runs learn where the initial "
