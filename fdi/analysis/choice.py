@@ -198,10 +198,8 @@ class Selection:
 
     def _standing(self, candidate: Candidate) -> tuple[bool, tuple[float, float]]:
         """Those that learn soon before those that are slow."""
-        soon = self._soon(candidate)
-        return soon, (
-            self.known[candidate][self.plan.short] if soon else self.last(candidate)
-        ).score
+        soon, known = self._soon(candidate), self.known[candidate]
+        return soon, (known[self.plan.short] if soon else self.last(candidate)).score
 
     def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
         learning = [each for each in every if self.last(each).learns]

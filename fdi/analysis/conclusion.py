@@ -78,13 +78,11 @@ def _leader(reached: Mapping[str, float], metric: Metric) -> str:
     return max(reached, key=lambda name: metric.sign * reached[name])
 
 
-def _better(leader: str, other: str, difference: Comparison, metric: Metric) -> str:
-    by, low, high = (
-        format(abs(x), metric.form()) for x in (difference.mean, difference.low, difference.high)
-    )
+def _better(leader: str, other: str, apart: Comparison, metric: Metric) -> str:
+    by, low, high = (format(abs(x), metric.form()) for x in (apart.mean, apart.low, apart.high))
     unit = "points" if metric.unit == "%" else metric.unit
     low, high = sorted((low, high), key=float)
-    around = "" if math.isnan(difference.low) else f" ({low} to {high})"
+    around = "" if math.isnan(apart.low) else f" ({low} to {high})"
     return f"{leader} is better than {other} by {by} {unit}".rstrip() + around
 
 

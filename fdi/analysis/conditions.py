@@ -439,13 +439,11 @@ def accuracies(
     return table.assign(verdict=[better_or_worse(*row, metric.sign) for row in each])
 
 
-def versus_columns(difference: Comparison | None) -> dict[str, float]:
-    """The columns VERSUS of a difference, NaN where there is none."""
-    if difference is None:
+def versus_columns(apart: Comparison | None) -> dict[str, float]:
+    """The columns VERSUS of a apart, NaN where there is none."""
+    if apart is None:
         return dict.fromkeys(VERSUS, np.nan)
-    return dict(
-        zip(VERSUS, (difference.mean, difference.low, difference.high, difference.n, difference.p))
-    )
+    return dict(zip(VERSUS, (apart.mean, apart.low, apart.high, apart.n, apart.p)))
 
 
 def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:

@@ -277,9 +277,7 @@ NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
 
 
-def columns_named(
-    rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None
-) -> pd.DataFrame:
+def picked(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
     """The columns with these `names`, separated by commas, in their order; all, if none are given.
     Raises ValueError for one that is not there.
     """

@@ -116,7 +116,7 @@ def _draw_pages(
     among: Runs,
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    from fdi.figures.catalogue import draw_page, file_name, pages
+    from fdi.figures.catalogue import file_name, pages, render
 
     missing = {}
     for name, module in figures.items():
@@ -125,9 +125,7 @@ def _draw_pages(
             contents |= pages(module, mine, measured, among)
         missing[name] = module
         for page, content in contents.items():
-            files = draw_page(
-                module, content, arguments.out / file_name(name, page), arguments.paper
-            )
+            files = render(module, content, arguments.out / file_name(name, page), arguments.paper)
             for file in files:
                 missing.pop(name, None)
                 print(printable(str(file)), flush=True)

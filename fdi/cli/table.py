@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse(argv)
     from fdi.analysis.conditions import passing
     from fdi.analysis.results import EXAMPLE, of_folder, read_curves
-    from fdi.analysis.summary import columns_named, export, latex, without_formulas
+    from fdi.analysis.summary import export, latex, picked, without_formulas
 
     results = of_folder(arguments.results)
     if results.runs.empty:
@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     answer: Found = arguments.ask(results, arguments)
     if arguments.csv:
-        table = without_formulas(columns_named(answer.numbers, arguments.columns))
+        table = without_formulas(picked(answer.numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
     elif arguments.latex:
-        table = columns_named(answer.paper, arguments.columns)
+        table = picked(answer.paper, arguments.columns)
         print(printable(latex(table, answer.caption, answer.label), "\n"))
     else:
         answer.show()

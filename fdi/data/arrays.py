@@ -31,11 +31,11 @@ from fdi.data.inputs import (
     Mapped,
     bin_recordings,
     intact,
+    integers,
     kind_of,
     seconds,
     sparse,
     steps_in,
-    whole_numbers,
     within,
 )
 from fdi.data.series import by_number, delta_spikes, labelled_sounds
@@ -391,7 +391,7 @@ def named_arrays(content: Mapping[str, np.ndarray], where: str, kind: Kind | Non
     units = [part.events[2] for part in parts if isinstance(part.events, tuple)]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
-    shape = tuple(whole_numbers(f"{where}: shape", sizes).tolist())
+    shape = tuple(integers(f"{where}: shape", sizes).tolist())
     if min(shape) < 1 or prod(shape) >= MOST_UNITS:
         raise DataError(f"{where}: shape = {shape} must be 1 to {MOST_UNITS:,} units")
     for each in units:
@@ -431,9 +431,7 @@ def _part(
         return Held(numbers, None, y, kind)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
-    samples, units = (
-        whole_numbers(f"{where}: {key}{part}", there[key]) for key in ("samples", "units")
-    )
+    samples, units = (integers(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
     times = seconds(f"{where}: times{part}", there["times"])
     if not samples.shape == times.shape == units.shape:
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")

@@ -50,11 +50,11 @@ from fdi.data.inputs import (
     binned_blocks,
     class_labels,
     intact,
+    integers,
     join,
     log,
     seconds,
     steps_in,
-    whole_numbers,
     within,
 )
 
@@ -123,7 +123,7 @@ def read_speakers(path: Path) -> np.ndarray:
                 f"{path}: no {SPEAKER}, so nobody knows whose samples these are; use "
                 f"dataset.split=samples"
             )
-        speakers = whole_numbers(f"{path}: speaker", file[SPEAKER][()])
+        speakers = integers(f"{path}: speaker", file[SPEAKER][()])
         if len(speakers) != len(file["labels"]):
             raise DataError(f"{path}: {len(speakers)} {SPEAKER} for {len(file['labels'])} labels")
     return speakers
@@ -137,7 +137,7 @@ def largest_unit(path: Path) -> int:
         maxima = (
             int(numbers.max())
             for i, u in enumerate(lists(units, range(len(units))))
-            if len(numbers := whole_numbers(f"{path}: unit of sample {i}", u))
+            if len(numbers := integers(f"{path}: unit of sample {i}", u))
         )
         largest = max(maxima, default=-1)
     if largest >= MOST_UNITS:
@@ -168,7 +168,7 @@ def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events
         of_times, of_units = (lists(file[f"spikes/{key}"], chosen) for key in ("times", "units"))
         for i, at, given in zip(chosen, of_times, of_units):
             what, hint = f"{path}: sample {i}", "; is dataset.channels right?"
-            units = within(f"{what}: unit", whole_numbers(f"{what}: unit", given), channels, hint)
+            units = within(f"{what}: unit", integers(f"{what}: unit", given), channels, hint)
             if len(at) != len(units):
                 raise DataError(f"{what} has {len(at)} times but {len(units)} units")
             times = seconds(f"{what}: time", at)

@@ -33,10 +33,10 @@ from fdi.data.inputs import (
     Events,
     Frames,
     intact,
+    integers,
     reading_data,
     seconds,
     sparse,
-    whole_numbers,
     within,
 )
 
@@ -159,8 +159,7 @@ def of_npz(
     shape = arrays.named_arrays(head, where, kind)[2]
     if units and "shape" not in small:
         shape = (
-            1
-            + max(int(_largest(each, partial(whole_numbers, f"{where}: units"))) for each in units),
+            1 + max(int(_largest(each, partial(integers, f"{where}: units"))) for each in units),
         )
     last = 0.0
     if "times" in there and not duration:
@@ -220,7 +219,7 @@ def _events(lists: list[np.ndarray], samples: int, where: str, view: tuple[Any, 
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
     ends, last = np.zeros(samples, np.int64), 0
     for chunk in _chunks(lists[0]):
-        owners = within(f"{where}: samples", whole_numbers(f"{where}: samples", chunk), samples)
+        owners = within(f"{where}: samples", integers(f"{where}: samples", chunk), samples)
         if owners[0] < last or (np.diff(owners) < 0).any():
             raise DataError(f"{where}: samples must ascend; sort the events by sample")
         ends += np.bincount(owners, minlength=samples)

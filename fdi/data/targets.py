@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fdi.data.inputs import DataError, class_labels, whole_numbers, within
+from fdi.data.inputs import DataError, class_labels, integers, within
 
 NO_CLASS = -1
 
@@ -19,7 +19,7 @@ def targets(what: str, y: np.ndarray, mask: np.ndarray | None = None) -> np.ndar
         if np.isinf(y).any() or not len(y):
             raise DataError(f"{what}: {'infinite numbers' if len(y) else 'no samples'}")
     elif y.ndim == 2:
-        flat = whole_numbers(f"{what}, with classes of each step,", y.ravel())
+        flat = integers(f"{what}, with classes of each step,", y.ravel())
         y, nothing = within(what, flat - NO_CLASS, y.size).reshape(y.shape) + NO_CLASS, NO_CLASS
     elif y.ndim == 1 and y.dtype.kind == "f" and (y != np.rint(y)).any():
         raise DataError(f"{what}: numbers that are no classes; give them as (samples, outputs)")

@@ -20,7 +20,7 @@ from fdi.snn.equations import (
     Term,
     derivative,
     evaluate,
-    multiplied,
+    expand,
     names,
     negative,
     terms,
@@ -145,7 +145,7 @@ def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[st
 
     def pulled(x: str) -> list[Term]:
         order = sorted(maps, key=lambda y: y != x)
-        return [e for y in order for e in multiplied((Term(1, (), (back[y],)),), partial[x][y])]
+        return [e for y in order for e in expand((Term(1, (), (back[y],)),), partial[x][y])]
 
     gs = write.sum([Term(1, (), (Code("gs"),)), *pulled("s")])
     of_u = pulled("u")
@@ -155,8 +155,7 @@ def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[st
     if not seen & {*state} and len(of_u) == 1 and of_u[0].factors == (back["u"],) and not rests:
         gu = f"with_slope(slope, {gs}, {write.constant(of_u[0].constants)[0]}, gd)"
     g_state = [
-        write.sum([*pulled(x), *multiplied(negative(derivative(threshold, x)), (pull,))])
-        for x in state
+        write.sum([*pulled(x), *expand(negative(derivative(threshold, x)), (pull,))]) for x in state
     ]
     ahead = [write.sum(maps[x]) for x in state]
     level = write.sum(Term(1, (), (Code("theta"),)) if not e.factors else e for e in threshold)

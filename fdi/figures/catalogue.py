@@ -176,7 +176,7 @@ def figure(module: Any, content: pd.DataFrame, paper: bool = False) -> sheet.Pag
         return drawn
 
 
-def draw_page(module: Any, content: pd.DataFrame, path: Path, paper: bool = False) -> list[Path]:
+def render(module: Any, content: pd.DataFrame, path: Path, paper: bool = False) -> list[Path]:
     """Draw one page; returns the files written, none and a line where it raises."""
     with spared(f"the figure {path.name}", but=OSError), style.house_style():
         return sheet.save(figure(module, content, paper), path)

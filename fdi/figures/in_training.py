@@ -48,7 +48,7 @@ def data(results: Results) -> Pages:
         start = wide[known].reset_index().assign(epoch=0, phase="start")
         return pd.concat([start, curves.astype({"path": str, "phase": str})], ignore_index=True)
 
-    pages = learning_curves.curve_pages(
+    pages = learning_curves.paginate(
         probed, with_start, lambda q: q.startswith(PROBE) or q == VALID
     )
     return {

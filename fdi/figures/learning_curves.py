@@ -120,10 +120,10 @@ def data(results: Results) -> Pages:
     the title says which; with more than six lines it keeps one of each initialization, and of these
     six. Sets that only guess have no page.
     """
-    return curve_pages(results, results.curves_of, is_shown)
+    return paginate(results, results.curves_of, is_shown)
 
 
-def curve_pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
+def paginate(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
     pages: Pages = {}

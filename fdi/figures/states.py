@@ -17,7 +17,7 @@ from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import in_order
+from fdi.figures.style import ordered
 from fdi.figures.sweeps import MOST, foremost, initial_states, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
@@ -74,9 +74,7 @@ def data(results: Results) -> Pages:
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
-    layers = layers.assign(
-        x=layers["population"].map(in_order(list(layers["population"].unique())))
-    )
+    layers = layers.assign(x=layers["population"].map(ordered(list(layers["population"].unique()))))
     keys = [*ROW, "x", "population"]
     parts = [moments(layers, keys, name).assign(quantity=name) for name in ("free_sigma", "rate")]
     task = layers.get("grad_task", layers["grad"]).fillna(layers["grad"])

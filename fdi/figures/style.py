@@ -109,7 +109,7 @@ def shade(color: str, depth: float) -> str:
     return to_hex((red, green, blue))
 
 
-def in_order(populations: Sequence[str]) -> dict[str, int]:
+def ordered(populations: Sequence[str]) -> dict[str, int]:
     """Populations in order of their layer, excitation before inhibition: e1, i1, e2, i2."""
     depth = {name: int(re.sub(r"\D", "", name) or 0) for name in populations}
     order = sorted(populations, key=lambda name: depth[name])

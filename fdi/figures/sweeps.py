@@ -93,7 +93,7 @@ def origin_columns(drawn: Runs, every: Collection[str], runs: Runs, among: Runs)
     left = f"{plural(len(others), 'run')}{f' ({_first(apart)})' * bool(apart)}" * bool(len(others))
     return {
         "left": left,
-        "source": sources_in_words(drawn) + at + f"; left out: {left}" * bool(left),
+        "source": sources_of(drawn) + at + f"; left out: {left}" * bool(left),
     }
 
 
@@ -137,9 +137,7 @@ def swept(runs: Runs, init: str, *keys: str) -> pd.DataFrame:
     initialization; of several such sets the largest.
     """
     chosen = runs[runs["init"] == init]
-    return largest_group(
-        chosen, [column for column in differing_arguments(chosen) if column not in keys]
-    )
+    return largest_group(chosen, [column for column in varying(chosen) if column not in keys])
 
 
 USUAL: dict[str, Any] = {
@@ -160,7 +158,7 @@ def usual(runs: Runs) -> pd.DataFrame:
         for column, value in USUAL.items():
             same = chosen[column].eq(value) if column in chosen else pd.Series(dtype=bool)
             chosen = chosen[same] if same.any() else chosen
-        parts.append(largest_group(chosen, differing_arguments(chosen)))
+        parts.append(largest_group(chosen, varying(chosen)))
     return pd.concat(parts) if parts else runs
 
 
@@ -243,7 +241,7 @@ def guessed(runs: Runs) -> bool:
     return len(known) > 0 and all(guesses(known))
 
 
-def sources_in_words(runs: Runs) -> str:
+def sources_of(runs: Runs) -> str:
     """Where the runs come from, as text."""
     commits: dict[str, list[str]] = {}
     for text in runs["source"].unique():
@@ -252,7 +250,7 @@ def sources_in_words(runs: Runs) -> str:
     return "; ".join(f"{origin} {', '.join(each)}" for origin, each in commits.items())
 
 
-def differing_arguments(runs: Runs) -> list[str]:
+def varying(runs: Runs) -> list[str]:
     """The arguments of initializations (columns) that are not the same in all `runs`."""
     arguments = [column for column in map(str, runs) if column.startswith("init.")]
     return [column for column in arguments if runs[column].nunique(dropna=False) > 1]

@@ -194,10 +194,10 @@ def _pulls(
     task = pull([projection.weight.detach() for projection in afferents], alone.values())
     size = task["grad_task"]
     return {
-        "grad": joint_norm(both.values()),
+        "grad": norm_all(both.values()),
         **task,
-        "grad_bounds": joint_norm(both[name] - alone[name] for name in alone),
-        "grad_labels": joint_norm(alone[name] - other[name] for name in alone) / size
+        "grad_bounds": norm_all(both[name] - alone[name] for name in alone),
+        "grad_labels": norm_all(alone[name] - other[name] for name in alone) / size
         if size
         else 0.0,
     }
@@ -205,16 +205,16 @@ def _pulls(
 
 def pull(weights: Sequence[Tensor], gradients: Collection[Tensor]) -> dict[str, float]:
     """Sizes of the weights of a population and of their gradients."""
-    weight = joint_norm(weights)
+    weight = norm_all(weights)
     return {
-        "grad_task": joint_norm(gradients),
+        "grad_task": norm_all(gradients),
         "grad_task_max": max((float(g.abs().max()) for g in gradients), default=0.0),
         "weight": weight,
         "weight_rms": weight / math.sqrt(max(1, sum(w.numel() for w in weights))),
     }
 
 
-def joint_norm(tensors: Iterable[Tensor]) -> float:
+def norm_all(tensors: Iterable[Tensor]) -> float:
     """Of all numbers in the tensors."""
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 

@@ -18,7 +18,7 @@ from fdi.init.named import named
 from fdi.init.strategy import Strategy, draw_weights
 from fdi.interop.network import Foreign, Seen, fdi_network, foreign
 from fdi.interop.neurons import LIBRARIES
-from fdi.interop.wiring import WeightTensor, unchanged
+from fdi.interop.wiring import Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 SWEEPS = 3  # through all layers: what upper ones send back changes what lower ones hear
@@ -167,7 +167,7 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
             )
     for part, (pop, why) in network.left.items():
         label = None if pop is None or pop.reason else pop.label
-        fan_in = part.fan_in if isinstance(part, WeightTensor) else 0
+        fan_in = part.fan_in if isinstance(part, Weights) else 0
         rows.append(LayerReport(part.name, label, fan_in, note=f"left alone: {why}"))
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}
 

@@ -34,7 +34,7 @@ from fdi.interop.wiring import (
     NeuronModule,
     NormModule,
     Other,
-    WeightTensor,
+    Weights,
     Wiring,
     follow,
     origins,
@@ -42,7 +42,7 @@ from fdi.interop.wiring import (
 from fdi.snn.network import INPUT, Activity, Moments, Network
 
 Simulate = Callable[[Any], Any]
-Part = WeightTensor | NormModule | Other
+Part = Weights | NormModule | Other
 CLOSE = 1e-3  # between the mean squares of two signals that are the same
 
 
@@ -52,7 +52,7 @@ class Recording:
     """
 
     def __init__(
-        self, populations: Sequence[NeuronModule], weights: Sequence[WeightTensor] = ()
+        self, populations: Sequence[NeuronModule], weights: Sequence[Weights] = ()
     ) -> None:
         self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
         self._feedback: dict[NeuronModule, dict[int, Tensor]] = {p: {} for p in populations}
@@ -94,7 +94,7 @@ class Recording:
     def spikes(self, population: NeuronModule) -> Tensor:
         return _over_time(self._emitted[population], population.module)
 
-    def heard(self, weights: WeightTensor, target: NeuronModule, like: Tensor) -> Tensor | None:
+    def heard(self, weights: Weights, target: NeuronModule, like: Tensor) -> Tensor | None:
         """The input of weights onto a neuron that hears `like`, [T, B, ...]; None if it does not
         show which of its numbers belong to which step.
         """
@@ -138,9 +138,7 @@ class Recording:
 AT_ONCE = 2**21  # numbers that are transformed at once
 
 
-def potential_moments(
-    current: Tensor, neuron: Response, neurons: Sequence[Response] = ()
-) -> Moments:
+def u_moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
     """Of U = k * I without reset, for I [T, B, *shape]; `neurons`: each unit's own, where they
     differ.
     """
@@ -186,7 +184,7 @@ class Foreign:
     dt: float
     wiring: Wiring
     layers: list[tuple[NeuronModule]] = field(default_factory=list)
-    projections: list[WeightTensor] = field(default_factory=list)
+    projections: list[Weights] = field(default_factory=list)
     norms: dict[str, list[NormModule]] = field(default_factory=dict)
     fixed: dict[str, list[str]] = field(default_factory=dict)
     left: dict[Part | NeuronModule, tuple[NeuronModule | None, str]] = field(default_factory=dict)
@@ -196,7 +194,7 @@ class Foreign:
     def hidden(self) -> list[NeuronModule]:
         return [population for (population,) in self.layers]
 
-    def afferents(self, target: str) -> list[WeightTensor]:
+    def afferents(self, target: str) -> list[Weights]:
         return [weights for weights in self.projections if weights.target == target]
 
     def up_to(self, depth: int) -> Foreign:
@@ -327,13 +325,13 @@ def followed(module: nn.Module, batch: Tensor, run: Callable[[], Any], dt: Any) 
 
 
 def activity_of(
-    network: Foreign, recording: Recording, heard: list[WeightTensor], analogue: bool
+    network: Foreign, recording: Recording, heard: list[Weights], analogue: bool
 ) -> Activity:
     """What a trial leaves behind; `passed`: what the weights `heard`, as spikes of equal rate."""
     counts, moments, current = {}, {}, torch.empty(0, 0)
     for p in network.hidden:
         current, counts[p.name] = recording.current(p), recording.spikes(p).sum(0)
-        moments[p.name] = potential_moments(current, p.neuron, p.neurons)
+        moments[p.name] = u_moments(current, p.neuron, p.neurons)
     passed = dict(counts)
     targets = {p.name: p for p in network.wiring.populations}
     for w in heard:
@@ -357,7 +355,7 @@ def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> floa
     if bool(((x == 0) | (x == 1)).all()):
         return float(x.double().mean()) / dt
     square = float(np.square(kernel).sum())
-    m = potential_moments(x, Response(0.0, 0.0, 1.0, None, kernel))
+    m = u_moments(x, Response(0.0, 0.0, 1.0, None, kernel))
     shown = trial(kernel, len(x))
     return spread(m.free_mean, m.free_temporal, m.free_across, shown, analogue) ** 2 / (square * dt)
 
@@ -439,7 +437,7 @@ def _plan(network: Foreign, population: NeuronModule, power: float | None) -> No
         return
     norms = [part for part in scaled if isinstance(part, NormModule)]
     behind = [w for norm in norms for w in norm.weights if not w.target]
-    drawn = [w for w in scaled if isinstance(w, WeightTensor)]
+    drawn = [w for w in scaled if isinstance(w, Weights)]
     drawn += [w for w in behind if network.take(w, population)]
     for w in drawn:
         _locate(w, network, population, power)
@@ -450,9 +448,7 @@ def _plan(network: Foreign, population: NeuronModule, power: float | None) -> No
     network.layers.append((population,))
 
 
-def _locate(
-    w: WeightTensor, network: Foreign, population: NeuronModule, power: float | None
-) -> None:
+def _locate(w: Weights, network: Foreign, population: NeuronModule, power: float | None) -> None:
     """Where the input of weights comes from, and whether it is what is sent there."""
     order = network.wiring.populations
     before = order[: order.index(population)]

@@ -24,7 +24,7 @@ from fdi.interop.network import (
     is_analogue,
     running,
 )
-from fdi.interop.wiring import NormModule, Other, WeightTensor, unchanged
+from fdi.interop.wiring import NormModule, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -176,7 +176,7 @@ def _of_others(
             rows.append(state | {"readout": not wiring.heard(p)})
         else:
             rows.append(_readout(p.name, parts[p]))
-    called = [w for w in wiring.layers if isinstance(w, WeightTensor) and w.upstream]
+    called = [w for w in wiring.layers if isinstance(w, Weights) and w.upstream]
     return rows + [_readout(w.name, [w]) for w in called if not wiring.heard(w)]
 
 
@@ -212,8 +212,8 @@ def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float
     for part in parts:
         for w in getattr(part, "weights", [part]):
             if not isinstance(w, Other):
-                weights.append(w.read() if isinstance(w, WeightTensor) else w.weight.detach())
-                tensors = w.tensors() if isinstance(w, WeightTensor) else [w.weight]
+                weights.append(w.read() if isinstance(w, Weights) else w.weight.detach())
+                tensors = w.tensors() if isinstance(w, Weights) else [w.weight]
                 reached += [gradients[id(tensor)] for tensor in tensors if id(tensor) in gradients]
     return {**pull(weights, reached), "grad_bounds": 0.0}
 

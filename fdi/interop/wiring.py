@@ -27,7 +27,7 @@ _LIKE = (torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like, t
 
 
 @dataclass(eq=False)
-class WeightTensor:
+class Weights:
     """A weight tensor on its way to a neuron; `layers` share it, under the names of `name`. For
     strategies it is a fdi.snn.network.Projection, of which they fill `weight`.
 
@@ -104,8 +104,8 @@ class NormModule:
     target: str = ""
 
     @property
-    def weights(self) -> list[WeightTensor]:
-        return [source for source in self.upstream if isinstance(source, WeightTensor)]
+    def weights(self) -> list[Weights]:
+        return [source for source in self.upstream if isinstance(source, Weights)]
 
     def refusal(self) -> str:
         kind = f"{self.name} ({type(self.layer).__name__})"
@@ -151,14 +151,14 @@ class NeuronModule:
     neurons: tuple[Any, ...] = ()
     spiking: bool = True
     units: tuple[int, ...] = ()
-    own: list[WeightTensor] = field(default_factory=list)
+    own: list[Weights] = field(default_factory=list)
 
     @property
     def label(self) -> str:
         return f"{self.name} ({type(self.module).__name__})"
 
 
-Source = WeightTensor | NormModule | Other | NeuronModule
+Source = Weights | NormModule | Other | NeuronModule
 DATA = NeuronModule("input", nn.Identity())
 _NOTHING = NeuronModule("nothing that was seen", nn.Identity())  # a state before the first step
 
@@ -179,9 +179,9 @@ class Wiring:
     """`populations` in the order in which they are called, and all `layers`."""
 
     populations: list[NeuronModule]
-    layers: list[WeightTensor | NormModule | Other]
+    layers: list[Weights | NormModule | Other]
 
-    def afferents(self, population: NeuronModule) -> list[WeightTensor | NormModule | Other]:
+    def afferents(self, population: NeuronModule) -> list[Weights | NormModule | Other]:
         """What reaches a population, in the order of registration."""
         return [part for part in self.layers if part in population.upstream]
 
@@ -338,7 +338,7 @@ class _Trace(TorchFunctionMode):
             if name in self.layers:
                 source = self.layers[name]
                 source.upstream |= self._origin(given) or {_NOTHING}
-                if isinstance(source, WeightTensor):
+                if isinstance(source, Weights):
                     source.numbers += given[0].numel()
                     source.squares += float(given[0].double().square().sum())
             else:
@@ -361,12 +361,12 @@ class _Trace(TorchFunctionMode):
         return call
 
 
-def _parts(module: nn.Module) -> dict[str, WeightTensor | NormModule | Other]:
+def _parts(module: nn.Module) -> dict[str, Weights | NormModule | Other]:
     """By the name of the module: layers, those that share a tensor as one, normalizations, and
     other modules with parameters, or of which the output is not proportional to the input.
     """
-    parts: dict[str, WeightTensor | NormModule | Other] = {}
-    shared: dict[int, WeightTensor] = {}
+    parts: dict[str, Weights | NormModule | Other] = {}
+    shared: dict[int, Weights] = {}
     for name, part in _leaves(module):
         kind = type(part).__name__
         if is_neuron(part):
@@ -378,7 +378,7 @@ def _parts(module: nn.Module) -> dict[str, WeightTensor | NormModule | Other]:
                 weights.name += f", {name}"
                 weights.layers.append(part)
             else:
-                weights = shared[id(tensor)] = WeightTensor(name, [part])
+                weights = shared[id(tensor)] = Weights(name, [part])
             parts[name] = weights
         elif isinstance(part, _NORMS):
             parts[name] = NormModule(name, part)
@@ -389,19 +389,17 @@ def _parts(module: nn.Module) -> dict[str, WeightTensor | NormModule | Other]:
     return parts
 
 
-def own_weights(population: NeuronModule) -> Iterator[WeightTensor]:
+def own_weights(population: NeuronModule) -> Iterator[Weights]:
     """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
     Norse.
     """
     name, neuron = population.name, population.module
     if isinstance(recurrent := getattr(neuron, "recurrent", None), _LAYERS):
-        yield WeightTensor(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
+        yield Weights(f"{name}.recurrent", [recurrent], inside=True, upstream={population})
     if hasattr(neuron, "recurrent_weights"):
         heard = population.upstream - {population}
-        yield WeightTensor(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
-        within = WeightTensor(
-            f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True
-        )
+        yield Weights(f"{name}.input_weights", [neuron], "input_weights", upstream=heard)
+        within = Weights(f"{name}.recurrent_weights", [neuron], "recurrent_weights", inside=True)
         within.upstream, within.autapses = {population}, bool(neuron.autapses)
         yield within
 

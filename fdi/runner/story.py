@@ -196,10 +196,8 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        mine, measured = (
-            evidence.of_run(values, context.data.checksum),
-            record.tables(directory, PROBE),
-        )
+        mine = evidence.of_run(values, context.data.checksum)
+        measured = record.tables(directory, PROBE)
         if not evidence.same(run.evidence, mine) or run.files.get(PROBE) != measured.get(PROBE):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
             measured = {}
@@ -369,15 +367,13 @@ def movement(
     first = before
     if started is not None:  # without a gradient, all of it is decay
         first = {name: started.get(name, after[name]) for name in names}
-    shares = {
+    moves = {
         "moved": {name: _share(after[name], first[name], before[name]) for name in names},
         "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
     }
     if started is not None:
-        shares["decayed"] = {
-            name: _share(first[name], before[name], before[name]) for name in names
-        }
-    return shares
+        moves["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
+    return moves
 
 
 def alignment(before: Tensor, after: Tensor) -> float | None:

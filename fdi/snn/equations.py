@@ -43,7 +43,7 @@ Sum = tuple[Term, ...]
 ONE: Sum = (Term(1, (), ()),)
 
 
-def multiplied(*sums: Sum) -> Sum:
+def expand(*sums: Sum) -> Sum:
     """Each term of the first with each of the others."""
     return tuple(
         Term(
@@ -107,7 +107,7 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
     held = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     match node:
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
-            return multiplied(_sum(left, variables), _sum(right, variables))
+            return expand(_sum(left, variables), _sum(right, variables))
         case _ if held.isdisjoint(variables):
             return (Term(1, (ast.unparse(node),), ()),)
         case ast.Name(id=name):
@@ -117,7 +117,7 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
         case ast.Call(func=ast.Name(id=name), args=args) if name in VARIABLE:
             return (Term(1, (), (Call(name, tuple(_sum(each, variables) for each in args)),)),)
         case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=int(n))) if n > 0:
-            return multiplied(*[_sum(left, variables)] * n)
+            return expand(*[_sum(left, variables)] * n)
         case ast.BinOp(op=ast.Add(), left=left, right=right):
             return _sum(left, variables) + _sum(right, variables)
         case ast.BinOp(op=ast.Sub(), left=left, right=right):
@@ -125,9 +125,7 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
         case ast.BinOp(op=ast.Div(), left=left, right=right) if not any(
             term.factors for term in _sum(right, variables)
         ):
-            return multiplied(
-                _sum(left, variables), (Term(1, (f"1 / ({ast.unparse(right)})",), ()),)
-            )
+            return expand(_sum(left, variables), (Term(1, (f"1 / ({ast.unparse(right)})",), ()),))
     what = "divides by a variable, or takes its cos, sin or a power that is not whole and positive"
     raise Mistake(f"in which {ast.unparse(node)!r} {what}")
 
@@ -145,7 +143,7 @@ def derivative(terms: Sum, by: str) -> Sum:
 def _of_term(term: Term, by: str) -> Iterator[Term]:
     for i, factor in enumerate(term.factors):
         rest = term._replace(factors=term.factors[:i] + term.factors[i + 1 :])
-        yield from multiplied((rest,), _of_factor(factor, by))
+        yield from expand((rest,), _of_factor(factor, by))
 
 
 def _of_factor(factor: str | Call, by: str) -> Sum:
@@ -153,10 +151,10 @@ def _of_factor(factor: str | Call, by: str) -> Sum:
         return ONE if factor == by else ()
     inner = [derivative(each, by) for each in factor.arguments]
     if factor.name == "exp":
-        return multiplied((Term(1, (), (factor,)),), inner[0])
+        return expand((Term(1, (), (factor,)),), inner[0])
     shares = [(Term(1, (), (Call(name, factor.arguments),)),) for name in ("within", "above")]
     first, second = shares if factor.name == "min" else reversed(shares)
-    return multiplied(first, inner[0]) + multiplied(second, inner[1])
+    return expand(first, inner[0]) + expand(second, inner[1])
 
 
 def variables(terms: Sum) -> set[str]:

@@ -13,8 +13,8 @@ from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import better_or_worse
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import in_order
-from fdi.figures.sweeps import differing_arguments, guessed, near_one, sweeps
+from fdi.figures.style import ordered
+from fdi.figures.sweeps import guessed, near_one, sweeps, varying
 from fdi.study.contrasts import Contrast, contrasts
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
@@ -48,7 +48,7 @@ def data(results: Results) -> Pages:
         if layers.empty:  # trained with probe=none
             continue
         layers = layers.assign(
-            x=layers["population"].map(in_order(layers["population"].unique())),
+            x=layers["population"].map(ordered(layers["population"].unique())),
             spread=layers["free_sigma"],
         )
         keys = ["init", "line", "number"]
@@ -117,7 +117,7 @@ def _lines(runs: Runs) -> pd.DataFrame:
     """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
     for init, members in groups(runs, "init", sort=False):
-        varied = differing_arguments(members)
+        varied = varying(members)
         labels = [
             ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])
             for run in members.to_dict("records")

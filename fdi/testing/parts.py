@@ -88,15 +88,13 @@ def check_engine(engine: Engine, n: Neuron) -> None:
             (rng.random((SAMPLES, STEPS_OF_ENGINE, *network.input_shape)) < 0.3).astype(np.uint8)
         )
         labels, device = np.arange(SAMPLES) % CLASSES, torch.device(engine.devices[0])
-        beside = compare(network, x, labels, engine, device, OBJECTIVE)
-        assert beside.total > 0, f"{name}: no spikes, so nothing is compared"
-        said = (
-            f"{beside.spikes:g} of {beside.total:g} spikes and {beside.gradient:.2g} of a gradient"
-        )
-        near = beside.spikes == 0 and beside.gradient < 1e-9
+        apart = compare(network, x, labels, engine, device, OBJECTIVE)
+        assert apart.total > 0, f"{name}: no spikes, so nothing is compared"
+        said = f"{apart.spikes:g} of {apart.total:g} spikes and {apart.gradient:.2g} of a gradient"
+        near = apart.spikes == 0 and apart.gradient < 1e-9
         assert near, f"{name}: {said} differ from autograd"
         again = compare(network, x, labels, engine, device, OBJECTIVE)
-        assert again == beside, f"{name}: another result the second time"
+        assert again == apart, f"{name}: another result the second time"
 
 
 def check_init(strategy: Strategy) -> None:

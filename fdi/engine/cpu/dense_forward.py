@@ -51,7 +51,7 @@ class Arriving(NamedTuple):
     drive: np.ndarray
 
 
-class Weights(NamedTuple):
+class WeightRows(NamedTuple):
     """Rows [:, width] of what arrives from `below` and of the layer's `own` spikes."""
 
     below: np.ndarray
@@ -94,7 +94,7 @@ def start(plan, layer, s, block):
 
 @inlined
 def weights(flat, layer):
-    return Weights(
+    return WeightRows(
         part(flat, layer.table_at, (layer.rows, layer.width)),
         part(flat, layer.own_at, (layer.units, layer.width)),
     )
