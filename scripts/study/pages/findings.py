@@ -39,7 +39,7 @@ LEAST = 3  # seeds: a single run decides nothing
 
 
 def floors(measured: Results) -> str:
-    """For each network the finding of its figure, and accuracy by depth and floor."""
+    """For each network the finding of its figure, and accuracy by depth and eps."""
     parts = []
     for page in pages_of(floor, measured).values():
         single = page[page["part"] == "ratio"]
@@ -61,8 +61,8 @@ def floors(measured: Results) -> str:
 
 
 def followed(measured: Results) -> str:
-    """How many runs learn whose initial gradient lies above the floor of the optimizer, and how
-    many below, in a line for each network; and how many random networks a lower floor lets learn.
+    """How many runs learn whose initial gradient lies above the effective floor, and how
+    many below, in a line for each network; and how many random networks a lower eps lets learn.
     """
     pages = pages_of(floor, measured).values()
     lines = [f"* {page['network'].iloc[0]}: {page['finding'].iloc[0]}\n" for page in pages]
@@ -96,7 +96,7 @@ def _let_learn(measured: Results) -> str:
 
 
 def one_layer(measured: Results) -> str:
-    """A row per kind of bounds, of networks of one layer: both initial states, and their
+    """A row per kind of bounds, of networks of one layer: both initializations, and their
     difference.
     """
     rows = []
@@ -143,7 +143,7 @@ def interacting(measured: Results) -> str:
 
 
 def lowered(measured: Results) -> str:
-    """What Kaiming weights reach without bounds, a row per network and a column per floor, from
+    """What Kaiming weights reach without bounds, a row per network and a column per eps, from
     that of the authors on.
     """
     rows = []
@@ -162,17 +162,17 @@ PRIMED = {
     "none": "none",
     "joint": "in the loss",
     "prime": "primed",
-    f"prime{FRESH}": "primed, then a fresh optimizer",
+    f"prime{FRESH}": "primed, then optimizer state reset",
     "prime + joint": "primed, then in the loss",
-    f"prime + joint{FRESH}": "primed, then in the loss, a fresh optimizer",
+    f"prime + joint{FRESH}": "primed, optimizer state reset, then in the loss",
 }
 """Homeostasis -> words."""
 
 
 def primed(measured: Results) -> str:
-    """What each way to use bounds on the activity reaches, beside none, by network and initial
-    state, where each has LEAST seeds. Which are decided is said of the claims they speak for: here
-    the interval of each difference is its own.
+    """What each way to use activity regularization reaches, beside none, by network and
+    initialization, where each has LEAST seeds. Which are decided is said of the claims they speak
+    for: here the interval of each difference is its own.
     """
     runs = with_layers(having(measured.runs, "init.sigma_u", *SIZE))
     of = in_sweep(runs, "restore") | in_sweep(runs, "restore_conv")
@@ -189,15 +189,15 @@ def primed(measured: Results) -> str:
                 {
                     "network": training_of_run(one.iloc[0].to_dict()),
                     "from": init if pd.isna(sigma_u) else f"{init}, sigma_U = {sigma_u:g}",
-                    "bounds": PRIMED[way],
+                    "activity regularization": PRIMED[way],
                     "test accuracy (%)": accuracy(ways[way]),
                     "beside none": "" if way == "none" else with_interval(found),
                 }
             )
         if {"prime", f"prime{FRESH}"} <= {*ways}:
             found = _difference(ways[f"prime{FRESH}"], ways["prime"])
-            fresh += f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, "
-            fresh += f"beside the one that is kept, {difference(found)}, n = {found.n}.\n"
+            fresh += f"\n{rows[-1]['network']}, from {init}: optimizer state reset after priming, "
+            fresh += f"against kept, {difference(found)}, n = {found.n}.\n"
     return listed(rows, "fdi-run -m experiment=restore") + fresh
 
 
@@ -208,7 +208,7 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame) -> Comparison:
 
 
 def beside_stork(measured: Results) -> str:
-    """What five layers reach in training here and in the authors' library, by initial state and
+    """What five layers reach in training here and in the authors' library, by initialization and
     bounds, in the last epoch that is known of both, and the rates of their hidden layers then.
     """
     theirs = measured.csv("stork")
@@ -229,7 +229,7 @@ def beside_stork(measured: Results) -> str:
         rates = [
             last[[f"rate/h{layer}{where}" for layer in range(1, 6)]] for where in ("", " there")
         ]
-        row = {"from": init, "bounds": PRIMED[way], "epoch": last["epoch"].iloc[0]}
+        row = {"from": init, "activity regularization": PRIMED[way], "epoch": last["epoch"].iloc[0]}
         for name, reached, rate in zip(("fdi", "stork"), (here, there), rates):
             found, mean = summary(reached), rate.mean()
             within = found._replace(low=max(found.low, 0.0), high=min(found.high, PERCENT))
@@ -323,8 +323,8 @@ def _share(value: float) -> str:
 
 
 def stepping(measured: Results) -> str:
-    """A row per network and step size of SGD, which has no floor and takes steps as small as the
-    gradient, without bounds: the accuracy from each initial state.
+    """A row per network and step size of SGD, which has no eps and takes steps as small as the
+    gradient, without bounds: the accuracy from each initialization.
     """
     runs = unbounded(plain_networks(with_layers(measured.runs)))
     runs = runs[runs["optimizer._target_"].str.endswith(".SGD") & (runs["state"] == "done")]

@@ -1,4 +1,4 @@
-"""The tables of docs/comparisons.md that set the gradient beside the optimizer's floor: of each
+"""The tables of docs/comparisons.md that set the gradient beside the effective floor: of each
 network, by the surrogate gradient, and by the length of the trial.
 """
 
@@ -21,29 +21,29 @@ from fdi.study.evidence import FLUCT, STATES
 from fdi.study.initial_states import largest, ratios
 from pages.tables import accuracy, having, listed, markdown, unmeasured
 
-SEVERAL = 3  # spreads of a network that is shown, seeds at a lowered floor
+SEVERAL = 3  # spreads of a network that is shown, seeds at a lowered eps
 KEYS = ["dataset", *SIZE, "model", "layers"]
-OVER, REACHED = "over the floor", "test accuracy (%)"
+OVER, REACHED = "over the effective floor", "test accuracy (%)"
 OLDER = "with older numerics alone"
 LEAST = 1e-30  # stands for no gradient in a geometric mean
 
 
 def reached(measured: Results) -> str:
-    """A row per network of several layers and initial state that was trained, where three spreads
+    """A row per network of several layers and initialization that was trained, where three spreads
     or more were probed: largest element of the gradient of the task in a hidden layer (geometric
-    mean), its ratio to the floor of the authors' optimizer, and the accuracy without bounds after
-    the longest training with the newest numerics.
+    mean), its ratio to the effective floor of the authors' optimizer, and the accuracy without
+    bounds after the longest training with the newest numerics.
     """
     shown = [row for row in _rows(measured) if row[REACHED] not in ("", OLDER)]
     return listed(shown, gradients.COMMAND)
 
 
 def predicted(measured: Results) -> str:
-    """The same initial states where nothing was trained, and what the ratio says of them."""
+    """The same initializations where nothing was trained, and what the ratio says of them."""
     rows = [
         {
             "network": row["network"],
-            "initial state": row["initial state"],
+            "initialization": row["initialization"],
             OVER: row[OVER],
             "prediction": "learns" if float(row[OVER]) >= 1 else "stays at chance",
         }
@@ -86,7 +86,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     most = lowered["optimizer.eps"].value_counts().sort_index()  # ties: the lowest
     lowered = _longest(lowered[lowered["optimizer.eps"] == (most.idxmax() if len(most) else None)])
     return {
-        "initial state": runs["state"].iloc[0],
+        "initialization": runs["state"].iloc[0],
         "largest hidden gradient": f"{gradient:.0e}, n = {len(norms)}",
         OVER: f"{gradient / floor:.0e}",
         "epochs": f"{usual['trainer.epochs'].iloc[0]:.0f}" if len(usual) else "",
@@ -114,7 +114,7 @@ SURROGATES = "fdi-run -m homeostasis=none neuron.surrogate=superspike,triangle i
 
 def surrogates(measured: Results) -> str:
     """A row per surrogate and steepness, for networks without bounds that were trained with several
-    from both initial states: the largest hidden gradient over the floor, and the accuracy; and
+    from both initializations: the largest hidden gradient over the floor, and the accuracy; and
     that from Kaiming weights with a lowered eps.
     """
     gradient = ratios(measured)["ratio"]
@@ -142,7 +142,7 @@ def _of_surrogates(network: pd.DataFrame) -> Iterator[dict[str, str]]:
         for state, values in STATES.items():
             chosen = where(runs, values)
             ratio = f"{chosen['ratio'].median():.0e}" if len(chosen) else ""
-            row[f"{state}: gradient over floor"] = ratio
+            row[f"{state}: gradient over effective floor"] = ratio
             row[f"{state}: test accuracy (%)"] = accuracy(chosen)
         lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
         several = lowered["seed"].nunique() >= SEVERAL

@@ -71,7 +71,7 @@ def name(network: Sequence[Any]) -> str:
 
 
 def at_their_best(measured: Results) -> str:
-    """What each initial state reaches in common and at its best."""
+    """What each initialization reaches in common and at its best."""
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
@@ -92,7 +92,7 @@ def _by_family(measured: Results, every: pd.DataFrame) -> str:
         return ""
     return (
         f"\nThe family of Holm's method is what one table prints: here {every['p'].notna().sum()} "
-        f"comparisons, in the table of the findings those of two initial states at two settings. "
+        f"comparisons, in the table of the findings those of two initializations at two settings. "
         f"Until that rule was chosen, which was after the data had been seen, that table had the "
         f"verdicts of this one. It differs in {'; '.join(lines)}.\n"
     )
@@ -114,7 +114,7 @@ def random_networks(measured: Results) -> str:
 
 
 def parts(table: pd.DataFrame) -> pd.DataFrame:
-    """What the networks of each optimizer, kind and data set reach from each initial state, with
+    """What the networks of each optimizer, kind and data set reach from each initialization, with
     its lead over Kaiming weights and a plain 95 % interval: it describes, and decides nothing.
     """
     shared = zoo.common(table)
@@ -124,7 +124,7 @@ def parts(table: pd.DataFrame) -> pd.DataFrame:
     )
     values = (zoo.optimizers(shared), shared["kind"], names)
     return pd.DataFrame(
-        {"networks": part, "initial state": words.init(init)}
+        {"networks": part, "initialization": words.init(init)}
         | {
             title: _reached(of[of["setting"] == setting], init)
             for setting, title in zoo.SETTINGS.items()
@@ -147,17 +147,17 @@ def _reached(of: pd.DataFrame, init: str) -> str:
 
 
 def drawn(measured: Results) -> str:
-    """What random networks reach from each initial state."""
+    """What random networks reach from each initialization."""
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
     shown = zoo.learning(table)
     named = shown.assign(init=[words.init(init) for init in shown["init"]])
-    return markdown(named.rename(columns={"init": "initial state"}))
+    return markdown(named.rename(columns={"init": "initialization"}))
 
 
 def foretold(measured: Results) -> str:
-    """What the verdict of the probe on random networks is worth, for each initial state."""
+    """What the verdict of the probe on random networks is worth, for each initialization."""
     known = judged(zoo.members(measured))
     if known.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
