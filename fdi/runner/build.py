@@ -331,6 +331,13 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
     )
 
 
+def trainer(config: DictConfig, data: Dataset, net: Network, engine: Engine) -> Trainer:
+    """What trains the network, with its optimizer and its schedule."""
+    size, clip = config.trainer.batch_size, config.trainer.clip
+    trains, rule = optimizer(config, net), schedule(config, net, data)
+    return Trainer(net, engine, trains, size, config.seed, rule, clip)
+
+
 @contextmanager
 def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
     """Where the learning curves go besides metrics.csv: the open loggers of the run as one, None
@@ -373,38 +380,22 @@ class RunContext:
     network: Network
     new_network: Callable[[], Network]
     engine: Engine
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule | None
+    trainer: Trainer
     phases: list[Phase]
     strategy: Strategy
     readout: Strategy
     loss: Loss
     name: Mapping[str, Any]
-    seed: int
     threads: int
-    batch_size: int
-    clip: float | None
     probe: str
     probe_every: int
     tested: bool
     bits: int | None
 
     @property
-    def trainer(self) -> Trainer:
-        return Trainer(
-            self.network,
-            self.engine,
-            self.optimizer,
-            batch_size=self.batch_size,
-            seed=self.seed,
-            schedule=self.schedule,
-            clip=self.clip,
-        )
-
-    @property
     def updates(self) -> int:
         """Of an epoch."""
-        return -(-len(self.data.train) // self.batch_size)
+        return -(-len(self.data.train) // self.trainer.batch_size)
 
 
 def run_context(
@@ -428,17 +419,13 @@ def run_context(
         network=net,
         new_network=partial(network, config, data),
         engine=engine,
-        optimizer=optimizer(config, net),
-        schedule=schedule(config, net, data),
+        trainer=trainer(config, data, net, engine),
         phases=training_phases(config, data, net),
         strategy=hidden,
         readout=hidden if same else named({"normal": "kaiming"}.get(name, name)),
         loss=loss(config),
         name=config.name,
-        seed=config.seed,
         threads=threads(config),
-        batch_size=config.trainer.batch_size,
-        clip=config.trainer.clip,
         probe=config.probe,
         probe_every=config.get("probe_every", 0),
         tested=config.trainer.get("test", True),

@@ -107,7 +107,7 @@ def prime(context: RunContext, network: Network, strategy: Any) -> int:
         task_weight=0.0,
     )
     optimizer = SMORMS3(network.parameters(), strategy.lr)
-    size, seed = context.batch_size, context.seed
+    size, seed = context.trainer.batch_size, context.trainer.seed
     trainer = Trainer(network, context.engine, optimizer, batch_size=size, seed=seed)
     progress = Progress()
     for epochs in range(1, strategy.epochs + 1):

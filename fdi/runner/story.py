@@ -67,7 +67,7 @@ def splits(context: RunContext) -> dict[str, Split]:
     if not fixed:
         return raw
     inputs = {name: each.inputs for name, each in fixed.items()}
-    kept, line = engine.keep(context.network, inputs, context.batch_size)
+    kept, line = engine.keep(context.network, inputs, context.trainer.batch_size)
     context.view.say(line)
     return raw | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
 
@@ -146,7 +146,7 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     plan = _planned(context)
     initial, measure, updates = initial_network(context)
     if config.trainer.get("lr_relative"):
-        relative_to(context.optimizer, context.network, initial)
+        relative_to(context.trainer.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
     if context.probe == "only":
@@ -219,7 +219,7 @@ def try_epoch(config: DictConfig) -> float:
         context = _built(config, Path(folder), silent)
         context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
-        few = data.train.only(np.arange(len(data.train))[: STEPS * context.batch_size])
+        few = data.train.only(np.arange(len(data.train))[: STEPS * context.trainer.batch_size])
         context.trainer.fit(
             few,
             None,
@@ -244,7 +244,7 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
         )
     engine.check(network)
     context = build.run_context(config, directory, view, data, device, network.to(device), engine)
-    last = len(data.train) % context.batch_size or context.batch_size
+    last = len(data.train) % context.trainer.batch_size or context.trainer.batch_size
     for norm in context.network.norms.values():  # of an epoch, the batch that may be too small
         norm.check(last)
     build.check_targets(config, data)
@@ -258,7 +258,7 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
 
 def _planned(context: RunContext) -> Mapping[str, Any]:
     """How the engine computes the run, for its record and for the user: as at its first start."""
-    directory, batch_size = context.directory, context.batch_size
+    directory, batch_size = context.directory, context.trainer.batch_size
     before = record.whole(directory).origin if (directory / CHECKPOINT).exists() else {}
     splits = {name: each.inputs for name, each in _fixed(context).items()}
     plan = context.engine.plan(context.network, context.data.steps, batch_size, splits, before)
@@ -334,7 +334,9 @@ def _resume(context: RunContext) -> Progress:
             f"{directory / PROBE} is not the initial state that this run measured; put that one "
             f"back, or delete the file to go on without"
         )
-    progress = load_checkpoint(path, state, context.network, context.optimizer, context.schedule)
+    progress = load_checkpoint(
+        path, state, context.network, context.trainer.optimizer, context.trainer.schedule
+    )
     own = state["run"]
     files = own["files"] | measured
     record.change(directory, epoch=progress.epoch, evidence=own["evidence"], files=files)
@@ -428,7 +430,7 @@ def final_result(
         if tested:
             by_sample["hits"] = np.packbits(predicted == split.labels).tobytes().hex()
     cost = operations(
-        network, context.engine, data.splits[named], last, trainer.batch_size, context.seed
+        network, context.engine, data.splits[named], last, trainer.batch_size, trainer.seed
     )
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
@@ -438,7 +440,7 @@ def final_result(
     rates = activity(last, data.steps * data.dt)
     return {
         **context.name,
-        "seed": context.seed,
+        "seed": trainer.seed,
         "epochs": progress.epoch,
         key("test_accuracy_last"): loss.score(last.sums) if tested else None,
         key("test_accuracy_best"): loss.score(best.sums) if tested else None,

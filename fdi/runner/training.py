@@ -44,7 +44,7 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     """The samples on which initial states are measured, and their labels."""
     units = sum(population.units for population in context.network.hidden)
     samples = min(SAMPLES, max(1, POTENTIALS // units))
-    seed, train = context.seed, context.data.train
+    seed, train = context.trainer.seed, context.data.train
     chosen = stream(seed, "init samples").permutation(len(train))[:samples]
     return train.batch(chosen, stream(seed, "init noise"))
 
@@ -56,7 +56,7 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     """
     data, device, strategy = context.data, context.device, context.strategy
     inputs, _ = batch(context)
-    weights = stream(context.seed, "weights")
+    weights = stream(context.trainer.seed, "weights")
     network = context.new_network()
     measure, updates = context.engine.measuring(inputs), None
     strategy.check(network)
@@ -91,7 +91,7 @@ def take_initial_state(
     if context.strategy.homeostatic:
         tell_target(context.view, context.strategy, rows, updates)
     write_initial_state(context, rows)
-    words, name = build.training_of(context.optimizer), context.name
+    words, name = build.training_of(context.trainer.optimizer), context.name
     context.view.probe(rows, name["model"], name["init"], words)
     return rows
 
@@ -100,7 +100,7 @@ def _followed(context: RunContext, rows: list[dict[str, Any]]) -> list[dict[str,
     """The rows of a probe, with the floors of the optimizer."""
     names = [row["population"] for row in rows]
     weights = {n: [p.weight for p in context.network.afferents(n)] for n in names}
-    follow_gradients(rows, context.optimizer, weights)
+    follow_gradients(rows, context.trainer.optimizer, weights)
     return rows
 
 
@@ -206,7 +206,7 @@ def _say_unmoved(
     if context.trainer.decays and len(context.phases) == 1:  # decay is no step of a gradient
         first |= network.weights() | progress.started
     learn = [each for each in probed if not each["frozen"]]
-    words = build.training_of(context.optimizer).optimizer
+    words = build.training_of(context.trainer.optimizer).optimizer
     remembers = len(context.phases) > 1 and not context.phases[-1].fresh
     progress.unmoved = unmoved(learn, network, first, row, words, remembers)
     for population, why in progress.unmoved.items():
@@ -256,7 +256,7 @@ def train(
         if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
             return
         sync(metrics.path)
-        state = context.network, context.optimizer, progress, context.schedule
+        state = context.network, context.trainer.optimizer, progress, context.trainer.schedule
         save_checkpoint(directory / CHECKPOINT, *state, own | {"files": curve()})
         mark()
         for each in unsaved if mirror else ():
