@@ -50,7 +50,7 @@ class Metric(NamedTuple):
         return f"{sign}.1f" if self.unit == "%" else f"{sign}.3g"
 
 
-def percent(share: float) -> str:
+def in_percent(share: float) -> str:
     """As in 12 %."""
     return f"{share:.0%}".replace("%", " %")
 

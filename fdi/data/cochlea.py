@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fdi.config import Mistake
-from fdi.config.metric import percent
+from fdi.config.metric import in_percent
 from fdi.data.dataset import speakers_apart, train_valid
 from fdi.data.inputs import DataError, log
 from fdi.data.series import SUFFIXES, by_number, sound
@@ -73,7 +73,7 @@ def spikes(
     classes = sorted({each.label for each in recordings}, key=by_number)
     labels = np.array([classes.index(each.label) for each in recordings])
     if whose is None:
-        said = f"names of files tell no speakers, so {percent(test)} of each class are tested on"
+        said = f"names of files tell no speakers, so {in_percent(test)} of each class are tested on"
         parts = train_valid(labels, test, 0)
     else:
         parts = speakers_apart(labels, whose, test, 0)

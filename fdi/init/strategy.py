@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fdi.config import Mistake
-from fdi.config.metric import percent
+from fdi.config.metric import in_percent
 from fdi.data.inputs import Constant, Input
 from fdi.init.theory import Trial, psp_kernel_integrals, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
@@ -272,8 +272,8 @@ def equalize(network: Network, measure: Measure) -> None:
             f"{name} for {spikes[one] / trial:.3g} Hz of {one}" for name, one in wanted.items()
         )
         raise Mistake(
-            f"no scale gives {rates} within {percent(RATE_TOLERANCE)}; lengthen the trial (dataset."
-            f"steps), since each layer answers later than the one below, or use fewer layers"
+            f"no scale gives {rates} within {in_percent(RATE_TOLERANCE)}; lengthen the trial ("
+            f"dataset.steps), since each layer answers later than the one below, or use fewer layers"
         )
 
 

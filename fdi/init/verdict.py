@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fdi.config.metric import percent
+from fdi.config.metric import in_percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -238,8 +238,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         row = hidden[0]
         return (
             f"the mean of the input holds the neurons of {row['population']} apart, by "
-            f"{row['free_sigma_neurons']:.2g} thresholds, and {percent(row['silent'])} are silent, "
-            f"{percent(row['saturated'])} saturated: standardize the input, so that each "
+            f"{row['free_sigma_neurons']:.2g} thresholds, and {in_percent(row['silent'])} are silent"
+            f", {in_percent(row['saturated'])} saturated: standardize the input, so that each "
             f"channel has mean 0 (dataset.standardize=true of arrays)"
         )
     if silent := [place for place, row in enumerate(hidden) if off(row) == "silent"]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
-from fdi.config.metric import percent
+from fdi.config.metric import in_percent
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import Training, remarks, verdict
@@ -247,7 +247,7 @@ def _in_python(sentence: str) -> str:
 
 def _in_words(layer: LayerState) -> tuple[str, ...]:
     two, small = "{:.2f}".format, "{:.1e}".format
-    texts = ("{:.3g}".format, two, two, percent, small, small)
+    texts = ("{:.3g}".format, two, two, in_percent, small, small)
     name, layers, *numbers, told = (getattr(layer, each.name) for each in fields(layer))
     shown = ("" if n is None else text(n) for n, text in zip(numbers, texts))
     return (name, ", ".join(layers), *shown, told)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
-from fdi.config.metric import percent
+from fdi.config.metric import in_percent
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study import looks
 
@@ -80,7 +80,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _shares(page: Page) -> str:
     """Mean inhibition over mean excitation, for each law of the weights."""
     rows = page[page["part"] == "balance"].groupby("init", sort=False)[["x", "y"]].mean()
-    return words.several([percent(share) for share in rows["y"] / rows["x"]])
+    return words.several([in_percent(share) for share in rows["y"] / rows["x"]])
 
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
