@@ -1,4 +1,4 @@
-"""Each initial state at its best: what was chosen for it, by the decision that `experiment=best`
+"""Each initialization at its best: what was chosen for it, by the decision that `experiment=best`
 wrote, and how it compares there, at the values of the configuration, and at those that suit all.
 """
 
@@ -38,14 +38,14 @@ NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 DATA = ("dataset.name", "dataset.file", "data")
 """Of those that differ, the first one that tells all data apart is said alone."""
 HEADLINE = (("fluct", BASELINE), ("common", "best"))
-"""The initial states and settings of the shortest comparison, which pages, claims and the figure
+"""The initializations and settings of the shortest comparison, which pages, claims and the figure
 show: one family of Holm's method, so that they say the same.
 """
 MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
 class Side(NamedTuple):
-    """The tested runs of an initial state of a `network` (those of NETWORK) in one of SETTINGS.
+    """The tested runs of an initialization of a `network` (those of NETWORK) in one of SETTINGS.
 
     `values`: those of TUNED, as the runs have them; `choice`: what the decision says of the initial
     state; `difference` to the baseline in the same setting, whose own best values may be others,
@@ -84,7 +84,7 @@ def networks(
     results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
 ) -> list[list[Side]]:
     """The sides of each network for which something was chosen, in the order of their names and
-    sizes, of these initial states, or all. Of two decisions on one network and initial state, the
+    sizes, of these initializations, or all. Of two decisions on one network and initialization, the
     later one counts; the best common step of a network is that of one decision, see
     `_with_one_common_step`. What is returned is the family of Holm's method: it is for one table,
     and what else was measured changes nothing in it.
@@ -125,7 +125,7 @@ def networks(
 
 def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
     """Without the best common steps of a network that are not those of the decision on most of its
-    initial states, of several such ones the last.
+    initializations, of several such ones the last.
     """
     common = [side for side in sides if side.setting == "shared"]
     counts = Counter((side.network, side.choice["decision"]) for side in common)
@@ -150,7 +150,7 @@ def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
 def each_at_its_best(
     results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
 ) -> pd.DataFrame:
-    """Of `networks`, a row for each network, initial state and setting: NETWORK, init, setting,
+    """Of `networks`, a row for each network, initialization and setting: NETWORK, init, setting,
     TUNED, n, mean, sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs
     are no better than guessing; the `difference` to the baseline, its interval `from`, `to` over
     `pairs`, its `p` and its `verdict`, by Holm's method; and of the decision `choice`, its state,
@@ -191,7 +191,7 @@ OF_SIDES = (
 
 
 def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """`each_at_its_best` for people: a row for each network and initial state."""
+    """`each_at_its_best` for people: a row for each network and initialization."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
         layers = plural(row["layers"], "layer")

@@ -24,7 +24,7 @@ SETTINGS = {"common": "default step", "shared": "best common step", "best": "eac
 CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
 OF_SIDE = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
 LONGER = 3  # times the short training, after which a candidate at chance counts as not found
-NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
+NEAR = 1e3  # largest gradient of a layer over the effective floor, below which that matters
 FINE = 2.0  # largest factor between the best value and its neighbours
 SOME = 0.05  # R2, up to which nothing is learned
 LOSS = 0.98  # of that of guessing: below it, training learns something
@@ -126,8 +126,8 @@ def mean(runs: Sequence[Reached]) -> Reached:
 class Selection:
     """The choice of one side.
 
-    1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
-       one, the first, stands for all, and the search begins with it.
+    1. Each row is tried at one value. Those with gradients NEAR the effective floor may matter; of
+       the others one, the first, stands for all, and the search begins with it.
     2. All values get a short training. What is at chance then is not yet known: it goes on, until
        LONGER times as many epochs. Where the best is at an end, there is a next value.
     3. The best of those that learned soon, and of those that were slow, are trained to the end;
@@ -285,8 +285,8 @@ def _short(value: float) -> float:
 
 
 def decisions(results: Path) -> list[dict[str, Any]]:
-    """What the decisions below `results` say of each initial state, OF_SIDE and which `decision` it
-    is, the oldest first; a line for each file that is none.
+    """What the decisions below `results` say of each initialization, OF_SIDE and which `decision`
+    it is, the oldest first; a line for each file that is none.
     """
     chosen = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):

@@ -193,7 +193,7 @@ def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
 
 
 def of_zoo(members: pd.DataFrame) -> list[Conclusion]:
-    """Initial states over the random networks that all can be drawn for, at their best, with the
+    """Initializations over the random networks that all can be drawn for, at their best, with the
     comparisons of their table, and those of the leader with others by the same method. As many of
     those that are drawn as before are such.
     """
@@ -243,7 +243,8 @@ def shortly(lines: Sequence[Conclusion]) -> list[str]:
 
 def next_step(lines: Sequence[Conclusion], command: str, key: str = "seed") -> str:
     """The command to give after this one of a sweep: with as many seeds as tell more, or networks,
-    by their `key`; where all is decided, each initial state at the step that suits it, or pictures.
+    by their `key`; where all is decided, each initialization at the step that suits it, or
+    pictures.
     """
     words = shlex.split(command)[2:]
     names = {word.partition("=")[0]: word.partition("=")[2] for word in words}

@@ -307,9 +307,7 @@ class Rule:
         if kinds:
             lines.append(f"not tried: {', '.join(kinds)}")
         if FLOOR in kinds and math.isnan(self.margin):
-            lines.append(
-                "whether eps matters: no gradient was measured beside the optimizer's floor"
-            )
+            lines.append("whether eps matters: no gradient was measured beside the effective floor")
         waiting = [each for each in self.known if self.last(each).at_chance and self._trains(each)]
         if waiting and candidate not in waiting:
             names = [f"{said(each)} ({max(self.known[each])} epochs)" for each in waiting]

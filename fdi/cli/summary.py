@@ -1,4 +1,4 @@
-"""What a sweep did: initial states beside each other, one line per group of cells that differ in
+"""What a sweep did: initializations beside each other, one line per group of cells that differ in
 their seed only, and the failures.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def state_rows(results: Results) -> list[Row]:
     """A row for each initial state and each of its hidden layers: what tells the state apart, and
     means over its `n` seeds, of gradients medians. `below_floor`: no element of the gradient
-    reaches the floor of the optimizer; `agree`: how many seeds have this verdict; `bounded`: the
+    reaches the effective floor; `agree`: how many seeds have this verdict; `bounded`: the
     gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table

@@ -1,7 +1,7 @@
 """A comparison of each side at its best: first a value is chosen for each side on validation, with
 seeds of its own, by the rule of fdi.analysis.choice; then the sides are compared with other seeds:
 at the values of the configuration, at those that suit all of them together, and each at its own. In
-a zoo each side is an initial state on one of the random networks that are drawn first.
+a zoo each side is an initialization on one of the random networks that are drawn first.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ OPEN = Decision("open", None, "")
 
 @dataclass
 class Subject:
-    """What something is chosen for: an initial state on the network of this `place`, or several of
+    """What something is chosen for: an initialization on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
     `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
     could tell.
@@ -163,7 +163,7 @@ class Choice(Trials):
             )
 
     def _kept(self) -> dict[str, Any]:
-        """What the file of a zoo of this seed holds already: other networks, and initial states.
+        """What the file of a zoo of this seed holds already: other networks, and initializations.
         Raises ValueError where other words drew it, or made the runs.
         """
         content = parse_json(self.path) if self.zoo else None
@@ -183,7 +183,7 @@ class Choice(Trials):
         return content
 
     def _networks(self) -> list[dict[str, Any]]:
-        """What tells the networks of a zoo, without their initial states."""
+        """What tells the networks of a zoo, without their initializations."""
         values = {side.place: side.default.values for side in self.sides}
         return [
             {"kind": m.kind, "words": [*m.words], "id": run_id(values[m.place] | {"init": {}})}
@@ -432,7 +432,7 @@ def _epochs(cells: Iterable[Cell]) -> int:
 
 
 def _network(words: Words) -> Words:
-    """Without the words of the initial state."""
+    """Without the words of the initialization."""
     return tuple(word for word in words if not word.startswith(("init=", "init.")))
 
 

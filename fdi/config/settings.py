@@ -84,7 +84,7 @@ class Tune:
 
 @dataclass
 class Zoo:
-    """Random networks that initial states are compared on: how many, drawn by which seed, and from
+    """Random networks that initializations are compared on: how many, drawn by which seed, and from
     what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or
     interval(low,high), int(interval(...)) for whole numbers, tag(log,interval(...)) evenly in
     their logarithm; those of a kind come before those of all.

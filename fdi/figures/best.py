@@ -1,4 +1,4 @@
-"""The initial states of each network at the default step size, and each at its best."""
+"""The initializations of each network at the default step size, and each at its best."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from fdi.config.metric import ACCURACY as OF_CLASSES
 from fdi.config.metric import Metric
 from fdi.figures import marks, sheet, style, words
 
-PLACE, TITLE = 0.6, "Each initial state at its best"
-ABOUT = "test accuracy of each initial state at the default step size, and each at its best one"
+PLACE, TITLE = 0.6, "Each initialization at its best"
+ABOUT = "test accuracy of each initialization at the default step size, and each at its best one"
 NEEDS = "runs of experiment=best"
 COMMAND = "fdi-run -m experiment=best"
 SIZE = (style.COLUMN, 0.105)  # of a line of text
 DRAWN = {name: SETTINGS[name] for name in ("common", "best")}
-WITHIN = 0.8  # of the height of the row of a network, for its initial states
+WITHIN = 0.8  # of the height of the row of a network, for its initializations
 
 
 def data(results: Results) -> Pages:
@@ -94,7 +94,7 @@ def _row(side: Side) -> dict[str, Any]:
 
 
 def panels(page: Page) -> list[list[str]]:
-    """One, higher for more networks, more initial states and longer names."""
+    """One, higher for more networks, more initializations and longer names."""
     lines = [
         max(marks.row_name(str(name)).count("\n") + 2, 2 * rows["init"].nunique())
         for name, rows in page.groupby("network")
@@ -103,7 +103,7 @@ def panels(page: Page) -> list[list[str]]:
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
-    """A row for each network, with its initial states below one another."""
+    """A row for each network, with its initializations below one another."""
     panel, names = axes["all"], page.sort_values("place")["network"].unique()
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
     apart = WITHIN / page.groupby("network")["init"].nunique().max() / 2

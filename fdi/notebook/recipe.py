@@ -458,8 +458,8 @@ class _Search:
         return right / total, classes
 
     def _margin(self) -> float:
-        """The largest gradient of a weight over the floor of the optimizer, the least of all; what
-        the trial names, and the gradients, are `seen`.
+        """The largest gradient of a weight over the effective floor of the optimizer, the least of
+        all; what the trial names, and the gradients, are `seen`.
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()

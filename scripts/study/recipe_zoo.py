@@ -1,6 +1,6 @@
 """What a recipe is worth on networks that nobody chose, drawn by a seed (experiment=zoo): at the
 default step, at one constant for each optimizer, after the recipe, and for the first --best of them
-after experiment=best: the initial state, step and eps that are best in validation.
+after experiment=best: the initialization, step and eps that are best in validation.
 
     python scripts/study/recipe_zoo.py SEED NETWORKS [--best N] [WORDS ...]
 
@@ -79,7 +79,7 @@ def _accuracy(*words: str) -> float:
 
 
 def _best(given: list[str]) -> float:
-    """Of the initial state that is best in validation, at its own best step and eps."""
+    """Of the initialization that is best in validation, at its own best step and eps."""
     fdi.sweep("experiment=best", "budget=laptop", *given, seed=[0])
     choices = (json.loads(p.read_text()) for p in Path("results/choices").glob("*/choice.json"))
     (sides,) = (c["sides"] for c in choices if {*given} <= {*c["sides"][0]["words"]})

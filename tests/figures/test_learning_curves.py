@@ -154,7 +154,7 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
     runs = [("fluct", seed, 0.5, 1, config) for config in both for seed in (0, 1)]
     page = pages_of(learning_curves, results(runs))["randman_dense"]
     (title,) = page["title"].unique()
-    assert title.endswith(", fully connected network, 3 epochs, bounds on activity, beta = 11")
+    assert title.endswith(", fully connected network, 3 epochs, activity regularization, beta = 11")
     assert set(page["n"]) == {2}
     left = "2 runs (homeostasis.joint = false, neuron.beta = 10)"
     assert (page["left"] == left).all()
@@ -228,7 +228,7 @@ RATES = {"optimizer._target_": "fdi.train.optimizers.SMORMS3", "optimizer.eps": 
 
 def test_a_title_says_the_step_size_or_the_range_of_several():
     runs = pd.DataFrame({**RATES, "optimizer.lr": [0.005, 0.05], "homeostasis.joint": False})
-    last = "eps 1e-16, no bounds on activity"
+    last = "eps 1e-16, no activity regularization"
     assert words.condition(runs.head(1)) == f"SMORMS3, step size 0.005, {last}"
     assert words.condition(runs) == f"SMORMS3, step size 0.005 to 0.05, {last}"
     assert words.condition(runs, ["optimizer.lr"]) == f"SMORMS3, {last}", "it is an axis"

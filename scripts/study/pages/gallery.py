@@ -21,7 +21,7 @@ page. A click opens the picture, which says below it where its data come from. T
 by `python scripts/study/update_docs.py`.
 """
 QUESTIONS = {
-    "Which initial state trains better?": (
+    "Which initialization trains better?": (
         "zoo",
         "best",
         "depth",
@@ -102,8 +102,8 @@ def _where(page: str) -> str:
 
 
 def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
-    """The simulation, if there is one, and the pages with most seeds and initial states; those with
-    two values of x after others.
+    """The simulation, if there is one, and the pages with most seeds and initializations; those
+    with two values of x after others.
     """
 
     def evidence(page: tuple[str, pd.DataFrame]) -> tuple[bool, bool, float]:
