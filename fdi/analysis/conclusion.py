@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import Side
+from fdi.analysis.best import Arm
 from fdi.analysis.choice import TUNED
 from fdi.analysis.conditions import TESTED, Seeds, compared, difference
 from fdi.analysis.formats import plural, told
@@ -177,14 +177,14 @@ def _names(keys: pd.DataFrame) -> list[str]:
     return [", ".join(filter(None, pair)) for pair in zip(map(str, keys["init"]), texts)]
 
 
-def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
-    """For each network, the sides at their best, with the comparisons of their table."""
-    family = sum(side.difference is not None for sides in networks for side in sides)
-    best = [{s.init: s for s in sides if s.setting == "best"} for sides in networks]
+def of_best(networks: Sequence[Sequence[Arm]]) -> list[Conclusion]:
+    """For each network, the arms at their best, with the comparisons of their table."""
+    family = sum(arm.difference is not None for arms in networks for arm in arms)
+    best = [{s.init: s for s in arms if s.setting == "best"} for arms in networks]
     return [
         of_seeds(
-            {init: side.seeds for init, side in by_init.items()},
-            {init: side.difference for init, side in by_init.items()},
+            {init: arm.seeds for init, arm in by_init.items()},
+            {init: arm.difference for init, arm in by_init.items()},
             family,
         )
         for by_init in best

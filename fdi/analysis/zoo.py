@@ -59,11 +59,11 @@ def members(results: Results) -> pd.DataFrame:
 
 
 def _every_side(results: Results) -> pd.DataFrame:
-    """The sides of all files; a line for one that is damaged."""
+    """The arms of all files; a line for one that is damaged."""
     rows: list[dict[str, Any]] = []
     for path in sorted((results.folder / ZOO).glob("*.json")):
         with spared(str(path)):
-            rows += sides(path)
+            rows += arms(path)
     return pd.DataFrame(rows)
 
 
@@ -76,12 +76,12 @@ def runs_of(members: pd.DataFrame, results: Results) -> Runs:
 
 
 def placed(results: Results) -> pd.DataFrame:
-    """The runs, with the place below the results that `sides` calls `run`."""
+    """The runs, with the place below the results that `arms` calls `run`."""
     place = results.runs["path"].astype(str).str.removeprefix(f"{results.folder}/")
     return results.runs.assign(run=place)
 
 
-def sides(path: Path) -> list[dict[str, Any]]:
+def arms(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)
@@ -89,18 +89,18 @@ def sides(path: Path) -> list[dict[str, Any]]:
         return [
             {
                 "zoo": seed,
-                "network": int(side["network"]),
-                "init": str(side["init"]),
+                "network": int(arm["network"]),
+                "init": str(arm["init"]),
                 "setting": str(setting),
-                "validated": None if side["accuracy"] is None else float(side["accuracy"]),
-                "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
-                "kind": str(networks[side["network"]]["kind"]),
-                "words": [*map(str, networks[side["network"]]["words"])],
+                "validated": None if arm["accuracy"] is None else float(arm["accuracy"]),
+                "run": None if arm["state"] == "refused" else f"{RUNS}/{run}",
+                "kind": str(networks[arm["network"]]["kind"]),
+                "words": [*map(str, networks[arm["network"]]["words"])],
                 **chosen_at["values"],
                 STEP: float(chosen_at["values"][STEP]),
             }
-            for side in content["sides"]
-            for setting, chosen_at in side["settings"].items()
+            for arm in content["sides"]
+            for setting, chosen_at in arm["settings"].items()
             for run in chosen_at["runs"]
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):

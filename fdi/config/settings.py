@@ -65,7 +65,7 @@ class Figure:
 
 @dataclass
 class Tune:
-    """What is chosen for each side of a comparison before it is made: `key`, by validation accuracy
+    """What is chosen for each arm of a comparison before it is made: `key`, by validation accuracy
     with `seeds` of its own, among `values`, which go on by the same factor where the best one is at
     an end, at most `extend` times; together with the values of `beside`, written as in
     hydra.sweeper.params (null: of nothing).

@@ -93,7 +93,7 @@ STATE = [
 def _export_zoo(drawn: Results, folder: Path) -> int:
     """Write the four files of a zoo, with what made it in the first line."""
     files = sorted((drawn.folder / ZOO).glob("*.json"))
-    table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.sides(f)])
+    table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.arms(f)])
     runs = zoo.placed(drawn).merge(sides[["zoo", "network", "setting", "run"]], on="run")
     tested = runs[runs["state"] == "done"]
     if tested.empty:

@@ -130,7 +130,7 @@ def test_shallow_networks_are_no_evidence_about_depth(measured):
 
 def test_networks_of_which_both_sides_guess_cannot_tell(measured):
     found = measured([0.0, 0.001, 0.0], layers=7, base=0.1).loc[DEEP]
-    assert found[["status", "measured"]].tolist() == [IDLE, f"1 x {IDLE}: both sides guess"]
+    assert found[["status", "measured"]].tolist() == [IDLE, f"1 x {IDLE}: both arms guess"]
 
 
 @pytest.mark.parametrize(
