@@ -36,6 +36,7 @@ FINDING: style.Look = {"fontsize": 8, "fontweight": "bold"}
 DETAILS: style.Look = {"fontsize": 5.5, "color": "0.3"}
 LEGEND: style.Look = {"loc": "outside right center", "labelspacing": 0.6}
 SHADES = 256  # of a PNG
+SPOKEN = 25  # words of an alternative text
 
 
 PAPER_MM = (85, 180)  # one column of a journal, for panels below one another, and two
@@ -219,20 +220,22 @@ def caption_text(caption: str, form: Callable[[str], str] = str) -> str:
 
 
 def alternative(figure: Page) -> str:
-    """What the picture shows, for those who do not see it."""
+    """What the picture shows, for those who do not see it: its title and finding, then the axes, the
+    legend and the panels that make no more than SPOKEN words with them.
+    """
     panels = [panel for panel in figure.axes if panel.axison]
     labels = {
-        "Panels": [panel.get_title("left") or panel.get_ylabel() for panel in panels],
         "Over": [panel.get_xlabel() for panel in panels],
         "Legend": [str(entry.get_label()) for entry in figure.entries],
+        "Panels": [panel.get_title("left") or panel.get_ylabel() for panel in panels],
     }
-    texts = [
-        f"{name}: {'; '.join(dict.fromkeys(filter(None, texts_of)))}"
-        for name, texts_of in labels.items()
-        if any(texts_of)
-    ]
     first = figure.caption.partition(". ")[0]
-    return caption_text(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")
+    text = ". ".join(filter(None, [first, figure.finding]))
+    for name, names in labels.items():
+        longer = f"{text}. {name}: {'; '.join(dict.fromkeys(filter(None, names)))}"
+        if any(names) and len(longer.split()) <= SPOKEN:
+            text = longer
+    return caption_text(f"{text}.")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
