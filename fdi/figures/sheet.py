@@ -220,20 +220,17 @@ def caption_text(caption: str, form: Callable[[str], str] = str) -> str:
 
 
 def alternative(figure: Page) -> str:
-    """What the picture shows, for those who do not see it: its title and finding, then the axes, the
-    legend and the panels that make no more than SPOKEN words with them.
+    """What the picture shows, for those who do not see it: its title and finding; without one, its
+    axes and legend, in at most SPOKEN words.
     """
-    panels = [panel for panel in figure.axes if panel.axison]
     labels = {
-        "Over": [panel.get_xlabel() for panel in panels],
+        "Over": [panel.get_xlabel() for panel in figure.axes if panel.axison],
         "Legend": [str(entry.get_label()) for entry in figure.entries],
-        "Panels": [panel.get_title("left") or panel.get_ylabel() for panel in panels],
     }
-    first = figure.caption.partition(". ")[0]
-    text = ". ".join(filter(None, [first, figure.finding]))
+    text = ". ".join(filter(None, [figure.caption.partition(". ")[0], figure.finding]))
     for name, names in labels.items():
         longer = f"{text}. {name}: {'; '.join(dict.fromkeys(filter(None, names)))}"
-        if any(names) and len(longer.split()) <= SPOKEN:
+        if not figure.finding and any(names) and len(longer.split()) <= SPOKEN:
             text = longer
     return caption_text(f"{text}.")
 
