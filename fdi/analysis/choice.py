@@ -117,7 +117,7 @@ def learning_threshold(classes: Any) -> Any:
 
 
 def mean(runs: Sequence[Reached]) -> Reached:
-    """Of runs seeds or sides."""
+    """Of several seeds or sides."""
     accuracy, loss = (sum(each) / len(runs) for each in zip(*((e.accuracy, e.loss) for e in runs)))
     classes, margin = max(each.classes for each in runs), min(each.margin for each in runs)
     return Reached(accuracy, loss, classes, margin, runs[0].metric)

@@ -474,14 +474,14 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
                 named |= _of_torch(samples, part)
         else:
             named = dict(zip(("x", "y", "x_test", "y_test"), pair))
-    content: dict[str, np.ndarray] = {}
+    by_name: dict[str, np.ndarray] = {}
     for key, value in named.items():
         if key.startswith("x") and isinstance(value, list | tuple):
-            content |= _of_lists(value, key.removeprefix("x"))
+            by_name |= _of_lists(value, key.removeprefix("x"))
         else:
-            content[key] = np.asarray(value)
-    named_arrays(content, "data", kind)
-    return content
+            by_name[key] = np.asarray(value)
+    named_arrays(by_name, "data", kind)
+    return by_name
 
 
 def hash_arrays(content: Mapping[str, np.ndarray]) -> str:
