@@ -189,6 +189,10 @@ class Split:
         inputs = Chosen(given, samples) if isinstance(given, Mapped) else given.take(samples)
         return replace(self, inputs=inputs, labels=self.labels[samples])
 
+    def hashes(self) -> list[bytes]:
+        """A hash of the input of each sample."""
+        return [_hash(self.inputs.take(np.array([i]))) for i in range(len(self))]
+
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
         is for the transform, if there is one.
@@ -342,6 +346,15 @@ def drawn(
 def is_finite(inputs: Input) -> bool:
     """Whether no number in it is nan or infinite."""
     return all(np.isfinite(each).all() for each in _arrays_in(inputs) if each.dtype.kind == "f")
+
+
+def _hash(inputs: Input) -> bytes:
+    digest = hashlib.blake2b(digest_size=8)
+    for about, pieces in _contents(inputs):
+        digest.update(about.encode())
+        for piece in pieces:
+            digest.update(np.ascontiguousarray(piece).data)
+    return digest.digest()
 
 
 def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:
