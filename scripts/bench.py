@@ -21,7 +21,7 @@ from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
 from fdi.analysis.results import own
-from fdi.figures.catalogue import draw
+from fdi.figures.catalogue import render
 from fdi.study import speed
 
 BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy")
@@ -71,8 +71,8 @@ def write(path: Path, rows: list[dict]) -> None:
 
 def draw_speed(table: Path) -> None:
     """The figure of `table`, in the folder figures beside it."""
-    page = speed.page(own(table.parent).csv(table.stem))
-    for file in draw(speed, page, table.parent / "figures" / "speed"):
+    page = speed.bench_page(own(table.parent).csv(table.stem))
+    for file in render(speed, page, table.parent / "figures" / "speed"):
         print(file)
 
 

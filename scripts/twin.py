@@ -18,7 +18,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from fdi.runner import build
 from fdi.runner.training import initial_network
 from fdi.snn.network import Network, Projection
 from fdi.snn.neuron import Population
-from fdi.snn.objective import Bound
+from fdi.snn.objective import ActivityBound
 from fdi.train.trainer import Phase, Progress, Trainer
 
 NEAR = 1e-9
@@ -89,10 +89,9 @@ def both(config: DictConfig, perturbed: float | None = None) -> tuple[list[Row],
             f"training samples: stork weighs all batches alike"
         )
     network = build.network(config, data)
-    phases = build.training_phases(config, data, network)
-    context: Any = SimpleNamespace(
-        config=config, data=data, network=network, engine=ReferenceEngine(), device="cpu"
-    )
+    device, engine = torch.device("cpu"), ReferenceEngine()
+    context = build.run_context(config, Path(), None, data, device, network, engine)
+    phases = context.phases
     network.load_weights(initial_network(context)[0].weights())
     network.double()
     weights = {name: weight.clone() for name, weight in network.weights().items()}
@@ -303,7 +302,7 @@ def _bounds(phase: Phase, population: Population) -> list[Any]:
 
     found = []
     for side in ("lower", "upper"):
-        bound: Bound | None = getattr(phase.objective, side)
+        bound: ActivityBound | None = getattr(phase.objective, side)
         if bound is None or not bound.holds_for(population.name):
             continue
         kind = getattr(regularizers, f"{side.capitalize()}BoundL{bound.norm}")

@@ -14,7 +14,7 @@ from fdi.data.inputs import Events, Frames, Input, sparse
 from fdi.engine import Engine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import Kaiming
-from fdi.init.strategy import Strategy, draw
+from fdi.init.strategy import Strategy, draw_weights
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
 
@@ -52,7 +52,7 @@ def drawn(
     measure = ReferenceEngine().measuring(inputs)
     generator = torch.Generator().manual_seed(seed)
     given: dict[str, Any] = {"measure": measure, "generator": generator, "analogue": analogue}
-    draw(net, strategy, readout or Kaiming(), nu_input=nu, **given)
+    draw_weights(net, strategy, readout or Kaiming(), nu_input=nu, **given)
     return net
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from fdi.track import plans, record
 from fdi.track.files import METRICS, PROBE, RUN, directories
-from fdi.track.plans import Plan
+from fdi.track.plans import SweepPlan
 from fdi.track.record import Run
 
 CONFIG: dict[str, Any] = {
@@ -165,7 +165,7 @@ def one_line(words: str, kind: type[Exception] = ValueError) -> Iterator[None]:
 def write_plan(results: Path, experiment: str | None) -> None:
     """Writes the plan of a sweep that all runs below `results` belong to."""
     cells = {path.removeprefix(f"{results}/"): ["seed=0"] for path, *_ in directories(results)}
-    plans.write_plan(results, Plan(f"fdi-run -m experiment={experiment}", experiment, cells))
+    plans.write_plan(results, SweepPlan(f"fdi-run -m experiment={experiment}", experiment, cells))
 
 
 def _metrics(curve: Sequence[float], prime: int, names: Sequence[str], seed: int) -> str:

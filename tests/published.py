@@ -41,4 +41,4 @@ BY_NAME: dict[str, Equations] = {
         ((u + 1j * v) * (1 - g) * exp(1j * n.omega * DT)).imag,
     ),
 }  # fmt: skip
-PUBLISHED = {type(KINDS[name]()): equations for name, equations in BY_NAME.items()}
+PUBLISHED = {type(made()): BY_NAME[name] for name, made in KINDS.items()}

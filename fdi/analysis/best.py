@@ -21,15 +21,15 @@ from fdi.analysis.conditions import (
     by_seed,
     differences,
     differing,
+    mean_and_interval,
     newest,
-    spread,
     versus_columns,
     where,
 )
 from fdi.analysis.derived import guesses, with_layers
 from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import Comparison, Summary, correct, verdict
+from fdi.analysis.statistics import Comparison, Summary, better_or_worse, correct
 from fdi.config.metric import Metric, of_rows
 
 VERSUS = ("difference", "from", "to", "pairs")
@@ -71,13 +71,13 @@ class Side(NamedTuple):
     @property
     def reached(self) -> Summary:
         """What it reached on the test set, an accuracy in percent."""
-        return spread(self.seeds, scale=self.metric.scale)
+        return mean_and_interval(self.seeds, scale=self.metric.scale)
 
     @property
     def verdict(self) -> str:
         """better, worse, undecided, or "" where no p can be given."""
         found = self.difference
-        return verdict(found.mean, found.p, self.metric.sign) if found else ""
+        return better_or_worse(found.mean, found.p, self.metric.sign) if found else ""
 
 
 def networks(
@@ -91,23 +91,23 @@ def networks(
     """
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
-    found = [
+    tested = [
         Side(
             choice["init"],
             setting,
-            {key: runs[key].iloc[rows[0]] for key in TUNED if key in of["values"]},
+            {key: runs[key].iloc[rows[0]] for key in TUNED if key in chosen_at["values"]},
             choice,
             newest(runs.iloc[rows]),
         )
         for choice in decisions(results.folder)
         if not inits or choice["init"] in inits
-        for setting, of in choice["settings"].items()
+        for setting, chosen_at in choice["settings"].items()
         if setting in settings
-        if (rows := [place[path] for path in of["runs"] if path in place])
+        if (rows := [place[path] for path in chosen_at["runs"] if path in place])
     ]
-    every = pd.concat([runs.iloc[:0], *(side.runs for side in found)])
-    found = [side._replace(network=_named(side.runs.iloc[0], every)) for side in found]
-    shown = _with_one_common_step(found)
+    every = pd.concat([runs.iloc[:0], *(side.runs for side in tested)])
+    tested = [side._replace(network=_named(side.runs.iloc[0], every)) for side in tested]
+    shown = _with_one_common_step(tested)
     last = {(side.network, side.init, side.setting): side for side in shown}
     sides = sorted(last.values(), key=lambda side: side.network)
     names = [(*side.network, side.init, side.setting) for side in sides]
@@ -119,8 +119,8 @@ def networks(
         [side.metric.scale for side in sides],
     )
     each = correct(compared, np.zeros(len(sides)))
-    whole = [side._replace(difference=of) for side, of in zip(sides, each)]
-    return [[*of] for _, of in groupby(whole, key=lambda side: side.network)]
+    whole = [side._replace(difference=difference) for side, difference in zip(sides, each)]
+    return [[*group] for _, group in groupby(whole, key=lambda side: side.network)]
 
 
 def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
@@ -129,8 +129,8 @@ def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
     """
     common = [side for side in sides if side.setting == "shared"]
     counts = Counter((side.network, side.choice["decision"]) for side in common)
-    of = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
-    return [s for s in sides if s.setting != "shared" or of[s.network] == s.choice["decision"]]
+    latest = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
+    return [s for s in sides if s.setting != "shared" or latest[s.network] == s.choice["decision"]]
 
 
 def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:

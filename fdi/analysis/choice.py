@@ -77,7 +77,7 @@ FAILS = Reached(0.0, math.inf, 2)
 """A training that diverged."""
 
 
-class Plan(NamedTuple):
+class Grid(NamedTuple):
     """What may be chosen: `values`, in ascending order, and how many rows `beside` them; `own`:
     what is configured. All are trained for `short` of `epochs`, the `keep` best to the end; each
     stage adds values `extend` times at most.
@@ -109,21 +109,21 @@ Answers = Mapping[Question, Reached]
 Trainings = Generator[list[Question], Answers, None]
 
 
-def bar(classes: Any) -> Any:
+def learning_threshold(classes: Any) -> Any:
     """The accuracy from which a network counts as one that learns: 3 times chance, or half way from
     chance to 1 if that is less.
     """
     return np.minimum(3 / classes, (1 + 1 / classes) / 2)
 
 
-def mean(of: Sequence[Reached]) -> Reached:
-    """Of several seeds or sides."""
-    accuracy, loss = (sum(each) / len(of) for each in zip(*((e.accuracy, e.loss) for e in of)))
-    classes, margin = max(each.classes for each in of), min(each.margin for each in of)
-    return Reached(accuracy, loss, classes, margin, of[0].metric)
+def mean(runs: Sequence[Reached]) -> Reached:
+    """Of runs seeds or sides."""
+    accuracy, loss = (sum(each) / len(runs) for each in zip(*((e.accuracy, e.loss) for e in runs)))
+    classes, margin = max(each.classes for each in runs), min(each.margin for each in runs)
+    return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
-class Rule:
+class Selection:
     """The choice of one side.
 
     1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
@@ -137,7 +137,7 @@ class Rule:
     Where no value gets past guessing, step 2 is repeated with the next row.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Grid) -> None:
         self.plan = plan
         self.known: dict[Candidate, dict[int, Reached]] = {}
 
@@ -187,24 +187,24 @@ class Rule:
         slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
         yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
 
-    def last(self, each: Candidate) -> Reached:
+    def last(self, candidate: Candidate) -> Reached:
         """What the longest training of a candidate reached."""
-        known = self.known[each]
+        known = self.known[candidate]
         return known[max(known)]
 
-    def _soon(self, each: Candidate) -> bool:
+    def _soon(self, candidate: Candidate) -> bool:
         """Whether it learns in the short training."""
-        return self.known[each][self.plan.short].learns
+        return self.known[candidate][self.plan.short].learns
 
-    def _standing(self, each: Candidate) -> tuple[bool, tuple[float, float]]:
+    def _standing(self, candidate: Candidate) -> tuple[bool, tuple[float, float]]:
         """Those that learn soon before those that are slow."""
-        soon = self._soon(each)
-        return soon, (self.known[each][self.plan.short] if soon else self.last(each)).score
+        soon, known = self._soon(candidate), self.known[candidate]
+        return soon, (known[self.plan.short] if soon else self.last(candidate)).score
 
     def _finalists(self, every: Sequence[Candidate]) -> list[Candidate]:
-        of = [each for each in every if self.last(each).learns]
-        of.sort(key=self._standing, reverse=True)
-        groups = ([each for each in of if self._soon(each) is soon] for soon in (True, False))
+        learning = [each for each in every if self.last(each).learns]
+        learning.sort(key=self._standing, reverse=True)
+        groups = ([each for each in learning if self._soon(each) is soon] for soon in (True, False))
         return [each for group in groups for each in group[: self.plan.keep]]
 
     def _whole(self) -> list[Candidate]:
@@ -255,9 +255,9 @@ class Rule:
         return Decision("chosen", equal[0], said + beside)
 
 
-def play(plan: Plan, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
+def play(plan: Grid, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
     """What the rule decides, and all that it asks, where it is known what a training will reach."""
-    asking, every = Rule(plan).decide(), []
+    asking, every = Selection(plan).decide(), []
     asked = next(asking)
     while True:
         every += asked
@@ -267,7 +267,7 @@ def play(plan: Plan, reach: Callable[[Question], Reached]) -> tuple[Decision, li
             return end.value, every
 
 
-def usual(plan: Plan) -> tuple[int, int]:
+def usual_cost(plan: Grid) -> tuple[int, int]:
     """How many trainings, of how many epochs in all, the rule asks for where what is configured is
     best.
     """
@@ -288,21 +288,21 @@ def decisions(results: Path) -> list[dict[str, Any]]:
     """What the decisions below `results` say of each initial state, OF_SIDE and which `decision` it
     is, the oldest first; a line for each file that is none.
     """
-    found = []
+    chosen = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
         try:
             content: Any = parse_json(path)
             sides = [_checked(side) for side in content["sides"] if side["init"]]
-            found += [side | {"decision": path.parent.name} for side in sides]
+            chosen += [side | {"decision": path.parent.name} for side in sides]
         except (ValueError, TypeError, KeyError, AttributeError):
             tell(f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again")
-    return found
+    return chosen
 
 
 def _checked(side: dict[str, Any]) -> dict[str, Any]:
     """Raises KeyError or TypeError for what is no part of a decision."""
     for trial in side["trials"]:
         _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
-    for setting, of in side["settings"].items():
-        _ = SETTINGS[setting], of["values"][STEP], [path.split() for path in of["runs"]]
+    for setting, content in side["settings"].items():
+        _ = SETTINGS[setting], content["values"][STEP], [path.split() for path in content["runs"]]
     return {key: side[key] for key in OF_SIDE}

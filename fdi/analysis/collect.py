@@ -106,11 +106,11 @@ def runs(results: Path) -> pd.DataFrame:
     """The runs below `results`/runs. One whose record is not whole is among them, with the state
     broken, and a line says why.
     """
-    found = table(results, [path for path, *_ in directories(results)])
-    broken = found[found["state"] == "broken"]
+    every = table(results, [path for path, *_ in directories(results)])
+    broken = every[every["state"] == "broken"]
     for path, error in zip(broken["path"], broken["error"]):
         tell(f"{path} is left out: {error}")
-    return found
+    return every
 
 
 def table(results: Path, paths: Iterable[str]) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def _evidence(run: Run, identity: str) -> dict[str, Any]:
         whole = hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest()
         said["code"] = whole if others else "none"
     if run.epoch:
-        said = {key: f"{UNKNOWN}{identity}" if of is None else of for key, of in said.items()}
+        said = {key: f"{UNKNOWN}{identity}" if text is None else text for key, text in said.items()}
     return {
         "data_checksum": known.get("split"),
         **said,
@@ -234,7 +234,7 @@ def with_neutral(table: pd.DataFrame) -> pd.DataFrame:
     """
     known = {key: value for key, value in neutral().items() if key in table}
     filled = {key: np.where(table[key].isna(), value, table[key]) for key, value in known.items()}
-    return table.assign(**{key: pd.Series([*of], table.index) for key, of in filled.items()})
+    return table.assign(**{key: pd.Series([*cells], table.index) for key, cells in filled.items()})
 
 
 @cache  # several tables are read in one command

@@ -57,7 +57,9 @@ def conclude(
     leader = _leader(reached, metric)
     if not pairs:
         return Conclusion(f"{leader} reaches {metric.text(reached[leader])}", leader)
-    known = {name: of for name, of in pairs.items() if of and of.n > 1 and not math.isnan(of.p)}
+    known = {
+        name: pair for name, pair in pairs.items() if pair and pair.n > 1 and not math.isnan(pair.p)
+    }
     sure = [name for name in known if known[name].p < LEVEL]
     unsure = [name for name in pairs if name not in sure]
     said = [_better(leader, name, known[name], metric) for name in sure]
@@ -76,11 +78,11 @@ def _leader(reached: Mapping[str, float], metric: Metric) -> str:
     return max(reached, key=lambda name: metric.sign * reached[name])
 
 
-def _better(leader: str, other: str, found: Comparison, metric: Metric) -> str:
-    by, low, high = (format(abs(x), metric.form()) for x in (found.mean, found.low, found.high))
+def _better(leader: str, other: str, apart: Comparison, metric: Metric) -> str:
+    by, low, high = (format(abs(x), metric.form()) for x in (apart.mean, apart.low, apart.high))
     unit = "points" if metric.unit == "%" else metric.unit
     low, high = sorted((low, high), key=float)
-    around = "" if math.isnan(found.low) else f" ({low} to {high})"
+    around = "" if math.isnan(apart.low) else f" ({low} to {high})"
     return f"{leader} is better than {other} by {by} {unit}".rstrip() + around
 
 
@@ -88,26 +90,26 @@ def _more(
     pairs: Sequence[Comparison], level: float, metric: Metric, samples: float, noun: str
 ) -> tuple[str, int | None]:
     """What is said of undecided pairs, and how many seeds would tell more."""
-    n = min(of.n for of in pairs)
-    if not all(of.sd for of in pairs):  # the same in each seed
+    n = min(pair.n for pair in pairs)
+    if not all(pair.sd for pair in pairs):  # the same in each seed
         return f"{plural(n, noun)} are too few to tell them apart", 2 * n
 
     def seen(number: int) -> str:
-        size = max(of.smallest(number, level) for of in pairs)
+        size = max(pair.smallest(number, level) for pair in pairs)
         return f"{size:{metric.form()}} {'points' if metric.unit == '%' else metric.unit}".rstrip()
 
-    noisy = any(of.noise for of in pairs)
+    noisy = any(pair.noise for pair in pairs)
     tested = f" and {samples:.0f} test samples" if noisy and samples == samples else ""
     least, most = metric.ends
-    unseen = max(of.smallest(n, level) for of in pairs) >= metric.scale * (most - least)
+    unseen = max(pair.smallest(n, level) for pair in pairs) >= metric.scale * (most - least)
     what = "no difference can" if unseen else f"differences below {seen(n)} cannot"
     line = f"with {plural(n, noun)}{tested} {what} be seen"
-    needed = [of.enough(level) for of in pairs]
+    needed = [pair.enough(level) for pair in pairs]
     known = [number for number in needed if number is not None]
     if len(known) == len(needed) and max(known) <= max(FEW, 4 * n):
         more = max(*known, n + 1)
         return f"{line}; {more} {noun}s would decide it, if it stays so, and see {seen(more)}", more
-    if any(of.smallest(FEW * n, level) > of.smallest(n, level) / 2 for of in pairs):
+    if any(pair.smallest(FEW * n, level) > pair.smallest(n, level) / 2 for pair in pairs):
         return f"{line}, nor with many {noun}s below {seen(FEW * n)}: test on more samples", None
     return f"{line}; {2 * n} {noun}s would see {seen(2 * n)}", 2 * n
 
@@ -120,7 +122,7 @@ def of_seeds(
     by Holm's method over all pairs without that one.
     """
     metric, quantity = next(iter(seeds.values())).metric, TESTED[0]
-    reached = {name: of.mean(quantity) for name, of in seeds.items()}
+    reached = {name: condition.mean(quantity) for name, condition in seeds.items()}
     leader = _leader(reached, metric)
     base = (
         next((name for name in seeds if not table.get(name)), None) if any(table.values()) else ""
@@ -132,8 +134,8 @@ def of_seeds(
         if leader in (one, other):
             pairs[other if one == leader else one] = found if one == leader else found.times(-1)
     if leader == base:
-        pairs = {name: of and of.times(-1) for name, of in table.items() if name != base}
-    samples = min(of.mean(TESTED[1]) for of in seeds.values())
+        pairs = {name: pair and pair.times(-1) for name, pair in table.items() if name != base}
+    samples = min(condition.mean(TESTED[1]) for condition in seeds.values())
     return conclude(reached, pairs, LEVEL / max(family, len(every), 1), metric, samples)
 
 
@@ -141,27 +143,27 @@ def of_sweep(runs: pd.DataFrame) -> list[Conclusion]:
     """For each network, runs that agree in all but what `init` says, or for all together where they
     differ in nothing that it says; with the comparisons of the summary.
     """
-    found = compared(runs, TESTED)
-    keys = pd.DataFrame([*found.places], columns=found.columns)
-    keys = keys[[len(seeds.of(TESTED[0])) > 0 for seeds in found.seeds]]
-    within = [column for column in found.columns if column.split(".")[0] != "init"]
-    grouped = [of for _, of in keys.groupby(within, dropna=False, sort=False)]
-    if all(len(of) == 1 for of in grouped):
+    comparison = compared(runs, TESTED)
+    keys = pd.DataFrame([*comparison.places], columns=comparison.columns)
+    keys = keys[[len(seeds.of(TESTED[0])) > 0 for seeds in comparison.seeds]]
+    within = [column for column in comparison.columns if column.split(".")[0] != "init"]
+    grouped = [group for _, group in keys.groupby(within, dropna=False, sort=False)]
+    if all(len(group) == 1 for group in grouped):
         within = ["dataset", "model"]
-        grouped = [of for _, of in keys.groupby(within, sort=False)]
+        grouped = [group for _, group in keys.groupby(within, sort=False)]
     apart = [column for column in within if keys[column].nunique(dropna=False) > 1]
     lines = []
-    for of in grouped:
-        names = dict(zip(of.index, _names(of)))
-        table = {name: found.differences[row] for row, name in names.items()}
-        family = sum(found.differences[row] is not None for row in keys.index)
-        scale = found.seeds[of.index[0]].metric.scale
+    for group in grouped:
+        names = dict(zip(group.index, _names(group)))
+        table = {name: comparison.differences[row] for row, name in names.items()}
+        family = sum(comparison.differences[row] is not None for row in keys.index)
+        scale = comparison.seeds[group.index[0]].metric.scale
         line = of_seeds(
-            {name: found.seeds[row] for row, name in names.items()},
+            {name: comparison.seeds[row] for row, name in names.items()},
             {name: each and each.times(scale) for name, each in table.items()},
             family,
         )
-        title = told(apart, [*of.iloc[0][apart]])
+        title = told(apart, [*group.iloc[0][apart]])
         lines.append(line._replace(text=f"{title}: {line.text}" if title else line.text))
     return lines
 
@@ -181,12 +183,12 @@ def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
     best = [{s.init: s for s in sides if s.setting == "best"} for sides in networks]
     return [
         of_seeds(
-            {init: side.seeds for init, side in of.items()},
-            {init: side.difference for init, side in of.items()},
+            {init: side.seeds for init, side in by_init.items()},
+            {init: side.difference for init, side in by_init.items()},
             family,
         )
-        for of in best
-        if of
+        for by_init in best
+        if by_init
     ]
 
 
@@ -195,23 +197,23 @@ def of_zoo(members: pd.DataFrame) -> list[Conclusion]:
     comparisons of their table, and those of the leader with others by the same method. As many of
     those that are drawn as before are such.
     """
-    of = zoo.common(members)
-    of = of[of["setting"] == "best"]
-    if of.empty:
+    best = zoo.common(members)
+    best = best[best["setting"] == "best"]
+    if best.empty:
         return []
     reached = {
-        str(init): float(mean) for init, mean in of.groupby("init")["accuracy"].mean().items()
+        str(init): float(mean) for init, mean in best.groupby("init")["accuracy"].mean().items()
     }
     leader = _leader(reached, ACCURACY)
-    found = zoo.leads(members)
-    family = max(1, len(found))
-    found |= {(b, a, at): lead.times(-1) for (a, b, at), lead in found.items()}
+    leads = zoo.leads(members)
+    family = max(1, len(leads))
+    leads |= {(b, a, at): lead.times(-1) for (a, b, at), lead in leads.items()}
     others = [other for other in reached if other != leader]
-    missing = [(leader, other) for other in others if (leader, other, "best") not in found]
-    found |= zoo.leads(members, missing) if missing else {}
-    pairs = {other: found.get((leader, other, "best")) for other in others}
+    missing = [(leader, other) for other in others if (leader, other, "best") not in leads]
+    leads |= zoo.leads(members, missing) if missing else {}
+    pairs = {other: leads.get((leader, other, "best")) for other in others}
     line = conclude(reached, pairs, LEVEL / family, noun="network")
-    drawn, shared = (len(t[["zoo", "network"]].drop_duplicates()) for t in (members, of))
+    drawn, shared = (len(t[["zoo", "network"]].drop_duplicates()) for t in (members, best))
     return [line._replace(more=line.more and math.ceil(line.more * drawn / shared))]
 
 
@@ -223,7 +225,7 @@ def of_states(rows: Sequence[Mapping[str, Any]]) -> str:
         state = ", ".join([str(row["init"]), *(f"{name} = {row[name]}" for name in names)])
         fine = row["verdict"].startswith("within") or row["verdict"] == "no target"
         said.setdefault(state, []).extend([] if fine else [f"{row['layer']} {row['verdict']}"])
-    states = [f"{state}: {', '.join(of) or 'no layer is off'}" for state, of in said.items()]
+    states = [f"{state}: {', '.join(off) or 'no layer is off'}" for state, off in said.items()]
     return f"{'; '.join(states)}; only training tells what learns"
 
 
@@ -232,9 +234,9 @@ def shortly(lines: Sequence[Conclusion]) -> list[str]:
     if len(lines) <= SHOWN:
         return [line.text for line in lines]
     counts = [
-        f"{leader} leads in {len(of)} ({sum(line.decided for line in of)} of them decided)"
+        f"{leader} leads in {len(led)} ({sum(line.decided for line in led)} of them decided)"
         for leader in dict.fromkeys(line.leader for line in lines)
-        if (of := [line for line in lines if line.leader == leader])
+        if (led := [line for line in lines if line.leader == leader])
     ]
     return [f"of {plural(len(lines), 'network')} {', '.join(counts)}"]
 

@@ -1,9 +1,9 @@
 """Runs chosen by their columns, and the one meaning of "the same but for the seed".
 
 Runs of one condition agree in data set, model, init, and the whole config and evidence but for the
-seed. What is said of it are statistics over its seeds (`by_seed`, `spread`): where one has several
-runs, over their mean. Two conditions are compared over pairs (`difference`) of equal seed, whose
-data were split alike.
+seed. What is said of it are statistics over its seeds (`by_seed`, `mean_and_interval`): where one
+has several runs, over their mean. Two conditions are compared over pairs (`difference`) of equal
+seed, whose data were split alike.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from fdi.analysis.formats import shown
 from fdi.analysis.statistics import (
     Comparison,
     Summary,
+    better_or_worse,
     correct,
     paired,
     paired_noise,
     sample_noise,
     summary,
-    verdict,
 )
 from fdi.config import Mistake
 from fdi.config.identity import LABELS
@@ -161,8 +161,8 @@ def by_seed(
     pairs, rows = means.index.get_level_values(1).to_numpy(), means.to_numpy()
     ends = np.searchsorted(means.index.get_level_values(0), np.arange(len(groups) + 1))
     return [
-        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, of), _hits(runs, of, same_data))
-        for of, (a, b) in zip(groups, pairwise(ends))
+        Seeds(pairs[a:b], tuple(names), rows[a:b], metric_of(runs, at), _hits(runs, at, same_data))
+        for at, (a, b) in zip(groups, pairwise(ends))
     ]
 
 
@@ -213,7 +213,7 @@ def _pair(runs: Runs, same_data: bool) -> np.ndarray:
     return pair.to_numpy(dtype=object)
 
 
-def spread(
+def mean_and_interval(
     seeds: Seeds, quantity: str = ACCURACY, scale: float = 1.0, most: float = np.inf
 ) -> Summary:
     """Number, mean, standard deviation and 95 % interval (Student's t, of what is reached on test
@@ -224,11 +224,11 @@ def spread(
     if quantity == ACCURACY:
         noise = sample_noise(seeds.mean(ACCURACY), seeds.mean(TEST_SAMPLES))
         least, most = (scale * end for end in seeds.metric.ends)
-    found = summary(scale * seeds.of(quantity), scale * noise)
-    if not least <= found.mean <= most:
-        return found
-    low, high = np.maximum(found.low, least), np.minimum(found.high, most)
-    return found._replace(low=float(low), high=float(high))
+    estimate = summary(scale * seeds.of(quantity), scale * noise)
+    if not least <= estimate.mean <= most:
+        return estimate
+    low, high = np.maximum(estimate.low, least), np.minimum(estimate.high, most)
+    return estimate._replace(low=float(low), high=float(high))
 
 
 def pairs(one: Seeds, other: Seeds, quantity: str) -> tuple[Seeds, Seeds]:
@@ -277,13 +277,13 @@ def differences(
     for row in where(rows.reset_index(drop=True), base).index:
         if len(seeds[row].pair):
             baselines.setdefault(shared[row], []).append(row)
-    found = []
+    apart_by_row = []
     for row, factor in enumerate(np.broadcast_to(scale, len(rows))):
         others = baselines.get(shared[row], [])
         one = len(others) == 1 and row not in others
         apart = difference(seeds[row], seeds[others[0]], scale=factor) if one else None
-        found.append(apart if apart and apart.n else None)
-    return found
+        apart_by_row.append(apart if apart and apart.n else None)
+    return apart_by_row
 
 
 class Compared(NamedTuple):
@@ -305,7 +305,7 @@ def compared(runs: Runs, names: Sequence[str], versus: str = BASELINE) -> Compar
     columns = condition_columns(runs.drop(columns=[*names]))
     places = dict(conditions(runs, columns))
     done = (runs["state"] == "done").to_numpy()
-    seeds = by_seed(runs, names, [of[done[of]] for of in places.values()])
+    seeds = by_seed(runs, names, [at[done[at]] for at in places.values()])
     within = [column for column in columns if column.split(".")[0] != "init"]
     rows = pd.DataFrame([*places], columns=columns)
     found = differences(rows, seeds, {"init": versus}, within)
@@ -313,7 +313,7 @@ def compared(runs: Runs, names: Sequence[str], versus: str = BASELINE) -> Compar
     return Compared(columns, places, seeds, correct(found, family))
 
 
-def select(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
+def passing(runs: Runs, filters: Sequence[str]) -> pd.DataFrame:
     """The runs that pass all `filters`, each column=value or column=value,value,... in the syntax
     of the command line; of tags a run needs one of these, and its note must have one in it.
 
@@ -396,13 +396,13 @@ TESTED = (ACCURACY, TEST_SAMPLES)
 def moments(
     runs: Runs, by: Sequence[str], quantity: str, scale: float = 1.0, most: float = np.inf
 ) -> pd.DataFrame:
-    """`spread` of `quantity` over the seeds: a row per combination of `by`, columns *by, mean, sd,
-    n, low, high.
+    """`mean_and_interval` of `quantity` over the seeds: a row per combination of `by`, columns *by,
+    mean, sd, n, low, high.
     """
     names = TESTED if quantity == ACCURACY else (quantity,)
     rows = []
     for values, seeds in _known(runs, by, names):
-        found = spread(seeds, quantity, scale, most)
+        found = mean_and_interval(seeds, quantity, scale, most)
         rows.append((*values, *(getattr(found, name) for name in STATISTICS)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])
 
@@ -430,20 +430,20 @@ def accuracies(
     """
     metric = metric_of(runs)
     table = moments(runs, by, ACCURACY, metric.scale)
-    seeds = [of for _, of in _known(runs, by, TESTED)]
+    seeds = [seeds_of for _, seeds_of in _known(runs, by, TESTED)]
     alone = differences(table, seeds, base, within, metric.scale)
     table["p"] = [np.nan if each is None else each.p for each in alone]
     versus = [*map(versus_columns, correct(alone, np.zeros(len(table))))]
     table = table.join(pd.DataFrame(versus, columns=VERSUS, index=table.index, dtype=float))
     each = zip(table["versus"], table["versus_p"])
-    return table.assign(verdict=[verdict(*row, metric.sign) for row in each])
+    return table.assign(verdict=[better_or_worse(*row, metric.sign) for row in each])
 
 
-def versus_columns(found: Comparison | None) -> dict[str, float]:
-    """The columns VERSUS of a difference, NaN where there is none."""
-    if found is None:
+def versus_columns(apart: Comparison | None) -> dict[str, float]:
+    """The columns VERSUS of a apart, NaN where there is none."""
+    if apart is None:
         return dict.fromkeys(VERSUS, np.nan)
-    return dict(zip(VERSUS, (found.mean, found.low, found.high, found.n, found.p)))
+    return dict(zip(VERSUS, (apart.mean, apart.low, apart.high, apart.n, apart.p)))
 
 
 def best(runs: Runs, by: Sequence[str], key: str) -> pd.DataFrame:

@@ -141,7 +141,7 @@ ENERGY_VARIABLE = "FDI_ENERGY"  # names other constants, as in FDI_ENERGY=0.03,0
 PJ = (0.9, 4.6)  # of a 32-bit floating-point addition, and of a multiplication with one
 
 
-def constants() -> tuple[float, float]:
+def energies() -> tuple[float, float]:
     """Energy in pJ of an addition, and of a multiplication with addition: PJ, those of 45 nm
     (Horowitz 2014, doi:10.1109/ISSCC.2014.6757323), unless FDI_ENERGY says others. Raises
     fdi.Mistake for what are no two numbers.
@@ -169,7 +169,7 @@ def energy(rows: pd.DataFrame, dense: bool = False) -> pd.Series:
     """
     names = [f"operations/{name}" for name in ("effective", "MAC", "dense")]
     effective, multiplied, each = (rows.reindex(columns=names)[n].astype(float) for n in names)
-    addition, both = constants()
+    addition, both = energies()
     pj = both * each if dense else addition * (effective - multiplied) + both * multiplied
     return pj / 1000
 

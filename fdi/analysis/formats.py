@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from fdi.config.parts import spelt
+
 NAMING = re.compile(r"\.(_target_|name)$")
 """The end of a key that names what its group chose."""
 
@@ -22,26 +24,28 @@ def plural(count: int, noun: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of a condition as short text: true, null, 0.5, or the class of a `_target_`."""
-    if value is None:
-        return "null"
+    """A value of a column as one would write it, in short: null, true, 0.5, [1,2], or the class of
+    a `_target_`.
+    """
     if isinstance(value, float):
-        return f"{value:g}"
-    text = str(value)
+        return "null" if value != value else f"{value:g}"
+    text = spelt(value)
+    if text.startswith(("fdi.", "torch.")):
+        return text.rpartition(".")[2]
     if text in ("True", "False"):
         return text.lower()
-    return text.rpartition(".")[2] if text.startswith(("fdi.", "torch.")) else text
+    return text.replace(", ", ",") if text.startswith("[") else text  # a list of a table of runs
 
 
 def told(columns: Sequence[str], values: Sequence[Any], but: Sequence[str] = ()) -> str:
     """The values of these columns that are known, `but` some: hidden = 128, lr = 0.005."""
     names = short_names(columns)
-    each = [
+    parts = [
         f"{names[column]} = {shown(value)}"
         for column, value in zip(columns, values)
         if column not in but and value is not None and value == value
     ]
-    return ", ".join(each)
+    return ", ".join(parts)
 
 
 def short_names(columns: Sequence[str]) -> dict[str, str]:

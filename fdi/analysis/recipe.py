@@ -18,7 +18,7 @@ from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
 
 RECIPES, RECIPE = "recipes", "recipe.json"  # below results: recipes/<name>/recipe.json
-STEP, FLOOR, STATE, PAIRS, WHOLE = "step", "eps", "initial state", "pairs", "whole training"
+STEP, FLOOR, STATE, PAIRS, WHOLE = "step", "eps", "initialization", "pairs", "whole training"
 GOOD = 0.9  # accuracy of a short training from which no change could add much
 FACTOR = 3.0  # between steps
 SCAN = 10  # short trainings, which cost as much as a whole one

@@ -84,13 +84,13 @@ class Results:
         """The learning curves of some of the runs."""
         if self.curves is not None:
             return self.curves[self.curves["path"].isin(runs["path"])]
-        found = curves(runs)  # with what the runs are judged by in place of an accuracy
+        curves = read_curves(runs)  # with what the runs are judged by in place of an accuracy
         for text in runs[METRIC].dropna().unique() if METRIC in runs else ():
             for split in SPLITS:
-                if (own := f"{split}/{of_rows([text]).name}") in found:
-                    values, usual = found.pop(own), f"{split}/accuracy"
-                    found[usual] = found[usual].fillna(values) if usual in found else values
-        return found
+                if (own := f"{split}/{of_rows([text]).name}") in curves:
+                    values, usual = curves.pop(own), f"{split}/accuracy"
+                    curves[usual] = curves[usual].fillna(values) if usual in curves else values
+        return curves
 
     def csv(self, name: str) -> pd.DataFrame:
         """`<name>.csv` of the folder, with its first line, a comment, as the column `source`; empty
@@ -128,25 +128,25 @@ def with_origin(table: pd.DataFrame, source: str | pd.Series) -> pd.DataFrame:
 @cache
 def studies() -> tuple[ModuleType, ...]:
     """The packages of the studies that are installed; a line for one that cannot be imported."""
-    found = []
+    modules = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         with spared(f"the study {entry.module}"):
             try:
-                found.append(entry.load())
+                modules.append(entry.load())
             except ModuleNotFoundError as error:  # uninstalled in parts
                 if not f"{entry.module}.".startswith(f"{error.name}."):
                     raise
-    return tuple(found)
+    return tuple(modules)
 
 
 def of_folder(folder: Path) -> Results:
     """The measurements that a study keeps in `folder`, or the runs below `folder`/runs."""
     for study in studies():
         with spared(f"the reference of {study.__name__}"):
-            found = study.reference(folder) if hasattr(study, "reference") else None
-            if found is not None:
-                checked(found.runs)
-                return found
+            measured = study.reference(folder) if hasattr(study, "reference") else None
+            if measured is not None:
+                checked(measured.runs)
+                return measured
     return own(folder)
 
 
@@ -165,7 +165,7 @@ def comparable(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     return runs
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
+def read_curves(table: pd.DataFrame) -> pd.DataFrame:
     """The learning curves of the runs in `table`; texts are categories. A half-written last row is
     dropped; a run whose metrics.csv is damaged has no rows, which a warning says.
     """
@@ -203,10 +203,10 @@ def _metrics(path: str, epochs: int | None) -> pd.DataFrame:
     if names[0] != "epoch" or "phase" not in names or not whole:
         raise ValueError(path)
     types = dict.fromkeys(names, float) | {"epoch": int, "phase": str}
-    found = pd.read_csv(io.StringIO("\n".join([header, *rows])), dtype=types, index_col=False)
-    if [*found["epoch"]] != [*range(1, (epochs or len(rows)) + 1)]:
+    curve = pd.read_csv(io.StringIO("\n".join([header, *rows])), dtype=types, index_col=False)
+    if [*curve["epoch"]] != [*range(1, (epochs or len(rows)) + 1)]:
         raise ValueError(path)
-    return found
+    return curve
 
 
 def probes(table: pd.DataFrame) -> pd.DataFrame:
@@ -217,11 +217,11 @@ def probes(table: pd.DataFrame) -> pd.DataFrame:
     for place, path in enumerate(table["path"]):
         directory = Path(path)
         run = look(directory)
-        found = initial_state(directory, run)
-        if PROBE in run.files and not found:
+        state = initial_state(directory, run)
+        if PROBE in run.files and not state:
             tell(f"{path}: {PROBE} is damaged; this initial state is left out")
-        rows += found
-        places += [place] * len(found)
+        rows += state
+        places += [place] * len(state)
     if not rows:
         return pd.DataFrame(columns=[*KEYS, "population"])
     measured = pd.DataFrame.from_records(rows).drop(columns=[*KEYS], errors="ignore")
@@ -250,7 +250,7 @@ def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Any
     found = results.probe_of(pd.concat([seeds[list(KEYS)] for seeds in states]))
     rows = found.astype(object).where(found.notna(), None)  # None for unknown numbers
     layers: dict[str, Any] = {
-        path: of.to_dict("records") for path, of in groups(rows, "path", sort=False)
+        path: layers_of.to_dict("records") for path, layers_of in groups(rows, "path", sort=False)
     }
     for seeds in states:
         first = seeds.iloc[0]

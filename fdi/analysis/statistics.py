@@ -66,9 +66,9 @@ class Comparison(NamedTuple):
     def times(self, factor: float) -> Comparison:
         """Of differences in another unit, or, if the factor is negative, the other way round."""
         low, high = sorted((factor * self.low, factor * self.high))
-        scaled = (factor * self.mean, abs(factor) * self.sd, low, high)
-        size = abs(factor)
-        return Comparison(self.n, *scaled, self.p, size * self.noise, size * self.most)
+        mean, size = factor * self.mean, abs(factor)
+        sd, noise, most = size * self.sd, size * self.noise, size * self.most
+        return Comparison(self.n, mean, sd, low, high, self.p, noise, most)
 
     def smallest(self, n: int, level: float = LEVEL) -> float:
         """The smallest mean difference that `n` pairs would decide at this level: half the width of
@@ -233,7 +233,7 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     n = len(rows)
     mean = rows.mean(axis=0) if n else np.full(rows.shape[1], np.nan)
     if n < 2:
-        return [Comparison(n, float(of), *[np.nan] * 4) for of in mean]
+        return [Comparison(n, float(value), *[np.nan] * 4) for value in mean]
     counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
     means = counts @ rows / n
     means[np.abs(means) < ROUNDING * np.abs(rows).max(initial=1)] = 0
@@ -241,12 +241,12 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     p = np.minimum(2 * beyond / (RESAMPLES + 1), 1.0)
     adjusted = holm(p)
     half = LEVEL * p / adjusted / 2
-    ends = [np.quantile(of, [tail, 1 - tail]) for of, tail in zip(means.T, half)]
+    ends = [np.quantile(resampled, [tail, 1 - tail]) for resampled, tail in zip(means.T, half)]
     values = zip(mean, rows.std(axis=0, ddof=1), *np.transpose(ends), adjusted)
-    return [Comparison(n, *map(float, of)) for of in values]
+    return [Comparison(n, *map(float, value)) for value in values]
 
 
-def verdict(difference: float, p: float, sign: int = 1) -> str:
+def better_or_worse(difference: float, p: float, sign: int = 1) -> str:
     """better, worse or undecided, of a difference and its p (Holm's, where there are several);
     "" where no p can be given. `sign` of an improvement.
     """

@@ -51,12 +51,12 @@ from fdi.analysis.conditions import (
     LABELS,
     UNTRAINED,
     compared,
-    spread,
+    mean_and_interval,
     versus_columns,
 )
-from fdi.analysis.derived import OPERATIONS, constants, energy, guesses
+from fdi.analysis.derived import OPERATIONS, energies, energy, guesses
 from fdi.analysis.formats import number, plural, short_names, shown
-from fdi.analysis.statistics import PERCENT, verdict
+from fdi.analysis.statistics import PERCENT, better_or_worse
 from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
@@ -96,14 +96,14 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
     states = runs["state"].to_numpy(dtype=str)
     found = compared(runs, measured, versus)
     columns, rows = found.columns, []
-    for (condition, of), own, apart in zip(found.places.items(), found.seeds, found.differences):
-        n, mean, sd, low, high = spread(own)
+    for (condition, at), own, apart in zip(found.places.items(), found.seeds, found.differences):
+        n, mean, sd, low, high = mean_and_interval(own)
         rows.append(
             {
                 **dict(zip(columns, condition)),
                 "n": n,
-                **{state: int((states[of] == state).sum()) for state in ENDED},
-                "partial": int((~np.isin(states[of], ["done", *ENDED])).sum()),
+                **{state: int((states[at] == state).sum()) for state in ENDED},
+                "partial": int((~np.isin(states[at], ["done", *ENDED])).sum()),
                 "accuracy": mean,
                 "sd": sd,
                 "low": low,
@@ -112,9 +112,9 @@ def summarize(runs: Runs, versus: str = BASELINE, full: bool = False) -> pd.Data
                 "valid": own.mean(VALID),
                 **{column: own.mean(column) for column in rates},
                 **versus_columns(apart),
-                "verdict": verdict(apart.mean, apart.p, own.metric.sign) if apart else "",
+                "verdict": better_or_worse(apart.mean, apart.p, own.metric.sign) if apart else "",
                 **({METRIC: str(own.metric)} if METRIC in runs else {}),
-                **{n: "; ".join(map(str, runs[n].iloc[of].dropna().unique())) for n in said},
+                **{n: "; ".join(map(str, runs[n].iloc[at].dropna().unique())) for n in said},
             }
         )
     table = pd.DataFrame(rows)
@@ -190,7 +190,7 @@ def counted(runs: Runs) -> list[str]:
 def caption(summary: pd.DataFrame) -> str:
     """What the columns of `readable` mean."""
     said = as_judged(CAPTION, summary)
-    return f"{said}; {FULL.format(*constants())}" if CHANCE in summary else said
+    return f"{said}; {FULL.format(*energies())}" if CHANCE in summary else said
 
 
 def as_judged(caption: str, table: pd.DataFrame) -> str:
@@ -277,7 +277,7 @@ NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9])")
 NUMERIC = ("n", "mean", "sd", "95 %", "sigma_U", "target", "rate (Hz)", "gradient")
 
 
-def chosen(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
+def picked(rows: pd.DataFrame | Sequence[Mapping[str, Any]], names: str | None) -> pd.DataFrame:
     """The columns with these `names`, separated by commas, in their order; all, if none are given.
     Raises ValueError for one that is not there.
     """

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import choice
-from fdi.analysis.choice import STEP, bar
+from fdi.analysis.choice import STEP, learning_threshold
 from fdi.analysis.collect import ACCURACY, Runs
 from fdi.analysis.conditions import BASELINE
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import (
     PERCENT,
     Comparison,
+    better_or_worse,
     chance_level,
     holm,
     resampled,
-    verdict,
 )
 from fdi.config import Mistake
 from fdi.track.files import RUNS, ZOO, parse_json, spared
@@ -55,7 +55,7 @@ def members(results: Results) -> pd.DataFrame:
     table = table.join(says, on="path")
     table["expected"] = table["expected"].astype(object).fillna("")
     table = table.rename(columns={ACCURACY: "accuracy"}).drop(columns=["run", "path"])
-    return _judged(by_seed(table))
+    return _judged(one_row_each(table))
 
 
 def _every_side(results: Results) -> pd.DataFrame:
@@ -96,23 +96,23 @@ def sides(path: Path) -> list[dict[str, Any]]:
                 "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
                 "kind": str(networks[side["network"]]["kind"]),
                 "words": [*map(str, networks[side["network"]]["words"])],
-                **of["values"],
-                STEP: float(of["values"][STEP]),
+                **chosen_at["values"],
+                STEP: float(chosen_at["values"][STEP]),
             }
             for side in content["sides"]
-            for setting, of in side["settings"].items()
-            for run in of["runs"]
+            for setting, chosen_at in side["settings"].items()
+            for run in chosen_at["runs"]
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise Mistake("damaged; remove it, fdi-run -m experiment=zoo writes it again") from None
 
 
-def by_seed(table: pd.DataFrame) -> pd.DataFrame:
+def one_row_each(table: pd.DataFrame) -> pd.DataFrame:
     """A row for all seeds of a network, init and setting: the first that did not end, if there is
     one, else the first, with the mean accuracy.
     """
     keys = ["zoo", "network", "init", "setting"]
-    mean = table.groupby(keys)["accuracy"].transform(lambda of: of.mean(skipna=False))
+    mean = table.groupby(keys)["accuracy"].transform(lambda seeds: seeds.mean(skipna=False))
     ended = table["accuracy"].notna()
     first = table.assign(accuracy=mean)[~ended | mean.notna()]
     return first.drop_duplicates(keys, ignore_index=True)
@@ -121,9 +121,9 @@ def by_seed(table: pd.DataFrame) -> pd.DataFrame:
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """With `learns`, and without pairs that cannot be: Dale's law forbids weights of both signs."""
     forbidden = (table["state"] == "refused") & table["kind"].str.startswith("dale")
-    return table.assign(learns=table["accuracy"] >= bar(table["classes"]))[~forbidden].reset_index(
-        drop=True
-    )
+    return table.assign(learns=table["accuracy"] >= learning_threshold(table["classes"]))[
+        ~forbidden
+    ].reset_index(drop=True)
 
 
 def learning(members: pd.DataFrame) -> pd.DataFrame:
@@ -135,20 +135,19 @@ def learning(members: pd.DataFrame) -> pd.DataFrame:
     for init in inits(shared):
         row = {"init": init}
         for setting, title in SETTINGS.items():
-            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
-            row[f"{title}: learn"] = f"{of['learns'].sum()} of {len(of)}"
-            row[f"{title}: accuracy (%)"] = f"{PERCENT * of['accuracy'].mean():.1f}"
+            arm = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            row[f"{title}: learn"] = f"{arm['learns'].sum()} of {len(arm)}"
+            row[f"{title}: accuracy (%)"] = f"{PERCENT * arm['accuracy'].mean():.1f}"
             found = ahead.get((init, BASELINE, setting))
             row[f"{title}: minus {BASELINE}"] = lead(found) if found else "-"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def lead(found: Comparison) -> str:
+def lead(difference: Comparison) -> str:
     """As in +14.5 (9.2..20.1), better."""
-    return (
-        f"{found.mean:+.1f} ({found.low:+.1f}..{found.high:+.1f}), {verdict(found.mean, found.p)}"
-    )
+    verdict = better_or_worse(difference.mean, difference.p)
+    return f"{difference.mean:+.1f} ({difference.low:+.1f}..{difference.high:+.1f}), {verdict}"
 
 
 def optimizers(members: pd.DataFrame) -> pd.Series:
@@ -180,22 +179,25 @@ REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_cal
 Pair = tuple[str, str]
 
 
-def pairs(members: pd.DataFrame) -> list[Pair]:
+def compared_pairs(members: pd.DataFrame) -> list[Pair]:
     """Each initial state beside the baseline, and those that are REFINED."""
     states = inits(members)
     every = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
     return [pair for pair in every if {*pair} <= {*states}]
 
 
-def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str, str], Comparison]:
+def leads(
+    members: pd.DataFrame, wanted: Sequence[Pair] = ()
+) -> dict[tuple[str, str, str], Comparison]:
     """By how many points the mean test accuracy of one initial state is above that of the other, by
-    (init, other, setting), for these pairs or all `pairs`: over the networks that all states can be
-    drawn for, by the bootstrap over networks and by Holm's method over all that is returned.
+    (init, other, setting), for these pairs or all `compared_pairs`: over the networks that all
+    states can be drawn for, by the bootstrap over networks and by Holm's method over all that is
+    returned.
     """
     wide = common(members).pivot(
         index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
     )
-    keys = [(*pair, setting) for setting in SETTINGS for pair in of or pairs(members)]
+    keys = [(*pair, setting) for setting in SETTINGS for pair in wanted or compared_pairs(members)]
     keys = [key for key in keys if {(key[2], key[0]), (key[2], key[1])} <= {*wide.columns}]
     if not keys:
         return {}
@@ -204,44 +206,45 @@ def leads(members: pd.DataFrame, of: Sequence[Pair] = ()) -> dict[tuple[str, str
 
 
 RULES = {
-    "at least 3 times chance, or half way from chance to 1 where that is less": lambda of: of[
+    "at least 3 times chance, or half way from chance to 1 where that is less": lambda rows: rows[
         "learns"
     ],
-    "better than guessing": lambda of: (
-        of["accuracy"] > chance_level(of["classes"], of["test_samples"])
+    "better than guessing": lambda rows: (
+        rows["accuracy"] > chance_level(rows["classes"], rows["test_samples"])
     ),
-    "at least half way from chance to the best that any of the states reaches there": lambda of: (
-        of["accuracy"] - 1 / of["classes"]
-        >= (of.groupby(["zoo", "network"])["accuracy"].transform("max") - 1 / of["classes"]) / 2
+    "at least half way from chance to the best that any of the states reaches there": lambda rows: (
+        rows["accuracy"] - 1 / rows["classes"]
+        >= (rows.groupby(["zoo", "network"])["accuracy"].transform("max") - 1 / rows["classes"]) / 2
     ),
 }
 """What it can mean that a network learns; the first is what the word means everywhere."""
 
 
-def alone(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int, float]]]:
-    """Of each of the `pairs`, by each of the RULES: in how many networks only the first learns, in
-    how many only the other, and the two-sided p of the sign test, by Holm's method over the pairs.
+def learned_by_one(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple[int, int, float]]]:
+    """Of each of the `compared_pairs`, by each of the RULES: in how many networks only the first
+    learns, in how many only the other, and the two-sided p of the sign test, by Holm's method over
+    the pairs.
     """
     from scipy.stats import binomtest
 
-    of = common(members)
-    of = of[of["setting"] == setting]
-    found: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in pairs(of)}
+    table = common(members)
+    table = table[table["setting"] == setting]
+    by_pair: dict[Pair, list[tuple[int, int, float]]] = {pair: [] for pair in compared_pairs(table)}
     for rule in RULES.values():
-        wide = of.assign(learns=rule(of)).pivot(
+        wide = table.assign(learns=rule(table)).pivot(
             index=["zoo", "network"], columns="init", values="learns"
         )
         counts = [
             (int((wide[own] & ~wide[other]).sum()), int((wide[other] & ~wide[own]).sum()))
-            for own, other in found
+            for own, other in by_pair
         ]
         p = [binomtest(own, own + other).pvalue if own + other else 1.0 for own, other in counts]
-        for pair, count, value in zip(found, counts, holm(p)):
-            found[pair].append((*count, float(value)))
-    return found
+        for pair, count, value in zip(by_pair, counts, holm(p)):
+            by_pair[pair].append((*count, float(value)))
+    return by_pair
 
 
-def said(members: pd.DataFrame) -> list[str]:
+def beyond_table(members: pd.DataFrame) -> list[str]:
     """What the table cannot say: initial states that refine others, how far the leads change where
     each has its best step, in how many networks only one of two learns, and how to read all this.
     """
@@ -252,7 +255,7 @@ def said(members: pd.DataFrame) -> list[str]:
             for (own, other, at), found in ahead.items()
             if at == setting and other != BASELINE
         ]
-        told = [_counted(pair, of) for pair, of in alone(members, setting).items()]
+        told = [_counted(pair, counts) for pair, counts in learned_by_one(members, setting).items()]
         lines += [f"{title}: {'; '.join(refined)}"] if refined else []
         lines += [f"only one of the two learns, {title}: {'; '.join(told)}"] if told else []
     changed = changes(members)
@@ -306,11 +309,11 @@ def changes(members: pd.DataFrame) -> dict[str, Comparison]:
     return dict(zip(states, found))
 
 
-def _counted(pair: Pair, of: Sequence[tuple[int, int, float]]) -> str:
-    (own, other, p), *_ = of
-    words = [verdict(mine - theirs, value) for mine, theirs, value in of]
+def _counted(pair: Pair, by_rule: Sequence[tuple[int, int, float]]) -> str:
+    (own, other, p), *_ = by_rule
+    words = [better_or_worse(mine - theirs, value) for mine, theirs, value in by_rule]
     robust = "by each rule"
     if len({*words}) > 1:
-        more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(of, words)]
+        more = [f"{mine} and {theirs}, {word}" for (mine, theirs, _), word in zip(by_rule, words)]
         robust = f"by the other rules {'; '.join(more[1:])}"
     return f"{pair[0]} {own} against {other} of {pair[1]} ({words[0]}, p = {p:.2g}; {robust})"

@@ -210,14 +210,14 @@ def shortened(source: str, cells: Iterable[Cell]) -> str:
     the 50 epochs; "" where there are not fewer.
     """
     kinds = {
-        (of["name"]["dataset"], of["name"]["model"], of["trainer"]["epochs"]): cell
+        (values["name"]["dataset"], values["name"]["model"], values["trainer"]["epochs"]): cell
         for cell in cells
-        if (of := cell.values)["name"]["experiment"]
+        if (values := cell.values)["name"]["experiment"]
     }
     every = {(own, tuned_epochs(source, cell.overrides)) for (*_, own), cell in kinds.items()}
     if not (fewer := [(own, tuned) for own, tuned in every if own < tuned]):
         return ""
-    own, tuned = (" to ".join(map(str, sorted({min(of), max(of)}))) for of in zip(*fewer))
+    own, tuned = (" to ".join(map(str, sorted({min(each), max(each)}))) for each in zip(*fewer))
     return f"{own} of the {tuned} epochs"
 
 

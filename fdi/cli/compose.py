@@ -249,7 +249,7 @@ def _refuse_idle_files(hydra: Any) -> None:
     mine.job.override_dirname = usual.job.override_dirname  # of the words of the command
     for node in INSTEAD.keys() & {*usual} - {"overrides", "runtime"}:
         own, fdis = (
-            OmegaConf.to_container(OmegaConf.masked_copy(of, node)) for of in (mine, usual)
+            OmegaConf.to_container(OmegaConf.masked_copy(config, node)) for config in (mine, usual)
         )
         if own != fdis:
             raise ValueError(f"hydra.{node} is set in a file of yours: {_leave_out(node)}")
@@ -276,7 +276,7 @@ def _refuse_nameless(source: str, options: Sequence[str]) -> None:
             continue
         given = override.value()
         if isinstance(given, list) and key == SEVERAL:
-            for each in (str(each) for each in given if each not in names):
+            for each in (str(name) for name in given if name not in names):
                 raise ValueError(f"{key} = {each} does not exist; {choose(each, names)}")
         elif not isinstance(given, str):
             raise ValueError(
@@ -288,10 +288,10 @@ def matching(source: str, override: Override) -> list[str]:
     """Those of a group that a glob(...) names; raises ValueError where there are none."""
     pattern: Any = override.value()
     names = _names(source, override.key_or_group)
-    if not (found := pattern.filter(names)):
+    if not (matching := pattern.filter(names)):
         none = f"is called so; choose one of {', '.join(names)}" if names else "can be: no group"
         raise ValueError(f"{override.input_line}: no option of {override.key_or_group} {none}")
-    return found
+    return matching
 
 
 def _single(word: str) -> Override:
@@ -395,12 +395,12 @@ def _no_such_key(cause: Any, chosen: Mapping[str, Any], value: Any) -> str:
         if meant := [f"{name}.{wanted}" for name in plain if wanted in _keys(node[name])]:
             return f"{cause.full_key}: no such key; did you mean {' or '.join(meant)}?"
     if cause.full_key.startswith("hydra.launcher."):
-        of = f"this launcher has {', '.join(there)}" if there else "this launcher has none"
-        return f"{cause.full_key}: no such key; {of}; choose another one by hydra/launcher=NAME"
+        where = f"this launcher has {', '.join(there)}" if there else "this launcher has none"
+        return f"{cause.full_key}: no such key; {where}; choose another one by hydra/launcher=NAME"
     hint = choose(str(cause.key), there)
     option = chosen.get(group) if dot and not hint.startswith("did you") else None
-    of = f" of {group}={option}" if option else ""
-    return f"{cause.full_key}: no such key{of}; {hint}"
+    where = f" of {group}={option}" if option else ""
+    return f"{cause.full_key}: no such key{where}; {hint}"
 
 
 def _keys(node: Any) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, varied
-from fdi.cli.summary import counted
+from fdi.cli.summary import cells_by_state
 from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
 from fdi.track.evidence import check_done, refuse_other_code
@@ -87,15 +87,15 @@ def same_cost(values: Mapping[str, Any]) -> str:
 
 def _tried(cells: Sequence[Cell]) -> dict[str, float]:
     """Core-seconds of an epoch of the first KINDS_TRIED kinds whose data are here."""
-    found = {}
+    seconds = {}
     for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), KINDS_TRIED):
         name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
         if root is None or (name in SOURCES and present(name, Path(root))):
             from fdi.runner.story import try_epoch  # torch: only where it is needed
 
             with suppress(ValueError, OSError, RuntimeError):
-                found[kind] = try_epoch(cell.config)
-    return found
+                seconds[kind] = try_epoch(cell.config)
+    return seconds
 
 
 DALE = ("fdi.snn.models.dale", "fdi.snn.models.dale_conv")
@@ -136,7 +136,7 @@ def dry_run(cells: Sequence[Cell]) -> None:
     for cell, state in zip(cells, states):
         line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
         out.print(line.rstrip())
-    out.print(counted(states))
+    out.print(cells_by_state(states))
     for why in dict.fromkeys(filter(None, refusals)):
         out.print(why)
     begin = (cell for cell, why in zip(cells, refusals) if not why)

@@ -15,7 +15,6 @@ from fdi.data.inputs import DataError
 from fdi.track.files import printable
 
 PACK = "write spikes as a table that runs map into memory, for data larger than that"
-BY_FILE = ("arrays", "ts")  # what dataset.file names, wherever it is
 
 
 @command_line("fdi-data", REFUSED)
@@ -131,7 +130,7 @@ def _spikes(arguments: argparse.Namespace) -> None:
             speaker=arguments.speaker,
             test=arguments.test,
             workers=cores(),
-            show=lambda done, of: progress.update(task, completed=done, total=of),
+            show=lambda done, total: progress.update(task, completed=done, total=total),
         )
     place = printable(str(root))
     print(f"spikes: in {place}; fdi-run dataset=hdf5 dataset.root={place}")
@@ -167,7 +166,7 @@ def _get(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     from fdi.cli.cells import compose_cell
     from fdi.cli.compose import quoted, source
-    from fdi.figures.picture import draw, title
+    from fdi.figures.picture import draw_dataset, title
     from fdi.runner.build import dataset
 
     name = arguments.name
@@ -177,7 +176,7 @@ def _show(arguments: argparse.Namespace) -> None:
     words = [f"dataset={name}", *places, *arguments.overrides]
     data = dataset(compose_cell(source(arguments), words).config)
     path = arguments.out or Path("results/figures") / f"data-{name}.png"
-    draw(data, path)
+    draw_dataset(data, path)
     print(f"{printable(title(data))}\n{printable(str(path))}")
 
 
@@ -185,7 +184,7 @@ def _pack(arguments: argparse.Namespace) -> None:
     from rich.progress import Progress, TaskID
 
     from fdi.cli.cells import compose_cell
-    from fdi.cli.compose import quoted
+    from fdi.cli.compose import fitting, quoted
     from fdi.cli.terminal import bar, console
     from fdi.config.identity import contents
     from fdi.data import packed
@@ -201,8 +200,9 @@ def _pack(arguments: argparse.Namespace) -> None:
     for word in arguments.overrides:
         name = word.partition("=")[2] if word.startswith("dataset=") else name
     own = [word for word in arguments.overrides if not word.startswith("dataset=")]
-    place = f"dataset.{'file' if name in BY_FILE else 'root'}={quoted(str(path))}"
-    config = compose_cell("", [f"dataset={name}", place, "dataset.valid=0", *own]).config
+    places = [f"dataset.{key}={quoted(str(path))}" for key in ("file", "root")]
+    found = fitting("", [f"dataset={name}", *places])
+    config = compose_cell("", [*found, "dataset.valid=0", *own]).config
     asked = contents(config.dataset)
     of_file = {key: asked.get(key) for key in ("kind", "names", "duration", "binning")}
     given = {word.removeprefix("dataset.").partition("=")[0] for word in own}
@@ -228,10 +228,8 @@ def _pack(arguments: argparse.Namespace) -> None:
 
 def _here(name: str, root: Path) -> bool:
     module = SOURCES[name].module
-    if name == "hdf5":
+    if SOURCES[name].size == "yours":
         return any(root.glob("*.h5"))
-    if name in BY_FILE:
-        return False
     return present(name, root) and (
         bool(SOURCES[name].archives) or module is None or find_spec(module) is not None
     )

@@ -27,10 +27,10 @@ CHECKOUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code: 0 if something was drawn."""
     arguments = _parse(argv)
-    from fdi.analysis.conditions import select
+    from fdi.analysis.conditions import passing
     from fdi.analysis.results import EXAMPLE, of_folder, own
     from fdi.config.parts import choose
-    from fdi.figures.catalogue import FIGURES, figure_named, swept, with_own
+    from fdi.figures.catalogue import FIGURES, figure_named, swept_keys, with_own
 
     if arguments.list:
         for name, module in FIGURES.items():
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results, modules = arguments.results, arguments.modules
     mine, measured = own(results), None if arguments.own else of_folder(results / "reference")
     among = mine.runs
-    mine = replace(mine, runs=select(among, arguments.filters))
+    mine = replace(mine, runs=passing(among, arguments.filters))
     there = with_own(mine.runs, modules)
     names = arguments.names or there
     figures: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures[name] = there.get(name) or figure_named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
-            raise ValueError(f"no figure {name}; {choose(name, [*there, *swept(mine.runs)])}")
+            raise ValueError(f"no figure {name}; {choose(name, [*there, *swept_keys(mine.runs)])}")
     missing = _draw_pages(figures, mine, measured, among, arguments)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty
@@ -116,7 +116,7 @@ def _draw_pages(
     among: Runs,
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:
-    from fdi.figures.catalogue import draw, file_name, pages
+    from fdi.figures.catalogue import file_name, pages, render
 
     missing = {}
     for name, module in figures.items():
@@ -125,7 +125,7 @@ def _draw_pages(
             contents |= pages(module, mine, measured, among)
         missing[name] = module
         for page, content in contents.items():
-            files = draw(module, content, arguments.out / file_name(name, page), arguments.paper)
+            files = render(module, content, arguments.out / file_name(name, page), arguments.paper)
             for file in files:
                 missing.pop(name, None)
                 print(printable(str(file)), flush=True)

@@ -17,7 +17,7 @@ from fdi.config.identity import LABELS
 from fdi.config.parts import choose
 from fdi.track import plans
 from fdi.track.files import directories, printable
-from fdi.track.plans import Plan
+from fdi.track.plans import SweepPlan
 from fdi.track.record import REFUSED, SAID, STATES, STOPPED, Run, look
 
 ALONE = "single runs"
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     there = [os.path.relpath(path, results) for path, *_ in directories(results)]
     planned = {place for plan in known for place in plan.cells}
     alone: dict[str, list[str]] = {place: [] for place in there if place not in planned}
-    known += [Plan("", ALONE, alone)] if alone else []  # a last one, without a command
+    known += [SweepPlan("", ALONE, alone)] if alone else []  # a last one, without a command
     names = arguments.experiments
     wanted = [plan for plan in known if not names or plan.title in names]
     decisions(results)  # a line for what is none
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> None:
+def _print_all(wanted: list[SweepPlan], runs: Mapping[str, Run], results: Path) -> None:
     out = console()
     for plan in wanted:
         out.print(f"{plan.title}: {plan.command}" if plan.command else plan.title)
@@ -74,7 +74,7 @@ def _print_all(wanted: list[Plan], runs: Mapping[str, Run], results: Path) -> No
         out.print("the same command goes on with them; to give one up, delete its folder")
 
 
-def _print_table(out: Console, plan: Plan, runs: Mapping[str, Run]) -> None:
+def _print_table(out: Console, plan: SweepPlan, runs: Mapping[str, Run]) -> None:
     """A row per data set, model and init; columns of states that no cell of the plan is in are
     left out.
     """

@@ -103,7 +103,7 @@ def print_summary(cells: list[Cell], command: str, how_many: bool = True) -> int
             mend = "; put the file back, or delete the folder" * (state == "broken")
             out.print("  ".join(filter(None, [state, str(cell.directory), f"{run.reason}{mend}"])))
     if how_many:
-        out.print(counted(states))
+        out.print(cells_by_state(states))
     if ELSEWHERE in states:
         out.print("when the other process has ended, give the same command again for the rest")
     unfinished = sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)
@@ -157,11 +157,11 @@ def print_zoo(table: pd.DataFrame) -> None:
     out = console()
     out.print("Networks that learn")
     print_table(out, zoo.learning(table), ["init"])
-    for line in zoo.said(table):
+    for line in zoo.beyond_table(table):
         print_note(out, line)
 
 
-def counted(states: Iterable[str]) -> str:
+def cells_by_state(states: Iterable[str]) -> str:
     """How many cells are in which state, as text."""
     counts = Counter(states)
     total = counts.total()

@@ -27,14 +27,14 @@ from fdi.cli.cells import Cell, compose_sweep, label, leave_nothing, make_folder
 from fdi.cli.compose import composed, extra_of, interpolating, is_hydras, source
 from fdi.cli.cost import cores, short
 from fdi.cli.summary import print_summary
-from fdi.cli.task import FAILED, check_done, complain, run_cell
+from fdi.cli.task import FAILED, complain, revisit, run_cell
 from fdi.cli.terminal import bar, console, duration
 from fdi.config.cache import stamp
 from fdi.config.metric import of_result
 from fdi.config.settings import prepare
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
-from fdi.track.process import end_with, repeated
+from fdi.track.process import end_with, repeating
 from fdi.track.record import REFUSED, SETTLED, Run, finished, look
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
@@ -212,7 +212,7 @@ class Watch:
 
 def _accuracy(result: dict[str, Any]) -> str:
     metric = of_result(result)
-    test, valid = (result.get(metric.key(f"{of}_accuracy_last")) for of in ("test", "valid"))
+    test, valid = (result.get(metric.key(f"{split}_accuracy_last")) for split in ("test", "valid"))
     if test is not None:
         return metric.text(test)
     return "done" if valid is None else f"{metric.text(valid)} on validation"
@@ -234,7 +234,7 @@ def watching(cells: list[Cell], left: list[Cell], title: str = "") -> Iterator[N
             shown.update(task, completed=watch.first + watch.ended, description=now)
 
         try:
-            with repeated(look, "watch", PAUSE, rest=20):
+            with repeating(look, "watch", PAUSE, rest=20):
                 yield
         finally:
             look()
@@ -277,12 +277,12 @@ def run_sweep(
     return FAILED if unfinished else 0
 
 
-def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.Plan:
+def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.SweepPlan:
     """The plan of the cells of a sweep."""
     folder = arguments.config_dir
     options = ["--config-dir", folder] if folder else []
     first = cells[0].values
-    return plans.Plan(
+    return plans.SweepPlan(
         command=shlex.join(["fdi-run", "-m", *options, *arguments.overrides]),
         experiment=first["name"]["experiment"],
         cells={
@@ -298,7 +298,7 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell], how_many: boo
     def fingerprint(dataset: Mapping[str, Any]) -> str | None:
         return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
 
-    older = [check_done(cell.config, cell.directory, fingerprint) for cell in done]
+    older = [revisit(cell.config, cell.directory, fingerprint) for cell in done]
     if done and how_many:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for line in filter(None, older):

@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console command; its exit code."""
     arguments = _parse(argv)
-    from fdi.analysis.conditions import select
-    from fdi.analysis.results import EXAMPLE, curves, of_folder
-    from fdi.analysis.summary import chosen, export, latex, without_formulas
+    from fdi.analysis.conditions import passing
+    from fdi.analysis.results import EXAMPLE, of_folder, read_curves
+    from fdi.analysis.summary import export, latex, picked, without_formulas
 
     results = of_folder(arguments.results)
     if results.runs.empty:
         raise ValueError(f"no runs in {arguments.results / 'runs'}; make some: {EXAMPLE}")
-    results = replace(results, runs=select(results.runs, arguments.filters))
+    results = replace(results, runs=passing(results.runs, arguments.filters))
     if arguments.runs or arguments.curves:
-        table = results.runs if arguments.runs else curves(results.runs)
+        table = results.runs if arguments.runs else read_curves(results.runs)
         if results.curves is not None and arguments.curves:
             table = results.curves_of(results.runs)
         export(table, arguments.runs or arguments.curves)
         return 0
-    found: Found = arguments.ask(results, arguments)
+    answer: Found = arguments.ask(results, arguments)
     if arguments.csv:
-        table = without_formulas(chosen(found.numbers, arguments.columns))
+        table = without_formulas(picked(answer.numbers, arguments.columns))
         print(printable(table.to_csv(index=False), "\n"), end="")
     elif arguments.latex:
-        table = chosen(found.paper, arguments.columns)
-        print(printable(latex(table, found.caption, found.label), "\n"))
+        table = picked(answer.paper, arguments.columns)
+        print(printable(latex(table, answer.caption, answer.label), "\n"))
     else:
-        found.show()
+        answer.show()
     return 0
 
 
@@ -165,14 +165,14 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis.zoo import learning, members, said
+    from fdi.analysis.zoo import beyond_table, learning, members
     from fdi.cli.summary import print_zoo
 
     table = members(results)
     if table.empty:
         raise ValueError("no random networks were drawn here; fdi-run -m experiment=zoo does it")
     numbers = table.assign(words=table["words"].map(" ".join))
-    caption = said(table)[-1]
+    caption = beyond_table(table)[-1]
     return Found(numbers, learning(table), caption, "tab:zoo", partial(print_zoo, table))
 
 

@@ -46,16 +46,16 @@ def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> i
 
 
 def _again(config: DictConfig, directory: Path) -> int:
-    if line := check_done(config, directory):
+    if line := revisit(config, directory):
         print(line)
     if config.probe != "only":
         print(f"{printable(str(directory))}: already done, skipped")
         return 0
     from fdi.cli.terminal import Terminal
-    from fdi.runner.training import configured
+    from fdi.runner.build import training_words
 
     name = config.name
-    Terminal().probe(measured_state(directory), name.model, name.init, configured(config))
+    Terminal().probe(measured_state(directory), name.model, name.init, training_words(config))
     return 0
 
 
@@ -71,7 +71,7 @@ def measured_state(directory: Path) -> list[dict[str, Any]]:
     )
 
 
-def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> str | None:
+def revisit(config: DictConfig, directory: Path, files: Fingerprint = fingerprint) -> str | None:
     """As fdi.track.evidence.check_done, for the run of this directory; tags and a note that are
     given are written into its record.
     """
@@ -92,10 +92,10 @@ def check_done(config: DictConfig, directory: Path, files: Fingerprint = fingerp
 def _attempt(config: DictConfig, directory: Path, words: Sequence[str]) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""
     from fdi.cli.terminal import Terminal
-    from fdi.runner.story import run
+    from fdi.runner.story import execute
 
     try:
-        run(config, directory, Terminal(), words)
+        execute(config, directory, Terminal(), words)
     except ValueError as error:
         return str(error), REFUSED
     except Busy as error:

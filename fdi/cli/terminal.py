@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from fdi.config.metric import ACCURACY
+from fdi.config.metric import ACCURACY, in_percent
 from fdi.init.verdict import Training, remarks, verdict
 from fdi.track.files import printable
 
@@ -167,7 +167,7 @@ class Terminal:
             "target": _texts(rows, "target_sigma_u", ".2f"),
             **({"theory": _texts(rows, "theory_sigma_u", ".2f")} if out.width >= WIDE else {}),
             "Hz": _texts(rows, "rate", ".1f"),
-            "silent": [share.replace("%", " %") for share in _texts(rows, "silent", ".0%")],
+            "silent": ["-" if row["silent"] is None else in_percent(row["silent"]) for row in rows],
             "gradient": _texts(rows, "grad_task", ".2g"),
             "verdict": list(map(verdict, rows)),
         }

@@ -25,11 +25,11 @@ from fdi.analysis.choice import (
     TUNED,
     Candidate,
     Decision,
-    Plan,
+    Grid,
     Question,
     Reached,
-    Rule,
-    usual,
+    Selection,
+    usual_cost,
 )
 from fdi.cli.cells import (
     SHORTENED,
@@ -77,7 +77,7 @@ OPEN = Decision("open", None, "")
 
 
 @dataclass
-class Side:
+class Subject:
     """What something is chosen for: an initial state on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
     `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
@@ -88,14 +88,14 @@ class Side:
     words: Words
     rows: list[Words]
     default: Cell
-    plan: Plan
-    parts: list[Side] = field(default_factory=list)
+    plan: Grid
+    parts: list[Subject] = field(default_factory=list)
     cells: dict[Question, list[Cell]] = field(default_factory=dict)
     trials: dict[Question, Reached | None] = field(default_factory=dict)
     decision: Decision = OPEN
 
     def __post_init__(self) -> None:
-        self.asking = Rule(self.plan).decide()
+        self.asking = Selection(self.plan).decide()
         self.asked = next(self.asking)
 
     @property
@@ -147,7 +147,7 @@ class Choice(Trials):
             refuse_regression(self.sides[0].default, "a zoo")
         self._kept()
         self.short = shortened(self.source, [side.default for side in self.sides])
-        self.shared: list[Side] = []
+        self.shared: list[Subject] = []
 
     def _refuse(self, sides: Sequence[Words]) -> None:
         refuse_unknown(self.arguments, sides)
@@ -190,7 +190,7 @@ class Choice(Trials):
             for m in self.members
         ]
 
-    def _side(self, place: int, words: Words) -> Side:
+    def _side(self, place: int, words: Words) -> Subject:
         default = self.default(words)
         rows = list(dict.fromkeys(self.rows(words, self.beside)))
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
@@ -198,10 +198,10 @@ class Choice(Trials):
         own = Candidate(_value(default, self.key), configured)
         node, epochs = self.node, default.values["trainer"]["epochs"]
         values, short = sorted(node["values"]), max(1, epochs // node["short"])
-        plan = Plan(values, len(rows), own, epochs, short, node["keep"], node["extend"])
-        return Side(place, words, rows, default, plan)
+        plan = Grid(values, len(rows), own, epochs, short, node["keep"], node["extend"])
+        return Subject(place, words, rows, default, plan)
 
-    def _together(self, parts: list[Side]) -> Side:
+    def _together(self, parts: list[Subject]) -> Subject:
         """What suits several sides together: among the steps from the smallest to the largest that
         was chosen for one of them, and the rows that were.
         """
@@ -214,7 +214,7 @@ class Choice(Trials):
         plan = first.plan._replace(
             values=sorted(values), beside=len(rows), extend=0, own=Candidate(first.plan.own.value)
         )
-        return Side(first.place, _network(first.words), rows, first.default, plan, parts)
+        return Subject(first.place, _network(first.words), rows, first.default, plan, parts)
 
     @cached_property
     def path(self) -> Path:
@@ -232,7 +232,7 @@ class Choice(Trials):
         trainings, left, plan = 0, [], self.sides[0].plan
         compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
         for side in self.sides:
-            number, epochs = usual(side.plan)
+            number, epochs = usual_cost(side.plan)
             trainings += number * len(self.tuning)
             left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
             self._ask(side)  # raises for values that are refused
@@ -288,14 +288,14 @@ class Choice(Trials):
             words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
             print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
 
-    def _decide(self, sides: Sequence[Side]) -> None:
+    def _decide(self, sides: Sequence[Subject]) -> None:
         while waiting := [side for side in sides if side.decision.state == "open"]:
             every = [cell for side in waiting for cell in self._ask(side)]
             self.train(f"choosing {self.key}", every)
             for side in waiting:
                 side.hear({each: self.means(side.cells[each]) for each in side.asked})
 
-    def _ask(self, side: Side) -> list[Cell]:
+    def _ask(self, side: Subject) -> list[Cell]:
         """The trainings of all candidates that a side, or all of its parts, are asked for."""
         for question in side.asked:
             candidate, epochs = question
@@ -306,15 +306,15 @@ class Choice(Trials):
             ]
         return [cell for question in side.asked for cell in side.cells[question]]
 
-    def _change(self, side: Side, candidate: Candidate) -> Words:
+    def _change(self, side: Subject, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
-    def _chosen(self, side: Side) -> Words | None:
+    def _chosen(self, side: Subject) -> Words | None:
         """The words of what was chosen; None where nothing was."""
         chosen = side.decision.candidate
         return None if chosen is None else self._change(side, chosen)
 
-    def _compared(self, side: Side) -> dict[str, list[Cell]]:
+    def _compared(self, side: Subject) -> dict[str, list[Cell]]:
         """The cells that compare a side, by setting; none for several together."""
         shared = {other.place: self._chosen(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(side.place), "best": self._chosen(side)}
@@ -329,7 +329,7 @@ class Choice(Trials):
         compare it. Returns these.
         """
         sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
-        cells = {cell.directory: cell for _, of in sides for each in of.values() for cell in each}
+        cells = {c.directory: c for _, asked in sides for few in asked.values() for c in few}
         content: dict[str, Any] = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.node,
@@ -344,7 +344,7 @@ class Choice(Trials):
         write_json(self.path, content)
         return [*cells.values()]
 
-    def _told(self, side: Side, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
+    def _told(self, side: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
         values = {question: _tuned(side.cells[question][0]) for question in side.trials}
         longest = side.longest
         reached = longest and side.trials[longest]
@@ -359,12 +359,12 @@ class Choice(Trials):
             "seeds": len(self.tuning),
             "trials": [
                 {
-                    **values[each],
-                    "epochs": each[1],
+                    **values[question],
+                    "epochs": question[1],
                     "accuracy": told and told.accuracy,
                     "loss": told.loss if told and math.isfinite(told.loss) else None,
                 }
-                for each, told in side.trials.items()
+                for question, told in side.trials.items()
             ],
             "settings": {
                 setting: {

@@ -52,7 +52,7 @@ PLACES = {
 """Keys that say where files are: a name and a checksum count instead."""
 
 
-def canonical(config: DictConfig | Mapping[str, Any]) -> str:
+def canonical(config: Mapping[str, Any]) -> str:
     """The configuration as JSON, without the keys of `identity.exclude`, but for those that decide
     the numbers of its engine, and without those that have their value in `identity.neutral`: two
     configurations are the same run where these texts are equal.
@@ -69,7 +69,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
             node.pop(place, None)
     kept = values["engine"].get("decides", ())  # in which order an engine adds up
     if "device" in kept:
-        values["device"] = kind_of(values["device"])
+        values["device"] = device_kind(values["device"])
     known = values["identity"].get("neutral", {})
     for key, neutral in sorted(known.items(), key=lambda item: -item[0].count(".")):
         node, last = _owner(values, key)
@@ -82,7 +82,7 @@ def canonical(config: DictConfig | Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
-def run_id(config: DictConfig | Mapping[str, Any]) -> str:
+def run_id(config: Mapping[str, Any]) -> str:
     """The first 16 digits of the SHA-256 of what `canonical` gives."""
     return hashlib.sha256(canonical(config).encode()).hexdigest()[:16]
 
@@ -90,7 +90,7 @@ def run_id(config: DictConfig | Mapping[str, Any]) -> str:
 LABELS = ("dataset", "model", "init")
 
 
-def run_folder(config: DictConfig | Mapping[str, Any]) -> str:
+def run_folder(config: Mapping[str, Any]) -> str:
     """<dataset>/<model>/<init>, the folder that the runs of these options are in."""
     return "/".join(folder_name(str(config["name"][group])) for group in LABELS)
 
@@ -148,7 +148,7 @@ def _chosen(engine: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]
     return engine
 
 
-def kind_of(device: Any) -> Any:
+def device_kind(device: Any) -> Any:
     """cuda for cuda:1."""
     return re.sub(r"^cuda:\d+$", "cuda", device) if isinstance(device, str) else device
 

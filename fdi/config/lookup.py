@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -24,6 +26,9 @@ LINE = re.compile(r"( *)([\w-]+):(?: +([^#\s][^#]*?))? *(?:# *(.*))?")
 SENTENCE = re.compile(r"(?<=[.?])\s+(?=[A-Z])")
 TARGET = re.compile(r"_target_: *(\S+)")
 INHERITS = re.compile(r"defaults:\n  - (\w+)")
+BEYOND_WORDS = re.compile(r"[\[;].*| ?\([^()]*\)")  # range, source, and what stands behind it
+LETTERS = 45  # of words that are short enough for a label
+UNITS = {"s": "s", "Hz": "Hz", "GiB": "GiB", "in units of the threshold": "units of threshold"}
 
 
 def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
@@ -31,23 +36,26 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
     the key `topic`. `places`: folders of options. Raises ValueError for another word.
     """
     if known := [file for place in places for file in place.glob(f"{topic}/*.yaml")]:
-        return f"{topic}=NAME", {file.stem: about(file) for file in sorted(known)}
+        return f"{topic}=NAME", {file.stem: first_sentence(file) for file in sorted(known)}
     every = [said for place in places for said in _said(place)]
-    if not (found := [said for said in every if said.key == topic]):
+    if not (lines := [said for said in every if said.key == topic]):
         close = difflib.get_close_matches(topic, {said.key for said in every}, n=1)
         hint = f"did you mean {close[0]}?" if close else "fdi-run --help lists the groups"
         raise Mistake(f"{topic}: no group and no key is called so; {hint}")
     rows: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for said in found:
+    for said in lines:
         rows[said.value, HOMES.get(said.group, f"{said.group}="), said.comment].append(
             said.file.stem
         )
-    ranges = dict.fromkeys(filter(None, (_range(said, places) for said in found)))
-    values = {f"{value} ({home}{', '.join(of)})": text for (value, home, text), of in rows.items()}
+    ranges = dict.fromkeys(filter(None, (_range(said, places) for said in lines)))
+    values = {
+        f"{value} ({home}{', '.join(options_of)})": text
+        for (value, home, text), options_of in rows.items()
+    }
     return ", ".join([topic, *ranges]), values
 
 
-def about(file: Path) -> str:
+def first_sentence(file: Path) -> str:
     """The first sentence of the first comment in a file."""
     lines = file.read_text(encoding="utf-8").removeprefix(GLOBAL).splitlines()
     rest = dropwhile(lambda line: not COMMENT.search(line), lines)
@@ -55,6 +63,23 @@ def about(file: Path) -> str:
     more = takewhile(TEXT.match, rest) if TEXT.match(first) else ()
     comment = COMMENT.search(first)
     return SENTENCE.split(" ".join([comment[1] if comment else "", *(m[2:] for m in more)]))[0]
+
+
+def described(key: str) -> tuple[str, str]:
+    """The words and the unit of a key, dotted as on the command line, by the first comment behind
+    it; each "" where that has none.
+    """
+    parts = BEYOND_WORDS.sub("", _comments().get(key, "")).strip().split(", ")
+    words = ", ".join(part for part in parts if part not in UNITS).removeprefix("true: ")
+    unit = next((UNITS[part] for part in parts if part in UNITS), "")
+    return words * (":" not in words and len(words) <= LETTERS), unit
+
+
+@cache
+def _comments() -> dict[str, str]:
+    """Key -> comment, by the YAML files of fdi."""
+    every = [*_said(Path(str(files("fdi.conf"))))]
+    return {said.key: said.comment for said in reversed(every) if said.comment}
 
 
 class Said(NamedTuple):

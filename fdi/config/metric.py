@@ -50,6 +50,11 @@ class Metric(NamedTuple):
         return f"{sign}.1f" if self.unit == "%" else f"{sign}.3g"
 
 
+def in_percent(share: float) -> str:
+    """As in 12 %."""
+    return f"{share:.0%}".replace("%", " %")
+
+
 ACCURACY = Metric()
 ENDS = {"accuracy": (0.0, 1.0), "R2": (-inf, 1.0), "sMAPE": (0.0, inf), "error": (0.0, inf)}
 

@@ -57,14 +57,14 @@ class Package(NamedTuple):
 @cache
 def _installed(path: tuple[str, ...]) -> dict[str, Package]:
     """Packages by what their targets begin with."""
-    found = {}
+    packages = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         module = entry.module.partition(".")[0]
         spec = importlib.util.find_spec(module)
         if spec and spec.submodule_search_locations and entry.dist:
             folder = Path(next(iter(spec.submodule_search_locations)))
-            found[module] = Package(entry.dist.name, entry.dist.version, folder)
-    return found
+            packages[module] = Package(entry.dist.name, entry.dist.version, folder)
+    return packages
 
 
 def package_of(target: str) -> Package | None:
@@ -172,7 +172,7 @@ class _Finder(ModuleFinder):
         return package
 
 
-def code(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
+def code_hash(target: str, folders: Sequence[Path], listed: Sequence[Path] = ()) -> str | None:
     """A hash over the bytes of the module of `target`, of all modules that it imports, and those
     import, from `folders` or from where no packages are installed, and of the files that are
     `listed` or in a folder that is; of an installed package its evidence; None for what is not the

@@ -77,7 +77,7 @@ TimeConstant = Annotated[
 Duration = Annotated[float, Range(least=1e-6, most=1e3)]  # s
 
 
-def seconds(name: str, tau: float) -> str:
+def wrong_tau(name: str, tau: float) -> str:
     """What is said of a time constant outside SHORTEST_TAU to LONGEST_TAU."""
     meant = f"; in seconds: {tau / 1000:g}?" if LONGEST_TAU < tau <= 1000 * LONGEST_TAU else ""
     return f"{name} = {tau} must be {SHORTEST_TAU:g} to {LONGEST_TAU:g} s{meant}"
@@ -89,7 +89,7 @@ SEVERAL_VALUES = re.compile(r"(\d+)(?::|-|\.\.)(\d+)")  # as in 0:5
 def wrong(name: str, value: Any, kind: Values) -> str:
     """What is said of a value of `name` that is not of its kind."""
     if no_tau(name, value):
-        return seconds(name, value)
+        return wrong_tau(name, value)
     hint = ", as in [a,b]" * (isinstance(value, str) and kind.words.startswith("a list"))
     if several := SEVERAL_VALUES.fullmatch(str(value)):
         hint = f"; several values are range({several[1]},{several[2]}), with -m"
@@ -130,13 +130,19 @@ def choose(word: str, choices: Iterable[str]) -> str:
     return (f"did you mean {close[0]}? " if close else "") + f"choose one of {', '.join(choices)}"
 
 
-def spelt(value: Any) -> str:
-    """A value as one would write it on the command line."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(spelt, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+def spelt(value: Any, word: Callable[[Any], str] = str) -> str:
+    """A value as one would write it on the command line: null, true, 0.5, [1,2] or {a:1}; what is
+    none of these as `word` says.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{spelt(item, word)}" for key, item in value.items()) + "}"
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return "[" + ",".join(spelt(item, word) for item in value) + "]"
+    if isinstance(value, int | float):
+        return str(value).lower()
+    return word(value)
 
 
 class Values(NamedTuple):
@@ -318,7 +324,7 @@ SURROGATE = "neuron.surrogate"  # the name of one, or of a function of the user'
 
 def nodes(key: str, value: Any) -> dict[str, Any]:
     """The parts that the `value` of a key of ROLES says, by the keys that they stand at."""
-    return {f"{key}.{name}": of for name, of in value.items()} if key == SEVERAL else {key: value}
+    return {f"{key}.{name}": one for name, one in value.items()} if key == SEVERAL else {key: value}
 
 
 def role(key: str) -> Role:
@@ -359,8 +365,8 @@ def _of_torch(key: str, target: str) -> dict[str, Any]:
 @cache
 def _ranges_of_torch() -> dict[str, dict[str, Any]]:
     named = _yaml(Path(__file__).with_name("torch.yaml"))
-    said = {key: types.SimpleNamespace(__annotations__=of) for key, of in named.items()}
-    return {key: get_type_hints(of, globals(), include_extras=True) for key, of in said.items()}
+    said = {key: types.SimpleNamespace(__annotations__=hints) for key, hints in named.items()}
+    return {key: get_type_hints(own, globals(), include_extras=True) for key, own in said.items()}
 
 
 def _yaml(file: Any) -> dict[str, Any]:

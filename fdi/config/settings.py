@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from fdi.config import Mistake, parts
-from fdi.config.identity import kind_of, own_folders, plain
+from fdi.config.identity import device_kind, own_folders, plain
 from fdi.config.parts import (
     OPTIONAL,
     ROLES,
@@ -278,7 +278,7 @@ def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
         if key in known and not known[key].admits(value):
             raise Mistake(parts.wrong(f"{path}.{key}", value, known[key]))
         if path in ("neuron", "model") and parts.no_tau(str(key), value):
-            raise Mistake(parts.seconds(f"{path}.{key}", value))
+            raise Mistake(parts.wrong_tau(f"{path}.{key}", value))
         if key not in known and closed:
             takes = choose(str(key), known) if known else f"{node['_target_']} takes none"
             raise Mistake(f"{path}.{key}: no such key; {takes}")
@@ -306,7 +306,7 @@ def settings(config: DictConfig) -> dict[str, Any]:
         _check_hydra(hydra.hydra)
     values = plain(config, own_folders(hydra))
     _refuse_impossible(values)
-    device = {"device": kind_of(values["device"])} if "device" in values else {}
+    device = {"device": device_kind(values["device"])} if "device" in values else {}
     check_values(Config, values | device)
     if isinstance(values["engine"], Mapping):
         _check_engine(values["engine"], values["device"])

@@ -31,14 +31,14 @@ from fdi.data.inputs import (
     Mapped,
     bin_recordings,
     intact,
+    integers,
     kind_of,
     seconds,
     sparse,
     steps_in,
-    whole,
     within,
 )
-from fdi.data.series import by_number, delta_spikes, recordings
+from fdi.data.series import by_number, delta_spikes, labelled_sounds
 from fdi.data.targets import targets
 
 FORMS = "(samples, T, units) or (samples, T, C, H, W)"
@@ -91,7 +91,7 @@ def arrays(
     the file calls them, where otherwise. A file .csv has a row for each step, with `sample`,
     `label` or numbers `target/0`, `target/1`, .., and a column for each unit; a label or numbers
     that change within a sample are those of each step. A folder has recordings, see
-    fdi.data.series.recordings, or is what `fdi-data pack` wrote.
+    fdi.data.series.labelled_sounds, or is what `fdi-data pack` wrote.
 
     `kind` of x: spikes (Poisson spikes), counts, currents or images (samples, units) or (samples,
     C, H, W), the input of all steps of `duration`. None: 0 and 1 alone are spikes, numbers with
@@ -111,7 +111,7 @@ def arrays(
     if (path / ABOUT).is_file() or (path / PROGRESS).is_file():
         read = _packed(path, {**options, "names": names or None})
     elif path.is_dir():
-        read = fitting(recordings(path, dt, options.pop("duration")), str(path), kind)
+        read = named_arrays(labelled_sounds(path, dt, options.pop("duration")), str(path), kind)
     else:
         reader = read_csv if path.suffix.lower() == ".csv" else read_npz
         read = reader(path, kind, tuple(sorted((names or {}).items())))
@@ -161,7 +161,7 @@ def from_torch(
     `sensor_size` (width, height, polarities). Other arguments as of `arrays`. Raises DataError.
     """
     given = train if test is None else (train, test)
-    read = fitting(content(given, kind), name, kind)
+    read = named_arrays(content(given, kind), name, kind)
     return _dataset(read, name, dt=dt, kind=kind, name=name, **options)
 
 
@@ -206,7 +206,7 @@ def _dataset(
     if standardize or coding:
         parts = standardized(parts, np.concatenate(samples[:2]))
         said += ", standardized by the training set"
-    inputs = [_inputs(of, shape, steps, dt, binning) for of in parts]
+    inputs = [_inputs(part, shape, steps, dt, binning) for part in parts]
     if coding:
         if not all(isinstance(each, Frames) and len(each.shape) == 1 for each in inputs):
             raise DataError(f"{where}: dataset.coding = {coding} is for x (samples, T, units)")
@@ -216,7 +216,7 @@ def _dataset(
             for each in inputs
             if isinstance(each, Frames)
         ]
-    splits = [Split(each, of.y) for each, of in zip(inputs, parts)]
+    splits = [Split(each, part.y) for each, part in zip(inputs, parts)]
     outputs = train.y.shape[-1] if train.y.dtype.kind == "f" else int(train.y.max()) + 1
     data = drawn(name, splits[0], splits[-1], samples, outputs, dt)
     return replace(data, said=said)
@@ -235,7 +235,8 @@ def standardized(parts: Sequence[Held], training: np.ndarray) -> list[Held]:
     deviation[deviation == 0] = 1.0
     kind: Kind = "images" if parts[0].kind == "images" else "currents"
     return [
-        of._replace(x=((of.x - mean) / deviation).astype(np.float32), kind=kind) for of in parts
+        part._replace(x=((part.x - mean) / deviation).astype(np.float32), kind=kind)
+        for part in parts
     ]
 
 
@@ -307,7 +308,7 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
-    return fitting(_renamed(content, names, path), str(path), kind)
+    return named_arrays(_renamed(content, names, path), str(path), kind)
 
 
 @keep
@@ -340,7 +341,7 @@ def read_csv(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
     y = np.stack(answers, axis=-1).reshape(*x.shape[:2], -1)
     y = y.astype(np.float64) if numbers else y[..., 0].astype(str)
     of_samples = ((y == y[:, :1]) | (y != y)).all()
-    return fitting({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
+    return named_arrays({"x": x, "y": y[:, 0] if of_samples else y}, str(path), kind)
 
 
 def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[str, np.ndarray]:
@@ -357,17 +358,17 @@ def _renamed(content: dict[str, np.ndarray], names: Names, path: Path) -> dict[s
 
 def _meant(content: Iterable[str]) -> str:
     """The names of x and y, and of a test set, as dataset.names has them: X_train, test_labels."""
-    found: dict[str, str] = {}
+    meant: dict[str, str] = {}
     for key in content:
         words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", key)
         kinds = [ours for word in words for ours, theirs in MEANT.items() if word.lower() in theirs]
         test = "_test" if "test" in key.lower() else ""
-        found |= {f"{ours}{test}": key for ours in kinds[:1]}
-    both = {"x", "y"} <= found.keys()
-    return ", ".join(f"{ours}: {key}" for ours, key in found.items()) if both else ""
+        meant |= {f"{ours}{test}": key for ours in kinds[:1]}
+    both = {"x", "y"} <= meant.keys()
+    return ", ".join(f"{ours}: {key}" for ours, key in meant.items()) if both else ""
 
 
-def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
+def named_arrays(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = None) -> Read:
     """The arrays of a file, or for one, by the names that they have there."""
     known = {"shape", *(f"{key}{part}" for key in ("x", "y", "mask", *LISTS) for part in PARTS)}
     if unknown := content.keys() - known:
@@ -390,7 +391,7 @@ def fitting(content: Mapping[str, np.ndarray], where: str, kind: Kind | None = N
     units = [part.events[2] for part in parts if isinstance(part.events, tuple)]
     most = 1 + max(int(each.max(initial=-1)) for each in units)
     sizes = np.atleast_1d(content.get("shape", most))
-    shape = tuple(whole(f"{where}: shape", sizes).tolist())
+    shape = tuple(integers(f"{where}: shape", sizes).tolist())
     if min(shape) < 1 or prod(shape) >= MOST_UNITS:
         raise DataError(f"{where}: shape = {shape} must be 1 to {MOST_UNITS:,} units")
     for each in units:
@@ -430,7 +431,7 @@ def _part(
         return Held(numbers, None, y, kind)
     if there.keys() != set(LISTS):
         raise DataError(f"{where}: give x{part}, or {', '.join(key + part for key in LISTS)}")
-    samples, units = (whole(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
+    samples, units = (integers(f"{where}: {key}{part}", there[key]) for key in ("samples", "units"))
     times = seconds(f"{where}: times{part}", there["times"])
     if not samples.shape == times.shape == units.shape:
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
@@ -473,17 +474,17 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
                 named |= _of_torch(samples, part)
         else:
             named = dict(zip(("x", "y", "x_test", "y_test"), pair))
-    found: dict[str, np.ndarray] = {}
+    content: dict[str, np.ndarray] = {}
     for key, value in named.items():
         if key.startswith("x") and isinstance(value, list | tuple):
-            found |= _of_lists(value, key.removeprefix("x"))
+            content |= _of_lists(value, key.removeprefix("x"))
         else:
-            found[key] = np.asarray(value)
-    fitting(found, "data", kind)
-    return found
+            content[key] = np.asarray(value)
+    named_arrays(content, "data", kind)
+    return content
 
 
-def digest(content: Mapping[str, np.ndarray]) -> str:
+def hash_arrays(content: Mapping[str, np.ndarray]) -> str:
     """16 hex digits of a hash over names and numbers."""
     total = hashlib.blake2b(digest_size=8)
     for key, array in sorted(content.items()):

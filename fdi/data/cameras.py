@@ -217,7 +217,7 @@ def _parts(
     if (there := len(files[0].data)) != official:
         said = "%s: not the official files, %d of %d training recordings"
         log.warning(said, files[0].location_on_system, there, official)
-    labels, test_labels = (np.asarray(of.targets, dtype=np.int64) for of in files)
+    labels, test_labels = (np.asarray(recording.targets, dtype=np.int64) for recording in files)
     train, held, tested = apart(labels, test_labels, valid, seed, *most)
     parts = []
     for trains, samples, limit in (
@@ -238,8 +238,8 @@ def _parts(
 
 
 @keep
-def _binned(*of: Any) -> Events:
-    return join(list(_parts_of(*of)))
+def _binned(*view: Any) -> Events:
+    return join(list(_parts_of(*view)))
 
 
 def _parts_of(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fdi.config import Mistake
+from fdi.config.metric import in_percent
 from fdi.data.dataset import speakers_apart, train_valid
 from fdi.data.inputs import DataError, log
 from fdi.data.series import SUFFIXES, by_number, sound
@@ -38,7 +39,7 @@ Tool = Callable[[np.ndarray, int, int], Train]
 """Makes spikes of a wave, its samples a second, and a seed."""
 
 
-class Recording(NamedTuple):
+class LabelledFile(NamedTuple):
     """A file, its class, and a checksum of what its spikes follow from."""
 
     file: Path
@@ -72,7 +73,7 @@ def spikes(
     classes = sorted({each.label for each in recordings}, key=by_number)
     labels = np.array([classes.index(each.label) for each in recordings])
     if whose is None:
-        said = f"names of files tell no speakers, so {test:.0%} of each class are tested on"
+        said = f"names of files tell no speakers, so {in_percent(test)} of each class are tested on"
         parts = train_valid(labels, test, 0)
     else:
         parts = speakers_apart(labels, whose, test, 0)
@@ -100,18 +101,18 @@ def spikes(
     shutil.rmtree(kept)
 
 
-def found(folder: Path) -> list[Recording]:
+def found(folder: Path) -> list[LabelledFile]:
     """The recordings, of at least two labels, which all have equally many samples a second."""
     files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
     recordings, rate = [], 0
     for file in files:
-        wave, of = sound(file)
-        if of != (rate := rate or of):
-            raise DataError(f"{file}: {of} samples a second, and the first has {rate}; resample")
+        wave, hz = sound(file)
+        if hz != (rate := rate or hz):
+            raise DataError(f"{file}: {hz} samples a second, and the first has {rate}; resample")
         if not wave.any():
             raise DataError(f"{file}: no sound in it; leave it out")
         key = _checksum(f"lauscher 1 {LEAST} {SLOT} {rate}".encode() + wave.tobytes())
-        recordings.append(Recording(file, file.parent.name, key))
+        recordings.append(LabelledFile(file, file.parent.name, key))
     labels = {each.label for each in recordings}
     if len(labels) < 2:
         what = f"all recordings are of class {min(labels)}" if files else "no recordings"
@@ -119,7 +120,7 @@ def found(folder: Path) -> list[Recording]:
     return recordings
 
 
-def speakers(recordings: Sequence[Recording], pattern: str | None) -> np.ndarray | None:
+def speakers(recordings: Sequence[LabelledFile], pattern: str | None) -> np.ndarray | None:
     """Who speaks in each [n]; None where no pattern is given, and none of NAMES fits all, or there
     is one speaker alone.
     """
@@ -144,7 +145,7 @@ def _checksum(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _file(kept: Path, recording: Recording) -> Path:
+def _file(kept: Path, recording: LabelledFile) -> Path:
     return kept / f"{recording.key}.npz"
 
 
@@ -160,7 +161,7 @@ def _made(place: Path) -> str:
 
 
 def _converted(
-    left: Sequence[Recording], kept: Path, tool: Callable[[], Tool], workers: int
+    left: Sequence[LabelledFile], kept: Path, tool: Callable[[], Tool], workers: int
 ) -> Iterator[None]:
     """Convert the recordings, neighbours in length one after the other."""
     convert = partial(_convert, kept, tool)
@@ -178,7 +179,7 @@ def _converted(
         pool.shutdown(cancel_futures=True)
 
 
-def _convert(kept: Path, tool: Callable[[], Tool], recording: Recording) -> None:
+def _convert(kept: Path, tool: Callable[[], Tool], recording: LabelledFile) -> None:
     times, units = tool()(*sound(recording.file), int(recording.key[:8], 16))
     place = _file(kept, recording)
     scratch = place.with_name(f".{os.getpid()}.npz")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import numpy as np
 
 from fdi.data.inputs import Chosen, Constant, DataError, Events, Frames, Input, Mapped
-from fdi.data.targets import check, strata
+from fdi.data.targets import check_fit, strata
 
 if TYPE_CHECKING:
     from fdi.config.cache import Stamp
@@ -260,7 +260,7 @@ class Dataset:
                     f"{self.name}: {len(split.inputs)} samples but {len(labels)} labels in the "
                     f"{name} split"
                 )
-            check(self.name, name, labels, self.classes, self.steps)
+            check_fit(self.name, name, labels, self.classes, self.steps)
 
     @property
     def numbers(self) -> bool:
@@ -337,7 +337,7 @@ def drawn(
     """A data set of chosen samples; `samples`: the indices into `train` of the training and the
     validation split, and into `test`. `transform`: of training alone, in place of that of `train`.
     """
-    first, held, last = (of.only(some) for of, some in zip((train, train, test), samples))
+    first, held, last = (split.only(some) for split, some in zip((train, train, test), samples))
     shape, steps = train.inputs.shape, train.inputs.steps
     first = replace(first, transform=transform or first.transform)
     return Dataset(name, first, held, last, classes, shape, steps, dt, nu_paper)
@@ -357,24 +357,24 @@ def _hash(inputs: Input) -> bytes:
     return digest.digest()
 
 
-def _contents(of: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:
+def _contents(inputs: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:
     """Type and shape of each array, and its numbers, piece after piece where it is no array yet."""
-    if not isinstance(of, Chosen):
-        for array in _arrays_in(of):
+    if not isinstance(inputs, Chosen):
+        for array in _arrays_in(inputs):
             yield f"{array.dtype}{array.shape}", [array]
         return
-    some = of.at_once(256)
-    blocks = [np.arange(i, min(i + some, len(of))) for i in range(0, len(of), some)]
-    counted = [of.offsets(block)[0] for block in blocks]
+    some = inputs.at_once(256)
+    blocks = [np.arange(i, min(i + some, len(inputs))) for i in range(0, len(inputs), some)]
+    counted = [inputs.offsets(block)[0] for block in blocks]
     firsts = np.cumsum([0, *(indptr[-1] for indptr in counted)])
     indptr = [*(ends[:-1] + first for ends, first in zip(counted, firsts)), firsts[-1:]]
-    yield f"int64{(len(of) * of.steps + 1,)}", indptr
+    yield f"int64{(len(inputs) * inputs.steps + 1,)}", indptr
 
     def pieces(name: str) -> Iterator[np.ndarray]:
-        return (getattr(of.take(block), name) for block in blocks)
+        return (getattr(inputs.take(block), name) for block in blocks)
 
     for name in ("units", "counts"):
-        if (table := getattr(of.table, name)) is not None:
+        if (table := getattr(inputs.table, name)) is not None:
             yield f"{table.dtype}{(int(firsts[-1]),)}", pieces(name)
 
 

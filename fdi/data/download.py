@@ -58,8 +58,10 @@ class Listed:
 
 LISTED = yaml.safe_load(Path(__file__).with_name("sources.yaml").read_text(encoding="utf-8"))
 SOURCES: dict[str, Listed] = {
-    name: Listed(**of | {"archives": tuple(Archive(**each) for each in of.get("archives", ()))})
-    for name, of in LISTED.items()
+    name: Listed(
+        **source | {"archives": tuple(Archive(**each) for each in source.get("archives", ()))}
+    )
+    for name, source in LISTED.items()
 }
 PIP = "pip download --no-deps "
 TIMEOUT = 30  # s without an answer

@@ -50,11 +50,11 @@ from fdi.data.inputs import (
     binned_blocks,
     class_labels,
     intact,
+    integers,
     join,
     log,
     seconds,
     steps_in,
-    whole,
     within,
 )
 
@@ -123,7 +123,7 @@ def read_speakers(path: Path) -> np.ndarray:
                 f"{path}: no {SPEAKER}, so nobody knows whose samples these are; use "
                 f"dataset.split=samples"
             )
-        speakers = whole(f"{path}: speaker", file[SPEAKER][()])
+        speakers = integers(f"{path}: speaker", file[SPEAKER][()])
         if len(speakers) != len(file["labels"]):
             raise DataError(f"{path}: {len(speakers)} {SPEAKER} for {len(file['labels'])} labels")
     return speakers
@@ -134,12 +134,12 @@ def largest_unit(path: Path) -> int:
     """The largest unit that spikes anywhere in the file, -1 if none does."""
     with opened(path) as file:
         units = file["spikes/units"]
-        found = (
+        maxima = (
             int(numbers.max())
             for i, u in enumerate(lists(units, range(len(units))))
-            if len(numbers := whole(f"{path}: unit of sample {i}", u))
+            if len(numbers := integers(f"{path}: unit of sample {i}", u))
         )
-        largest = max(found, default=-1)
+        largest = max(maxima, default=-1)
     if largest >= MOST_UNITS:
         raise DataError(f"{path}: a spike of unit {largest:,}; at most {MOST_UNITS:,} units")
     return largest
@@ -165,10 +165,10 @@ def parts(path: Path, samples: np.ndarray | None, view: View) -> Iterator[Events
 
     def counted() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         chosen = range(len(file["labels"])) if samples is None else samples
-        of_times, of_units = (lists(file[f"spikes/{of}"], chosen) for of in ("times", "units"))
+        of_times, of_units = (lists(file[f"spikes/{key}"], chosen) for key in ("times", "units"))
         for i, at, given in zip(chosen, of_times, of_units):
             what, hint = f"{path}: sample {i}", "; is dataset.channels right?"
-            units = within(f"{what}: unit", whole(f"{what}: unit", given), channels, hint)
+            units = within(f"{what}: unit", integers(f"{what}: unit", given), channels, hint)
             if len(at) != len(units):
                 raise DataError(f"{what} has {len(at)} times but {len(units)} units")
             times = seconds(f"{what}: time", at)
@@ -316,10 +316,10 @@ def saved(path: Path, view: tuple[Any, ...], read: Callable[[], Iterator[Events]
         return None
 
 
-def _hash(*of: Any) -> str:
+def _hash(*options: Any) -> str:
     """With the code that makes a table of a file."""
     files = [Path(__file__).with_name(f"{name}.py") for name in ("hdf5", "cameras", "inputs")]
-    return hashlib.blake2b(repr((code_in(files), of)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr((code_in(files), options)).encode(), digest_size=12).hexdigest()
 
 
 @cache
@@ -341,8 +341,8 @@ def _opened(folder: Path) -> Events | None:
 
 
 def mapped(folder: Path, about: Mapping[str, Any]) -> Mapped:
-    """The table in `folder`, of which `about` is what `save` returned; raises ValueError if it is
-    damaged.
+    """The table in `folder`, of which `about` is what `save_table` returned; raises ValueError if
+    it is damaged.
     """
     arrays = {"units": np.zeros(0, DTYPES["units"])}
     for name, (size, checksum) in about["files"].items():
@@ -362,7 +362,7 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
         shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
     try:
-        about = save(folder, parts)
+        about = save_table(folder, parts)
         with (folder / ABOUT).open("w") as file:
             json.dump([about, _hash(json.dumps(about))], file)
             _sync(file)
@@ -372,7 +372,7 @@ def _write(home: Path, name: str, parts: Iterator[Events], unchanged: Callable[[
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def save(
+def save_table(
     folder: Path,
     parts: Iterable[Events],
     begun: Mapping[str, Any] | None = None,

@@ -27,7 +27,7 @@ from fdi.data.inputs import (
     intact,
     log,
     needs,
-    readable,
+    reading_data,
 )
 
 
@@ -140,12 +140,12 @@ def read_digits() -> Labelled:
     """The 8 x 8 digits that come with scikit-learn; grey levels 0..16 stretched to 0..255. Its file
     is read without it: the import takes a second and a half, in each run and each worker.
     """
-    found = find_spec("sklearn")
+    package = find_spec("sklearn")
     with needs("sklearn"):
-        if found is None or found.origin is None:
+        if package is None or package.origin is None:
             raise ModuleNotFoundError("No module named 'sklearn'")
-    file = Path(found.origin).with_name("datasets") / "data" / "digits.csv.gz"
-    with readable(str(file)):
+    file = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    with reading_data(str(file)):
         table = np.loadtxt(file, delimiter=",")  # a row of 64 levels and the digit
     images = table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)
     return np.rint(images).astype(np.uint8), table[:, -1].astype(np.int64)

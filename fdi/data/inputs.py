@@ -59,7 +59,7 @@ def within(what: str, values: np.ndarray, size: int, hint: str = "") -> np.ndarr
     return values
 
 
-def whole(what: str, values: np.ndarray) -> np.ndarray:
+def integers(what: str, values: np.ndarray) -> np.ndarray:
     """A list of numbers as int64; refuses fractions, and what int64 does not hold."""
     kind = values.dtype.kind
     if kind not in "biuf" or values.ndim != 1:
@@ -76,7 +76,7 @@ def whole(what: str, values: np.ndarray) -> np.ndarray:
 
 def class_labels(what: str, values: np.ndarray, classes: int | None = None) -> np.ndarray:
     """Labels, int64 [n], of `classes`, at most as many as samples if they are not known."""
-    labels = whole(what, values)
+    labels = integers(what, values)
     if not len(labels):
         raise DataError(f"{what}: no samples")
     hint = "; labels count from 0, and each class needs samples"
@@ -95,7 +95,7 @@ def seconds(what: str, times: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def readable(what: str) -> Iterator[None]:
+def reading_data(what: str) -> Iterator[None]:
     """Turn the error of data that cannot be read, or do not fit into memory, into one line about
     `what`.
     """

@@ -23,7 +23,7 @@ from fdi.config.cache import alone
 from fdi.data import arrays
 from fdi.data.arrays import LISTS, PARTS, Held
 from fdi.data.dataset import Dataset
-from fdi.data.hdf5 import DTYPES, save
+from fdi.data.hdf5 import DTYPES, save_table
 from fdi.data.inputs import (
     ABOUT,
     BLOCK,
@@ -33,10 +33,10 @@ from fdi.data.inputs import (
     Events,
     Frames,
     intact,
-    readable,
+    integers,
+    reading_data,
     seconds,
     sparse,
-    whole,
     within,
 )
 
@@ -95,7 +95,7 @@ def _write(folder: Path, known: dict[str, Any], data: Packable, show: Show) -> N
             continue
         (folder / part).mkdir(exist_ok=True)
         np.save(folder / part / "y.npy", y)
-        about = save(folder / part, parts(_done(about)), about, partial(keep, part))
+        about = save_table(folder / part, parts(_done(about)), about, partial(keep, part))
         counts = folder / part / "counts"
         if about["files"]["counts"][0] and np.memmap(counts, DTYPES["counts"], "r").max() == 1:
             about["files"]["counts"] = 0, 0
@@ -132,7 +132,7 @@ def of_dataset(data: Dataset) -> Packable:
             yield few if isinstance(few, Events) else _sparse(few.values)
 
     splits = {"train": data.train, "test": data.test}
-    return {name: (of.labels, partial(parts, of.inputs)) for name, of in splits.items()}
+    return {name: (split.labels, partial(parts, split.inputs)) for name, split in splits.items()}
 
 
 def _sparse(x: np.ndarray) -> Events:
@@ -147,31 +147,35 @@ def of_npz(
     """
     where = str(path)
     there = arrays._renamed(_copied(path, folder), tuple(sorted((names or {}).items())), path)
-    small = {key: np.array(of) for key, of in there.items() if key[:1] in "ym" or key == "shape"}
+    small = {
+        key: np.array(values) for key, values in there.items() if key[:1] in "ym" or key == "shape"
+    }
     small = dict(arrays._numbered(small))
     head: dict[str, Any] = {key: np.zeros(1, int) for key in small if key[0] == "y"}
     for key in there.keys() - small.keys():
         head[key] = there[key][: key[0] == "x"] if there[key].ndim else there[key]
-    units = [there[f"units{of}"] for of in PARTS if f"units{of}" in there]
+    units = [there[f"units{part}"] for part in PARTS if f"units{part}" in there]
     head |= {"shape": small.get("shape", np.ones(1, int))} if units else {}
-    shape = arrays.fitting(head, where, kind)[2]
+    shape = arrays.named_arrays(head, where, kind)[2]
     if units and "shape" not in small:
-        shape = (1 + max(int(_largest(each, partial(whole, f"{where}: units"))) for each in units),)
+        shape = (
+            1 + max(int(_largest(each, partial(integers, f"{where}: units"))) for each in units),
+        )
     last = 0.0
     if "times" in there and not duration:
         last = _largest(there["times"], partial(seconds, f"{where}: times"))
     of_last = Held(None, (np.zeros(0), np.array([last]), np.zeros(0)), np.zeros(0), "spikes")
     view = shape, arrays._steps(of_last, duration, dt), dt, binning
     data: dict[str, tuple[np.ndarray, Parts]] = {}
-    for of in PARTS:
-        if (given := small.get(f"y{of}")) is None:
+    for part in PARTS:
+        if (given := small.get(f"y{part}")) is None:
             continue
-        y = arrays.targets(f"{where}: y{of}", given, small.get(f"mask{of}"))
-        if (x := there.get(f"x{of}")) is not None:
+        y = arrays.targets(f"{where}: y{part}", given, small.get(f"mask{part}"))
+        if (x := there.get(f"x{part}")) is not None:
             parts = _frames(x, len(y), where, kind)
         else:
-            parts = _events([there[f"{key}{of}"] for key in LISTS], len(y), where, view)
-        data["test" if of else "train"] = y, parts
+            parts = _events([there[f"{key}{part}"] for key in LISTS], len(y), where, view)
+        data["test" if part else "train"] = y, parts
     return data
 
 
@@ -179,19 +183,19 @@ def _copied(path: Path, folder: Path) -> dict[str, np.ndarray]:
     place = folder / COPY
     with (
         intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
-        readable(f"{path}, copied to {place},"),
+        reading_data(f"{path}, copied to {place},"),
         zipfile.ZipFile(path) as file,
     ):
         names = {name.removesuffix(".npy"): name for name in file.namelist()}
         return {key: np.load(file.extract(name, place), "r") for key, name in names.items()}
 
 
-def _chunks(of: np.ndarray) -> Iterator[np.ndarray]:
-    return (of[i : i + BYTES // 8] for i in range(0, len(of), BYTES // 8))
+def _chunks(values: np.ndarray) -> Iterator[np.ndarray]:
+    return (values[i : i + BYTES // 8] for i in range(0, len(values), BYTES // 8))
 
 
-def _largest(of: np.ndarray, checked: Callable[[np.ndarray], np.ndarray]) -> float:
-    return max((checked(chunk).max() for chunk in _chunks(of)), default=0)
+def _largest(values: np.ndarray, checked: Callable[[np.ndarray], np.ndarray]) -> float:
+    return max((checked(chunk).max() for chunk in _chunks(values)), default=0)
 
 
 def _frames(x: np.ndarray, samples: int, where: str, kind: Any) -> Parts:
@@ -202,7 +206,7 @@ def _frames(x: np.ndarray, samples: int, where: str, kind: Any) -> Parts:
         some = max(1, BYTES // 8 // max(1, prod(x.shape[1:])))
         for i in range(first, samples, some):
             few = x[i : i + some]
-            held = arrays.fitting({"x": few, "y": np.zeros(len(few), int)}, where, kind)[0]
+            held = arrays.named_arrays({"x": few, "y": np.zeros(len(few), int)}, where, kind)[0]
             if held.kind != "spikes" or held.x is None:
                 raise DataError(f"{where} holds {held.kind}, and only spikes are packed")
             yield _sparse(held.x)
@@ -215,7 +219,7 @@ def _events(lists: list[np.ndarray], samples: int, where: str, view: tuple[Any, 
         raise DataError(f"{where}: samples, times and units must have an entry for each spike")
     ends, last = np.zeros(samples, np.int64), 0
     for chunk in _chunks(lists[0]):
-        owners = within(f"{where}: samples", whole(f"{where}: samples", chunk), samples)
+        owners = within(f"{where}: samples", integers(f"{where}: samples", chunk), samples)
         if owners[0] < last or (np.diff(owners) < 0).any():
             raise DataError(f"{where}: samples must ascend; sort the events by sample")
         ends += np.bincount(owners, minlength=samples)
@@ -229,7 +233,7 @@ def _events(lists: list[np.ndarray], samples: int, where: str, view: tuple[Any, 
             end = min(end, first + BLOCK)
             few = dict(zip(LISTS, (each[start : ends[end - 1]] for each in lists)))
             few |= {"samples": few["samples"] - first, "y": np.zeros(end - first, int)}
-            held = arrays.fitting({**few, "shape": np.array(view[0])}, where)[0]
+            held = arrays.named_arrays({**few, "shape": np.array(view[0])}, where)[0]
             yield cast(Events, arrays._inputs(held, *view))
             first = end
 

@@ -239,7 +239,7 @@ LAYOUT = (
 
 
 @keep
-def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.ndarray]:
+def labelled_sounds(folder: Path, dt: float, duration: float | None) -> dict[str, np.ndarray]:
     """x (samples, T, 40) and y, and with `_test` if there is a folder `test`, by the names of
     fdi.data.arrays: `folder`/LABEL/NAME.wav, or `folder`/train and test with these.
 
@@ -260,10 +260,10 @@ def recordings(folder: Path, dt: float, duration: float | None) -> dict[str, np.
             raise DataError(f"{place}: no recordings; it must hold {LAYOUT}")
         waves = []
         for file in files:
-            wave, of = sound(file)
-            if of != (rate := rate or of):
+            wave, hz = sound(file)
+            if hz != (rate := rate or hz):
                 raise DataError(
-                    f"{file}: {of} samples a second, and the first has {rate}; resample"
+                    f"{file}: {hz} samples a second, and the first has {rate}; resample"
                 )
             waves.append(wave)
         steps = steps or max(1, round(max(map(len, waves)) / rate / dt))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fdi.data.inputs import DataError, class_labels, whole, within
+from fdi.data.inputs import DataError, class_labels, integers, within
 
 NO_CLASS = -1
 
@@ -19,7 +19,7 @@ def targets(what: str, y: np.ndarray, mask: np.ndarray | None = None) -> np.ndar
         if np.isinf(y).any() or not len(y):
             raise DataError(f"{what}: {'infinite numbers' if len(y) else 'no samples'}")
     elif y.ndim == 2:
-        flat = whole(f"{what}, with classes of each step,", y.ravel())
+        flat = integers(f"{what}, with classes of each step,", y.ravel())
         y, nothing = within(what, flat - NO_CLASS, y.size).reshape(y.shape) + NO_CLASS, NO_CLASS
     elif y.ndim == 1 and y.dtype.kind == "f" and (y != np.rint(y)).any():
         raise DataError(f"{what}: numbers that are no classes; give them as (samples, outputs)")
@@ -41,7 +41,7 @@ def targets(what: str, y: np.ndarray, mask: np.ndarray | None = None) -> np.ndar
     return np.where(mask[..., None] if numbers else mask, y, nothing).astype(y.dtype)
 
 
-def change(y: np.ndarray) -> bool:
+def change_within_samples(y: np.ndarray) -> bool:
     """Whether a sample has two classes, at different steps."""
     if y.ndim == 1 or not y.size:
         return False
@@ -51,7 +51,7 @@ def change(y: np.ndarray) -> bool:
 
 def strata(y: np.ndarray) -> np.ndarray:
     """The class of each sample, 0 where it has none of its own."""
-    if y.dtype.kind == "f" or change(y):
+    if y.dtype.kind == "f" or change_within_samples(y):
         return np.zeros(len(y), np.int64)
     return y if y.ndim == 1 else y.max(1, initial=0)
 
@@ -64,7 +64,7 @@ def one_hot(y: np.ndarray) -> bool:
 ONE_HOT = "these are one-hot labels: give their classes, y.argmax(1)"
 
 
-def check(name: str, split: str, y: np.ndarray, units: int, steps: int) -> None:
+def check_fit(name: str, split: str, y: np.ndarray, units: int, steps: int) -> None:
     """Raises DataError for targets of a split of the data set `name` that do not fit `units` of a
     readout and `steps` of a trial.
     """

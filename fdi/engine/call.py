@@ -20,8 +20,8 @@ from torch.func import functional_call
 
 from fdi.config import Mistake
 from fdi.data.inputs import Constant, Events, Frames, Input, bin_recordings
-from fdi.engine.cpu.engine import CpuEngine, named
-from fdi.engine.device import dense
+from fdi.engine.cpu.engine import CpuEngine, by_population
+from fdi.engine.device import dense_input
 from fdi.engine.reference.simulation import simulate
 from fdi.snn.network import Activity, Network
 from fdi.snn.objective import READOUTS, REDUCTIONS
@@ -44,10 +44,10 @@ def call(
     graded = torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves)
     learn = network.training and bool(network.norms or network.dropout)
     options: dict[str, Any] = dict(record=record, learn=learn, readout=readout)
-    found = None
+    outputs = None
     if _plain(leaves) and leaves[0].device.type == "cpu":
-        found = _compiled(network, given, weights, graded, counts=counts, **options)
-    return found or _simulated(network, given, **options)
+        outputs = _compiled(network, given, weights, graded, counts=counts, **options)
+    return outputs or _simulated(network, given, **options)
 
 
 def _simulated(
@@ -119,9 +119,9 @@ def _compiled(
     try:
         if not graded:
             trial = engine.trial(network, given, gradual=False, counts=counts, **options)
-            return named(network, *trial.outputs())
+            return by_population(network, *trial.outputs())
         wanted = tuple(weights), dict(whole=whole, counts=counts), options, x, *weights.values()
-        return named(network, *_Trial.apply(engine, network, given, *wanted))
+        return by_population(network, *_Trial.apply(engine, network, given, *wanted))
     except NumbaError as error:
         _FAILED.append(error)
         line = str(error).strip().partition("\n")[0]
@@ -168,12 +168,12 @@ class _Trial(Function):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
-        found = batch.gradients()
+        by_name = batch.gradients()
         d_x = None
         if ctx.needs_input_grad[6]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)
         wanted = zip(ctx.names, ctx.needs_input_grad[7:])
-        return *none, d_x, *(found.get(name) if asked else None for name, asked in wanted)
+        return *none, d_x, *(by_name.get(name) if asked else None for name, asked in wanted)
 
 
 class _Simulated(nn.Module):
@@ -204,10 +204,10 @@ def _differentiable(
     pairs = [(y, d) for y, d in zip(outputs, gradients) if d is not None]
     wanted = [w for w in (x, *weights) if w is not None and w.requires_grad]
     outputs, gradients = zip(*pairs)
-    found = iter(
+    slopes = iter(
         torch.autograd.grad(outputs, wanted, gradients, create_graph=True, allow_unused=True)
     )
-    return (next(found) if w is not None and w.requires_grad else None for w in (x, *weights))
+    return (next(slopes) if w is not None and w.requires_grad else None for w in (x, *weights))
 
 
 def _read(network: Network, inputs: Any) -> Tensor | Input:
@@ -252,4 +252,4 @@ def _tensor(network: Network, given: Tensor | Input) -> Tensor:
     """[T, B, *input shape] with the device and precision of the weights."""
     if isinstance(given, Tensor):
         return given.to(network.projections[0].weight)
-    return dense(network, given)
+    return dense_input(network, given)

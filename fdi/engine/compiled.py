@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fdi.config.parts import resolve
+from fdi.config.parts import resolve, spelt
 
 _NORMS = ("none", "tdbn", "bntt", "layer")  # others are a user's own
 
@@ -40,7 +40,7 @@ def _network(values: Mapping[str, Any]) -> str | None:
     neuron, model = values.get("neuron"), values.get("model")
     for key, neutral in (("bias", False), ("dropout", 0), ("delay", 2)):
         if isinstance(model, Mapping) and model.get(key, neutral) != neutral:
-            return f"model.{key}={str(model[key]).lower()}"
+            return f"model.{key}={spelt(model[key])}"
     if not isinstance(neuron, Mapping):
         return None
     if neuron.get("reset") == "at_once":

@@ -20,10 +20,10 @@ from fdi.snn.equations import (
     Term,
     derivative,
     evaluate,
+    expand,
     names,
     negative,
     terms,
-    times,
     variables,
 )
 from fdi.snn.neuron import Neuron, check_description, refractory
@@ -54,8 +54,8 @@ class _Writer:
     def __init__(self) -> None:
         self.constants: list[str] = []
 
-    def sum(self, of: Iterable[Term]) -> str:
-        *before, last = [(each.sign, self._product(each)) for each in of] or [(1, "like(u, 0)")]
+    def sum(self, terms: Iterable[Term]) -> str:
+        *before, last = [(each.sign, self._product(each)) for each in terms] or [(1, "like(u, 0)")]
         sign, code = last
         for own, first in reversed(before):
             code = _grouped(code)
@@ -138,14 +138,14 @@ def _learns(kind: Any, drive: Sum) -> bool:
 def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[str], int]:
     """The code, its constants, and how many variables of the state it remembers."""
     write, rests, state = _Writer(), refractory(kind), [*maps][1:]
-    partial = {x: {y: derivative(of, x) for y, of in maps.items()} for x in (*maps, "s")}
-    seen = variables((*threshold, *chain(*(d for of in partial.values() for d in of.values()))))
+    partial = {x: {y: derivative(update, x) for y, update in maps.items()} for x in (*maps, "s")}
+    seen = variables((*threshold, *chain(*(d for row in partial.values() for d in row.values()))))
     remembered = [f"x_{x}" for x in state if x in seen] + ["x_rest"] * rests
     back = {"u": Code("gd")} | {x: Code(f"g_{x}") for x in state}
 
     def pulled(x: str) -> list[Term]:
         order = sorted(maps, key=lambda y: y != x)
-        return [e for y in order for e in times((Term(1, (), (back[y],)),), partial[x][y])]
+        return [e for y in order for e in expand((Term(1, (), (back[y],)),), partial[x][y])]
 
     gs = write.sum([Term(1, (), (Code("gs"),)), *pulled("s")])
     of_u = pulled("u")
@@ -155,7 +155,7 @@ def _code(kind: Any, maps: dict[str, Sum], threshold: Sum) -> tuple[str, list[st
     if not seen & {*state} and len(of_u) == 1 and of_u[0].factors == (back["u"],) and not rests:
         gu = f"with_slope(slope, {gs}, {write.constant(of_u[0].constants)[0]}, gd)"
     g_state = [
-        write.sum([*pulled(x), *times(negative(derivative(threshold, x)), (pull,))]) for x in state
+        write.sum([*pulled(x), *expand(negative(derivative(threshold, x)), (pull,))]) for x in state
     ]
     ahead = [write.sum(maps[x]) for x in state]
     level = write.sum(Term(1, (), (Code("theta"),)) if not e.factors else e for e in threshold)
@@ -192,11 +192,11 @@ def retreat(n, u, fired, gd, gs, slope, state, past):
     return code, write.constants, len(remembered)
 
 
-def _unpacked(parts: list[str], of: str) -> str:
-    return f"{_tuple(parts)} = {of}" if parts else ""
+def _unpacked(parts: list[str], value: str) -> str:
+    return f"{_tuple(parts)} = {value}" if parts else ""
 
 
-def numbers(n: Neuron, dt: float) -> list[float]:
+def constants_of(n: Neuron, dt: float) -> list[float]:
     """The constants in the code of this neuron."""
     kind: Any = type(n)
     beta_m, _ = n.decays(dt)

@@ -54,7 +54,7 @@ def send(array: np.ndarray, device: torch.device) -> Tensor:
     return (x.pin_memory() if pinned else x).to(device, non_blocking=True)
 
 
-def dense(network: Network, inputs: Input) -> Tensor:
+def dense_input(network: Network, inputs: Input) -> Tensor:
     """The input as a tensor [T, B, *shape], with the device and precision of the network's
     weights.
     """
@@ -68,7 +68,7 @@ def dense(network: Network, inputs: Input) -> Tensor:
 
 def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple[Tensor, Outcome]:
     """Loss of a batch, to be differentiated, and its outcome."""
-    task, judged = objective.judged(activity.readout, targets(labels, activity.readout))
+    task, judged = objective.judged(activity.readout, targets_like(labels, activity.readout))
     regularizer = objective.regularizer(activity.counts)
     sums = [x.detach().sum(dtype=task.dtype)[None] for x in (task, regularizer)]
     counts = [n.detach().sum(0).flatten() for n in activity.counts.values()]
@@ -76,7 +76,7 @@ def score(activity: Activity, labels: np.ndarray, objective: Objective) -> tuple
     return (objective.task_weight * task + regularizer).mean(), outcome
 
 
-def targets(labels: np.ndarray, like: Tensor) -> Tensor:
+def targets_like(labels: np.ndarray, like: Tensor) -> Tensor:
     """The targets as the loss reads them: numbers in the precision of `like`, on its device."""
     kind = _NUMPY[like.dtype] if labels.dtype.kind == "f" else np.int64
     return send(labels.astype(kind, copy=False), like.device)

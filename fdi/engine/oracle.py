@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.engine import Engine
-from fdi.engine.device import dense as dense
+from fdi.engine.device import dense_input as dense_input
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import Activity, Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound

@@ -43,13 +43,13 @@ _MOST = 16  # numbers of a vector, at most
 
 
 def flat(*parts: Tensor) -> tuple[np.ndarray, ...]:
-    """A weight and its running means for `step`."""
+    """A weight and its running means for `smorms3_step`."""
     arrays = [part.numpy().reshape(-1) for part in parts]
     return *arrays, np.zeros((1 + len(arrays), _MOST), arrays[0].dtype)
 
 
 @kernel
-def step(grad, lr, eps, p, mem, g, g2, rest):
+def smorms3_step(grad, lr, eps, p, mem, g, g2, rest):
     """One step of fdi.train.rules: what the functions of torch give, but for the square root, which
     is rounded correctly here. All arrays are flat, and `rest` is memory for what is behind the last
     whole vector.

@@ -34,12 +34,12 @@ def data(results: Results) -> Pages:
     state and setting: network (as text), place (where it is drawn), init, setting, n, mean, sd,
     low, high, chance, versus (the baseline) and verdict, finding, title.
     """
-    of: dict[Metric, list[Side]] = {}
+    by_metric: dict[Metric, list[Side]] = {}
     pair = {_name(side): side for sides in networks(results, *HEADLINE) for side in sides}
     for side in (side for network in networks(results) for side in network):
         if side.setting in DRAWN:
-            of.setdefault(side.metric, []).append(pair.get(_name(side), side))
-    return {m.name * (m != OF_CLASSES): _page(sides, m) for m, sides in of.items()}
+            by_metric.setdefault(side.metric, []).append(pair.get(_name(side), side))
+    return {m.name * (m != OF_CLASSES): _page(sides, m) for m, sides in by_metric.items()}
 
 
 def _name(side: Side) -> tuple[Any, ...]:
@@ -50,15 +50,15 @@ def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
     table = pd.DataFrame([_row(side) for side in sides])
     places = table.drop_duplicates(["network", "init"])[["network", "init"]]
     places = places.sort_values("init", key=lambda inits: inits.ne(BASELINE), kind="stable")
-    of = places.groupby("network", sort=False)["init"]
+    net = places.groupby("network", sort=False)["init"]
     number = places["network"].map([*table["network"].unique()].index)
-    places["place"] = number + WITHIN * ((of.cumcount() + 0.5) / of.transform("size") - 0.5)
+    places["place"] = number + WITHIN * ((net.cumcount() + 0.5) / net.transform("size") - 0.5)
     runs = pd.concat([side.runs.assign(setting=side.setting) for side in sides])
     of_setting = dict([*runs.groupby("setting")])
     steps = [
-        f"{words.between(of[STEP], name)}, {words.between(of[TUNED[1]], 'eps')}"
+        f"{words.between(trained[STEP], name)}, {words.between(trained[TUNED[1]], 'eps')}"
         for setting, name in DRAWN.items()
-        if (of := of_setting.get(setting)) is not None
+        if (trained := of_setting.get(setting)) is not None
     ]
     said = [
         f"{text} ({name})"
@@ -75,7 +75,10 @@ def _page(sides: Sequence[Side], metric: Metric) -> tuple[Page, Runs]:
 
 def _row(side: Side) -> dict[str, Any]:
     dataset, model, layers, epochs, settings = side.network
-    named = [words.data(dataset).partition(" (")[0], words.kind(model).replace(" network", "")]
+    named = [
+        words.dataset_name(dataset).partition(" (")[0],
+        words.model_name(model).replace(" network", ""),
+    ]
     sizes = [words.layers(layers).replace("hidden ", ""), f"{epochs} epochs"]
     named += [*(size.replace(" ", "\N{NBSP}") for size in sizes), settings]
     return {
@@ -93,8 +96,8 @@ def _row(side: Side) -> dict[str, Any]:
 def panels(page: Page) -> list[list[str]]:
     """One, higher for more networks, more initial states and longer names."""
     lines = [
-        max(marks.row_name(str(name)).count("\n") + 2, 2 * of["init"].nunique())
-        for name, of in page.groupby("network")
+        max(marks.row_name(str(name)).count("\n") + 2, 2 * rows["init"].nunique())
+        for name, rows in page.groupby("network")
     ]
     return [["all"]] * (max(lines) * len(lines))
 
@@ -104,7 +107,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     panel, names = axes["all"], page.sort_values("place")["network"].unique()
     inits = sorted(page["init"].unique(), key=lambda init: (init != BASELINE, init))
     apart = WITHIN / page.groupby("network")["init"].nunique().max() / 2
-    marks.settings(panel, page, apart)
+    marks.setting_marks(panel, page, apart)
     chance = bool(page["chance"].notna().any())
     if chance:
         panel.axvline(page["chance"].max(), **marks.CHANCE, zorder=0)

@@ -23,8 +23,8 @@ from fdi.config import Mistake
 from fdi.config.parts import choose
 from fdi.config.settings import Figure
 from fdi.figures import sheet, style
-from fdi.figures.sweep import Sweep, experiments, own_folders
-from fdi.figures.sweeps import SIGMA, origin, others
+from fdi.figures.sweep import Sweep, experiments, folders_named
+from fdi.figures.sweeps import SIGMA, origin_columns, others
 from fdi.track.fields import is_number
 from fdi.track.files import spared
 
@@ -42,28 +42,28 @@ def _figures() -> dict[str, Any]:
     """
     names = [module.name for module in pkgutil.iter_modules(fdi.figures.__path__)]
     modules = {name: import_module(f"fdi.figures.{name}") for name in names if name not in ABOVE}
-    found: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
-    found |= experiments()
+    figures: dict[str, Any] = {name: one for name, one in modules.items() if hasattr(one, "ABOUT")}
+    figures |= experiments()
     for study in studies():
         with spared(f"FIGURES of {study.__name__}"):
             for name in getattr(study, "FIGURES", ()):
                 with spared(f"the figure {study.__name__}.{name}"):
-                    module = described(import_module(f"{study.__name__}.{name}"), IN_REPORT)
-                    if name in found:
+                    module = checked_figure(import_module(f"{study.__name__}.{name}"), IN_REPORT)
+                    if name in figures:
                         raise Mistake(f"there is a figure {name} already; rename it")
-                    found[name] = module
-    return dict(sorted(found.items(), key=lambda figure: figure[1].PLACE))
+                    figures[name] = module
+    return dict(sorted(figures.items(), key=lambda figure: figure[1].PLACE))
 
 
 def with_own(runs: pd.DataFrame, folders: Sequence[Path] = ()) -> dict[str, Any]:
     """FIGURES, and those of experiments in the `folders` and in the user's own ones that the runs
     name.
     """
-    mine = experiments([*folders, *own_folders(runs)])
+    mine = experiments([*folders, *folders_named(runs)])
     return FIGURES | {name: one for name, one in mine.items() if name not in FIGURES}
 
 
-def described(module: ModuleType, said: Sequence[str] = PROTOCOL) -> ModuleType:
+def checked_figure(module: ModuleType, said: Sequence[str] = PROTOCOL) -> ModuleType:
     """The module. Raises fdi.Mistake for one that describes no figure."""
     if lacks := ", ".join(word for word in said if not hasattr(module, word)):
         raise Mistake(f"{module.__file__} is no figure: it lacks {lacks}; see fdi/figures")
@@ -91,7 +91,7 @@ def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep
     keys, known = [x, *filter(None, [hue]), *panels], {*COLUMNS, *config_columns(runs)} - {"init"}
     for key in keys:
         if key not in known:
-            raise Mistake(f"{key} is no key of these runs; {choose(key, swept(runs))}")
+            raise Mistake(f"{key} is no key of these runs; {choose(key, swept_keys(runs))}")
     if len(panels) > MOST_PANELS or len({*keys}) < len(keys):
         raise Mistake(
             f"x={x} hue={hue} panels={','.join(panels)}: give each key once, and at most "
@@ -104,7 +104,7 @@ def over(runs: Runs, x: str, hue: str = "", panels: Sequence[str] = ()) -> Sweep
     return Sweep(figure, command=command)
 
 
-def swept(runs: Runs) -> list[str]:
+def swept_keys(runs: Runs) -> list[str]:
     """The keys of the config in which these runs differ."""
     return [key for key in differing(runs) if key not in {"init", *SHARED}]
 
@@ -118,7 +118,7 @@ def _in_folder(name: str, folders: Sequence[Path]) -> ModuleType | None:
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return described(module)
+    return checked_figure(module)
 
 
 def pages(
@@ -127,31 +127,31 @@ def pages(
     """The pages of a figure, from the user's own runs where these are enough, and behind them from
     the reference. A page of fewer seeds than the reference's stands beside it and ends in `own`.
     """
-    found, ours = contents(module, measured) if measured else {}, {}
-    for page, content in contents(module, mine, among).items():
-        there = (content, found.get(page, content))
-        seeds, others = (float(of["n"].max()) if "n" in of else 1.0 for of in there)
+    theirs, ours = pages_of(module, measured) if measured else {}, {}
+    for page, content in pages_of(module, mine, among).items():
+        there = (content, theirs.get(page, content))
+        seeds, others = (float(table["n"].max()) if "n" in table else 1.0 for table in there)
         ours[page + BESIDE * (seeds < others)] = content
-    return ours | {page: content for page, content in found.items() if page not in ours}
+    return ours | {page: content for page, content in theirs.items() if page not in ours}
 
 
-def contents(module: Any, results: Results, among: Runs | None = None) -> dict[str, pd.DataFrame]:
+def pages_of(module: Any, results: Results, among: Runs | None = None) -> dict[str, pd.DataFrame]:
     """The pages of a figure from some results, each with what it leaves out of them, and at which
     values it stands of all the runs `among` which one chose these. Raises fdi.Mistake where a page
     does not tell which runs are drawn on it.
     """
-    found = module.data(results)
-    for name, page in found.items():
+    pages = module.data(results)
+    for name, page in pages.items():
         if not isinstance(page, tuple) or (page[1] is None and "source" not in page[0]):
             raise Mistake(
                 f"its page {name!r} does not tell which runs it draws: data(results) gives name -> "
                 f"(table, runs), or (table with a column source, None) of what are no runs"
             )
-    every = {path for _, runs in found.values() if runs is not None for path in runs["path"]}
+    every = {path for _, runs in pages.values() if runs is not None for path in runs["path"]}
     given = (every, results.runs, results.runs if among is None else among)
     return {
-        name: page if runs is None else page.assign(**origin(runs, *given))
-        for name, (page, runs) in found.items()
+        name: page if runs is None else page.assign(**origin_columns(runs, *given))
+        for name, (page, runs) in pages.items()
     }
 
 
@@ -167,8 +167,8 @@ def file_name(name: str, page: str) -> str:
 
 def figure(module: Any, content: pd.DataFrame, paper: bool = False) -> sheet.Page:
     """One page as a figure of matplotlib, as the report shows it or as a `paper` does."""
-    content = sheet.plain(content)
-    with style.alone():
+    content = sheet.as_drawn(content)
+    with style.house_style():
         width, row = module.SIZE
         drawn, axes = sheet.page(module.panels(content), width, row, paper)
         module.draw(content, axes)
@@ -176,9 +176,9 @@ def figure(module: Any, content: pd.DataFrame, paper: bool = False) -> sheet.Pag
         return drawn
 
 
-def draw(module: Any, content: pd.DataFrame, path: Path, paper: bool = False) -> list[Path]:
+def render(module: Any, content: pd.DataFrame, path: Path, paper: bool = False) -> list[Path]:
     """Draw one page; returns the files written, none and a line where it raises."""
-    with spared(f"the figure {path.name}", but=OSError), style.alone():
+    with spared(f"the figure {path.name}", but=OSError), style.house_style():
         return sheet.save(figure(module, content, paper), path)
     return []
 

@@ -37,7 +37,7 @@ def data(results: Results) -> Pages:
     for (dataset, model), runs in learned(done):
         counted = {path: (look(Path(path)).result or {}).get("confusion") for path in runs["path"]}
         runs = runs[runs["path"].map(counted).notna()]
-        parts = [_shares(init, of, counted) for init, of in groups(runs, "init")]
+        parts = [_shares(init, members, counted) for init, members in groups(runs, "init")]
         if parts:
             page = pd.concat(parts, ignore_index=True)
             page = page.assign(title=words.trained(runs))
@@ -52,8 +52,8 @@ def _shares(init: str, runs: pd.DataFrame, counted: Mapping[str, Any]) -> pd.Dat
     rows = pd.DataFrame({"init": init, "x": each, "predicted": predicted, "n": len(runs)})
     rows["mean"] = shares.mean(0).ravel()
     right = [
-        moments(runs.assign(of=of), ["init"], "of", most=PERCENT).assign(x=k, predicted=k)
-        for k, of in enumerate(shares.diagonal(axis1=1, axis2=2).T)
+        moments(runs.assign(of=share), ["init"], "of", most=PERCENT).assign(x=k, predicted=k)
+        for k, share in enumerate(shares.diagonal(axis1=1, axis2=2).T)
     ]
     return pd.concat([rows[rows["x"] != rows["predicted"]], *right])
 
@@ -69,13 +69,13 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """Black is 100 %; a mark for the accuracy of each class."""
     handles, last = [], axes[BY_CLASS]
     for place, (init, rows) in enumerate(groups(page, "init", sort=False)):
-        panel, look_of = axes[init], style.look(init, line=False)
+        panel, look_of = axes[init], style.init_look(init, line=False)
         matrix = rows.pivot(index="x", columns="predicted", values="mean")
         panel.imshow(matrix, cmap="Greys", vmin=0, vmax=PERCENT)
         panel.set(xlabel="predicted class", ylabel="class", title=words.init(init))
         right = rows[rows["x"] == rows["predicted"]]
         marks.points(last, right.assign(x=right["x"] + DODGE * place), look_of)
-        handles.append(sheet.entry(look_of, words.init(init), right["n"]))
+        handles.append(sheet.legend_entry(look_of, words.init(init), right["n"]))
     last.set(xlabel="class", title=BY_CLASS)
     last.locator_params(axis="x", integer=True)
     marks.from_zero(last)

@@ -48,7 +48,9 @@ def data(results: Results) -> Pages:
         start = wide[known].reset_index().assign(epoch=0, phase="start")
         return pd.concat([start, curves.astype({"path": str, "phase": str})], ignore_index=True)
 
-    pages = learning_curves.pages(probed, with_start, lambda q: q.startswith(PROBE) or q == VALID)
+    pages = learning_curves.paginate(
+        probed, with_start, lambda q: q.startswith(PROBE) or q == VALID
+    )
     return {
         name: (page, runs)
         for name, (page, runs) in pages.items()

@@ -27,7 +27,7 @@ from fdi.figures.sweeps import (
     best_set,
     foremost,
     guessed,
-    networks,
+    runs_by_network,
     usual,
 )
 
@@ -37,12 +37,12 @@ ACCURACIES = ("train/accuracy", "valid/accuracy")
 Read = Callable[[Runs], pd.DataFrame]
 
 
-def learned(quantity: str) -> bool:
+def is_shown(quantity: str) -> bool:
     """Whether the figure shows this column of metrics.csv."""
     return quantity in ACCURACIES or quantity.startswith("rate/")
 
 
-def lines(
+def curve_lines(
     runs: Runs, columns: Sequence[str], read: Read, wanted: Callable[[str], bool]
 ) -> pd.DataFrame:
     """The lines of runs that differ in seed and initialization only, of what is `wanted` of the
@@ -74,8 +74,8 @@ def _spread(metrics: pd.DataFrame, wanted: Callable[[str], bool], metric: Metric
         shared = means[quantity].unstack().dropna(axis="columns", how="all").dropna()
         scale, ends = 1.0, (-np.inf if "mean/" in quantity else 0.0, np.inf)
         if quantity in ACCURACIES or "/decoded/" in quantity:
-            of = metric if quantity in ACCURACIES else ACCURACY
-            scale, ends = of.scale, of.ends
+            shown_by = metric if quantity in ACCURACIES else ACCURACY
+            scale, ends = shown_by.scale, shown_by.ends
         least, most = (scale * end for end in ends)
         spread = pd.DataFrame(summaries(scale * shared.to_numpy()))
         low, high = spread["low"], spread["high"]
@@ -120,19 +120,19 @@ def data(results: Results) -> Pages:
     the title says which; with more than six lines it keeps one of each initialization, and of these
     six. Sets that only guess have no page.
     """
-    return pages(results, results.curves_of, learned)
+    return paginate(results, results.curves_of, is_shown)
 
 
-def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
+def paginate(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
     """Those of `data`, of what is `wanted` of the curves that `read` finds."""
     done = results.runs[results.runs["state"] == "done"]
-    found: Pages = {}
-    for _, group in networks(done):
+    pages: Pages = {}
+    for _, group in runs_by_network(done):
         columns = condition_columns(group)
         own = [name for name in columns if f"{name}.".startswith("init.")]
         named = [n for n in columns if n in LABELS[:2] or n.startswith(("dataset.", "model."))]
         named = [n for n in named if n != "dataset.name"]  # as the data set is
-        for values, places in sorted(conditions(group, named), key=lambda of: -len(of[1])):
+        for values, places in sorted(conditions(group, named), key=lambda pair: -len(pair[1])):
             members = group.iloc[places]
             varied = [
                 name
@@ -143,7 +143,7 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
             shown, by = chosen, own
             if sum(1 for _ in conditions(chosen, own)) > MOST:
                 shown, by = usual(chosen), ["init"]
-            page = lines(shown, by, read, wanted)
+            page = curve_lines(shown, by, read, wanted)
             if len(page) and not guessed(chosen):
                 few = foremost(page["init"])
                 left = page["init"].nunique() - len(few)
@@ -151,15 +151,15 @@ def pages(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pages:
                 others = names, chosen[names].astype(object).iloc[0]
                 depth = chosen.iloc[0].get("model.depth")
                 layers = "" if pd.isna(depth) else words.layers(depth)
-                title = [words.setting(chosen, "epochs"), layers]
+                title = [words.heading(chosen, "epochs"), layers]
                 title += [words.condition(shown), told(*others)]
                 title += [f"{left} more initializations not drawn"] if left else []
                 page = page[page["init"].isin(few)].assign(
                     title=", ".join(filter(None, title)),
                     metric=str(metric_of(shown)),
                 )
-                found[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
-    return found
+                pages[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
+    return pages
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:
@@ -218,7 +218,7 @@ def over_epochs(page: Page, axes: Mapping[str, Axes]) -> Page:
     page = page[page["quantity"].isin(axes)]
     for (quantity, line), rows in groups(page, ["quantity", "line"], sort=False):
         first = rows.iloc[0]
-        look = style.look(first["init"], first["number"])
+        look = style.init_look(first["init"], first["number"])
         shift = places[line] - (len(places) - 1) / 2
         marks.curve(axes[quantity], rows.rename(columns={"epoch": "x"}), look, shift)
     for panel in axes.values():
@@ -231,8 +231,8 @@ def entries(page: Page) -> list[Artist]:
     handles: list[Artist] = []
     for line, rows in page.groupby("line", sort=False):
         thin: style.Look = {"linewidth": 0.7} if rows["n"].iloc[0] == 1 else {}
-        look = style.look(rows["init"].iloc[0], rows["number"].iloc[0])
-        handles.append(sheet.entry(look | thin, str(line), rows["n"].head(1)))
+        look = style.init_look(rows["init"].iloc[0], rows["number"].iloc[0])
+        handles.append(sheet.legend_entry(look | thin, str(line), rows["n"].head(1)))
     return handles
 
 
@@ -260,7 +260,7 @@ def draw_proof(
     """The proof of a recipe: validation accuracy of `curves`, before and after, over epochs; and of
     `steps` after that many `epochs`.
     """
-    with style.alone():
+    with style.house_style():
         page, axes = sheet.page([["curves", "steps"]], style.COLUMN, style.ROW)
         for name, (epoch, accuracy) in curves.items():
             shown = [PERCENT * value for value in accuracy]

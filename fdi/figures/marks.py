@@ -72,7 +72,7 @@ SETTING: Look = {"marker": "o", "markersize": 4, "elinewidth": 1, "clip_on": Fal
 LETTERS_OF_ROW = 26
 
 
-def settings(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
+def setting_marks(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
     """A mark with its interval for each row, around its `place`: above, open, at the default step,
     and below it at the best one; on its right the `text` that it has.
     """
@@ -85,7 +85,7 @@ def settings(axes: Axes, rows: pd.DataFrame, apart: float = 0.36) -> None:
 
 
 def of_settings() -> list[Line2D]:
-    """The legend of `settings`."""
+    """The legend of `setting_marks`."""
     look: Look = {"marker": "o", "linestyle": "", "color": "0.25"}
     faces = {"common": "white", "best": "0.25"}
     return [
@@ -106,11 +106,11 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def depths(axes: Axes, rows: pd.DataFrame, look: Look, place: float, of: int, width: float) -> None:
+def depths(axes: Axes, rows: pd.DataFrame, look: Look, place: float, n: int, width: float) -> None:
     """A line over layers for each kind of population (E and I are not joined), shifted for the
-    `place` of `of` initial states by so many times `width`.
+    `place` of `n` initial states by so many times `width`.
     """
-    rows = rows.assign(x=rows["x"] + width * (place - (of - 1) / 2)).sort_values("x")
+    rows = rows.assign(x=rows["x"] + width * (place - (n - 1) / 2)).sort_values("x")
     for _, kind in rows.groupby(rows["population"].str.replace(r"\d", "", regex=True), sort=False):
         points(axes, kind, look)
 

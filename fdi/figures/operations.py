@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import ACCURACY, Page, Pages, metric_of
 from fdi.analysis.conditions import groups, moments
-from fdi.analysis.derived import OPERATIONS, constants, energy
+from fdi.analysis.derived import OPERATIONS, energies, energy
 from fdi.analysis.results import Results
 from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import learned
@@ -59,16 +59,16 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A mark for each initialization, with its intervals both ways."""
     handles = {}
     for (quantity, init), row in groups(page, ["quantity", "init"], sort=False):
-        panel, look = axes[quantity], style.look(init, line=False)
+        panel, look = axes[quantity], style.init_look(init, line=False)
         marks.points(panel, row, look)
         low, high = row["x"] - row["x_low"], row["x_high"] - row["x"]
         reach = np.nan_to_num(np.clip([low, high], 0, None))
         panel.errorbar(row["x"], row["mean"], xerr=reach, color=look["color"], elinewidth=0.8)
-        handles[init] = sheet.entry(look, words.init(init), row["n"])
+        handles[init] = sheet.legend_entry(look, words.init(init), row["n"])
     axes["operations"].set_xlabel("synaptic operations per sample")
     axes["operations"].set_title(f"test {page['metric'].iloc[0]}")
     if "energy" in axes:
-        addition, both = constants()
+        addition, both = energies()
         axes["energy"].set_xlabel(f"estimated energy (nJ, at {addition:g} and {both:g} pJ)")
         axes["energy"].set_title(f"if dense: {page['dense'].iloc[0]:,.1f} nJ")
     for panel in axes.values():

@@ -21,7 +21,7 @@ INK, MARK = "#1f4e79", "#c0504d"
 
 
 @style.context("default")
-def draw(dataset: Dataset, path: Path) -> None:
+def draw_dataset(dataset: Dataset, path: Path) -> None:
     """Write the picture of the training split to `path` (PNG)."""
     classes = strata(dataset.train.labels)
     _, firsts = np.unique(classes, return_index=True)

@@ -35,7 +35,7 @@ def image(figure: Page) -> str:
     return f'<figure><img src="data:image/png;base64,{packed}" alt="{alt}"></figure>'
 
 
-def table(rows: pd.DataFrame, named: bool = False) -> str:
+def html_table(rows: pd.DataFrame, named: bool = False) -> str:
     """A table of text that scrolls sideways on a narrow screen and that a click on the name of a
     column sorts; `named`: each cell knows its column, for screens that show it below others.
     """
@@ -44,7 +44,10 @@ def table(rows: pd.DataFrame, named: bool = False) -> str:
     body = ""
     for row in rows.itertuples(index=False):
         lines = [escape(str(value)).split("\n") for value in row]
-        cells = [of[0] if len(of) == 1 else "".join(f"<div>{n}</div>" for n in of) for of in lines]
+        cells = [
+            entries[0] if len(entries) == 1 else "".join(f"<div>{n}</div>" for n in entries)
+            for entries in lines
+        ]
         body += f"<tr>{''.join(f'<td{name}>{cell}</td>' for name, cell in zip(names, cells))}</tr>"
     return (
         f"<div class=table><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -95,11 +98,11 @@ def html(
 def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     """The sections of the studies; those of one that raises end there."""
     for study in studies():
-        found: list[tuple[str, str]] = []
+        written: list[tuple[str, str]] = []
         with spared(f"a section of {study.__name__}"):
             if hasattr(study, "sections"):
-                found += ((str(name), str(text)) for name, text in study.sections(mine, measured))
-        yield from found
+                written += ((str(name), str(text)) for name, text in study.sections(mine, measured))
+        yield from written
 
 
 TABLES = "Conditions"
@@ -166,6 +169,6 @@ def _summary(results: Results) -> Iterator[str]:
         ]
         parts.append(rows.drop(columns=names))
         parts[-1].insert(len(LABELS), "settings", settings)
-    yield table(pd.concat(parts, ignore_index=True).fillna(""))
+    yield html_table(pd.concat(parts, ignore_index=True).fillna(""))
     lines = dict.fromkeys(map(caption, summaries))
     yield f"<p class=note>{escape('; '.join(lines))}</p>"

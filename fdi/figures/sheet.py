@@ -82,7 +82,7 @@ MATH = re.compile(rf"(\$(?:_0|\^2|(?:{SYMBOLS})+)\$)")  # that figures of fdi ha
 WHOLE = re.compile(r"\S(.*\S)?", re.DOTALL)  # a text without the white space around it
 
 
-def plain(content: pd.DataFrame) -> pd.DataFrame:
+def as_drawn(content: pd.DataFrame) -> pd.DataFrame:
     """The page as it is drawn: without intervals of fewer than words.LEAST seeds, and with its text
     as matplotlib shows it. What users name their runs is no formula, and one that cannot be read
     would end the command; only the symbols of fdi are.
@@ -113,7 +113,7 @@ def above(
 def head(axes: Mapping[str, Axes], handles: Sequence[Artist], page: pd.DataFrame) -> None:
     """`above`, with the finding and the title of a page, and its numbers of seeds."""
     first, figure = page.iloc[0], next(iter(axes.values())).figure
-    details = f"{first['title']}; {words.over(page['n'])}"
+    details = f"{first['title']}; {words.seeds_shown(page['n'])}"
     above(figure, handles, first.get("finding", ""), details)
 
 
@@ -202,13 +202,13 @@ def _inches(text: str, size: float) -> float:
     return (text.count("\n") + 1) * 1.25 * size / POINTS
 
 
-def entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
+def legend_entry(look: style.Look, label: str, n: pd.Series) -> Line2D:
     """The entry of the legend for what `marks.points` draws over so many seeds."""
     hollow: style.Look = {"markerfacecolor": "white"} if n.max() < words.LEAST else {}
     return Line2D([], [], **look | hollow, label=label)
 
 
-def said(caption: str, form: Callable[[str], str] = str) -> str:
+def caption_text(caption: str, form: Callable[[str], str] = str) -> str:
     """A caption as plain text, or in the form of LaTeX with its formulas."""
     parts = MATH.split(caption)
     plain = (part.replace(r"\$", "$") for part in parts[::2])
@@ -227,12 +227,12 @@ def alternative(figure: Page) -> str:
         "Legend": [str(entry.get_label()) for entry in figure.entries],
     }
     texts = [
-        f"{name}: {'; '.join(dict.fromkeys(filter(None, of)))}"
-        for name, of in labels.items()
-        if any(of)
+        f"{name}: {'; '.join(dict.fromkeys(filter(None, texts_of)))}"
+        for name, texts_of in labels.items()
+        if any(texts_of)
     ]
     first = figure.caption.partition(". ")[0]
-    return said(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")
+    return caption_text(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -247,7 +247,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     with atomic(files[1]) as temporary:
         temporary.write_bytes(png(figure))
     if isinstance(figure, Page) and figure.paper:
-        texts = {"txt": said(figure.caption), "tex": _of_latex(figure, path.name)}
+        texts = {"txt": caption_text(figure.caption), "tex": _of_latex(figure, path.name)}
         for kind, text in texts.items():
             files.append(path.with_name(f"{path.name}.{kind}"))
             with atomic(files[-1]) as temporary:
@@ -260,7 +260,7 @@ def _of_latex(figure: Page, name: str) -> str:
     lines = [
         r"\centering",
         rf"\includegraphics[width={figure.paper}mm]{{{name}.pdf}}",
-        rf"\caption{{{said(figure.caption, tex)}}}",
+        rf"\caption{{{caption_text(figure.caption, tex)}}}",
         rf"\label{{fig:{name}}}",
     ]
     return "\n  ".join([r"\begin{figure}", *lines]) + "\n" + r"\end{figure}"
@@ -269,7 +269,7 @@ def _of_latex(figure: Page, name: str) -> str:
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of few colours, which is a third of the bytes, without a date."""
     pixels, content, dpi = BytesIO(), BytesIO(), RC["savefig.dpi"]
-    with style.alone():
+    with style.house_style():
         _settle(figure)
         figure.savefig(pixels, format="rgba", dpi=dpi)
     width, height = map(int, figure.bbox.size)

@@ -17,7 +17,7 @@ from fdi.analysis.conditions import moments
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import places
+from fdi.figures.style import ordered
 from fdi.figures.sweeps import MOST, foremost, initial_states, sweeps, usual
 
 PLACE, TITLE = 7.5, "Initial states, layer by layer"
@@ -66,7 +66,7 @@ def data(results: Results) -> Pages:
         shaded = runs.assign(shade=runs["sigma_u"])
         table = _table(results.layers.merge(shaded[["path", "shade", "baseline"]], on="path"))
         page = table.assign(
-            title=f"{words.setting(runs)}, before training",
+            title=f"{words.heading(runs)}, before training",
             note=f"{words.reading(table['n'])}; of gradients the geometric mean",
         )
         pages[f"{dataset}_{model}"] = page, whole.merge(runs[["seed", *named]].drop_duplicates())
@@ -74,15 +74,15 @@ def data(results: Results) -> Pages:
 
 
 def _table(layers: pd.DataFrame) -> pd.DataFrame:
-    layers = layers.assign(x=layers["population"].map(places(list(layers["population"].unique()))))
+    layers = layers.assign(x=layers["population"].map(ordered(list(layers["population"].unique()))))
     keys = [*ROW, "x", "population"]
     parts = [moments(layers, keys, name).assign(quantity=name) for name in ("free_sigma", "rate")]
     task = layers.get("grad_task", layers["grad"]).fillna(layers["grad"])
     rows = []
     for values, group in layers.assign(gradient=task).groupby(keys, dropna=False):
         known = group.loc[group["gradient"] > 0, "gradient"]
-        of = summary(np.log(known))
-        rows.append((*values, *np.exp([of.mean, of.low, of.high]), len(known)))
+        log = summary(np.log(known))
+        rows.append((*values, *np.exp([log.mean, log.low, log.high]), len(known)))
     norms = pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "n"])
     parts.append(norms[norms["n"] > 0].assign(quantity="gradient"))
     target = layers.groupby(keys, dropna=False)["target_sigma_u"].mean().rename("target")
@@ -97,13 +97,13 @@ def panels(page: Page) -> list[list[str]]:
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     """A line for each initial state over the layers; dotted: the targets."""
-    drawn = list(style.initial_states(page))
+    drawn = list(style.styled_states(page))
     handles = []
     for place, initial in enumerate(drawn):
         for quantity in TITLES:
             rows = initial.rows(page[page["quantity"] == quantity])
             marks.depths(axes[quantity], rows, initial.look(), place, len(drawn), DODGE)
-        handles.append(sheet.entry(initial.look(), initial.label, initial.rows(page)["n"]))
+        handles.append(sheet.legend_entry(initial.look(), initial.label, initial.rows(page)["n"]))
     targets = page.loc[page["quantity"] == "free_sigma", "target"].dropna().round(9).unique()
     for target in targets:
         axes["free_sigma"].axhline(target, zorder=1, **TARGET)

@@ -29,7 +29,7 @@ STYLE = Path(__file__).with_name("fdi.mplstyle")
 RC: Any = dict(rc_params_from_file(STYLE, use_default_template=False))
 
 
-def alone() -> AbstractContextManager[None]:
+def house_style() -> AbstractContextManager[None]:
     """What is drawn in its block looks as said here, whatever matplotlibrc is near: one in a
     stranger's folder could name a preamble for LaTeX to run.
     """
@@ -58,7 +58,7 @@ def color(init: str) -> str:
     return traits(init).color
 
 
-def look(init: str, number: int = 0, line: bool = True) -> Look:
+def init_look(init: str, number: int = 0, line: bool = True) -> Look:
     """Colour, mark, line style and opacity of the number-th config of an initialization, joined by
     a `line` or not; lines and marks differ, so that they are told apart in grey, too.
     """
@@ -82,10 +82,10 @@ class InitialState(NamedTuple):
         return table[(table["init"] == self.init) & same]
 
     def look(self) -> Look:
-        return look(self.init) | {"color": self.color, "linestyle": self.line}
+        return init_look(self.init) | {"color": self.color, "linestyle": self.line}
 
 
-def initial_states(
+def styled_states(
     table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False
 ) -> Iterator[InitialState]:
     """The initial states of a table with the columns init, baseline and shade, the values of `key`:
@@ -96,8 +96,8 @@ def initial_states(
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))
         for i, value in enumerate(values):
             said = not pd.isna(value) or len(values) > 1
-            names = [words.init(init)] * (not (alone and said)) + [words.of(key, value)] * said
-            line = LINES[i % len(LINES)] if len(values) > 1 else look(init)["linestyle"]
+            names = [words.init(init)] * (not (alone and said)) + [words.phrase(key, value)] * said
+            line = LINES[i % len(LINES)] if len(values) > 1 else init_look(init)["linestyle"]
             shaded = shade(color(init), (i + 1) / min(len(values), SHADES))
             yield InitialState(init, value, ", ".join(names), shaded, line)
 
@@ -105,11 +105,11 @@ def initial_states(
 def shade(color: str, depth: float) -> str:
     """The colour at `depth` = 1, mixed with white below it, and darker above it."""
     share = min(1, 0.35 + 0.65 * depth)
-    red, green, blue = ((share * of + 1 - share) / max(1, depth) for of in to_rgb(color))
+    red, green, blue = ((share * part + 1 - share) / max(1, depth) for part in to_rgb(color))
     return to_hex((red, green, blue))
 
 
-def places(populations: Sequence[str]) -> dict[str, int]:
+def ordered(populations: Sequence[str]) -> dict[str, int]:
     """Populations in order of their layer, excitation before inhibition: e1, i1, e2, i2."""
     depth = {name: int(re.sub(r"\D", "", name) or 0) for name in populations}
     order = sorted(populations, key=lambda name: depth[name])

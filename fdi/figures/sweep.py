@@ -23,6 +23,7 @@ from fdi.analysis.best import DATA
 from fdi.analysis.collect import MODULES, Page, Pages, Runs, metric_of
 from fdi.analysis.conditions import STATISTICS, accuracies, best, groups, moments
 from fdi.analysis.derived import COLUMNS, QUANTITIES, Quantity
+from fdi.analysis.formats import shown
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.config import Mistake
@@ -38,7 +39,6 @@ ANY = "*"  # in `only`: any value but null
 LIMIT, LOSS = "trainer.stop_at_loss", "train_loss_last"
 PRIMED = "homeostasis.prime_epochs"
 CONF = Path(str(files("fdi.conf")))
-NONE = "none"  # the name of null
 WRAP = 26  # characters of the label of a vertical axis
 RING: style.Look = {"color": "none", "markersize": 7, "zorder": 4, "linestyle": "", "marker": "o"}
 RING["clip_on"] = False
@@ -64,7 +64,7 @@ class Sweep:
         self.PLACE, self.SIZE = figure.place, (style.COLUMN, figure.height)
         over = ", ".join(_quantity(name).title.partition(" (")[0] for name in figure.quantities)
         keys = [figure.x, *([figure.shade] * (figure.shade != SIGMA)), *figure.panels, "init"]
-        self.ABOUT = figure.about or f"{over} by {words.several([*map(words.of, keys)])}"
+        self.ABOUT = figure.about or f"{over} by {words.several([*map(words.phrase, keys)])}"
         name = experiment.replace("_", " ") or self.ABOUT
         self.TITLE = figure.title or f"{name[0].upper()}{name[1:]}"
         alike = "runs of one data set and model, judged alike,"
@@ -93,8 +93,8 @@ class Sweep:
         keys += DATA if {*DATA} & {*named} else ()  # a file has a name and a hash
         how = (self._levels, [*filter(None, named), *COLUMNS, *keys])
         for value, part in groups(runs, figure.pages) if figure.pages in runs else [("", runs)]:
-            shown = words.shown(value)
-            name = self._names(figure.pages).get(shown, shown.lower())
+            text = shown(value)
+            name = self._names(figure.pages).get(text, text.lower())
             for network, group in sweeps.sweeps(part, *how, experiment=self.experiment):
                 yield "_".join(filter(None, [*network, name])), self._chosen(group)
 
@@ -123,12 +123,12 @@ class Sweep:
         shade, near = self.figure.shade, False
         shaded = page.groupby("init")["shade"].nunique() > 1
         alone = shaded.sum() == 1 and shade != SIGMA  # named by their shade
-        initials = list(style.initial_states(page, shade, alone))
+        initials = list(style.styled_states(page, shade, alone))
         for panel in drawn:
             one, rows = axes[panel.name], panel.rows
             if named:
                 called = self._names("x")
-                names = [called.get(words.shown(value), words.shown(value)) for value in order]
+                names = [called.get(shown(value), shown(value)) for value in order]
                 marks.beside(one, rows, initials, order, names, self._wide(drawn))
             else:
                 two = len(panel.values) == 2  # keys: each column of panels has an axis of its own
@@ -170,7 +170,7 @@ class Sweep:
         every, page = page, self._shown(page)
         few = [words.init(i) for i in every["init"].unique() if i not in {*page["init"]}]
         for key in self.figure.panels:
-            few += [words.of(key, v) for v in every[key].unique() if v not in {*page[key]}]
+            few += [words.phrase(key, v) for v in every[key].unique() if v not in {*page[key]}]
         panels = [panel.rows for panel in self._drawn(page) if panel.quantity == "accuracy"]
         points = page[["init", "shade"]].drop_duplicates().shape[0] * len(self._order("x", page))
         lacks = self._named(page) and sum(map(len, panels)) < len(panels) * points
@@ -186,7 +186,7 @@ class Sweep:
     def _names(self, key: str) -> dict[str, str]:
         """What the figure calls the values of a key, in their order."""
         names = self.figure.names.get(self.figure.x if key == "x" else key, {})
-        return {words.shown(value): str(name) for value, name in names.items()}
+        return {shown(value): str(name) for value, name in names.items()}
 
     def _runs(self, runs: Runs) -> pd.DataFrame:
         """The runs that the figure is of, with the derived columns that it names."""
@@ -201,8 +201,8 @@ class Sweep:
             runs = runs[runs[key].notna() if value == ANY else runs[key].isin(accepted)]
         for experiment, x in _over().items():  # a figure, or a choice, over the same x
             if x == figure.x and experiment != self.experiment:
-                own = sweeps.of_sweep(runs, self.experiment)
-                runs = runs[own | ~sweeps.of_sweep(runs, experiment)]
+                own = sweeps.in_sweep(runs, self.experiment)
+                runs = runs[own | ~sweeps.in_sweep(runs, experiment)]
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
 
     def _levels(self, group: pd.DataFrame) -> int:
@@ -237,7 +237,7 @@ class Sweep:
         values, figure = group[self.figure.x], self.figure
         plain = figure.x not in COLUMNS and not figure.x.startswith("init.")
         if plain and figure.scale in ("auto", "names") and values.isna().any() and values.nunique():
-            return values.map(words.shown, na_action="ignore").fillna(NONE)
+            return values.map(shown)
         return values
 
     def _longest(self, runs: Runs) -> pd.DataFrame:
@@ -287,8 +287,8 @@ class Sweep:
     def _constants(self, chosen: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
         """What is the same in all rows of a page, and of a panel the value of `longest`."""
         figure, first, metric = self.figure, chosen.iloc[0], metric_of(chosen)
-        shown = self._shown(table)
-        said = words.verdicts(shown[shown["quantity"] == "accuracy"], metric)
+        visible = self._shown(table)
+        said = words.verdicts(visible[visible["quantity"] == "accuracy"], metric)
         best = ", each at its best" * bool(table["chosen"].any())
         answer = f"{words.PAIR}{best}: {said}" * bool(said)
         constants: dict[str, Any] = {
@@ -318,7 +318,7 @@ class Sweep:
         names = [*self._names(key), *(column.order if column else ())]
 
         def rank(value: Any) -> tuple[int, float, str]:
-            text, number = words.shown(value), isinstance(value, int | float | np.number)
+            text, number = shown(value), isinstance(value, int | float | np.number)
             place = names.index(text) if text in names else len(names)
             return place, float(value) if number else np.inf, text
 
@@ -331,12 +331,12 @@ class Sweep:
         orders = [self._order(key, page) for key in keys]
         for quantity, rows in groups(page, "quantity", sort=False):
             for values in product(*orders):
-                shown = rows
+                members = rows
                 for key, value in zip(keys, values):
-                    shown = shown[shown[key] == value]
-                name = " ".join([*[quantity] * several, *map(words.shown, values)]) or quantity
-                if len(shown):
-                    drawn.append(Panel(name, shown, quantity, values))
+                    members = members[members[key] == value]
+                name = " ".join([*[quantity] * several, *map(shown, values)]) or quantity
+                if len(members):
+                    drawn.append(Panel(name, members, quantity, values))
         return drawn
 
     def _heights(self, axes: Axes, panel: Panel, drawn: Sequence[Panel]) -> bool:
@@ -359,11 +359,11 @@ class Sweep:
         """Title of the panel and label of its vertical axis."""
         figure, two = self.figure, len(panel.values) == 2
         head = [
-            self._names(key).get(words.shown(value)) or words.of(key, value)
+            self._names(key).get(shown(value)) or words.phrase(key, value)
             for key, value in zip(figure.panels, panel.values)
         ]
         if figure.longest:
-            head.append(words.of(figure.longest, panel.rows["longest"].iloc[0]))
+            head.append(words.phrase(figure.longest, panel.rows["longest"].iloc[0]))
         title = _quantity(panel.quantity).title
         if panel.quantity == "accuracy":
             title = title.replace(OF_CLASSES.title, panel.rows["metric"].iloc[0])
@@ -412,7 +412,7 @@ def _setting(runs: Runs, axes: Sequence[str]) -> str:
     runs = runs.assign(**runs.reindex(columns=[LIMIT, PRIMED]))
     until = words.between(runs[LIMIT], "trained to a loss of")
     epochs = "trainer.epochs" * (runs["trainer.epochs"].nunique() == 1 and not until)
-    setting = words.setting(runs, epochs)
+    setting = words.heading(runs, epochs)
     if (runs[PRIMED] > 0).any():
         setting = setting.replace("epochs", "epochs of the task")
     return ", ".join(filter(None, [setting, until, words.condition(runs, axes)]))
@@ -422,7 +422,7 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
     """The figures that experiments in these folders of configs describe, by name; those of fdi by
     default; a line for a node that is wrong.
     """
-    found: dict[str, Sweep] = {}
+    sweeps: dict[str, Sweep] = {}
     for file in (f for folder in folders for f in sorted(folder.glob("experiment/*.yaml"))):
         figure = None
         with spared(f"the figure of {file}"):
@@ -432,8 +432,8 @@ def experiments(folders: Sequence[Path] = (CONF,)) -> dict[str, Sweep]:
             found_anyway = (CONF, *package_folders())
             where = "" if folder in found_anyway else f"--config-dir {folder} "
             command = f"fdi-run -m {where}experiment={file.stem}"
-            found.setdefault(file.stem, Sweep(figure, file.stem, command))
-    return found
+            sweeps.setdefault(file.stem, Sweep(figure, file.stem, command))
+    return sweeps
 
 
 @cache
@@ -441,11 +441,11 @@ def _over() -> dict[str, str]:
     """The experiments of fdi, and the key whose values each compares, or chooses among."""
     nodes = {file.stem: OmegaConf.load(file) for file in CONF.glob("experiment/*.yaml")}
     keys = ("figure.x", "tune.key")
-    found = {name: [OmegaConf.select(of, key) for key in keys] for name, of in nodes.items()}
+    found = {name: [OmegaConf.select(node, key) for key in keys] for name, node in nodes.items()}
     return {name: next(filter(None, both), "") for name, both in found.items()}
 
 
-def own_folders(runs: Runs) -> list[Path]:
+def folders_named(runs: Runs) -> list[Path]:
     """The folders with the user's own code and configs that the runs name, and those with the
     configs of installed packages.
     """

@@ -20,7 +20,7 @@ FINISHED = ("done", "probed")
 SIGMA = "init.sigma_u"
 
 
-def networks(runs: Runs) -> list[tuple[Any, pd.DataFrame]]:
+def runs_by_network(runs: Runs) -> list[tuple[Any, pd.DataFrame]]:
     """(data set, model) and the runs of each, that with most runs first."""
     return sorted(groups(runs, ["dataset", "model"]), key=lambda network: -len(network[1]))
 
@@ -29,7 +29,7 @@ def learned(runs: Runs) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """(data set, model) and one config of each initialization, of the set of its runs, which agree
     in all else, that compares most of them and of which most do better than guessing.
     """
-    for network, group in networks(runs):
+    for network, group in runs_by_network(runs):
         names = conditions.condition_columns(group)[2:]
         apart = [name for name in names if not f"{name}.".startswith("init.")]
         yield network, usual(best_set(group, apart, lambda some: 1 + int((~guesses(some)).sum())))
@@ -48,13 +48,13 @@ def sweeps(
 
     `enough`: 0 for a set that says nothing, else 1 or how many levels it compares. Of several sets
     the one with most initializations, then most levels, then most runs, then the last (say, the
-    deepest network); `origin` names the others.
+    deepest network); `origin_columns` names the others.
     `varied`: config columns, or the start of them where they end in a dot.
     """
     chosen = comparable(runs[runs["state"].isin(states)], varied)
     alike = [METRIC] if METRIC in runs and "probed" not in states else []
-    for key, group in networks(chosen):
-        own = group[of_sweep(group, experiment)]
+    for key, group in runs_by_network(chosen):
+        own = group[in_sweep(group, experiment)]
         for candidates in (own, group.drop(own.index)):
             apart = conditions.differing(candidates, "init.", *varied)
             best = best_set(candidates, [*apart, *alike], enough)
@@ -63,13 +63,13 @@ def sweeps(
                 break
 
 
-def of_sweep(runs: Runs, title: str) -> pd.Series:
+def in_sweep(runs: Runs, title: str) -> pd.Series:
     """Whether each of the runs belongs to a sweep of this title."""
     named = runs.get("sweeps", pd.Series("", index=runs.index)).fillna("")
     return named.map(lambda text: bool(title) and title in text.split(", ")).astype(bool)
 
 
-def origin(drawn: Runs, every: Collection[str], runs: Runs, among: Runs) -> dict[str, str]:
+def origin_columns(drawn: Runs, every: Collection[str], runs: Runs, among: Runs) -> dict[str, str]:
     """Two columns of a page on which runs are `drawn`. `left`: which of the user's own finished
     `runs` of its data sets and models are on none of the pages of its figure, whose paths are
     `every`, and where they differ; "" where there are none. `source`: where the runs on the page
@@ -91,7 +91,10 @@ def origin(drawn: Runs, every: Collection[str], runs: Runs, among: Runs) -> dict
             apart.append(_named(column, new))
     at = f" with {_first(still)}" * bool(still)
     left = f"{plural(len(others), 'run')}{f' ({_first(apart)})' * bool(apart)}" * bool(len(others))
-    return {"left": left, "source": source(drawn) + at + f"; left out: {left}" * bool(left)}
+    return {
+        "left": left,
+        "source": sources_of(drawn) + at + f"; left out: {left}" * bool(left),
+    }
 
 
 def _named(column: str, values: Sequence[Any]) -> str:
@@ -105,11 +108,11 @@ def _first(names: Sequence[str]) -> str:
 
 def best_set(runs: Runs, columns: Sequence[str], enough: Enough = len) -> pd.DataFrame:
     """The best set of runs that agree in `columns`, see `sweeps`; none where none is enough."""
-    sets = [of for _, of in conditions.sets(runs, columns)] if columns else [runs]
+    sets = [members for _, members in conditions.sets(runs, columns)] if columns else [runs]
     ranks = [
-        (of["init"].nunique(), levels, len(of), i)
-        for i, of in enumerate(sets)
-        if len(of) and (levels := int(enough(of)))
+        (members["init"].nunique(), levels, len(members), i)
+        for i, members in enumerate(sets)
+        if len(members) and (levels := int(enough(members)))
     ]
     return sets[max(ranks)[-1]] if ranks else runs.iloc[:0]
 
@@ -121,7 +124,7 @@ def levels(runs: Runs, key: str, init: str | None = None) -> int:
     )
 
 
-def largest(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
+def largest_group(runs: Runs, columns: Sequence[str]) -> pd.DataFrame:
     """The largest group of runs that agree in `columns`."""
     if not columns or runs.empty:
         return runs
@@ -134,7 +137,7 @@ def swept(runs: Runs, init: str, *keys: str) -> pd.DataFrame:
     initialization; of several such sets the largest.
     """
     chosen = runs[runs["init"] == init]
-    return largest(chosen, [column for column in differing(chosen) if column not in keys])
+    return largest_group(chosen, [column for column in varying(chosen) if column not in keys])
 
 
 USUAL: dict[str, Any] = {
@@ -155,7 +158,7 @@ def usual(runs: Runs) -> pd.DataFrame:
         for column, value in USUAL.items():
             same = chosen[column].eq(value) if column in chosen else pd.Series(dtype=bool)
             chosen = chosen[same] if same.any() else chosen
-        parts.append(largest(chosen, differing(chosen)))
+        parts.append(largest_group(chosen, varying(chosen)))
     return pd.concat(parts) if parts else runs
 
 
@@ -191,23 +194,23 @@ def others(runs: Runs, x: str) -> list[str]:
     """
     done = runs[runs["state"].isin(FINISHED)]
     done = done.assign(**{name: column.of(done) for name, column in COLUMNS.items()})
-    found: list[str] = []
+    keys: list[str] = []
     names = [*conditions.differing(done, *COLUMNS), *done[[*COLUMNS]].nunique().nlargest(9).index]
     for key in names:
         own = [*(COLUMNS[key].keys if key in COLUMNS else ()), key]
         besides = [*(COLUMNS[x].keys if x in COLUMNS else ()), x]
-        if key.startswith((*besides,)) or any(other.startswith((*own,)) for other in found):
+        if key.startswith((*besides,)) or any(other.startswith((*own,)) for other in keys):
             continue
         apart = conditions.differing(done, *COLUMNS, *own, *besides)
         alike = ["dataset", "model", "init", *apart]
         several = done.groupby([*alike, key], dropna=False)[x].nunique() > 1
         if (several[several].groupby(alike, dropna=False).size() > 1).any():
-            found.append(key)
+            keys.append(key)
 
     def rank(key: str) -> tuple[bool, bool]:
         return not key.startswith("init."), not pd.api.types.is_numeric_dtype(done[key])
 
-    return sorted(found, key=rank)
+    return sorted(keys, key=rank)
 
 
 def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
@@ -238,16 +241,16 @@ def guessed(runs: Runs) -> bool:
     return len(known) > 0 and all(guesses(known))
 
 
-def source(runs: Runs) -> str:
+def sources_of(runs: Runs) -> str:
     """Where the runs come from, as text."""
     commits: dict[str, list[str]] = {}
     for text in runs["source"].unique():
-        of, _, commit = text.rpartition(" ")
-        commits.setdefault(of, []).append(commit)
-    return "; ".join(f"{of} {', '.join(each)}" for of, each in commits.items())
+        origin, _, commit = text.rpartition(" ")
+        commits.setdefault(origin, []).append(commit)
+    return "; ".join(f"{origin} {', '.join(each)}" for origin, each in commits.items())
 
 
-def differing(runs: Runs) -> list[str]:
+def varying(runs: Runs) -> list[str]:
     """The arguments of initializations (columns) that are not the same in all `runs`."""
     arguments = [column for column in map(str, runs) if column.startswith("init.")]
     return [column for column in arguments if runs[column].nunique(dropna=False) > 1]

@@ -13,7 +13,7 @@ import yaml
 
 from fdi.analysis import formats
 from fdi.analysis.conditions import BASELINE
-from fdi.config.comments import described
+from fdi.config.lookup import described
 from fdi.config.metric import Metric
 
 SCHEDULE, CUT = "scheduler._target_", "dataset.max_train"
@@ -32,7 +32,7 @@ class Traits(NamedTuple):
 
 
 SAID = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text(encoding="utf-8"))
-INITS = {init: Traits(*of) for init, of in SAID["inits"].items()}
+INITS = {init: Traits(*traits) for init, traits in SAID["inits"].items()}
 DATASETS, SCHEDULES = SAID["datasets"], SAID["schedules"]
 MODELS, NAMES = SAID["models"], SAID["keys"]
 SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they are
@@ -44,7 +44,7 @@ SAYING: dict[str, Callable[[Any], str]] = {  # keys whose values say what they a
 }
 
 
-def of(key: str, value: Any = None) -> str:
+def phrase(key: str, value: Any = None) -> str:
     """A key of the config, or with a value and its unit this too, in words."""
     name = NAMES.get(key) or described(key)[0] or key
     if value is None:
@@ -56,7 +56,7 @@ def of(key: str, value: Any = None) -> str:
         return value
     of_unit, factor = unit(key, pd.Series([value]))
     number = value if factor == 1 else factor * value
-    return f"{name} = {shown(number)}{f' {of_unit}' * (of_unit in UNITS)}"
+    return f"{name} = {formats.shown(number)}{f' {of_unit}' * (of_unit in UNITS)}"
 
 
 UNITS = ("s", "ms", "Hz", "GiB")  # that stand behind each number
@@ -72,12 +72,7 @@ def unit(key: str, values: pd.Series) -> tuple[str, float]:
 def axis(key: str, values: pd.Series) -> str:
     """The label of an axis of a key, with the unit of its values."""
     of_unit, _ = unit(key, values)
-    return f"{of(key)}{f' ({of_unit})' * bool(of_unit)}"
-
-
-def shown(value: Any) -> str:
-    """A value of a key as one would write it."""
-    return "none" if pd.isna(value) else formats.shown(value)
+    return f"{phrase(key)}{f' ({of_unit})' * bool(of_unit)}"
 
 
 def init(name: str) -> str:
@@ -85,12 +80,12 @@ def init(name: str) -> str:
     return INITS[name].name if name in INITS else name
 
 
-def kind(model: str) -> str:
+def model_name(model: str) -> str:
     """An architecture as a word: recurrent."""
     return MODELS.get(model, model).removesuffix(" network")
 
 
-def data(name: str) -> str:
+def dataset_name(name: str) -> str:
     """The name of a data set; a number at its end is the size it was cut to."""
     start, _, size = name.rpartition("_")
     if start in DATASETS and size.isdigit() and int(size) >= 100:
@@ -100,12 +95,12 @@ def data(name: str) -> str:
     return DATASETS.get(name, name)
 
 
-def setting(runs: pd.DataFrame, epochs: str = "") -> str:
+def heading(runs: pd.DataFrame, epochs: str = "") -> str:
     """What was trained, as the beginning of a title: data set and network, and from the column
     `epochs`, if it is given, for how many, with the schedule of the learning rate.
     """
     first = runs.iloc[0]
-    name, sizes = data(first["dataset"]), cut(runs)
+    name, sizes = dataset_name(first["dataset"]), cut(runs)
     if runs.reindex(columns=[CUT])[CUT].nunique(dropna=False) > 1:
         name = name.partition(", ")[0]
     parts = [name, *(size for size in sizes if not name.endswith(size))]
@@ -114,13 +109,13 @@ def setting(runs: pd.DataFrame, epochs: str = "") -> str:
         parts.append(f"{number:.0f} epoch{'s' * bool(number != 1)}")
     target = _common(runs, SCHEDULE)
     if epochs and target is not None and runs[SCHEDULE].notna().all():
-        parts.append(f"{schedule(str(target))} schedule")
+        parts.append(f"{schedule_name(str(target))} schedule")
     return ", ".join(parts)
 
 
 def trained(runs: pd.DataFrame, axes: Sequence[str] = (), epochs: str = "epochs") -> str:
-    """`setting` and `condition`."""
-    return ", ".join(filter(None, [setting(runs, epochs), condition(runs, axes)]))
+    """`heading` and `condition`."""
+    return ", ".join(filter(None, [heading(runs, epochs), condition(runs, axes)]))
 
 
 def condition(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
@@ -152,7 +147,7 @@ def cut(runs: pd.DataFrame) -> list[str]:
     return [f"{size:,.0f} samples" for size in sizes if len(sizes) == 1 and pd.notna(size)]
 
 
-def schedule(target: str) -> str:
+def schedule_name(target: str) -> str:
     """A schedule of the learning rate, by its class, in a few words."""
     name = target.rpartition(".")[2]
     return SCHEDULES.get(name, name)
@@ -190,7 +185,7 @@ LEAST = 3  # seeds of an interval
 MEANS = "mean and 95 % interval"
 
 
-def over(n: pd.Series) -> str:
+def seeds_shown(n: pd.Series) -> str:
     """How many seeds the values shown are from, as text."""
     return "one seed" if n.max() == 1 else f"n = {ends(n)} seeds"
 
@@ -215,7 +210,7 @@ def verdicts(rows: pd.DataFrame, metric: Metric) -> str:
     if rows.empty:
         return ""
     counts = rows["verdict"].replace("", "undecided").value_counts()
-    each = [f"{verdict} in {count}" for verdict, count in counts.items()]
+    parts = [f"{verdict} in {count}" for verdict, count in counts.items()]
     share = metric.unit == "%"
     points = ends(rows["versus"], "+.0f" if share else metric.form("+")) + " points" * share
-    return f"{points}, {several(each)} of {len(rows)}"
+    return f"{points}, {several(parts)} of {len(rows)}"

@@ -34,23 +34,23 @@ def data(results: Results) -> Pages:
     rows = []
     for place, init in enumerate(inits(shared)):
         for setting in SETTINGS:
-            of = shared[(shared["init"] == init) & (shared["setting"] == setting)]
-            if of.empty:
+            arm = shared[(shared["init"] == init) & (shared["setting"] == setting)]
+            if arm.empty:
                 continue
-            mean, found = PERCENT * of["accuracy"].mean(), ahead.get((init, BASELINE, setting))
+            mean, lead = PERCENT * arm["accuracy"].mean(), ahead.get((init, BASELINE, setting))
             row = {"init": init, "place": place, "setting": setting, "mean": mean}
-            row |= {"text": f"{of['learns'].sum()}/{len(of)}", "low": mean, "high": mean}
-            if found:
+            row |= {"text": f"{arm['learns'].sum()}/{len(arm)}", "low": mean, "high": mean}
+            if lead:
                 row |= {
-                    "low": mean - found.mean + found.low,
-                    "high": mean - found.mean + found.high,
+                    "low": mean - lead.mean + lead.low,
+                    "high": mean - lead.mean + lead.high,
                 }
             rows.append(row)
     networks = shared.drop_duplicates(["zoo", "network"])
     kinds = networks["kind"].replace("dale", "Dale").value_counts()
     drawn = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    of = dict([*shared.groupby("setting")])
-    steps = [words.between(of[key][STEP], name) for key, name in SETTINGS.items() if key in of]
+    arms = dict([*shared.groupby("setting")])
+    steps = [words.between(arms[key][STEP], name) for key, name in SETTINGS.items() if key in arms]
     page = pd.DataFrame(rows).assign(
         finding=_finding(ahead),
         title=f"{len(networks)} random networks ({drawn}); {', '.join(steps)}",
@@ -81,7 +81,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
     """A row for each initial state, beside its marks in how many networks it learns."""
     panel = axes["learn"]
-    marks.settings(panel, page)
+    marks.setting_marks(panel, page)
     marks.named_rows(panel, page.drop_duplicates("place")["init"].map(words.init).tolist())
     panel.set_xlim(0, 112)
     panel.set_xticks(range(0, 101, 25))

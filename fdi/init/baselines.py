@@ -12,7 +12,7 @@ from fdi.config import Mistake
 from fdi.config.parts import Positive
 from fdi.init.strategy import Drawing, Measure, Strategy, both_signs, calibrate, column
 from fdi.init.theory import scaling
-from fdi.snn.surrogate import derivative
+from fdi.snn.surrogate import derivative_named
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -129,7 +129,7 @@ class Ikun(Baseline):
                 f"{population.name} is not known; use init=fluct"
             )
         v = torch.linspace(-1, 1, 10_001, dtype=torch.float64)
-        slope = derivative(neuron.surrogate)(v, neuron.beta)
+        slope = derivative_named(neuron.surrogate)(v, neuron.beta)
         _normal(weight, float(slope.mean()) ** -0.5, generator)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from fdi.config import Mistake
-from fdi.config.parts import LONGEST_TAU, seconds
+from fdi.config.parts import LONGEST_TAU, wrong_tau
 from fdi.init.theory import Afferent, normal_weights, psp_kernel_integrals
 
 
@@ -52,7 +52,7 @@ def fluctuation_driven_normal_(
         )
     for symbol, tau in (("tau_mem", tau_mem), ("tau_syn", tau_syn)):
         if tau > LONGEST_TAU:
-            raise Mistake(seconds(symbol, tau))
+            raise Mistake(wrong_tau(symbol, tau))
     if nu * dt > 1:
         raise Mistake(
             f"nu = {nu:g} Hz is more than one spike in a step of dt = {dt:g} s; at most {1 / dt:g}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fdi.snn.objective import Objective
 
 
-def probe(
+def probe_populations(
     network: Network,
     engine: Engine,
     inputs: Input,
@@ -97,8 +97,8 @@ def probe(
                 **firing(counts, duration, population.neuron.highest_rate(dt)),
                 "rate_passed": float(activity.passed[name].double().mean()) / duration,
                 **{
-                    side: float(of.per_sample(counts.float()).mean()) if of else 0.0
-                    for side, of in bounds.items()
+                    side: float(bound.per_sample(counts.float()).mean()) if bound else 0.0
+                    for side, bound in bounds.items()
                 },
                 **_pulls(network, population, whole, task, exchanged),
             }
@@ -189,30 +189,32 @@ def _pulls(
     network: Network, population: Population, *gradients: dict[str, Gradients]
 ) -> dict[str, float]:
     """`gradients`: of the objective, of the task alone, and where samples exchange their labels."""
-    both, alone, other = (of[population.name] for of in gradients)
+    both, alone, other = (gradient[population.name] for gradient in gradients)
     afferents = network.afferents(population.name)
-    found = pull([projection.weight.detach() for projection in afferents], alone.values())
-    size = found["grad_task"]
+    task = pull([projection.weight.detach() for projection in afferents], alone.values())
+    size = task["grad_task"]
     return {
-        "grad": norm(both.values()),
-        **found,
-        "grad_bounds": norm(both[name] - alone[name] for name in alone),
-        "grad_labels": norm(alone[name] - other[name] for name in alone) / size if size else 0.0,
+        "grad": norm_all(both.values()),
+        **task,
+        "grad_bounds": norm_all(both[name] - alone[name] for name in alone),
+        "grad_labels": norm_all(alone[name] - other[name] for name in alone) / size
+        if size
+        else 0.0,
     }
 
 
 def pull(weights: Sequence[Tensor], gradients: Collection[Tensor]) -> dict[str, float]:
     """Sizes of the weights of a population and of their gradients."""
-    weight = norm(weights)
+    weight = norm_all(weights)
     return {
-        "grad_task": norm(gradients),
+        "grad_task": norm_all(gradients),
         "grad_task_max": max((float(g.abs().max()) for g in gradients), default=0.0),
         "weight": weight,
         "weight_rms": weight / math.sqrt(max(1, sum(w.numel() for w in weights))),
     }
 
 
-def norm(tensors: Iterable[Tensor]) -> float:
+def norm_all(tensors: Iterable[Tensor]) -> float:
     """Of all numbers in the tensors."""
     return math.sqrt(sum(float(tensor.double().square().sum()) for tensor in tensors))
 

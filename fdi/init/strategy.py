@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fdi.config import Mistake
+from fdi.config.metric import in_percent
 from fdi.data.inputs import Constant, Input
 from fdi.init.theory import Trial, psp_kernel_integrals, response, spread, trial, trial_of
 from fdi.snn.neuron import INPUT
@@ -202,7 +203,7 @@ UNKNOWN = (-math.inf, 0.0), (math.inf, 0.0)  # scales that are too small, too la
 NARROW = 1e-3  # two scales so close do not bracket the rate: another population has moved it
 
 
-class Search:
+class RateSearch:
     """The scale (a logarithm) of the afferents of one population that gives it a rate, which grows
     with the scale in an unknown way: as its square at first, then by interpolation between a scale
     that was too small and one that was too large.
@@ -242,19 +243,19 @@ def equalize(network: Network, measure: Measure) -> None:
     """
     first, layer = network.layers[0], network.layers[-1]
     wanted = {p.name: first[min(i, len(first) - 1)].name for i, p in enumerate(layer)}
-    searches = {name: Search() for name in wanted}
+    searches = {name: RateSearch() for name in wanted}
     closest, kept = math.inf, {}
     for _ in range(PASSES):
         activity = measure(network)
         spikes = {p.name: float(activity.counts[p.name].double().mean()) for p in network.hidden}
-        if silent := [of for of in wanted.values() if not spikes[of] > 0]:
+        if silent := [other for other in wanted.values() if not spikes[other] > 0]:
             raise Mistake(
                 f"{silent[0]} fires no spike in the measured batch, and further layers are to fire "
                 f"as often; raise init.sigma_u"
             )
         misses = {
-            name: min(FARTHEST, math.log(spikes[of] / spikes[name])) if spikes[name] else FARTHEST
-            for name, of in wanted.items()
+            name: min(FARTHEST, math.log(spikes[one] / spikes[name])) if spikes[name] else FARTHEST
+            for name, one in wanted.items()
         }
         worst = max(map(abs, misses.values()))
         if worst < closest:
@@ -268,11 +269,11 @@ def equalize(network: Network, measure: Measure) -> None:
     if closest >= RATE_TOLERANCE:
         trial = len(activity.readout) * network.dt
         rates = ", ".join(
-            f"{name} for {spikes[of] / trial:.3g} Hz of {of}" for name, of in wanted.items()
+            f"{name} for {spikes[one] / trial:.3g} Hz of {one}" for name, one in wanted.items()
         )
         raise Mistake(
-            f"no scale gives {rates} within {RATE_TOLERANCE:.0%}; lengthen the trial (dataset."
-            f"steps), since each layer answers later than the one below, or use fewer layers"
+            f"no scale gives {rates} within {in_percent(RATE_TOLERANCE)}; lengthen the trial ("
+            f"dataset.steps), since each layer answers later than the one below, or use fewer layers"
         )
 
 
@@ -350,11 +351,11 @@ def rate_of_equal_spread(inputs: Iterable[Input], neuron: Neuron, dt: float) -> 
         samples += len(block)
         sums = [total + part.sum(0) for total, part in zip(sums, (mean, mean**2, variance))]
     mean, square, temporal = (total / samples for total in sums)
-    of = None if isinstance(block, Constant) else trial(kernel, steps)
-    found = spread(mean, temporal, square - mean**2, of, analogue=True)
-    if not found > 0:
+    shown = None if isinstance(block, Constant) else trial(kernel, steps)
+    sigma = spread(mean, temporal, square - mean**2, shown, analogue=True)
+    if not sigma > 0:
         raise Mistake(NO_CHANGE)
-    return found**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
+    return sigma**2 / psp_kernel_integrals(neuron.tau_mem, neuron.tau_syn[0], dt)[1]
 
 
 SETTLED = 0.02
@@ -366,7 +367,7 @@ SPIKES = (
 )
 
 
-def draw(
+def draw_weights(
     network: Network,
     strategy: Strategy,
     readout: Strategy,

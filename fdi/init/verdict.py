@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fdi.config.metric import in_percent
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -192,8 +194,8 @@ def _span(rows: list[Row], hidden: list[Row]) -> str:
     names = [row["population"] for row in rows]
     parts: list[str] = []
     for _, group in groupby(enumerate(names), lambda pair: places[pair[1]] - pair[0]):
-        of = [name for _, name in group]
-        parts += [f"{of[0]}..{of[-1]}"] if len(of) > 2 else of
+        members = [name for _, name in group]
+        parts += [f"{members[0]}..{members[-1]}"] if len(members) > 2 else members
     return ", ".join(parts)
 
 
@@ -236,8 +238,8 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         row = hidden[0]
         return (
             f"the mean of the input holds the neurons of {row['population']} apart, by "
-            f"{row['free_sigma_neurons']:.2g} thresholds, and {row['silent']:.0%} are silent, "
-            f"{row['saturated']:.0%} saturated: standardize the input, so that each "
+            f"{row['free_sigma_neurons']:.2g} thresholds, and {in_percent(row['silent'])} are silent"
+            f", {in_percent(row['saturated'])} saturated: standardize the input, so that each "
             f"channel has mean 0 (dataset.standardize=true of arrays)"
         )
     if silent := [place for place, row in enumerate(hidden) if off(row) == "silent"]:
@@ -300,7 +302,7 @@ def unmoved(
     """
     import torch  # heavy, and of this function alone
 
-    after, found = network.weights(), {}
+    after, reasons = network.weights(), {}
     for row in rows:
         _, floor = floors(row)
         weights = network.afferents(row["population"])
@@ -329,5 +331,7 @@ def unmoved(
             )
         else:
             why = "nothing that fdi knows explains it: trust neither, and tell us"
-        found[row["population"]] = f"{told} follows, and no weight moved in its first epoch: {why}"
-    return found
+        reasons[row["population"]] = (
+            f"{told} follows, and no weight moved in its first epoch: {why}"
+        )
+    return reasons

@@ -120,11 +120,11 @@ class FromRun(Strategy):
 def _read(run: str, checksum: str, weights: str) -> Mapping[str, Tensor]:
     import torch
 
-    file, found = file_of(run), checksum_of(run)
-    if checksum != found:
+    file, checksum_there = file_of(run), checksum_of(run)
+    if checksum != checksum_there:
         raise Mistake(
-            f"init.run = {file} has the checksum {found}, and init.checksum is {checksum}; these "
-            f"are other weights"
+            f"init.run = {file} has the checksum {checksum_there}, and init.checksum is "
+            f"{checksum}; these are other weights"
         )
     if file.suffix != ".npz":
         try:

@@ -15,8 +15,8 @@ from fdi.config import Mistake
 from fdi.data.inputs import Kind
 from fdi.init.baselines import Kaiming
 from fdi.init.named import named
-from fdi.init.strategy import Strategy, draw
-from fdi.interop.network import Foreign, Seen, foreign, own
+from fdi.init.strategy import Strategy, draw_weights
+from fdi.interop.network import Foreign, Seen, fdi_network, foreign
 from fdi.interop.neurons import LIBRARIES
 from fdi.interop.wiring import Weights, unchanged
 from fdi.snn.network import Activity, Network
@@ -100,7 +100,7 @@ def initialize(
                 raise Mistake(
                     f"dt = {dt!r}: steps of this network take {network.dt} s; leave it out"
                 )
-            seen = own(deepcopy(network).cpu(), batch, kind)
+            seen = fdi_network(deepcopy(network).cpu(), batch, kind)
             report = _report(seen, _calibrated(seen, strategy, random), network)
             for parameter, values in zip(network.parameters(), seen.network.parameters()):
                 parameter.copy_(values)
@@ -126,7 +126,7 @@ def _calibrated(seen: Seen, strategy: Strategy, generator: Generator) -> Activit
     something back.
     """
     network = seen.network
-    draw(
+    draw_weights(
         network,
         strategy,
         Kaiming(),
@@ -152,21 +152,21 @@ def _report(seen: Seen, activity: Activity | None, module: nn.Module) -> list[La
     spreads = {p.name: seen.sigma_u(p, activity) for p in network.hidden if activity is not None}
     populations = {p.name: p for p in (*network.hidden, network.readout)}
     for p in network.projections if spreads else ():
-        of, values = populations[p.target], p.weight.detach()
+        pop, values = populations[p.target], p.weight.detach()
         sigma_w = float(values[values != 0].std(correction=0))
-        label, spread = getattr(of, "label", of.name), spreads.get(of.name)
-        rows.append(LayerReport(p.name, label, p.fan_in, of.neuron.tau_mem, sigma_w, "", spread))
+        label, spread = getattr(pop, "label", pop.name), spreads.get(pop.name)
+        rows.append(LayerReport(p.name, label, p.fan_in, pop.neuron.tau_mem, sigma_w, "", spread))
     if not isinstance(network, Foreign):
         return rows
     for name, norms in network.norms.items():
-        of, spread = populations[name], spreads.get(name)
+        pop, spread = populations[name], spreads.get(name)
         for norm in norms:
             gain = float(norm.layer.weight.mean())
             rows.append(
-                LayerReport(norm.name, of.label, 0, of.neuron.tau_mem, sigma_u=spread, gain=gain)
+                LayerReport(norm.name, pop.label, 0, pop.neuron.tau_mem, sigma_u=spread, gain=gain)
             )
-    for part, (of, why) in network.left.items():
-        label = None if of is None or of.reason else of.label
+    for part, (pop, why) in network.left.items():
+        label = None if pop is None or pop.reason else pop.label
         fan_in = part.fan_in if isinstance(part, Weights) else 0
         rows.append(LayerReport(part.name, label, fan_in, note=f"left alone: {why}"))
     order = {name: i for i, name in enumerate(dict(module.named_modules()))}

@@ -24,16 +24,25 @@ from fdi.interop.neurons import (
     LIBRARIES,
     NotSpiking,
     Unmeasurable,
+    bring_to_rest,
     library,
     measure,
     over_time,
-    reset,
 )
-from fdi.interop.wiring import DATA, Norm, Other, Population, Weights, Wiring, follow, origins
+from fdi.interop.wiring import (
+    DATA,
+    NeuronModule,
+    NormModule,
+    Other,
+    Weights,
+    Wiring,
+    follow,
+    origins,
+)
 from fdi.snn.network import INPUT, Activity, Moments, Network
 
 Simulate = Callable[[Any], Any]
-Part = Weights | Norm | Other
+Part = Weights | NormModule | Other
 CLOSE = 1e-3  # between the mean squares of two signals that are the same
 
 
@@ -42,15 +51,17 @@ class Recording:
     is entered.
     """
 
-    def __init__(self, populations: Sequence[Population], weights: Sequence[Weights] = ()) -> None:
+    def __init__(
+        self, populations: Sequence[NeuronModule], weights: Sequence[Weights] = ()
+    ) -> None:
         self._given: dict[Any, list[Tensor]] = {key: [] for key in (*populations, *weights)}
-        self._feedback: dict[Population, dict[int, Tensor]] = {p: {} for p in populations}
-        self._emitted: dict[Population, list[Tensor]] = {p: [] for p in populations}
+        self._feedback: dict[NeuronModule, dict[int, Tensor]] = {p: {} for p in populations}
+        self._emitted: dict[NeuronModule, list[Tensor]] = {p: [] for p in populations}
         self._hooks: list[RemovableHandle] = []
 
     def __enter__(self) -> Recording:
         for key, given in self._given.items():
-            if isinstance(key, Population):
+            if isinstance(key, NeuronModule):
                 self._hear(key.module, given)
                 self._watch(key)
             elif key.attribute == "weight":
@@ -62,7 +73,7 @@ class Recording:
         for hook in self._hooks:
             hook.remove()
 
-    def current(self, population: Population) -> Tensor:
+    def current(self, population: NeuronModule) -> Tensor:
         """Raises fdi.Mistake if the neuron was not called."""
         calls, neuron = self._given[population], cast(Any, population.module)
         if not calls:
@@ -80,10 +91,10 @@ class Recording:
             current = linear(current, into) + linear(before, within)
         return current
 
-    def spikes(self, population: Population) -> Tensor:
+    def spikes(self, population: NeuronModule) -> Tensor:
         return _over_time(self._emitted[population], population.module)
 
-    def heard(self, weights: Weights, target: Population, like: Tensor) -> Tensor | None:
+    def heard(self, weights: Weights, target: NeuronModule, like: Tensor) -> Tensor | None:
         """The input of weights onto a neuron that hears `like`, [T, B, ...]; None if it does not
         show which of its numbers belong to which step.
         """
@@ -108,7 +119,7 @@ class Recording:
 
         self._hooks.append(module.register_forward_pre_hook(enter, with_kwargs=True))
 
-    def _watch(self, population: Population) -> None:
+    def _watch(self, population: NeuronModule) -> None:
         given, module = self._given[population], population.module
 
         def leave(_: nn.Module, args: Any, out: Any) -> None:
@@ -127,7 +138,7 @@ class Recording:
 AT_ONCE = 2**21  # numbers that are transformed at once
 
 
-def moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
+def u_moments(current: Tensor, neuron: Response, neurons: Sequence[Response] = ()) -> Moments:
     """Of U = k * I without reset, for I [T, B, *shape]; `neurons`: each unit's own, where they
     differ.
     """
@@ -172,15 +183,15 @@ class Foreign:
 
     dt: float
     wiring: Wiring
-    layers: list[tuple[Population]] = field(default_factory=list)
+    layers: list[tuple[NeuronModule]] = field(default_factory=list)
     projections: list[Weights] = field(default_factory=list)
-    norms: dict[str, list[Norm]] = field(default_factory=dict)
+    norms: dict[str, list[NormModule]] = field(default_factory=dict)
     fixed: dict[str, list[str]] = field(default_factory=dict)
-    left: dict[Part | Population, tuple[Population | None, str]] = field(default_factory=dict)
-    readout: Population = field(default_factory=lambda: Population("readout", nn.Identity()))
+    left: dict[Part | NeuronModule, tuple[NeuronModule | None, str]] = field(default_factory=dict)
+    readout: NeuronModule = field(default_factory=lambda: NeuronModule("readout", nn.Identity()))
 
     @property
-    def hidden(self) -> list[Population]:
+    def hidden(self) -> list[NeuronModule]:
         return [population for (population,) in self.layers]
 
     def afferents(self, target: str) -> list[Weights]:
@@ -199,13 +210,13 @@ class Foreign:
             if not any(weights in norm.weights for norm in norms):
                 weights.weight.mul_(factor)
 
-    def leave(self, part: Part, population: Population | None, reason: str) -> None:
+    def leave(self, part: Part, population: NeuronModule | None, reason: str) -> None:
         if reason:
             self.left[part] = population, reason
-            for weights in part.weights if isinstance(part, Norm) else ():
+            for weights in part.weights if isinstance(part, NormModule) else ():
                 self.leave(weights, population, reason)
 
-    def take(self, part: Part, population: Population) -> bool:
+    def take(self, part: Part, population: NeuronModule) -> bool:
         if why := population.reason or part.refusal():
             self.leave(part, population, why)
             return False
@@ -231,8 +242,8 @@ class Foreign:
 
 
 class Seen(NamedTuple):
-    """A network with a batch: `measure` simulates it, see fdi.init.strategy.draw; `nu`: rate of the
-    input in Hz; `analogue`: it is none of spikes.
+    """A network with a batch: `measure` simulates it, see fdi.init.strategy.draw_weights; `nu`:
+    rate of the input in Hz; `analogue`: it is none of spikes.
     """
 
     network: Any
@@ -247,12 +258,12 @@ class Seen(NamedTuple):
         return found / population.neuron.theta
 
     def hears_input(self, population: Any) -> bool:
-        if isinstance(population, Population):
+        if isinstance(population, NeuronModule):
             return DATA in origins(population.upstream)
         return any(p.source == INPUT for p in self.network.afferents(population.name))
 
 
-def own(network: Network, batch: Any, kind: Kind | None) -> Seen:
+def fdi_network(network: Network, batch: Any, kind: Kind | None) -> Seen:
     """A network of fdi, for a tensor or array [T, B, *shape] or an input of fdi.data.inputs."""
     if isinstance(batch, Events | Frames | Constant):
         analogue, x = batch.analogue, batch.dense(np.float64)
@@ -317,10 +328,10 @@ def activity_of(
     network: Foreign, recording: Recording, heard: list[Weights], analogue: bool
 ) -> Activity:
     """What a trial leaves behind; `passed`: what the weights `heard`, as spikes of equal rate."""
-    counts, found, current = {}, {}, torch.empty(0, 0)
+    counts, moments, current = {}, {}, torch.empty(0, 0)
     for p in network.hidden:
         current, counts[p.name] = recording.current(p), recording.spikes(p).sum(0)
-        found[p.name] = moments(current, p.neuron, p.neurons)
+        moments[p.name] = u_moments(current, p.neuron, p.neurons)
     passed = dict(counts)
     targets = {p.name: p for p in network.wiring.populations}
     for w in heard:
@@ -334,7 +345,7 @@ def activity_of(
         else:  # as if it were white noise
             rate = w.power / network.dt
         passed[w.name] = torch.tensor(rate * network.dt * len(current), dtype=torch.float64)
-    return Activity(torch.empty(len(current), 0), counts, moments=found, passed=passed)
+    return Activity(torch.empty(len(current), 0), counts, moments=moments, passed=passed)
 
 
 def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> float:
@@ -344,9 +355,9 @@ def equal_rate(x: Tensor, kernel: np.ndarray, dt: float, analogue: bool) -> floa
     if bool(((x == 0) | (x == 1)).all()):
         return float(x.double().mean()) / dt
     square = float(np.square(kernel).sum())
-    m = moments(x, Response(0.0, 0.0, 1.0, None, kernel))
-    of = trial(kernel, len(x))
-    return spread(m.free_mean, m.free_temporal, m.free_across, of, analogue) ** 2 / (square * dt)
+    m = u_moments(x, Response(0.0, 0.0, 1.0, None, kernel))
+    shown = trial(kernel, len(x))
+    return spread(m.free_mean, m.free_temporal, m.free_across, shown, analogue) ** 2 / (square * dt)
 
 
 def is_analogue(data: Tensor, kind: Kind | None) -> bool:
@@ -356,7 +367,7 @@ def is_analogue(data: Tensor, kind: Kind | None) -> bool:
 
 def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Callable[[], Any]:
     """A trial that leaves random numbers alone, uncompiled: compiled code calls no hooks."""
-    given = partial(trial_of, module) if simulate is None else simulate
+    given = partial(trial_in_turn, module) if simulate is None else simulate
 
     def run() -> Any:
         devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
@@ -366,7 +377,7 @@ def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Call
     return run
 
 
-def trial_of(module: nn.Module, batch: Tensor) -> Any:
+def trial_in_turn(module: nn.Module, batch: Tensor) -> Any:
     """A trial of an nn.Sequential from a fresh state."""
     neurons = [part for part in module.modules() if library(part)]
     if not isinstance(module, nn.Sequential) or not neurons:
@@ -375,7 +386,7 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
             f"a trial of it runs is not known; give simulate(batch)"
         )
     for neuron in neurons:
-        reset(neuron)
+        bring_to_rest(neuron)
     axis = over_time(neurons[0])
     try:
         if axis is not None:
@@ -394,7 +405,7 @@ def trial_of(module: nn.Module, batch: Tensor) -> Any:
         raise Mistake(f"{what}; give simulate(batch)") from error
 
 
-def _measure(population: Population, dt: float) -> None:
+def _measure(population: NeuronModule, dt: float) -> None:
     try:
         population.neuron = measure(population.module, dt)
     except Unmeasurable as error:
@@ -407,7 +418,7 @@ def _measure(population: Population, dt: float) -> None:
         population.reason = f"{population.label}: its constants are not one for each neuron"
 
 
-def _plan(network: Foreign, population: Population, power: float | None) -> None:
+def _plan(network: Foreign, population: NeuronModule, power: float | None) -> None:
     """What of a population's afferents is drawn for it. `power`: mean square of a batch of
     spikes.
     """
@@ -424,7 +435,7 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
             why = "no weights are drawn for it, so its spread is what it gets"
             network.left[population] = population, why
         return
-    norms = [part for part in scaled if isinstance(part, Norm)]
+    norms = [part for part in scaled if isinstance(part, NormModule)]
     behind = [w for norm in norms for w in norm.weights if not w.target]
     drawn = [w for w in scaled if isinstance(w, Weights)]
     drawn += [w for w in behind if network.take(w, population)]
@@ -437,18 +448,18 @@ def _plan(network: Foreign, population: Population, power: float | None) -> None
     network.layers.append((population,))
 
 
-def _locate(w: Weights, network: Foreign, population: Population, power: float | None) -> None:
+def _locate(w: Weights, network: Foreign, population: NeuronModule, power: float | None) -> None:
     """Where the input of weights comes from, and whether it is what is sent there."""
     order = network.wiring.populations
     before = order[: order.index(population)]
-    found = origins(w.upstream)
-    below = [p for p in before if p in found]
-    w.recurrent = w.inside or not (below or DATA in found)
+    heard = origins(w.upstream)
+    below = [p for p in before if p in heard]
+    w.recurrent = w.inside or not (below or DATA in heard)
     if w.recurrent:
-        above = [p for p in order if p in found and p is not population]
-        w.source = population.name if w.inside or population in found else above[0].name
+        above = [p for p in order if p in heard and p is not population]
+        w.source = population.name if w.inside or population in heard else above[0].name
         return
-    w.source = INPUT if DATA in found else below[-1].name
+    w.source = INPUT if DATA in heard else below[-1].name
     plain = {DATA, *network.hidden}
     same = power is not None and abs(w.power - power) <= CLOSE * power
     same = same or w in population.own

@@ -101,7 +101,7 @@ def dimensions(neuron: Any) -> int:
     return 2 if many and not hasattr(neuron, "num_timesteps") else 1
 
 
-def reset(neuron: Any) -> None:
+def bring_to_rest(neuron: Any) -> None:
     """Bring the state that it keeps to rest."""
     for name in ("reset_mem", "reset_states", "reset"):
         if callable(rest := getattr(neuron, name, None)):
@@ -111,7 +111,7 @@ def reset(neuron: Any) -> None:
 
 def _driven(neuron: Any, potential: str, **settings: Any) -> tuple[Any, Step]:
     """A copy at rest with these settings, and its step, `forward` without hooks of others."""
-    reset(neuron)
+    bring_to_rest(neuron)
     twin = copy.deepcopy(neuron).cpu().double()
     for name, value in settings.items():
         setattr(twin, name, value)
@@ -218,14 +218,20 @@ def measure(neuron: nn.Module, dt: float) -> Response:
             f"threshold {twin.threshold:.3g} is not above the potential at rest {rest:.3g}"
         )
     columns = kernel.T.cpu().numpy()
-    of = [Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, k) for k in columns]
-    eps_bar, eps_hat = (sum(each) / len(of) for each in zip(*((r.eps_bar, r.eps_hat) for r in of)))
+    responses = [
+        Response(float(k.sum()) * dt, float(k @ k) * dt, theta, twin.tau_mem, k) for k in columns
+    ]
+    eps_bar, eps_hat = (
+        sum(each) / len(responses) for each in zip(*((r.eps_bar, r.eps_hat) for r in responses))
+    )
     if not (0 < eps_bar < math.inf and 0 < eps_hat < math.inf):
         raise Unmeasurable(
             f"response with the integrals eps_bar = {eps_bar:.3g} s, eps_hat = {eps_hat:.3g} s"
         )
-    each = tuple(of) if len(of) > 1 else ()
-    return replace(of[0], eps_bar=eps_bar, eps_hat=eps_hat, kernel=columns.mean(0), each=each)
+    each = tuple(responses) if len(responses) > 1 else ()
+    return replace(
+        responses[0], eps_bar=eps_bar, eps_hat=eps_hat, kernel=columns.mean(0), each=each
+    )
 
 
 def _impulse_response(twin: Twin) -> tuple[Tensor, float]:

@@ -162,10 +162,10 @@ def _onto(
     network: Network, population: Population, source: str
 ) -> tuple[Projection, Projection | None]:
     """The projection onto a population from the layer below, and that from itself."""
-    found = {projection.source: projection for projection in network.afferents(population.name)}
-    below, own = found.pop(source), found.pop(population.name, None)
-    if found:
-        name = next(iter(found.values())).name
+    by_source = {projection.source: projection for projection in network.afferents(population.name)}
+    below, own = by_source.pop(source), by_source.pop(population.name, None)
+    if by_source:
+        name = next(iter(by_source.values())).name
         raise Mistake(f"{name}: fdi writes no skip connections; export a network without")
     if own and (network.delay or own.convolutional):
         raise _cannot(
@@ -323,18 +323,18 @@ class _Node(NamedTuple):
         """Finite ones, also those of a tensor."""
         values = getattr(self.of, symbol, default)
         try:
-            found = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+            numbers = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
         except (TypeError, ValueError):  # lists of several lengths
-            found = np.array(None)
-        fits = found.dtype.kind in "iuf" and np.isfinite(found).all()
+            numbers = np.array(None)
+        fits = numbers.dtype.kind in "iuf" and np.isfinite(numbers).all()
         self.must(fits, f"{symbol} must be finite numbers")
-        return found
+        return numbers
 
     def whole(self, symbol: str, default: Any = None) -> list[int]:
-        found = np.ravel(self.numbers(symbol, default))
-        fits = np.all((found == np.rint(found)) & (found >= 0))
+        numbers = np.ravel(self.numbers(symbol, default))
+        fits = np.all((numbers == np.rint(numbers)) & (numbers >= 0))
         self.must(fits, f"{symbol} must be whole numbers from 0 on")
-        return [int(n) for n in found]
+        return [int(n) for n in numbers]
 
     def same(self, symbol: str) -> int:
         """A whole number in all directions."""

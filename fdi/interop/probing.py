@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fdi.config import Mistake
+from fdi.config.metric import in_percent
 from fdi.data.inputs import Kind
 from fdi.init.probe import firing, follow_gradients, pull
 from fdi.init.verdict import Training, remarks, verdict
@@ -18,12 +19,12 @@ from fdi.interop.network import (
     Seen,
     Simulate,
     activity_of,
+    fdi_network,
     followed,
     is_analogue,
-    own,
     running,
 )
-from fdi.interop.wiring import Norm, Other, Weights, unchanged
+from fdi.interop.wiring import NormModule, Other, Weights, unchanged
 from fdi.snn.network import Activity, Network
 
 IN_PYTHON = {  # what verdicts call by the keys of a configuration
@@ -139,7 +140,7 @@ def _gradients(module: nn.Module, value: Tensor) -> dict[int, Tensor]:
 
 @torch.no_grad()
 def _of_fdi(network: Network, batch: Any, kind: Kind | None) -> list[dict[str, Any]]:
-    seen = own(network, batch, kind)
+    seen = fdi_network(network, batch, kind)
     activity = seen.measure(network)
     parts = {p.name: network.afferents(p.name) for p in (*network.hidden, network.readout)}
     rows = [_state(seen, p, activity, parts[p.name]) for p in network.hidden]
@@ -161,7 +162,9 @@ def _of_others(
     ]
     network.layers = [(p,) for p in spiking if p.neuron]
     network.norms = {
-        p.name: norms for p in spiking if (norms := [n for n in parts[p] if isinstance(n, Norm)])
+        p.name: norms
+        for p in spiking
+        if (norms := [n for n in parts[p] if isinstance(n, NormModule)])
     }
     activity = activity_of(network, recording, [], analogue)
     seen = Seen(network, lambda _: activity, 0.0, analogue)
@@ -205,14 +208,14 @@ def _readout(name: str, parts: Sequence[Any]) -> dict[str, Any]:
 
 def _pull(parts: Sequence[Any], gradients: dict[int, Tensor]) -> dict[str, float]:
     """Of the weights of a population, also of those behind a normalization."""
-    weights, found = [], []
+    weights, reached = [], []
     for part in parts:
         for w in getattr(part, "weights", [part]):
             if not isinstance(w, Other):
                 weights.append(w.read() if isinstance(w, Weights) else w.weight.detach())
-                of = w.tensors() if isinstance(w, Weights) else [w.weight]
-                found += [gradients[id(tensor)] for tensor in of if id(tensor) in gradients]
-    return {**pull(weights, found), "grad_bounds": 0.0}
+                tensors = w.tensors() if isinstance(w, Weights) else [w.weight]
+                reached += [gradients[id(tensor)] for tensor in tensors if id(tensor) in gradients]
+    return {**pull(weights, reached), "grad_bounds": 0.0}
 
 
 def _training(optimizer: torch.optim.Optimizer) -> Training:
@@ -243,7 +246,8 @@ def _in_python(sentence: str) -> str:
 
 
 def _in_words(layer: LayerState) -> tuple[str, ...]:
-    formats = (".3g", ".2f", ".2f", ".0%", ".1e", ".1e")
+    two, small = "{:.2f}".format, "{:.1e}".format
+    texts = ("{:.3g}".format, two, two, in_percent, small, small)
     name, layers, *numbers, told = (getattr(layer, each.name) for each in fields(layer))
-    shown = ("" if n is None else format(n, how) for n, how in zip(numbers, formats))
+    shown = ("" if n is None else text(n) for n, text in zip(numbers, texts))
     return (name, ", ".join(layers), *shown, told)

@@ -95,7 +95,7 @@ class Weights:
 
 
 @dataclass(eq=False)
-class Norm:
+class NormModule:
     """A normalization between weights and neuron."""
 
     name: str
@@ -137,7 +137,7 @@ class Other:
 
 
 @dataclass(eq=False)
-class Population:
+class NeuronModule:
     """A neuron module. `reason`: why its spread cannot be set, "" if it can; else `neuron` is what
     strategies see, and `neurons` where they differ. `units`: shape of its input without time and
     batch. `own`: weights that it holds itself.
@@ -158,30 +158,30 @@ class Population:
         return f"{self.name} ({type(self.module).__name__})"
 
 
-Source = Weights | Norm | Other | Population
-DATA = Population("input", nn.Identity())
-_NOTHING = Population("nothing that was seen", nn.Identity())  # a state before the first step
+Source = Weights | NormModule | Other | NeuronModule
+DATA = NeuronModule("input", nn.Identity())
+_NOTHING = NeuronModule("nothing that was seen", nn.Identity())  # a state before the first step
 
 
 def origins(sources: set[Source]) -> set[Source]:
     """The populations, or the data, behind sources."""
-    found: set[Source] = set()
+    modules: set[Source] = set()
     seen: set[Source] = set()
     while sources := sources - seen:
         seen |= sources
-        found |= {source for source in sources if isinstance(source, Population)}
-        sources = set().union(*(s.upstream for s in sources if not isinstance(s, Population)))
-    return found
+        modules |= {source for source in sources if isinstance(source, NeuronModule)}
+        sources = set().union(*(s.upstream for s in sources if not isinstance(s, NeuronModule)))
+    return modules
 
 
 @dataclass
 class Wiring:
     """`populations` in the order in which they are called, and all `layers`."""
 
-    populations: list[Population]
-    layers: list[Weights | Norm | Other]
+    populations: list[NeuronModule]
+    layers: list[Weights | NormModule | Other]
 
-    def afferents(self, population: Population) -> list[Weights | Norm | Other]:
+    def afferents(self, population: NeuronModule) -> list[Weights | NormModule | Other]:
         """What reaches a population, in the order of registration."""
         return [part for part in self.layers if part in population.upstream]
 
@@ -266,7 +266,7 @@ class _Trace(TorchFunctionMode):
         super().__init__()
         self.origins = WeakTensorKeyDictionary()
         self.inside = 0  # of a layer or a neuron
-        self.called: list[Population] = []  # one for each call with sources of its own
+        self.called: list[NeuronModule] = []  # one for each call with sources of its own
         self.layers = _parts(module)
         hooked = ("_orig", "_g", "_v")  # read before the layer is called
         self.parameters = {
@@ -299,7 +299,7 @@ class _Trace(TorchFunctionMode):
 
     def wiring(self) -> Wiring:
         """One population for each neuron. Calls that share a source are in one place."""
-        neurons = {call.module: Population(call.name, call.module) for call in self.called}
+        neurons = {call.module: NeuronModule(call.name, call.module) for call in self.called}
         for module, population in neurons.items():
             places: list[set[Source]] = []
             for call in (call for call in self.called if call.module is module):
@@ -311,7 +311,7 @@ class _Trace(TorchFunctionMode):
             if len(places) > 1:
                 advice = "give each a neuron of its own"
                 population.reason = f"{population.label} is used in {len(places)} places; {advice}"
-        same: dict[Source, Population] = {call: neurons[call.module] for call in self.called}
+        same: dict[Source, NeuronModule] = {call: neurons[call.module] for call in self.called}
         parts: tuple[Source, ...] = (*self.layers.values(), *neurons.values())
         for part in parts:
             upstream = {same.get(source, source) for source in part.upstream}
@@ -350,22 +350,22 @@ class _Trace(TorchFunctionMode):
         self.hooks.append(part.register_forward_pre_hook(enter, with_kwargs=True))
         self.hooks.append(part.register_forward_hook(leave, with_kwargs=True))
 
-    def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> Population:
+    def _call(self, name: str, neuron: nn.Module, origin: frozenset[Source]) -> NeuronModule:
         for known in self.called:
             if known.module is neuron and known.upstream == origin:
                 return known
-        call = Population(name, neuron, set(origin))
+        call = NeuronModule(name, neuron, set(origin))
         if not library(neuron):
             call.reason = f"{call.label}: fdi does not know how it integrates"
         self.called.append(call)
         return call
 
 
-def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
+def _parts(module: nn.Module) -> dict[str, Weights | NormModule | Other]:
     """By the name of the module: layers, those that share a tensor as one, normalizations, and
     other modules with parameters, or of which the output is not proportional to the input.
     """
-    parts: dict[str, Weights | Norm | Other] = {}
+    parts: dict[str, Weights | NormModule | Other] = {}
     shared: dict[int, Weights] = {}
     for name, part in _leaves(module):
         kind = type(part).__name__
@@ -381,7 +381,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
                 weights = shared[id(tensor)] = Weights(name, [part])
             parts[name] = weights
         elif isinstance(part, _NORMS):
-            parts[name] = Norm(name, part)
+            parts[name] = NormModule(name, part)
         elif next(part.parameters(), None) is not None:
             parts[name] = Other(name, kind, f"a {kind}, which fdi does not draw")
         elif type(part).__module__ == "torch.nn.modules.activation":
@@ -389,7 +389,7 @@ def _parts(module: nn.Module) -> dict[str, Weights | Norm | Other]:
     return parts
 
 
-def own_weights(population: Population) -> Iterator[Weights]:
+def own_weights(population: NeuronModule) -> Iterator[Weights]:
     """Weights inside a neuron: `recurrent` in snnTorch, `input_weights` and `recurrent_weights` in
     Norse.
     """

@@ -24,8 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect
 from fdi.analysis.collect import Runs, checked
-from fdi.analysis.results import EXAMPLE
-from fdi.analysis.results import curves as curves_of
+from fdi.analysis.results import EXAMPLE, read_curves
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
 from fdi.cli.found import Recipe
@@ -34,7 +33,8 @@ from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
 from fdi.cli.tune import run_tuned
 from fdi.config import Mistake
-from fdi.data.arrays import Data, content, digest
+from fdi.config.parts import spelt
+from fdi.data.arrays import Data, content, hash_arrays
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
 from fdi.track.files import atomic
@@ -66,19 +66,13 @@ def sweep_words(values: Mapping[str, Any]) -> list[str]:
 
 
 def text(value: Any) -> str:
-    """A value as Hydra reads it: true, null, [1,2], a text in quotes unless it is a plain word."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, Iterable) and not _one(value):
-        return "[" + ",".join(map(text, value)) + "]"
+    """A value as Hydra reads it: `spelt`, with a text in quotes unless it is a plain word."""
+    return spelt(value, _word)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, np.generic) and not isinstance(value, str):
+        return text(value.item())
     word = str(value)
     return word if PLAIN.fullmatch(word) else quoted(word)
 
@@ -139,10 +133,10 @@ def probe(
     given = [*_stored(data, kind, results), *overrides, *words(values), "probe=only"]
     cell = _cell(given, results, config_dir)
     _train(cell, _Quiet())
-    from fdi.runner.training import configured
+    from fdi.runner.build import training_words
 
     rows = measured_state(cell.directory)
-    print(*remarks(rows, cell.values["name"]["init"], configured(cell.config)), sep="\n")
+    print(*remarks(rows, cell.values["name"]["init"], training_words(cell.config)), sep="\n")
     table = pd.DataFrame([row | {"verdict": verdict(row)} for row in rows])
     return table.astype({key: float for key in table if table[key].isna().any()})
 
@@ -217,7 +211,7 @@ def curves(runs: Runs) -> pd.DataFrame:
     """The learning curves of rows of `fdi.results`, a row per run and epoch: the keys that identify
     the run, and the columns of metrics.csv.
     """
-    return curves_of(checked(runs))
+    return read_curves(checked(runs))
 
 
 class _Quiet(Terminal):
@@ -235,7 +229,7 @@ def _stored(data: Data | None, kind: Kind | None, results: Folder | None) -> lis
     if data is None:
         return declared
     arrays = content(data, kind)
-    path = Path(results or "results") / "data" / f"{digest(arrays)}.npz"
+    path = Path(results or "results") / "data" / f"{hash_arrays(arrays)}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as temporary, temporary.open("wb") as file:
@@ -252,12 +246,12 @@ def _cell(overrides: Sequence[str], results: Folder | None, config_dir: Folder |
 
 
 def _train(cell: Cell, view: Terminal) -> None:
-    from fdi.runner.story import run
+    from fdi.runner.story import execute
 
     new = not cell.directory.exists()
     try:
         with _as_the_command():
-            run(cell.config, cell.directory, view, cell.overrides)
+            execute(cell.config, cell.directory, view, cell.overrides)
     except ValueError:
         if new:
             leave_nothing(cell)

@@ -5,7 +5,8 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,17 +18,20 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
-from fdi.config.identity import contents
+from fdi.config.identity import contents, plain
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
-from fdi.data.inputs import readable
-from fdi.data.targets import NO_CLASS, ONE_HOT, change, one_hot
+from fdi.data.inputs import reading_data
+from fdi.data.targets import NO_CLASS, ONE_HOT, change_within_samples, one_hot
 from fdi.engine import Engine
+from fdi.init.named import named
 from fdi.init.strategy import Strategy, rate_of_equal_spread
+from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import EVERY, MEANS, CrossEntropy, Loss, LowerBound, UpperBound
-from fdi.train.optimizers import KINDS, fuse, groups
+from fdi.train.optimizers import KINDS, fuse, parameter_groups
+from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
 
 _THREADS = torch.get_num_threads()
@@ -35,7 +39,7 @@ _THREADS = torch.get_num_threads()
 
 def dataset(config: DictConfig) -> Dataset:
     """The data, downloaded if need be. Errors are one line that names the data set."""
-    with readable(f"dataset = {config.name.dataset}"):
+    with reading_data(f"dataset = {config.name.dataset}"):
         return made(config, "dataset", seed=config.seed)
 
 
@@ -167,7 +171,7 @@ def optimizer(config: DictConfig, net: Network) -> torch.optim.Optimizer:
     steps = {kind: config.trainer.get(f"lr_{kind}") for kind in KINDS}
     if config.trainer.get("lr_relative") and lr is None:
         raise ValueError("trainer.lr_relative = true: this optimizer has no step size lr")
-    return optimizer_of(config, groups(net, lr, steps, frozen(config, net)))
+    return optimizer_of(config, parameter_groups(net, lr, steps, frozen(config, net)))
 
 
 def frozen(config: DictConfig, net: Network) -> list[str]:
@@ -194,6 +198,24 @@ def optimizer_of(config: DictConfig, weights: Any) -> torch.optim.Optimizer:
             f"step; choose one that takes gradients alone"
         )
     return fuse(chosen)
+
+
+def training_words(config: DictConfig) -> Training:
+    """What a configuration says of its training in words, whatever its data."""
+    return training_of(optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
+
+
+def training_of(optimizer: torch.optim.Optimizer) -> Training:
+    """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
+    name, options = type(optimizer).__name__.lower(), optimizer.defaults
+    lr, eps = options.get("lr"), options.get("eps")
+    if isinstance(eps, int | float) and not isinstance(eps, bool):
+        least = None
+        if isinstance(optimizer, SMORMS3):
+            least = math.sqrt(torch.finfo(optimizer.precision).tiny)
+        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least)
+    known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
+    return Training(name + known, "take optimizer=adam_atan2, which has no floor")
 
 
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:
@@ -262,7 +284,7 @@ def check_targets(config: DictConfig, data: Dataset) -> None:
             f"{has}; {hint}"
         )
     if y.ndim == (2 if classes else 3) and readout != EVERY:
-        two = classes and any(change(each.labels) for each in data.splits.values())
+        two = classes and any(change_within_samples(each.labels) for each in data.splits.values())
         if two or not (classes or readout == "last"):
             raise Mistake(
                 f"trainer.readout = {readout}: the targets of these data differ from step to step; "
@@ -279,10 +301,10 @@ def bound(config: DictConfig, side: str, duration: float, net: Network) -> Any:
     for name in layers:
         if name not in known:
             raise Mistake(f"homeostasis.{side}.layers: no population {name}; {choose(name, known)}")
-    of = (node.strength, node.rate * duration)
+    strength_and_limit = (node.strength, node.rate * duration)
     kind, usual = (UpperBound, "channel") if side == "upper" else (LowerBound, "neuron")
     axes = MEANS[node.get("over", usual)]  # a run of before says no such keys
-    return kind(*of, axes=axes, norm=node.get("norm", 2), layers=tuple(layers))
+    return kind(*strength_and_limit, axes=axes, norm=node.get("norm", 2), layers=tuple(layers))
 
 
 def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Phase]:
@@ -307,6 +329,13 @@ def training_phases(config: DictConfig, data: Dataset, net: Network) -> list[Pha
         stop_at_loss=config.trainer.stop_at_loss,
         loss=loss(config, data),
     )
+
+
+def trainer(config: DictConfig, data: Dataset, net: Network, engine: Engine) -> Trainer:
+    """What trains the network, with its optimizer and its schedule."""
+    size, clip = config.trainer.batch_size, config.trainer.clip
+    trains, rule = optimizer(config, net), schedule(config, net, data)
+    return Trainer(net, engine, trains, size, config.seed, rule, clip)
 
 
 @contextmanager
@@ -336,28 +365,69 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class RunContext:
-    """The objects of one run, as its config says; `view` (fdi.cli.terminal.Terminal) shows it."""
+    """The objects of one run, what else its training asks for, and the `values` of its whole
+    configuration, for its record. `view` (fdi.cli.terminal.Terminal) shows it; `new_network` makes
+    one like `network` before its weights are drawn, on the CPU; `strategy` draws the hidden layers,
+    and `readout` the last one; `loss`: what it is judged by; `tested`: whether on the test set;
+    `bits`: of its weights after training.
+    """
 
-    config: DictConfig
+    values: Mapping[str, Any]
     directory: Path
     view: Any
     data: Dataset
     device: torch.device
     network: Network
+    new_network: Callable[[], Network]
     engine: Engine
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule | None
+    trainer: Trainer
     phases: list[Phase]
+    strategy: Strategy
+    readout: Strategy
+    loss: Loss
+    name: Mapping[str, Any]
+    threads: int
+    probe: str
+    probe_every: int
+    tested: bool
+    bits: int | None
 
     @property
-    def trainer(self) -> Trainer:
-        trainer = self.config.trainer
-        return Trainer(
-            self.network,
-            self.engine,
-            self.optimizer,
-            batch_size=trainer.batch_size,
-            seed=self.config.seed,
-            schedule=self.schedule,
-            clip=trainer.clip,
-        )
+    def updates(self) -> int:
+        """Of an epoch."""
+        return -(-len(self.data.train) // self.trainer.batch_size)
+
+
+def run_context(
+    config: DictConfig,
+    directory: Path,
+    view: Any,
+    data: Dataset,
+    device: torch.device,
+    net: Network,
+    engine: Engine,
+) -> RunContext:
+    """What is trained, with what trains it."""
+    hidden = strategy(config)
+    name, same = config.readout_init, config.readout_init == "same" or hidden.takes_readout()
+    return RunContext(
+        values=plain(config),
+        directory=directory,
+        view=view,
+        data=data,
+        device=device,
+        network=net,
+        new_network=partial(network, config, data),
+        engine=engine,
+        trainer=trainer(config, data, net, engine),
+        phases=training_phases(config, data, net),
+        strategy=hidden,
+        readout=hidden if same else named({"normal": "kaiming"}.get(name, name)),
+        loss=loss(config),
+        name=config.name,
+        threads=threads(config),
+        probe=config.probe,
+        probe_every=config.get("probe_every", 0),
+        tested=config.trainer.get("test", True),
+        bits=config.get("quantize"),
+    )

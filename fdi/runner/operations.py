@@ -45,16 +45,16 @@ def operations(
             name: n.cpu().double().mean(0).numpy()
             for name, n in engine.measuring(few[0])(on_cpu).passed.items()
         }
-    dense, found = 0.0, {}
+    dense, effective = 0.0, {}
     for p in network.projections:
         source = entries if p.source == INPUT else (counts if p.recurrent else passed)[p.source]
         dense += _through(p, np.ones_like(source), torch.ones_like(p.weight))
-        found[p.name] = _through(p, source, p.weight != 0)
-    analogue = [found[p.name] for p in network.projections if p.source == INPUT and not ones]
+        effective[p.name] = _through(p, source, p.weight != 0)
+    analogue = [effective[p.name] for p in network.projections if p.source == INPUT and not ones]
     return {
         "spikes": float(sum(n.sum() for n in counts.values())),
         "dense": dense * split.inputs.steps,
-        "effective": sum(found.values()),
+        "effective": sum(effective.values()),
         "MAC": sum(analogue),
     }
 

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from fdi.config import Mistake
+from fdi.config.identity import plain
 from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
@@ -30,8 +31,8 @@ from fdi.runner.operations import operations
 from fdi.runner.training import (
     batch,
     initial_network,
-    initialize,
     load_checkpoint,
+    take_initial_state,
     train,
     write_initial_state,
 )
@@ -66,7 +67,7 @@ def splits(context: RunContext) -> dict[str, Split]:
     if not fixed:
         return raw
     inputs = {name: each.inputs for name, each in fixed.items()}
-    kept, line = engine.keep(context.network, inputs, context.config.trainer.batch_size)
+    kept, line = engine.keep(context.network, inputs, context.trainer.batch_size)
     context.view.say(line)
     return raw | {name: replace(fixed[name], inputs=inputs) for name, inputs in kept.items()}
 
@@ -76,7 +77,7 @@ def _fixed(context: RunContext) -> dict[str, Split]:
     return {name: each for name, each in raw.items() if len(each) and each.transform is None}
 
 
-def run(
+def execute(
     config: DictConfig, directory: Path, view: Any, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
@@ -106,7 +107,7 @@ def run(
         if before.result is not None:  # another process was here a moment ago
             return before.result
         make_directory(directory)
-        begun = record.new(config, overrides)
+        begun = record.new(plain(config), overrides)
         kept = {name: getattr(before, name) for name in KEPT}
         record.write(directory, replace(begun, **kept))
         try:
@@ -140,16 +141,16 @@ def _recorded(error: Exception, config: DictConfig, directory: Path) -> Exceptio
 
 def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
     context = _built(config, directory, view)
-    if not (directory / CHECKPOINT).exists() and config.probe != "only":
+    if not (directory / CHECKPOINT).exists() and context.probe != "only":
         _take_over(context)
     plan = _planned(context)
     initial, measure, updates = initial_network(context)
     if config.trainer.get("lr_relative"):
-        relative_to(context.optimizer, context.network, initial)
+        relative_to(context.trainer.optimizer, context.network, initial)
     progress = _resume(context)
     _write_origin(context, progress.epoch, plan)
-    if config.probe == "only":
-        initialize(context, initial, measure, updates)
+    if context.probe == "only":
+        take_initial_state(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, record.whole(directory), state)
         return {}
@@ -158,7 +159,7 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
         else:
-            rows = initialize(context, initial, measure, updates)
+            rows = take_initial_state(context, initial, measure, updates)
             if mirror and rows:
                 mirror.probe(rows)
         del measure  # it keeps spikes
@@ -177,15 +178,15 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
     """Write down what the run comes from; of one that goes on after `epoch`, beside what it came
     from first.
     """
-    config, directory = context.config, context.directory
-    if config.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
+    values, directory = context.values, context.directory
+    if context.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
         return
     run = record.whole(directory)
-    now = evidence.origin(context.device, build.threads(config))
+    now = evidence.origin(context.device, context.threads)
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
         now["command"] = shlex.join(["fdi-run", *run.words])
     form = {key: getattr(context.data, key) for key in ("shape", "classes", "steps", "dt")}
-    now |= {"engine": config.engine.name, "data": form, **plan}
+    now |= {"engine": values["engine"]["name"], "data": form, **plan}
     if epoch and run.evidence:
         if line := evidence.other_than_before(directory, run, now):
             context.view.say(line)
@@ -195,7 +196,8 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             resumed=[*run.resumed, {"epoch": epoch, **now}],
         )
     else:
-        mine, measured = evidence.of(config, context.data.checksum), record.tables(directory, PROBE)
+        mine = evidence.of_run(values, context.data.checksum)
+        measured = record.tables(directory, PROBE)
         if not evidence.same(run.evidence, mine) or run.files.get(PROBE) != measured.get(PROBE):
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
             measured = {}
@@ -217,7 +219,7 @@ def try_epoch(config: DictConfig) -> float:
         context = _built(config, Path(folder), silent)
         context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
-        few = data.train.only(np.arange(len(data.train))[: STEPS * config.trainer.batch_size])
+        few = data.train.only(np.arange(len(data.train))[: STEPS * context.trainer.batch_size])
         context.trainer.fit(
             few,
             None,
@@ -227,7 +229,7 @@ def try_epoch(config: DictConfig) -> float:
             on_epoch=rows.append,
         )
     samples = len(data.train) + FORWARD * len(data.splits["valid"])
-    return rows[-1]["seconds"] / len(few) * samples * build.threads(config)
+    return rows[-1]["seconds"] / len(few) * samples * context.threads
 
 
 def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
@@ -241,21 +243,9 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
             f"reach the membrane; make it longer (dataset.steps or dataset.duration)"
         )
     engine.check(network)
-    network = network.to(device)
-    context = RunContext(
-        config=config,
-        directory=directory,
-        view=view,
-        data=data,
-        device=device,
-        network=network,
-        engine=engine,
-        optimizer=build.optimizer(config, network),
-        schedule=build.schedule(config, network, data),
-        phases=build.training_phases(config, data, network),
-    )
-    last = len(data.train) % config.trainer.batch_size or config.trainer.batch_size
-    for norm in network.norms.values():  # of an epoch, the batch that may be too small
+    context = build.run_context(config, directory, view, data, device, network.to(device), engine)
+    last = len(data.train) % context.trainer.batch_size or context.trainer.batch_size
+    for norm in context.network.norms.values():  # of an epoch, the batch that may be too small
         norm.check(last)
     build.check_targets(config, data)
     if data.said:
@@ -268,7 +258,7 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
 
 def _planned(context: RunContext) -> Mapping[str, Any]:
     """How the engine computes the run, for its record and for the user: as at its first start."""
-    directory, batch_size = context.directory, context.config.trainer.batch_size
+    directory, batch_size = context.directory, context.trainer.batch_size
     before = record.whole(directory).origin if (directory / CHECKPOINT).exists() else {}
     splits = {name: each.inputs for name, each in _fixed(context).items()}
     plan = context.engine.plan(context.network, context.data.steps, batch_size, splits, before)
@@ -281,16 +271,16 @@ def _take_over(context: RunContext) -> None:
     """Begin with the files of the longest finished run that was trained alike, for as many epochs
     or fewer: then the numbers are those of a run from the start.
     """
-    config, directory = context.config, context.directory
-    if not (candidates := shorter(directory, config)):
+    values, directory = context.values, context.directory
+    if not (candidates := shorter(directory, values)):
         return
-    mine = evidence.of(config, context.data.checksum)
-    now = evidence.origin(context.device, build.threads(config))
+    mine = evidence.of_run(values, context.data.checksum)
+    now = evidence.origin(context.device, context.threads)
     for epochs, other in candidates:
         run = record.whole(other)
         if not evidence.same(run.evidence, mine) or (run.evidence or {})["split"] != mine["split"]:
             continue
-        if epochs < config.trainer.epochs and epochs % (config.get("probe_every") or 1):
+        if epochs < context.phases[-1].epochs and epochs % (context.probe_every or 1):
             continue  # its last epoch is probed, ours would not be
         if evidence.other_than_before(other, run, now):
             continue
@@ -323,14 +313,14 @@ def _resume(context: RunContext) -> Progress:
     ValueError if it is damaged, that of another run, or comes from other data or code. One that an
     earlier fdi wrote is left, and the run starts again.
     """
-    config, directory = context.config, context.directory
+    values, directory = context.values, context.directory
     path = directory / CHECKPOINT
     if not path.exists():
         return Progress()
     run = record.whole(directory)
-    evidence.refuse_other_code(directory, run, config)
-    evidence.refuse_other_data(directory, run, config.dataset, context.data.checksum)
-    if config.probe == "only":
+    evidence.refuse_other_code(directory, run, values)
+    evidence.refuse_other_data(directory, run, values["dataset"], context.data.checksum)
+    if context.probe == "only":
         return Progress()
     try:
         state = evidence.checkpoint(directory, run)
@@ -344,7 +334,9 @@ def _resume(context: RunContext) -> Progress:
             f"{directory / PROBE} is not the initial state that this run measured; put that one "
             f"back, or delete the file to go on without"
         )
-    progress = load_checkpoint(path, state, context.network, context.optimizer, context.schedule)
+    progress = load_checkpoint(
+        path, state, context.network, context.trainer.optimizer, context.trainer.schedule
+    )
     own = state["run"]
     files = own["files"] | measured
     record.change(directory, epoch=progress.epoch, evidence=own["evidence"], files=files)
@@ -352,7 +344,7 @@ def _resume(context: RunContext) -> Progress:
     return progress
 
 
-def change(
+def movement(
     network: Network,
     initial: Network,
     engine: Engine,
@@ -377,13 +369,13 @@ def change(
     first = before
     if started is not None:  # without a gradient, all of it is decay
         first = {name: started.get(name, after[name]) for name in names}
-    found = {
+    moves = {
         "moved": {name: _share(after[name], first[name], before[name]) for name in names},
         "alignment": {name: alignment(counts[0][name], counts[1][name]) for name in counts[0]},
     }
     if started is not None:
-        found["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
-    return found
+        moves["decayed"] = {name: _share(first[name], before[name], before[name]) for name in names}
+    return moves
 
 
 def alignment(before: Tensor, after: Tensor) -> float | None:
@@ -397,9 +389,9 @@ def alignment(before: Tensor, after: Tensor) -> float | None:
     return float((kernels[0] * kernels[1]).sum()) / (norms[0] * norms[1])
 
 
-def _share(after: Tensor, before: Tensor, of: Tensor) -> float | None:
-    after, before, of = (weight.cpu().double() for weight in (after, before, of))
-    norm = float(of.norm())
+def _share(after: Tensor, before: Tensor, initial: Tensor) -> float | None:
+    after, before, initial = (weight.cpu().double() for weight in (after, before, initial))
+    norm = float(initial.norm())
     return float((after - before).norm()) / norm if norm else None
 
 
@@ -410,22 +402,20 @@ def final_result(
     the bits of the run, and measure how far the last are from the `initial` ones. With
     trainer.test=false nothing is known of the test set, and rates are those of the validation set.
     """
-    config, data, network = context.config, context.data, context.network
-    loss = build.loss(config)
-    objective = Objective(config.trainer.readout, loss=loss)
+    data, network, loss = context.data, context.network, context.loss
+    objective = Objective(context.phases[-1].objective.readout, loss=loss)
     metric, key = loss.judged_by, loss.judged_by.key
     trainer = context.trainer
-    changed = change(
+    changed = movement(
         network,
         deepcopy(initial).to(context.device),
         context.engine,
         batch(context)[0],
         progress.started if trainer.decays else None,
     )
-    tested = config.trainer.get("test", True)
+    tested, bits = context.tested, context.bits
     unseen = "valid" if len(splits["valid"]) else "train"
     named = "test" if tested else unseen
-    bits = config.get("quantize")
     if bits:
         network.quantize(bits)
     split = splits[named]
@@ -440,17 +430,17 @@ def final_result(
         if tested:
             by_sample["hits"] = np.packbits(predicted == split.labels).tobytes().hex()
     cost = operations(
-        network, context.engine, data.splits[named], last, trainer.batch_size, config.seed
+        network, context.engine, data.splits[named], last, trainer.batch_size, trainer.seed
     )
     if tested and progress.best_weights is not None and progress.best_epoch != progress.epoch:
         network.load_weights(progress.best_weights)
         if bits:
             network.quantize(bits)
         best = trainer.evaluate(split, objective)
-    found = activity(last, data.steps * data.dt)
+    rates = activity(last, data.steps * data.dt)
     return {
-        **config.name,
-        "seed": config.seed,
+        **context.name,
+        "seed": trainer.seed,
         "epochs": progress.epoch,
         key("test_accuracy_last"): loss.score(last.sums) if tested else None,
         key("test_accuracy_best"): loss.score(best.sums) if tested else None,
@@ -464,8 +454,8 @@ def final_result(
         "classes": None if data.numbers else data.classes,
         "test_samples": last.samples if tested else None,
         "seconds": progress.seconds,
-        "rates": {name: found[f"rate/{name}"] for name in last.counts},
-        "silent": {name: found[f"silent/{name}"] for name in last.counts},
+        "rates": {name: rates[f"rate/{name}"] for name in last.counts},
+        "silent": {name: rates[f"silent/{name}"] for name in last.counts},
         **changed,
         **({"unmoved": progress.unmoved} if progress.unmoved else {}),
         **({"tau_mem": network.learned()} if network.leaks else {}),

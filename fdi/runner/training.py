@@ -5,81 +5,46 @@ epochs, on disk.
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import time
-import zipfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
-from fdi.config.cache import PRIMED, cache_folder, code_in, delete_unused
-from fdi.config.identity import canonical, plain
-from fdi.data.dataset import Split, keep, stream
+from fdi.data.dataset import Split, stream
 from fdi.data.inputs import Input
-from fdi.init.named import named
-from fdi.init.probe import follow_gradients, probe
-from fdi.init.strategy import Measure, draw
-from fdi.init.verdict import Training, expected, unmoved
+from fdi.init.probe import follow_gradients, probe_populations
+from fdi.init.strategy import Measure, draw_weights
+from fdi.init.verdict import expected, unmoved
 from fdi.runner import build
 from fdi.runner.build import RunContext
 from fdi.snn.network import Network
-from fdi.snn.objective import LowerBound, Objective, UpperBound
 from fdi.track import evidence, record
 from fdi.track.files import (
     CHECKPOINT,
     METRICS,
     PROBE,
     Metrics,
-    atomic,
-    digest,
-    open_file,
     refusing_damage,
     sync,
     write_checkpoint,
     write_json,
 )
-from fdi.train.rules import SMORMS3
-from fdi.train.trainer import Phase, Progress, Schedule, Trainer, activity
-
-
-def configured(config: DictConfig) -> Training:
-    """What the configuration of a run says of its training, whatever its data."""
-    return training_of(build.optimizer_of(config, [torch.nn.Parameter(torch.zeros(1))]))
-
-
-def training_of(optimizer: torch.optim.Optimizer) -> Training:
-    """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
-    name, options = type(optimizer).__name__.lower(), optimizer.defaults
-    lr, eps = options.get("lr"), options.get("eps")
-    if isinstance(eps, int | float) and not isinstance(eps, bool):
-        least = None
-        if isinstance(optimizer, SMORMS3):
-            least = math.sqrt(torch.finfo(optimizer.precision).tiny)
-        return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least)
-    known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
-    return Training(name + known, "take optimizer=adam_atan2, which has no floor")
-
+from fdi.train.trainer import Progress, Schedule
 
 SAMPLES = 128  # of training, on which the initial state is measured,
 POTENTIALS = 2**21  # fewer if the network has more than 2^14 neurons
-UNUSED = 30 * 24 * 3600  # s, after which a primed network is deleted
 
 
 def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     """The samples on which initial states are measured, and their labels."""
     units = sum(population.units for population in context.network.hidden)
     samples = min(SAMPLES, max(1, POTENTIALS // units))
-    seed, train = context.config.seed, context.data.train
+    seed, train = context.trainer.seed, context.data.train
     chosen = stream(seed, "init samples").permutation(len(train))[:samples]
     return train.batch(chosen, stream(seed, "init noise"))
 
@@ -89,20 +54,16 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     measured it while it was drawn; and by how many updates it was primed, where that belongs to its
     initial state.
     """
-    config, data, engine = context.config, context.data, context.engine
+    data, device, strategy = context.data, context.device, context.strategy
     inputs, _ = batch(context)
-    strategy = readout = build.strategy(config)
-    if config.readout_init != "same" and not strategy.takes_readout():
-        readout = named({"normal": "kaiming"}.get(config.readout_init, config.readout_init))
-    weights = stream(config.seed, "weights")
-    device = context.device
-    network = build.network(config, data)
-    measure, updates = engine.measuring(inputs), None
+    weights = stream(context.trainer.seed, "weights")
+    network = context.new_network()
+    measure, updates = context.engine.measuring(inputs), None
     strategy.check(network)
-    draw(
+    draw_weights(
         network,
         strategy,
-        readout,
+        context.readout,
         nu_input=build.input_rate(data, network),
         measure=lambda below: measure(
             below if str(device) == "cpu" else deepcopy(below).to(device)
@@ -111,123 +72,27 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
         generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
     )
     if strategy.homeostatic:
+        from fdi.runner.primed import primed  # only where networks are primed
+
         network, updates = primed(context, network.to(device), strategy)
     return network, measure, updates
 
 
-def what_primes(context: RunContext) -> str:
-    """What of a configuration, and of the data, decides how a network is primed."""
-    values = plain(context.config)
-    config = json.loads(canonical(values))
-    size = config.pop("trainer")["batch_size"]
-    for key in ("optimizer", "scheduler", "homeostasis"):
-        config.pop(key, None)
-    return json.dumps([config, size, context.data.checksum, evidence.code(values)])
-
-
-def primed(context: RunContext, network: Network, strategy: Any) -> tuple[Network, int]:
-    """The network on the CPU, where the rule of the strategy is "bounds" trained on these alone,
-    and by how many updates it was; kept, so that a sweep over step sizes primes each seed once.
-    """
-    if strategy.rule != "bounds":
-        return network.to("cpu"), 0
-
-    @keep
-    def trained(what: str) -> tuple[tuple[np.ndarray, ...], int]:
-        file = _kept_in(context, what)
-        if file and (there := _known(file)):
-            return there
-        updates = prime(context, network, strategy)
-        weights = tuple(w.clone().numpy() for w in network.to("cpu").weights().values())
-        if file:
-            with suppress(OSError):  # the folder may be deleted at any time
-                with atomic(file) as temporary, temporary.open("wb") as opened:
-                    np.savez(opened, *weights, updates=updates)
-                delete_unused(file.parent, UNUSED)
-        return weights, updates
-
-    weights, updates = trained(what_primes(context))
-    named = zip(network.to("cpu").weights(), map(torch.tensor, weights))
-    network.load_weights(dict(named))
-    return network, updates
-
-
-def _kept_in(context: RunContext, what: str) -> Path | None:
-    """The file that other processes of the same code, versions and processor find a primed network
-    in; None where nothing can be kept.
-    """
-    now = evidence.origin(context.device, build.threads(context.config))
-    # not by the commit, which changed code may share
-    here = [now[key] for key in (*evidence.CHANGING, "accelerator") if key != "commit"]
-    try:
-        home = cache_folder(PRIMED)
-    except OSError:
-        return None
-    return home / f"{digest(json.dumps([what, here, _source()]))}.npz"
-
-
-@cache
-def _source() -> str:
-    """A hash of the code of fdi."""
-    return code_in(sorted(Path(__file__).parents[1].rglob("*.py")))
-
-
-def _known(file: Path) -> tuple[tuple[np.ndarray, ...], int] | None:
-    """What such a file holds, if it is there and whole."""
-    try:
-        with open_file(file) as opened, np.load(opened) as there:
-            updates, *names = there  # as numpy orders them
-            os.utime(file)
-            return tuple(there[name] for name in names), int(there[updates])
-    except (OSError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-def prime(context: RunContext, network: Network, strategy: Any) -> int:
-    """Train the network on the bounds alone until it is on target or for the epochs of the
-    strategy; returns by how many updates it was.
-    """
-    from fdi.init.homeostatic import LOWER, UPPER
-
-    data, config = context.data, context.config
-    duration = data.steps * data.dt
-    objective = Objective(
-        upper=UpperBound(UPPER, strategy.upper * duration),
-        lower=LowerBound(LOWER, strategy.lower * duration),
-        task_weight=0.0,
-    )
-    size, seed = config.trainer.batch_size, config.seed
-    optimizer = SMORMS3(network.parameters(), strategy.lr, 1e-16, "float32")
-    trainer = Trainer(network, context.engine, optimizer, batch_size=size, seed=seed)
-    progress = Progress()
-    for epochs in range(1, strategy.epochs + 1):
-        found = activity(trainer.evaluate(data.train, objective), duration)
-        rows = [{of: found[f"{of}/{p.name}"] for of in ("rate", "silent")} for p in network.hidden]
-        if all(map(strategy.on_target, rows)):
-            break
-        phases = [Phase("prime", objective, epochs)]
-        progress.go_on(phases)
-        trainer.fit(data.train, None, phases, progress, duration=duration)
-    return progress.epoch * -(-len(data.train) // size)
-
-
-def initialize(
+def take_initial_state(
     context: RunContext, initial: Network, measure: Measure, updates: int | None
 ) -> list[dict[str, Any]]:
     """Give the network its initial weights and measure the state they put it in; with probe=none it
     is not measured.
     """
-    config = context.config
     context.network.load_weights(initial.weights())
-    if config.probe == "none":
+    if context.probe == "none":
         return []
-    rows = _followed(context, _probed(context, measure, bool(config.get("probe_every", 0))))
-    strategy = build.strategy(config)
-    if strategy.homeostatic:
-        tell_target(context.view, strategy, rows, updates)
+    rows = _followed(context, _probed(context, measure, bool(context.probe_every)))
+    if context.strategy.homeostatic:
+        tell_target(context.view, context.strategy, rows, updates)
     write_initial_state(context, rows)
-    words = training_of(context.optimizer)
-    context.view.probe(rows, config.name.model, config.name.init, words)
+    words, name = build.training_of(context.trainer.optimizer), context.name
+    context.view.probe(rows, name["model"], name["init"], words)
     return rows
 
 
@@ -235,16 +100,16 @@ def _followed(context: RunContext, rows: list[dict[str, Any]]) -> list[dict[str,
     """The rows of a probe, with the floors of the optimizer."""
     names = [row["population"] for row in rows]
     weights = {n: [p.weight for p in context.network.afferents(n)] for n in names}
-    follow_gradients(rows, context.optimizer, weights)
+    follow_gradients(rows, context.trainer.optimizer, weights)
     return rows
 
 
 def _probed(context: RunContext, measure: Measure | None, selective: bool) -> list[dict[str, Any]]:
     """What the probe says of the network as it is."""
     network, (inputs, labels) = context.network, batch(context)
-    strategy, nu = build.strategy(context.config), build.input_rate(context.data, network)
+    strategy, nu = context.strategy, build.input_rate(context.data, network)
     objective = context.phases[-1].objective
-    return probe(
+    return probe_populations(
         network, context.engine, inputs, labels, objective, strategy, nu, measure, selective
     )
 
@@ -265,8 +130,7 @@ def tell_target(view: Any, strategy: Any, rows: list[dict[str, Any]], updates: i
 
 def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None:
     """Write init.json, with what is expected of as many updates as the run makes."""
-    trainer = context.config.trainer
-    updates = trainer.epochs * -(-len(context.data.train) // trainer.batch_size)
+    updates = context.phases[-1].epochs * context.updates
     said = {"updates": updates, "expected": expected(rows)}
     for row in rows:
         row |= said
@@ -323,7 +187,7 @@ SAVE_EVERY = 2.0  # s between two checkpoints, where epochs are shorter
 def _begin_task(context: RunContext) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
     """The weights after priming and, where runs are probed, what the probe says of them."""
     weights = {name: weight.cpu().clone() for name, weight in context.network.weights().items()}
-    if context.config.probe == "none":
+    if context.probe == "none":
         return weights, []
     return weights, _followed(context, _probed(context, None, selective=False))
 
@@ -342,7 +206,7 @@ def _say_unmoved(
     if context.trainer.decays and len(context.phases) == 1:  # decay is no step of a gradient
         first |= network.weights() | progress.started
     learn = [each for each in probed if not each["frozen"]]
-    words = training_of(context.optimizer).optimizer
+    words = build.training_of(context.trainer.optimizer).optimizer
     remembers = len(context.phases) > 1 and not context.phases[-1].fresh
     progress.unmoved = unmoved(learn, network, first, row, words, remembers)
     for population, why in progress.unmoved.items():
@@ -392,7 +256,7 @@ def train(
         if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
             return
         sync(metrics.path)
-        state = context.network, context.optimizer, progress, context.schedule
+        state = context.network, context.trainer.optimizer, progress, context.trainer.schedule
         save_checkpoint(directory / CHECKPOINT, *state, own | {"files": curve()})
         mark()
         for each in unsaved if mirror else ():
@@ -413,7 +277,7 @@ def train(
         )
     if progress.epoch < epochs:
         why = f"none was better on validation than epoch {progress.best_epoch}"
-        limit, reached = context.config.trainer.stop_at_loss, progress.train_task
+        limit, reached = context.phases[-1].stop_at_loss, progress.train_task
         if limit is not None and reached is not None and reached <= limit:
             why = f"the training loss reached {reached:.3g}"
         context.view.say(f"stopped after epoch {progress.epoch} of {epochs}: {why}")
@@ -429,7 +293,7 @@ def in_training(context: RunContext, progress: Progress, phase: str) -> dict[str
     """What the probe says of the hidden populations, as probe/<quantity>/<population>, after the
     last epoch of a phase and each probe_every-th of the task, else None; empty without probe_every.
     """
-    if not (every := context.config.get("probe_every", 0)):
+    if not (every := context.probe_every):
         return {}
     rows: list[dict[str, Any]] = [{"population": p.name} for p in context.network.hidden]
     if not progress.phase_epoch or (phase == "task" and progress.phase_epoch % every == 0):

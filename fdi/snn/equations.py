@@ -43,7 +43,7 @@ Sum = tuple[Term, ...]
 ONE: Sum = (Term(1, (), ()),)
 
 
-def times(*sums: Sum) -> Sum:
+def expand(*sums: Sum) -> Sum:
     """Each term of the first with each of the others."""
     return tuple(
         Term(
@@ -56,7 +56,7 @@ def times(*sums: Sum) -> Sum:
 
 
 @cache
-def parse(text: str) -> ast.expr:
+def read_sum(text: str) -> ast.expr:
     """Raises Mistake for what is no expression of this language."""
     try:
         tree = ast.parse(text, mode="eval").body
@@ -91,7 +91,7 @@ def _check(node: ast.expr, text: str) -> None:
 
 def names(text: str) -> set[str]:
     """What an expression speaks of."""
-    found = {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)}
+    found = {node.id for node in ast.walk(read_sum(text)) if isinstance(node, ast.Name)}
     return found - {*VARIABLE, *CONSTANT}
 
 
@@ -100,14 +100,14 @@ def terms(text: str, variables: tuple[str, ...]) -> Sum:
     """The sum that an expression is. Raises Mistake for cos and sin of variables, for powers of
     them below 1, and for a division by one.
     """
-    return _sum(parse(text), variables)
+    return _sum(read_sum(text), variables)
 
 
 def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
     held = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     match node:
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
-            return times(_sum(left, variables), _sum(right, variables))
+            return expand(_sum(left, variables), _sum(right, variables))
         case _ if held.isdisjoint(variables):
             return (Term(1, (ast.unparse(node),), ()),)
         case ast.Name(id=name):
@@ -117,7 +117,7 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
         case ast.Call(func=ast.Name(id=name), args=args) if name in VARIABLE:
             return (Term(1, (), (Call(name, tuple(_sum(each, variables) for each in args)),)),)
         case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=int(n))) if n > 0:
-            return times(*[_sum(left, variables)] * n)
+            return expand(*[_sum(left, variables)] * n)
         case ast.BinOp(op=ast.Add(), left=left, right=right):
             return _sum(left, variables) + _sum(right, variables)
         case ast.BinOp(op=ast.Sub(), left=left, right=right):
@@ -125,25 +125,25 @@ def _sum(node: ast.expr, variables: tuple[str, ...]) -> Sum:
         case ast.BinOp(op=ast.Div(), left=left, right=right) if not any(
             term.factors for term in _sum(right, variables)
         ):
-            return times(_sum(left, variables), (Term(1, (f"1 / ({ast.unparse(right)})",), ()),))
+            return expand(_sum(left, variables), (Term(1, (f"1 / ({ast.unparse(right)})",), ()),))
     what = "divides by a variable, or takes its cos, sin or a power that is not whole and positive"
     raise Mistake(f"in which {ast.unparse(node)!r} {what}")
 
 
-def negative(of: Sum) -> Sum:
+def negative(terms: Sum) -> Sum:
     """Minus a sum."""
-    return tuple(term._replace(sign=-term.sign) for term in of)
+    return tuple(term._replace(sign=-term.sign) for term in terms)
 
 
-def derivative(of: Sum, by: str) -> Sum:
+def derivative(terms: Sum, by: str) -> Sum:
     """Term by term, each by the rule of products."""
-    return tuple(chain(*(_of_term(term, by) for term in of)))
+    return tuple(chain(*(_of_term(term, by) for term in terms)))
 
 
 def _of_term(term: Term, by: str) -> Iterator[Term]:
     for i, factor in enumerate(term.factors):
         rest = term._replace(factors=term.factors[:i] + term.factors[i + 1 :])
-        yield from times((rest,), _of_factor(factor, by))
+        yield from expand((rest,), _of_factor(factor, by))
 
 
 def _of_factor(factor: str | Call, by: str) -> Sum:
@@ -151,19 +151,19 @@ def _of_factor(factor: str | Call, by: str) -> Sum:
         return ONE if factor == by else ()
     inner = [derivative(each, by) for each in factor.arguments]
     if factor.name == "exp":
-        return times((Term(1, (), (factor,)),), inner[0])
+        return expand((Term(1, (), (factor,)),), inner[0])
     shares = [(Term(1, (), (Call(name, factor.arguments),)),) for name in ("within", "above")]
     first, second = shares if factor.name == "min" else reversed(shares)
-    return times(first, inner[0]) + times(second, inner[1])
+    return expand(first, inner[0]) + expand(second, inner[1])
 
 
-def variables(of: Sum) -> set[str]:
+def variables(terms: Sum) -> set[str]:
     """Those that occur in a sum."""
-    found: set[str] = set()
-    for factor in chain(*(term.factors for term in of)):
+    names: set[str] = set()
+    for factor in chain(*(term.factors for term in terms)):
         inside = () if isinstance(factor, str) else factor.arguments
-        found = found.union({factor} if isinstance(factor, str) else (), *map(variables, inside))
-    return found
+        names = names.union({factor} if isinstance(factor, str) else (), *map(variables, inside))
+    return names
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> Any:
@@ -178,7 +178,7 @@ def evaluate(text: str, values: Mapping[str, Any]) -> Any:
 
 @cache
 def _code(text: str) -> Any:
-    return compile(ast.Expression(parse(text)), f"<{text}>", "eval")
+    return compile(ast.Expression(read_sum(text)), f"<{text}>", "eval")
 
 
 def _exp(x: float | Tensor) -> float | Tensor:

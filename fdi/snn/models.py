@@ -315,9 +315,9 @@ def _assemble(
             for source in sources[-1:] + sources[-2:-1] * (skip and i >= 2):
                 project(layer.below, source, target, nonnegative=dale)
             for channel in layer.recurrent:
-                of = layer.populations[channel]
+                sender = layer.populations[channel]
                 options = dict(nonnegative=dale, recurrent=True, channel=channel)
-                project(layer.within, (of.name, of.shape, ()), target, **options)
+                project(layer.within, (sender.name, sender.shape, ()), target, **options)
         first = layer.populations[0]
         shape = averaged(first.pooled_shape, layer.average)
         sources.append((first.name, shape, layer.average))

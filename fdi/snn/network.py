@@ -19,7 +19,7 @@ from torch.nn.functional import softplus
 from fdi.config import Mistake
 from fdi.snn.neuron import INPUT as INPUT
 from fdi.snn.neuron import Population
-from fdi.snn.surrogate import derivative
+from fdi.snn.surrogate import derivative_named
 
 
 class Spike(torch.autograd.Function):
@@ -39,7 +39,7 @@ class Spike(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return grad * derivative(ctx.surrogate)(v, ctx.beta), None, None
+        return grad * derivative_named(ctx.surrogate)(v, ctx.beta), None, None
 
 
 EPS, MOMENTUM = 1e-5, 0.1  # of torch, snnTorch and SpikingJelly

@@ -107,8 +107,8 @@ class Neuron:
         # hints of the user's own may name what only a type checker imports; ours are known
         own: Any = type(self)
         here = next(base for base in own.__mro__ if base.__module__ == __name__)
-        said, ours = ({field.name: field.type for field in fields(of)} for of in (own, here))
-        kept = {name: of for name, of in parameters(here).items() if said[name] == ours[name]}
+        said, ours = ({field.name: field.type for field in fields(part)} for part in (own, here))
+        kept = {name: kind for name, kind in parameters(here).items() if said[name] == ours[name]}
         for name, kind in (parameters(own) | kept).items():
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):

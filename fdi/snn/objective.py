@@ -192,7 +192,7 @@ all), at most all three.
 
 
 @dataclass(frozen=True)
-class Bound:
+class ActivityBound:
     """strength mean(relu(excess)^norm) for the hidden populations of these `layers`, all without
     names; the excess is that of a trial's spike counts, averaged over `axes` trailing axes or as
     many as there are: MEANS.
@@ -225,14 +225,14 @@ class Bound:
         return not self.layers or population in self.layers
 
 
-class UpperBound(Bound):
+class UpperBound(ActivityBound):
     """On n - threshold."""
 
     side = 1
 
 
 @dataclass(frozen=True)
-class LowerBound(Bound):
+class LowerBound(ActivityBound):
     """On threshold - n, of each neuron unless `axes` says more."""
 
     side = -1

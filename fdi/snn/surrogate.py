@@ -23,7 +23,7 @@ def surrogate(function: Derivative) -> Derivative:
     return function
 
 
-def derivative(name: str) -> Derivative:
+def derivative_named(name: str) -> Derivative:
     """The surrogate derivative of this name; a dotted one is of a function of the user's own, in a
     module that Python finds.
     """
@@ -37,7 +37,7 @@ def steepness(name: str) -> float:
     """The published beta of a surrogate; 1 where there is none."""
     if name not in SURROGATES and "." not in name:  # fdi.snn.neuron refuses it
         return 1.0
-    beta = inspect.signature(derivative(name)).parameters["beta"].default
+    beta = inspect.signature(derivative_named(name)).parameters["beta"].default
     return 1.0 if beta is inspect.Parameter.empty else beta
 
 

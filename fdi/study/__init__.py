@@ -40,7 +40,7 @@ def reference(folder: Path) -> Results | None:
     """The measurements that come with fdi, if `folder` holds them."""
     from fdi.study import measured  # pandas: only where it is used
 
-    return measured.reference(folder) if (folder / measured.RUNS).exists() else None
+    return measured.read_export(folder) if (folder / measured.RUNS).exists() else None
 
 
 def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
@@ -50,5 +50,5 @@ def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     from fdi.study import claims  # pandas: only where it is used
     from fdi.study.measured import provenance
 
-    yield from claims.sections(mine, measured)
+    yield from claims.claim_sections(mine, measured)
     yield from provenance(measured)

@@ -73,8 +73,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     lines = list(page["line"].unique())
     for (init, line), rows in groups(page, ["init", "line"], sort=False):
         number = lines.index(line)
-        look = style.look(init, number) | {"color": looks.shades(4)[1::2][number % 2]}
-        handles.append(sheet.entry(look, SOURCES[line], rows["n"]))
+        look = style.init_look(init, number) | {"color": looks.shades(4)[1::2][number % 2]}
+        handles.append(sheet.legend_entry(look, SOURCES[line], rows["n"]))
         for quantity, points in groups(rows, "quantity", sort=False):
             marks.points(axes[quantity], points, look)
     for quantity, panel in axes.items():

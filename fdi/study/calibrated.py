@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import verdict
+from fdi.analysis.statistics import better_or_worse
 from fdi.figures import marks, sheet, style, words
-from fdi.figures.style import places
-from fdi.figures.sweeps import differing, guessed, near_one, sweeps
+from fdi.figures.style import ordered
+from fdi.figures.sweeps import guessed, near_one, sweeps, varying
 from fdi.study.contrasts import Contrast, contrasts
 
 PLACE, TITLE = 17, "Weights corrected by measurement"
@@ -48,7 +48,7 @@ def data(results: Results) -> Pages:
         if layers.empty:  # trained with probe=none
             continue
         layers = layers.assign(
-            x=layers["population"].map(places(layers["population"].unique())),
+            x=layers["population"].map(ordered(layers["population"].unique())),
             spread=layers["free_sigma"],
         )
         keys = ["init", "line", "number"]
@@ -75,7 +75,7 @@ def _finding(runs: Runs) -> str:
 
 
 def _sure(contrast: Contrast) -> str:
-    sure = verdict(contrast.difference.mean, contrast.difference.p)
+    sure = better_or_worse(contrast.difference.mean, contrast.difference.p)
     return f": {sure}" if sure else " (one pair)"
 
 
@@ -89,13 +89,13 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     handles = []
     lines = list(groups(page, ["init", "line", "number"], sort=False))
     for place, ((init, line, number), rows) in enumerate(lines):
-        look = style.look(init, number)
+        look = style.init_look(init, number)
         for quantity in LAYERS:
             shown = rows[rows["quantity"] == quantity]
             marks.depths(axes[quantity], shown, look, place, len(lines), DODGE)
         accuracy = rows[rows["quantity"] == "accuracy"]
         marks.points(axes["accuracy"], accuracy, look | {"linestyle": ""})
-        handles.append(sheet.entry(look, line, accuracy["n"]))
+        handles.append(sheet.legend_entry(look, line, accuracy["n"]))
     for quantity, title in LAYERS.items():
         shown = page[page["quantity"] == quantity].drop_duplicates("x")
         axes[quantity].set_title(title)
@@ -117,7 +117,7 @@ def _lines(runs: Runs) -> pd.DataFrame:
     """Label and line style of each config: its init, with nu or alpha where they differ."""
     parts = []
     for init, members in groups(runs, "init", sort=False):
-        varied = differing(members)
+        varied = varying(members)
         labels = [
             ", ".join([words.init(init), *(f"{c[5:]} = {run[c]}" for c in varied)])
             for run in members.to_dict("records")

@@ -5,6 +5,7 @@ whether both are the authors'.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from fdi.analysis.conditions import where
 from fdi.analysis.derived import mode
 from fdi.figures.words import SCHEDULE
 from fdi.study import PLAIN
+from fdi.train.optimizers import SMORMS3
 
 STANDARD = {
     "readout_init": "normal",
@@ -24,7 +26,8 @@ STANDARD = {
 """What all comparisons of the claims have in common."""
 SURROGATE = {"neuron.surrogate": "superspike", "neuron.beta": 20.0}
 """The surrogate gradient of the authors, which is the default."""
-EPS = 1e-16  # of SMORMS3 in the authors' code
+EPS: float = signature(SMORMS3).parameters["eps"].default
+"""In the authors' code, which is the default."""
 BOTH = ("dense", "recurrent")
 """Models whose activity the authors bound from below, too; of all others from above alone."""
 BOUNDS = {
@@ -40,11 +43,11 @@ NETWORK = ["dataset", *SIZE, "model", "model.depth", "trainer.epochs"]
 
 
 def standard(runs: Runs) -> pd.DataFrame:
-    """The runs that claims and advice are made of: `plain` ones at a constant learning rate, with
-    the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that were
-    trained with several, else NaN.
+    """The runs that claims and advice are made of: `plain_networks` at a constant learning rate,
+    with the authors' surrogate gradient and STANDARD. `trial`: its length in s, for networks that
+    were trained with several, else NaN.
     """
-    runs = where(surrogate_of_authors(constant_rate(plain(runs))), STANDARD)
+    runs = where(surrogate_of_authors(constant_rate(plain_networks(runs))), STANDARD)
     runs = runs.reindex(columns=runs.columns.union(SIZE, sort=False))
     length = runs.reindex(columns=TRIAL).prod(axis=1, min_count=len(TRIAL)).round(6)
     networks = runs.reindex(columns=NETWORK).assign(length=length)
@@ -52,7 +55,7 @@ def standard(runs: Runs) -> pd.DataFrame:
     return runs.assign(trial=length.where(several))
 
 
-def plain(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
+def plain_networks(runs: Runs, varied: Sequence[str] = ()) -> pd.DataFrame:
     """The runs without normalization, skip connections and learned time constants, except for those
     of the three that are `varied`. A run that does not mention one has none.
     """
@@ -70,19 +73,19 @@ def constant_rate(runs: Runs) -> pd.DataFrame:
     return runs[runs[SCHEDULE].isna()] if SCHEDULE in runs else runs
 
 
-def bounds(run: Mapping[Any, Any]) -> str:
+def bounds_of_task(run: Mapping[Any, Any]) -> str:
     """Which bounds are in the loss while the task is trained."""
     return BOUNDS[mode(run)]
 
 
-def floor(run: Mapping[Any, Any]) -> str:
+def floor_of_run(run: Mapping[Any, Any]) -> str:
     """The floor of the optimizer, by its eps."""
     return f"eps {run['optimizer.eps']:.0e}"
 
 
 def circumstances(run: Mapping[Any, Any]) -> str:
     """The bounds and the floor of a run, as text."""
-    return f"{bounds(run)}, {floor(run)}"
+    return f"{bounds_of_task(run)}, {floor_of_run(run)}"
 
 
 def floor_of_authors(run: Mapping[Any, Any]) -> bool:
@@ -93,7 +96,7 @@ def floor_of_authors(run: Mapping[Any, Any]) -> bool:
 def of_authors(run: Mapping[Any, Any]) -> bool:
     """Whether a run has the authors' bounds for its model, and their eps."""
     theirs = "both bounds" if run["model"] in BOTH else "upper bound"
-    return floor_of_authors(run) and bounds(run) == theirs
+    return floor_of_authors(run) and bounds_of_task(run) == theirs
 
 
 def by_authors(runs: Runs) -> pd.DataFrame:

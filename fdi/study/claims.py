@@ -28,8 +28,8 @@ from fdi.analysis.conditions import LABELS
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import SMALL, correct
-from fdi.figures.words import data
-from fdi.study.circumstances import standard
+from fdi.figures.words import dataset_name
+from fdi.study.circumstances import EPS, standard
 from fdi.study.evidence import (
     AGAINST,
     DEEP,
@@ -41,8 +41,8 @@ from fdi.study.evidence import (
     Design,
     Evidence,
     decide,
-    each_at_its_best,
     evidence,
+    fluct_at_its_best,
 )
 from fdi.study.published import columns, published, quotes
 
@@ -63,8 +63,8 @@ RULE = (
     "'for it' counts them, 'set aside' the others. Reproduced: all are in favour; partly: some; "
     "contradicted: none, and at least one is against it. "
     f"{INTERVALS} Bounds (both for fully connected networks, the upper one for others, unless the "
-    "claim is about bounds) and eps (1e-16) are the authors'; the last column but one shows each "
-    "side at the step size and eps that validation chose for it. For each network the longest "
+    f"claim is about bounds) and eps ({EPS:g}) are the authors'; the last column but one shows "
+    "each side at the step size and eps that validation chose for it. For each network the longest "
     f"training with several seeds counts, else the longest. Deep networks have {DEEP} hidden "
     "layers or more."
 )
@@ -99,11 +99,11 @@ def _row(design: Design, chosen: Results, results: Results) -> dict[str, str]:
     several = sorted(evidence(design, chosen), key=lambda each: _rank(each, design))
     ours = [None if each.obstacle else each.difference for each in several]
     words, lines = [], []
-    for each, difference in zip(several, correct(ours, [0] * len(ours))):
-        word = each.obstacle or decide(difference, each.same)
+    for contrast, difference in zip(several, correct(ours, [0] * len(ours))):
+        word = contrast.obstacle or decide(difference, contrast.same)
         words.append(word.partition(":")[0])
         if words[-1] != IDLE:
-            lines.append(f"{each.said(difference or each.difference)}: {word}")
+            lines.append(f"{contrast.said(difference or contrast.difference)}: {word}")
     idle = Counter(each.obstacle for each in several if each.obstacle.startswith(IDLE))
     lines += [f"{number} x {why}" for why, number in idle.items()]
     judged = [word for word in words if word in (FOR, AGAINST, WIDE)]
@@ -115,7 +115,7 @@ def _row(design: Design, chosen: Results, results: Results) -> dict[str, str]:
         "for it": f"{judged.count(FOR)} of {len(judged)}" if judged else "",
         "set aside": ", ".join(aside),
         "measured": "\n".join(lines),
-        "best": "\n".join(each_at_its_best(results, design)),
+        "best": "\n".join(fluct_at_its_best(results, design)),
         "published": _quoted(design),
     }
 
@@ -131,16 +131,16 @@ def status(words: list[str]) -> str:
     return next((word for word in (WIDE, SHORT, IDLE) if word in words), "not run")
 
 
-def _data(found: Iterable[tuple[str, str]]) -> str:
+def _data(words: Iterable[tuple[str, str]]) -> str:
     """On which data a claim is reproduced, and what is to be said of others, from what each
     comparison says: as in "digits; too short on CIFAR-10". "" where none is for it.
     """
     said: dict[str, dict[str, None]] = {word: {} for word in (FOR, AGAINST, WIDE, SHORT)}
-    table = pd.DataFrame(found, columns=["dataset", "word"])
-    for dataset, of in table.groupby("dataset", sort=False)["word"]:
-        word = next((word for word in said if word in {*of}), None)
+    table = pd.DataFrame(words, columns=["dataset", "word"])
+    for dataset, words_of in table.groupby("dataset", sort=False)["word"]:
+        word = next((word for word in said if word in {*words_of}), None)
         if word:
-            said[word][data(str(dataset)).partition(" (")[0]] = None
+            said[word][dataset_name(str(dataset)).partition(" (")[0]] = None
     others = [f"{word} on {', '.join(names)}" for word, names in said.items() if names][1:]
     return "; ".join([", ".join(said[FOR]), *others]) if said[FOR] else ""
 
@@ -165,7 +165,7 @@ def _quoted(design: Design) -> str:
     return "\n".join(texts) or "no numbers [P]"
 
 
-def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
+def claim_sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     """The sections of the report: what was published without a run beside it; the claims judged by
     the measurements that come with fdi, and by the user's own runs, where published networks are
     among the latter, or there are none.
@@ -182,7 +182,7 @@ def sections(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
     parts = []
     for name, results in (("The measurements that come with fdi", measured), ("Own runs", mine)):
         if with_runs(results.runs[results.runs["state"] == "done"]):
-            shown = report.table(readable(claims(results)), named=True)
+            shown = report.html_table(for_readers(claims(results)), named=True)
             parts.append(f"<p>{name}:</p><div class=claims>{shown}</div>")
     if parts:
         note = f"{RULE} Sources: {sources()}. {BASELINE} {SEEDS}"
@@ -202,7 +202,7 @@ def _unmeasured(*tables: Runs) -> str:
         for e in quotes()[0]
         if str(e) not in done
     ]
-    return report.table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
+    return report.html_table(pd.DataFrame(rows)) if rows else "<p>Each has one.</p>"
 
 
 def with_runs(runs: Runs) -> set[str]:
@@ -221,7 +221,7 @@ def sources() -> str:
 NONE = "not measured"
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `claims` for readers of the report and the pages."""
     names = {
         "claim": "claim of the paper",

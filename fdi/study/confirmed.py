@@ -22,14 +22,14 @@ PLACE = "confirmed"  # the folder in results/reference
 RATIO = "weight_rms"
 
 
-def drawn(measured: Results) -> pd.DataFrame:
+def measured_members(measured: Results) -> pd.DataFrame:
     """The `members` of the experiment that are measured; none where nothing is."""
     folder = measured.folder / PLACE
     table = zoo.members(Results(pd.DataFrame(), None, None, folder))
     return table if table.empty else table[table["zoo"] == DESIGN["seed"]]
 
 
-def whole(members: pd.DataFrame) -> bool:
+def is_complete(members: pd.DataFrame) -> bool:
     """Whether all networks and all arms are there, without which nothing is judged."""
     settings = [*zoo.SETTINGS]
     there = members.groupby("network")["setting"].value_counts().unstack().reindex(columns=settings)
@@ -43,25 +43,25 @@ def whole(members: pd.DataFrame) -> bool:
 
 def judge(members: pd.DataFrame) -> dict[tuple[str, str, str], tuple[Comparison, str]]:
     """(arm, other, setting) -> their difference in points and the verdict."""
-    return {key: (of, word(of)) for key, of in zoo.leads(members, PAIRS).items()}
+    return {key: (lead, word(lead)) for key, lead in zoo.leads(members, PAIRS).items()}
 
 
-def word(found: Comparison) -> str:
+def word(difference: Comparison) -> str:
     """better, worse, equal or undecided, as the design defines them."""
     margin = DESIGN["margin"]
-    if -margin < found.low and found.high < margin:
+    if -margin < difference.low and difference.high < margin:
         return "equal"
-    if not found.p < LEVEL:
+    if not difference.p < LEVEL:
         return "undecided"
-    return "better" if found.mean > 0 else "worse"
+    return "better" if difference.mean > 0 else "worse"
 
 
-def told(found: Comparison) -> str:
+def interval_in_words(difference: Comparison) -> str:
     """As in +14.5 (+9.2 to +20.1)."""
-    return f"{found.mean:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    return f"{difference.mean:+.1f} ({difference.low:+.1f} to {difference.high:+.1f})"
 
 
-def start(members: pd.DataFrame) -> str:
+def starting_state(members: pd.DataFrame) -> str:
     """The initial state to start from."""
     judged, shared = judge(members), zoo.common(members)
     best = shared[shared["setting"] == "best"].groupby("init")["accuracy"].mean()
@@ -84,7 +84,7 @@ def start(members: pd.DataFrame) -> str:
 
 def answer(members: pd.DataFrame) -> str:
     """How the README begins; what is missing where not all networks are there."""
-    if members.empty or not whole(members):
+    if members.empty or not is_complete(members):
         count = members["network"].nunique() if len(members) else 0
         return (
             f"The experiment that decides is [written down](fdi/study/confirmed.yaml): {count} of "
@@ -96,14 +96,14 @@ def answer(members: pd.DataFrame) -> str:
     values = {"n": lead.n, "margin": DESIGN["margin"]}
     return " ".join(
         [
-            DESIGN["lead"][word_of_lead].format(told=told(lead), **values),
-            DESIGN["why"][word_of_why].format(told=told(why), **values),
-            DESIGN["start"]["words"].format(state=start(members)),
+            DESIGN["lead"][word_of_lead].format(told=interval_in_words(lead), **values),
+            DESIGN["why"][word_of_why].format(told=interval_in_words(why), **values),
+            DESIGN["start"]["words"].format(state=starting_state(members)),
         ]
     )
 
 
-def ratios(states: pd.DataFrame) -> pd.Series:
+def spread_ratios(states: pd.DataFrame) -> pd.Series:
     """Spread of fluct's weights over that of kaiming_scaled's, by network: the geometric mean over
     hidden layers.
     """
@@ -112,7 +112,7 @@ def ratios(states: pd.DataFrame) -> pd.Series:
     return np.exp(logs.groupby("network").mean())
 
 
-def strata(members: pd.DataFrame, states: pd.DataFrame) -> Iterator[tuple[str, Comparison]]:
+def by_ratio(members: pd.DataFrame, states: pd.DataFrame) -> Iterator[tuple[str, Comparison]]:
     """fluct minus kaiming_scaled, each at its best, with plain 95 % intervals, in the strata of the
     ratio of their weights.
     """
@@ -122,10 +122,10 @@ def strata(members: pd.DataFrame, states: pd.DataFrame) -> Iterator[tuple[str, C
     )
     difference = PERCENT * (wide["fluct"] - wide["kaiming_scaled"])
     low, high = DESIGN["ratios"]
-    ratio = ratios(states).reindex(difference.index)
-    for title, of in {
+    ratio = spread_ratios(states).reindex(difference.index)
+    for title, chosen in {
         f"weights smaller than by {low:g}": ratio < low,
         "weights alike": (low <= ratio) & (ratio <= high),
         f"weights larger than by {high:g}": ratio > high,
     }.items():
-        yield title, resampled(difference[of].to_numpy()[:, None])[0]
+        yield title, resampled(difference[chosen].to_numpy()[:, None])[0]

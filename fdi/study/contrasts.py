@@ -34,7 +34,7 @@ class Contrast(NamedTuple):
     sides: tuple[Runs, Runs]
 
 
-def setting(run: Mapping[str, Any]) -> str:
+def training_of_run(run: Mapping[str, Any]) -> str:
     """Data set, how many samples it was cut to, the length of its `trial` where that is known,
     architecture, depth and length of training.
     """
@@ -45,18 +45,18 @@ def setting(run: Mapping[str, Any]) -> str:
     return f"{data}, {run['model']}, {layers} layer{'s' if layers > 1 else ''}, {epochs:.0f} epochs"
 
 
-def compare(
+def contrast_of(
     one: Runs, other: Runs, quantity: str = ACCURACY, scale: float = PERCENT, same_data: bool = True
 ) -> Contrast | None:
     """The runs of one condition against those of another; None where they have no pairs."""
     names = [*dict.fromkeys((quantity, *TESTED))]
     a, b = (by_seed(side, names, same_data=same_data)[0] for side in (one, other))
-    found = difference(a, b, quantity, scale)
-    if not found.n:
+    apart = difference(a, b, quantity, scale)
+    if not apart.n:
         return None
-    ours, theirs = (float((scale * of.of(quantity)).mean()) for of in pairs(a, b, quantity))
+    ours, theirs = (float((scale * side.of(quantity)).mean()) for side in pairs(a, b, quantity))
     run: dict[Any, Any] = one.iloc[0].to_dict()
-    return Contrast(run, quantity, ours, theirs, found, (one, other))
+    return Contrast(run, quantity, ours, theirs, apart, (one, other))
 
 
 def contrasts(
@@ -76,5 +76,5 @@ def contrasts(
     same_data = not any(key.startswith("dataset") for key in free)
     for _, group in both.groupby(keys, dropna=False, sort=False):
         sides = group[group["_one"]], group[~group["_one"]]
-        if all(map(len, sides)) and (found := compare(*sides, quantity, scale, same_data)):
+        if all(map(len, sides)) and (found := contrast_of(*sides, quantity, scale, same_data)):
             yield found

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from fdi.analysis.collect import Page, Pages, Runs
 from fdi.analysis.conditions import accuracies, groups, moments
 from fdi.analysis.results import Results
+from fdi.config.metric import in_percent
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study import looks
 
@@ -79,7 +80,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _shares(page: Page) -> str:
     """Mean inhibition over mean excitation, for each law of the weights."""
     rows = page[page["part"] == "balance"].groupby("init", sort=False)[["x", "y"]].mean()
-    return words.several([f"{share:.0%}".replace("%", " %") for share in rows["y"] / rows["x"]])
+    return words.several([in_percent(share) for share in rows["y"] / rows["x"]])
 
 
 def _raster(axes: Axes, rows: pd.DataFrame) -> None:
@@ -183,16 +184,16 @@ def _panels_of_runs(page: Page) -> list[list[str]]:
 
 def _draw_runs(page: Page, axes: Mapping[str, Axes]) -> None:
     """A colour for each initialization; dotted and light: without the law."""
-    rows = {str(part): of for part, of in groups(page, "part")}
+    rows = {str(part): rows_of for part, rows_of in groups(page, "part")}
     inits = list(rows["curve"]["init"].unique())
     for init in inits:
         curve = rows["curve"][rows["curve"]["init"] == init]
         curve = curve.assign(x=curve["x"].astype(float))
         shift = inits.index(init) - (len(inits) - 1) / 2
-        marks.curve(axes["curve"], curve, style.look(init), shift)
+        marks.curve(axes["curve"], curve, style.init_look(init), shift)
     _rates(axes["rate"], rows["rate"], inits)
     handles = [
-        sheet.entry(style.look(init), words.init(init), members["n"])
+        sheet.legend_entry(style.init_look(init), words.init(init), members["n"])
         for init, members in groups(rows["curve"], "init")
     ]
     if "sigma" in axes:
@@ -228,7 +229,7 @@ def _rates(axes: Axes, rows: pd.DataFrame, inits: list[str]) -> None:
         marks.points(
             axes,
             shown.assign(x=shown["x"].map(places) + 0.25 * (i - (len(inits) - 1) / 2)),
-            style.look(init, line=False),
+            style.init_look(init, line=False),
         )
     axes.set_xticks(list(places.values()), list(places))
     axes.set_xlim(-0.6, len(places) - 0.4)
@@ -241,9 +242,9 @@ def _sigma(axes: Axes, rows: pd.DataFrame, free: pd.DataFrame) -> list[Line2D]:
     handles = []
     for init, line in groups(rows, "init"):
         joined = line["x"].nunique() > 2  # two points make no line
-        marks.points(axes, line, style.look(init, line=joined))
+        marks.points(axes, line, style.init_look(init, line=joined))
     for init, line in groups(free, "init"):
-        look = style.look(init) | FREE
+        look = style.init_look(init) | FREE
         if line["x"].isna().all():
             marks.level(axes, line.iloc[0], look)
             look["marker"] = ""

@@ -19,8 +19,8 @@ from fdi.analysis.conditions import moments, where
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import READOUT, Results
 from fdi.analysis.statistics import LEVEL, Comparison, chance_level
-from fdi.study.circumstances import EPS, SIZE, bounds, by_authors, circumstances
-from fdi.study.contrasts import Contrast, compare, contrasts, depth, setting
+from fdi.study.circumstances import EPS, SIZE, bounds_of_task, by_authors, circumstances
+from fdi.study.contrasts import Contrast, contrast_of, contrasts, depth, training_of_run
 from fdi.study.initial_states import with_spread
 from fdi.study.published import architecture
 
@@ -77,7 +77,7 @@ def evidence(design: Design, results: Results) -> Iterator[Evidence]:
     for what, contrast, same in _pairs(design, runs, results):
         run = contrast.run
         yield Evidence(
-            f"{setting(run)}, {what}: {numbers(contrast)}",
+            f"{training_of_run(run)}, {what}: {means_and_difference(contrast)}",
             NetworkName(run["dataset"], architecture(run["model"]), depth(run)),
             contrast.difference,
             same,
@@ -116,13 +116,13 @@ def longest(candidates: Iterator[Contrast]) -> Iterator[Contrast]:
         yield from (c for c in several if c.run["trainer.epochs"] == most)
 
 
-def numbers(contrast: Contrast) -> str:
+def means_and_difference(contrast: Contrast) -> str:
     """Both means, their difference with a {} for its interval, and the number of pairs."""
     difference, one, other = contrast.difference, contrast.one, contrast.other
     return f"{one:.1f} against {other:.1f}, {difference.mean:+.1f}{{}}, n = {difference.n}"
 
 
-def each_at_its_best(results: Results, design: Design) -> Iterator[str]:
+def fluct_at_its_best(results: Results, design: Design) -> Iterator[str]:
     """What fluctuation-driven weights reach against Kaiming's, as text, each side with the step
     size and eps that suit it, in the networks of a claim that compares them.
     """
@@ -139,7 +139,7 @@ def each_at_its_best(results: Results, design: Design) -> Iterator[str]:
             run: dict[Any, Any] = one.runs.iloc[0].to_dict()
             known = f" ({d.low:+.1f}..{d.high:+.1f})" if pd.notna(d.low) else ""
             yield (
-                f"{setting(run)}, {bounds(run)}: {one.reached.mean:.1f} against "
+                f"{training_of_run(run)}, {bounds_of_task(run)}: {one.reached.mean:.1f} against "
                 f"{other.reached.mean:.1f}, {d.mean:+.1f}{known}, n = {d.n}: "
                 f"{one.verdict or 'one pair'}"
             )
@@ -156,7 +156,7 @@ def _pairs(design: Design, runs: Runs, results: Results) -> Iterator[tuple[str, 
             if design["differs"] == "homeostasis":
                 sides = STARTS[start] | bounded, STARTS[start] | FREE
             for contrast in longest(contrasts(runs, *sides)):
-                kind = bounds(contrast.run | {"homeostasis.joint": True}) + WHEN[phase]
+                kind = bounds_of_task(contrast.run | {"homeostasis.joint": True}) + WHEN[phase]
                 what = f"{start}, {kind} against none"
                 if design["differs"] == "init":
                     what = f"fluct against {start}, {kind}"
@@ -190,9 +190,9 @@ def _band(
         top = within.idxmax()
         for spread, same in ((beyond.idxmax(), False), (within.idxmin(), True)):
             one, other = (group[group["spread"] == each] for each in (top, spread))
-            if spread != top and (found := compare(one, other, same_data=False)):
+            if spread != top and (found := contrast_of(one, other, same_data=False)):
                 what = f"{init} with sigma_U = {top:.2g} against {spread:.2g}"
-                yield f"{what}, {bounds(found.run)}", found, same
+                yield f"{what}, {bounds_of_task(found.run)}", found, same
 
 
 def at_the_start(results: Results) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The floor of the optimizer: do networks fail to learn because of their initial state, or because
+"""eps of the optimizer: do networks fail to learn because of their initialization, or because
 the optimizer does not follow gradients that small?
 """
 
@@ -20,12 +20,12 @@ from fdi.analysis.statistics import PERCENT
 from fdi.figures import marks, sheet, style, sweeps, words
 from fdi.study.initial_states import ratios
 
-PLACE, TITLE = 9, "The floor of the optimizer"
+PLACE, TITLE = 9, "The effective floor of the optimizer"
 ABOUT = (
     "test accuracy against the ratio of the initial gradient to the smallest that the optimizer "
-    "follows, and by depth for several such floors"
+    "follows (its effective floor, set by eps), and by depth for several eps"
 )
-NEEDS = "runs without bounds on the activity with at least three values of optimizer.eps"
+NEEDS = "runs without activity regularization with at least three values of optimizer.eps"
 COMMAND = "fdi-run -m experiment=floor"
 SIZE = (style.COLUMN, 2.2)
 FILLED = {"SMORMS3": "none", "Adam": "bottom", "AdamW": "top", "RMSprop": "right"}
@@ -82,11 +82,11 @@ def _finding(single: pd.DataFrame) -> str:
     both = above.groupby(rows["init"]).nunique() == 2
     acts = rows["init"].map(both) | (not both.any())
     learns = ~np.array(guesses(rows), dtype=bool)
-    counts = [f"{learns[of].sum()} of {of.sum()}" for of in (above & acts, ~above & acts)]
+    counts = [f"{learns[mask].sum()} of {mask.sum()}" for mask in (above & acts, ~above & acts)]
     states = " and ".join(words.init(init) for init in both[both].index)
     return (
         f"{f'From {states} weights ' if states else ''}{counts[0]} runs learn where the initial "
-        f"gradient is above the optimizer's floor, {counts[1]} where it is below"
+        f"gradient is above the effective floor of eps, {counts[1]} where it is below"
     )
 
 
@@ -115,7 +115,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         label = f"below {LEAST:.0e}"
         handles.append(Line2D([], [], **LOWER | {"color": "black"}, label=label))
     for init, rows in groups(depth, "init"):
-        lines = list(style.initial_states(rows, EPS, alone=True))
+        lines = list(style.styled_states(rows, EPS, alone=True))
         marks.lines(axes[init], rows, lines, "linear", depth["x"])
         axes[init].set_title(words.init(init))
         axes[init].set_xlabel("number of hidden layers")
@@ -131,7 +131,7 @@ def _mark(init: str, optimizer: str) -> dict[str, Any]:
     filled = FILLED.get(optimizer, "left")
     face = {"markerfacecolor": "none"} if filled == "none" else {"fillstyle": filled}
     edge = {"markersize": 4, "markeredgewidth": 0.7, "markerfacecoloralt": "white"}
-    return style.look(init, line=False) | edge | face
+    return style.init_look(init, line=False) | edge | face
 
 
 def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
@@ -143,16 +143,16 @@ def _ratio(axes: Axes, rows: pd.DataFrame, chance: float) -> None:
         axes.plot([LEAST] * len(lower), lower["mean"], **LOWER | {"color": look["color"]})
     axes.axvline(1, color=style.GREY, linewidth=0.6)
     axes.axhline(chance, **marks.CHANCE, zorder=0)
-    axes.text(1, 103, "floor", color="0.4", ha="center", va="bottom")
+    axes.text(1, 103, "effective floor", color="0.4", ha="center", va="bottom")
     axes.set_xscale("log")
     axes.set_ylim(0, 103)
     axes.set_ylabel("test accuracy (%)")
-    axes.set_xlabel("largest hidden gradient at the start / floor")
+    axes.set_xlabel("largest hidden gradient at the start / effective floor")
 
 
 def _main(page: Page) -> pd.DataFrame:
     """By depth, of the optimizer with the most points, floors that were tried at several depths,
-    as lines of `style.initial_states`.
+    as lines of `style.styled_states`.
     """
     rows = page[page["part"] == "depth"]
     rows = rows[rows["optimizer"] == rows["optimizer"].mode().iloc[0]]

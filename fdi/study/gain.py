@@ -120,7 +120,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel = axes[f"{layers}"]
         low, high = (sigma_u / rows["unit"].iloc[0] for sigma_u in RECOMMENDED)
         panel.axvspan(low, high, color=looks.BAND, linewidth=0, zorder=0)
-        for init, points in sorted(groups(rows, "init"), key=lambda of: of[0] != SWEPT):
+        for init, points in sorted(groups(rows, "init"), key=lambda group: group[0] != SWEPT):
             marks.points(panel, points.sort_values("x"), _look(init))
         ring = rows[rows["chosen"]]
         panel.plot(ring["x"], ring["mean"], **RING | {"markeredgecolor": "black"})
@@ -130,7 +130,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         marks.log_axis(panel, page["x"])
     axes[f"{page['layers'].min()}"].set_ylabel("test accuracy (%)")
     handles: list[Artist] = [
-        sheet.entry(_look(init), words.init(init), rows["n"]) for init, rows in groups(page, "init")
+        sheet.legend_entry(_look(init), words.init(init), rows["n"])
+        for init, rows in groups(page, "init")
     ]
     handles.append(Patch(color=looks.BAND, label="$\\sigma_U$ of 1/3 to 1"))
     sheet.head(axes, handles, page)
@@ -139,6 +140,6 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
 def _look(init: str) -> dict[str, Any]:
     """A line for the gain; larger marks with a white edge for what lies on it."""
     if init == SWEPT:
-        return style.look(init)
+        return style.init_look(init)
     edge = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    return style.look(init, line=False) | edge
+    return style.init_look(init, line=False) | edge

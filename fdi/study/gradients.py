@@ -55,10 +55,10 @@ def data(results: Results) -> Pages:
         norms = task.merge(chosen[["path", "x"]], on="path")
         alone = norms["task"].notna().all()
         table = _spread(norms.assign(norm=norms["task"] if alone else norms["grad"]))
-        of = "the task alone" if alone else "task and bounds"
+        loss = "the task alone" if alone else "task and bounds"
         page = table.assign(
             finding=_finding(table),
-            title=f"{words.setting(chosen)}, before training, gradients of {of}",
+            title=f"{words.heading(chosen)}, before training, gradients of {loss}",
             note=f"{words.reading(table['n'])}, geometric",
         )
         pages[f"{dataset}_{model}"] = page, chosen

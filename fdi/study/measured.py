@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fdi.analysis.collect import KEYS, OWN_INIT, SHARED, checked, config_columns, with_neutral
-from fdi.analysis.results import Results, curves, own, with_origin
+from fdi.analysis.results import Results, own, read_curves, with_origin
 
 REFERENCE = "results/reference, commit "
 EXACT: dict[str, Any] = {}  # numbers to their last bit, as all of pandas 3.1 reads
@@ -23,16 +23,16 @@ NAME = ("dataset", "model", "init", "seed", "id")
 """What tells runs apart in these files."""
 
 
-def reference(folder: Path) -> Results:
+def read_export(folder: Path) -> Results:
     """What scripts/study/export_reference.py wrote to `folder`; no rows where it wrote
     nothing.
     """
     if not (folder / RUNS).exists():
         nothing = own(folder)
-        return replace(nothing, curves=curves(nothing.runs))
+        return replace(nothing, curves=read_curves(nothing.runs))
     as_text = ("id", "error", "provenance", "data_checksum", "data", "code", OWN_INIT)
     given = dict.fromkeys(as_text, str)
-    table = numbers(_keyed(pd.read_csv(folder / RUNS, dtype=given, low_memory=False, **EXACT)))
+    table = in_one_type(_keyed(pd.read_csv(folder / RUNS, dtype=given, low_memory=False, **EXACT)))
     table = with_neutral(table)
     checked(table, str(folder / RUNS))
     commits = (
@@ -60,7 +60,7 @@ def reference(folder: Path) -> Results:
     )
 
 
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
+def in_one_type(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with one number for "1", 1.0 and 1 in columns of the config that have texts, too."""
     keys = [column for column in config_columns(table) if column not in (*SHARED, OWN_INIT)]
     mixed = [column for column in keys if table[column].dtype == object]
@@ -89,10 +89,10 @@ def _keyed(table: pd.DataFrame) -> pd.DataFrame:
 
 def provenance(measured: Results) -> Iterator[tuple[str, str]]:
     """The section of the report on the commands, commits and machines of the measurements."""
-    from fdi.figures.report import table  # draws: only where it is needed
+    from fdi.figures.report import html_table  # draws: only where it is needed
 
     path = measured.folder / PROVENANCE
     if path.exists():
-        rows = table(pd.read_csv(path, dtype=str).fillna(""))
+        rows = html_table(pd.read_csv(path, dtype=str).fillna(""))
         text = f"<details><summary>Commands, commits and machines</summary>{rows}</details>"
         yield "How the measurements were made", text

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fdi.analysis.collect import Page, Pages
 from fdi.analysis.results import Results
+from fdi.config.metric import in_percent
 from fdi.figures import sheet, style, words
 from fdi.study import looks
 
@@ -81,7 +82,7 @@ def _measured(page: Page) -> str:
         rows = page[(page["part"] == "histogram") & (page["kind"] == "own") & (page["xi"] == xi)]
         mean = np.average(rows["x"], weights=rows["y"])
         shares.append(xi * np.sqrt(np.average(np.square(rows["x"] - mean), weights=rows["y"])))
-    return words.several([f"{share:.0%}".replace("%", " %") for share in shares])
+    return words.several([in_percent(share) for share in shares])
 
 
 def _xis(page: Page) -> list[int]:

@@ -17,7 +17,7 @@ from fdi.analysis.formats import number
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import summary
 from fdi.analysis.zoo import inits
-from fdi.study.circumstances import constant_rate, plain
+from fdi.study.circumstances import constant_rate, plain_networks
 from fdi.study.initial_states import ratios
 
 NETWORK = ["dataset", "model", "layers", "trainer.epochs", "bounds"]
@@ -84,10 +84,10 @@ def predictors(results: Results, bounds: bool) -> pd.DataFrame:
 
 def _table(results: Results) -> tuple[pd.DataFrame, list[str]]:
     """The finished runs with their network, `learns`, and a column for each quantity."""
-    runs = constant_rate(plain(results.runs[results.runs["state"] == "done"]))
+    runs = constant_rate(plain_networks(results.runs[results.runs["state"] == "done"]))
     runs = runs.dropna(subset=["classes", "test_samples"])
     layers = results.layers.groupby("path")
-    quantities = pd.DataFrame({name: of(layers) for name, of in QUANTITIES.items()})
+    quantities = pd.DataFrame({name: quantity(layers) for name, quantity in QUANTITIES.items()})
     quantities[RATIO] = ratios(results)["ratio"]
     free = set(unbounded(runs)["path"])
     runs = with_layers(runs).assign(
@@ -142,7 +142,7 @@ SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
 """What the probe expects, in the order of hope; before 0.3 it said doubtful and yes, too."""
 
 
-def verdicts(members: pd.DataFrame) -> pd.DataFrame:
+def learning_by_verdict(members: pd.DataFrame) -> pd.DataFrame:
     """For each initial state, kind and verdict how many learn at the default step and at the best,
     and the area under the curve: the probability that of two runs of which one learns the verdict
     prefers it.
@@ -150,12 +150,12 @@ def verdicts(members: pd.DataFrame) -> pd.DataFrame:
     rows = []
     known = judged(members)
     states = [(f"from {init}", known[known["init"] == init]) for init in inits(known)]
-    for kind, of in [("all", known), *states, *known.groupby("kind")]:
+    for kind, members_of in [("all", known), *states, *known.groupby("kind")]:
         row = {"networks": kind}
         for word in filter({*known["expected"]}.__contains__, reversed(SCORES)):
-            those = of[of["expected"] == word]["learns"]
+            those = members_of[members_of["expected"] == word]["learns"]
             row[f"expected: {word}"] = f"{those.sum()} of {len(those)} learn" if len(those) else "-"
-        rows.append(row | {"area under the curve": number(area(of), ".2f")})
+        rows.append(row | {"area under the curve": number(area(members_of), ".2f")})
     return pd.DataFrame(rows)
 
 

@@ -38,7 +38,10 @@ def data(results: Results) -> Pages:
 
 def panels(page: Page) -> list[list[str]]:
     """A column a regime: its trace, and below it its intervals."""
-    return [[f"{part} {of}" for of in page["regime"].unique()] for part in ("trace", "intervals")]
+    return [
+        [f"{part} {regime}" for regime in page["regime"].unique()]
+        for part in ("trace", "intervals")
+    ]
 
 
 def draw(page: Page, axes: Mapping[str, Axes]) -> None:

@@ -122,7 +122,7 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         looks.sigma_axis(panel, swept["x"])
         panel.axvspan(*RECOMMENDED, color=looks.BAND, linewidth=0, zorder=0)
         for init, rows in groups(page[page["quantity"] == quantity], "init"):
-            marks.points(panel, rows, style.look(init, line=len(rows) > 2))
+            marks.points(panel, rows, style.init_look(init, line=len(rows) > 2))
         panel.set_title(title)
         marks.from_zero(panel)
     first = page.iloc[0]
@@ -131,7 +131,9 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     if "xi" in axes:
         _draw_xi(axes["xi"], page[page["quantity"] == "xi"])
     handles: list[Artist] = [
-        sheet.entry(style.look(init, line=rows["x"].nunique() > 2), words.init(init), rows["n"])
+        sheet.legend_entry(
+            style.init_look(init, line=rows["x"].nunique() > 2), words.init(init), rows["n"]
+        )
         for init, rows in groups(swept, "init")
     ]
     handles += [
@@ -162,7 +164,7 @@ def _against_xi(runs: Runs, fluct: pd.DataFrame) -> pd.DataFrame:
 
 def _draw_xi(axes: Axes, rows: pd.DataFrame) -> None:
     for number, (mu_u, line) in enumerate(groups(rows, "mu_u")):
-        look = style.look(line["init"].iloc[0], number)
+        look = style.init_look(line["init"].iloc[0], number)
         marks.points(axes, line, look | {"label": f"$\\mu_U$ = {mu_u:g}"})
     axes.set_title("test accuracy (%) by distance to threshold")
     axes.set_xlabel("$\\xi = (\\theta - \\mu_U) / \\sigma_U$")

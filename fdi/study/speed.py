@@ -34,10 +34,10 @@ TIED = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 def data(results: Results) -> Pages:
     """The table of scripts/bench.py."""
     table = results.csv("bench")
-    return {} if table.empty else {"": (page(table), None)}
+    return {} if table.empty else {"": (bench_page(table), None)}
 
 
-def page(table: pd.DataFrame) -> pd.DataFrame:
+def bench_page(table: pd.DataFrame) -> pd.DataFrame:
     """A table of scripts/bench.py with a line that says what was measured, and where."""
     where = pd.Series(
         [f"{row.machine}, {row.threads} threads, torch {row.torch}" for row in table.itertuples()],

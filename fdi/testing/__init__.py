@@ -32,21 +32,22 @@ def check(part: Neuron | Strategy | Engine | Any, engine: Engine | None = None) 
     from fdi.engine import Engine
     from fdi.init import Strategy
     from fdi.snn.neuron import KINDS, Neuron
-    from fdi.testing import datasets, engines, inits, neurons
+    from fdi.testing.neurons import check_neuron
+    from fdi.testing.parts import check_dataset, check_engine, check_init
 
     if not isinstance(part, Neuron | Strategy | Engine) and "seed" in signature(part).parameters:
-        datasets.check(part)
+        check_dataset(part)
         return
     made = part if isinstance(part, Neuron | Strategy | Engine) else part()
     if isinstance(made, Neuron):
-        neurons.check(made)
+        check_neuron(made)
         if engine is not None:
-            engines.check(engine, made)
+            check_engine(engine, made)
     elif isinstance(made, Strategy):
-        inits.check(made)
+        check_init(made)
     elif isinstance(made, Engine):
         for kind in KINDS.values():
-            engines.check(made, kind())
+            check_engine(made, kind())
     else:
         what = "a neuron, an initialization, an engine or a function that makes a data set"
         raise TypeError(f"check takes {what}, not {made!r:.80}")

@@ -47,15 +47,15 @@ def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool
     """Whether two pieces of evidence are known to agree in all of SHARED: only then one run goes on
     with what the other has.
     """
-    mine, theirs = ([(of or {}).get(key) for key in SHARED] for of in (one, other))
+    mine, theirs = ([(run or {}).get(key) for key in SHARED] for run in (one, other))
     return None not in mine and mine == theirs
 
 
-def of(config: Mapping[str, Any], split: str | None = None) -> dict[str, Any]:
+def of_run(config: Mapping[str, Any], split: str | None = None) -> dict[str, Any]:
     """The evidence of a run of `config` that begins now."""
     return {
         "numerics": NUMERICS,
-        "data": data(config["dataset"]),
+        "data": data_of(config["dataset"]),
         "code": code(config),
         "split": split,
         "files": fingerprint(config["dataset"]),
@@ -124,7 +124,7 @@ def _goes_on(numerics: str, now: str, epoch: Any) -> bool:
     return now.startswith(f"{numerics}, ") and all(int(start) >= epoch for start in since)
 
 
-def data(dataset: Mapping[str, Any]) -> str:
+def data_of(dataset: Mapping[str, Any]) -> str:
     """16 hex digits of a hash over names and content of the files that the data come from: those of
     `dataset.root` that keys such as train_file name, all below it where no key does, and what other
     keys name; GENERATED without any. Files that were moved, copied or touched have the same; the
@@ -190,7 +190,7 @@ def code(config: Mapping[str, Any]) -> dict[str, str]:
         return {}
     paths = config["paths"]
     places = [[Path(place) for place in paths.get(key, ())] for key in ("modules", "code")]
-    hashes = {key: own_code.code(name, *places) for key, name in own.items()}
+    hashes = {key: own_code.code_hash(name, *places) for key, name in own.items()}
     return {key: value for key, value in hashes.items() if value}
 
 

@@ -71,7 +71,7 @@ OF_METRIC = Values(
     f"the {', '.join(Metric._fields)} of a metric",
     lambda value: (
         type(value) is dict
-        and {key: type(of) for key, of in value.items()} == get_type_hints(Metric)
+        and {key: type(entry) for key, entry in value.items()} == get_type_hints(Metric)
     ),
 )
 WRITTEN = ("running", "interrupted", "failed", "probed", "done")  # states in a record

@@ -15,7 +15,7 @@ SWEEP = "sweep"  # the title of one by hand
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """The runs that one command asks for: its experiment, and the overrides of each run by its
     folder below results. The same runs make the same plan.
     """
@@ -36,14 +36,14 @@ class Plan:
         return self.experiment or self.name
 
 
-def write_plan(results: Path, plan: Plan) -> None:
+def write_plan(results: Path, plan: SweepPlan) -> None:
     """Write the plan of a sweep."""
     path = results / SWEEPS / f"{plan.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(plan))
 
 
-def read_plans(results: Path) -> tuple[list[Plan], list[str]]:
+def read_plans(results: Path) -> tuple[list[SweepPlan], list[str]]:
     """The plans in a folder of results, and a line for each that cannot be read."""
     plans, broken = [], []
     for path in sorted((results / SWEEPS).glob("*.json")):
@@ -54,18 +54,18 @@ def read_plans(results: Path) -> tuple[list[Plan], list[str]]:
     return plans, broken
 
 
-def titles(plans: Sequence[Plan]) -> dict[str, list[str]]:
+def titles(plans: Sequence[SweepPlan]) -> dict[str, list[str]]:
     """The folder of each run below results -> the titles of the sweeps that it belongs to."""
-    found: dict[str, list[str]] = {}
+    titles: dict[str, list[str]] = {}
     for plan in plans:
         for place in plan.cells:
-            known = found.setdefault(place, [])
+            known = titles.setdefault(place, [])
             known += [plan.title] if plan.title not in known else []
-    return found
+    return titles
 
 
-def _plan(content: Any) -> Plan:
-    plan = Plan(**{key: content[key] for key in ("command", "experiment", "cells")})
+def _plan(content: Any) -> SweepPlan:
+    plan = SweepPlan(**{key: content[key] for key in ("command", "experiment", "cells")})
     texts = [plan.command, plan.experiment or "", *chain.from_iterable(plan.cells.values())]
     if not all(isinstance(text, str) for text in texts) or not all(map(is_place, plan.cells)):
         raise TypeError

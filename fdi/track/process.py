@@ -46,7 +46,7 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def repeated(action: Callable[[], object], name: str, every: float, rest: float) -> Iterator[None]:
+def repeating(action: Callable[[], object], name: str, every: float, rest: float) -> Iterator[None]:
     """Call `action` in a thread meanwhile, with pauses of `every` seconds, or of `rest` times what
     the last call took if that is longer.
     """

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from fdi.config import Mistake, identity
 from fdi.config.metric import of_result
@@ -94,15 +94,14 @@ class Run:
 KEYS = {entry.name for entry in fields(Run)}
 
 
-def new(config: DictConfig | Mapping[str, Any], words: Sequence[str] = ()) -> Run:
-    """The record of a run that begins now, with its whole configuration."""
-    values: Any = identity.plain(config) if isinstance(config, DictConfig) else dict(config)
+def new(values: Mapping[str, Any], words: Sequence[str] = ()) -> Run:
+    """The record of a run that begins now, with the values of its whole configuration."""
     whole = {key: value for key, value in values.items() if key not in ("tags", "note")}
-    said = {"tags": list(values.get("tags") or ()), "note": values.get("note")}
-    return Run(config=whole, words=list(words), state="running", **said)
+    tags, note = [*(values.get("tags") or ())], values.get("note")
+    return Run(config=whole, words=list(words), state="running", tags=tags, note=note)
 
 
-def place(config: DictConfig | Mapping[str, Any]) -> Path:
+def place(config: Mapping[str, Any]) -> Path:
     """The folder of a run: results/runs/<dataset>/<model>/<init>/seed=<n>-<id>."""
     folder = Path(config["paths"]["results"]) / RUNS / identity.run_folder(config)
     return folder / f"seed={config['seed']}-{identity.run_id(config)}"
@@ -239,15 +238,14 @@ def checksum(path: Path) -> str | None:
         return None
 
 
-def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tuple[int, Path]]:
-    """The finished runs that were trained as that of `config`, which `directory` is for, for as
-    many epochs or fewer, the longest first: their epochs and folders.
+def shorter(directory: Path, values: Mapping[str, Any]) -> list[tuple[int, Path]]:
+    """The finished runs that were trained as that of these `values`, which `directory` is for, for
+    as many epochs or fewer, the longest first: their epochs and folders.
     """
-    beside = {*directory.parent.glob(f"seed={config['seed']}-*")} - {directory}
+    beside = {*directory.parent.glob(f"seed={values['seed']}-*")} - {directory}
     if not beside:
         return []
-    values: Any = identity.plain(config) if isinstance(config, DictConfig) else config
-    wanted, now, found = identity.canonical(values), values["trainer"]["epochs"], []
+    wanted, now, shorter_runs = identity.canonical(values), values["trainer"]["epochs"], []
     for other in beside:
         run = look(other)
         if not run.ended or run.config["trainer"]["epochs"] > now:
@@ -256,8 +254,8 @@ def shorter(directory: Path, config: DictConfig | Mapping[str, Any]) -> list[tup
         config = {key: values.get(key) for key in ("identity", "quantize")}
         config["trainer"] = run.config["trainer"] | longer
         if identity.canonical(run.config | config) == wanted:
-            found.append((epochs, other))
-    return sorted(found, reverse=True)
+            shorter_runs.append((epochs, other))
+    return sorted(shorter_runs, reverse=True)
 
 
 def _seal(content: Mapping[str, Any]) -> str:

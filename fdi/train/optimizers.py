@@ -80,7 +80,7 @@ have optimizer.lr.
 """
 
 
-def groups(
+def parameter_groups(
     network: Network,
     lr: float | None = None,
     steps: Mapping[str, float | None] | None = None,
@@ -115,17 +115,17 @@ def groups(
             raise ValueError(f"trainer.lr_{kind} = {step:g}: this optimizer has no step size lr")
         if kind not in kinds.values():
             raise ValueError(f"trainer.lr_{kind} = {step:g}: {LACKING[kind]}; leave it out")
-    found: dict[tuple[bool, float], list[Any]] = {}
+    members_of: dict[tuple[bool, float], list[Any]] = {}
     for p, kind in kinds.items():
         factor = given[kind] / lr if kind in given and lr else 1.0
-        found.setdefault((kind == "tau", factor), []).append(p)
+        members_of.setdefault((kind == "tau", factor), []).append(p)
     return [
         {
             "params": members,
             **({"weight_decay": 0.0} if tau else {}),
             **({} if factor == 1 else {"factor": factor}),
         }
-        for (tau, factor), members in found.items()
+        for (tau, factor), members in members_of.items()
     ]
 
 

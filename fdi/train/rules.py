@@ -90,7 +90,7 @@ class SMORMS3(torch.optim.Optimizer):
             from fdi.engine import updates  # what it needs is slow to import
 
             arrays = updates.flat(*parts)
-            return lambda gradient, lr, eps: updates.step(gradient, lr, eps, *arrays)
+            return lambda gradient, lr, eps: updates.smorms3_step(gradient, lr, eps, *arrays)
         return None
 
     @torch.no_grad()

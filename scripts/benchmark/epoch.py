@@ -51,7 +51,7 @@ def _measure(output: str) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         cell = default_run(f"paths.results={folder}", f"trainer.epochs={EPOCHS}")
         with _watched() as spans, _output(output, Path(folder)):
-            story.run(cell.config, cell.directory, Terminal(Console()))
+            story.execute(cell.config, cell.directory, Terminal(Console()))
     ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {
@@ -106,7 +106,7 @@ def _watched() -> Iterator[Spans]:
         "step": [(CpuEngine, "step")],
         "evaluation": [(CpuEngine, "evaluate")],
         "data": [(Events, "cut")],
-        "optimizer": [(updates, "step")],
+        "optimizer": [(updates, "smorms3_step")],
         "checkpoint": [(training, "save_checkpoint")],
         "metrics and status": [
             (Metrics, "append"),

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from fdi.data.inputs import Events
 from fdi.engine.cpu import conv_layout
-from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.conv_plan import map_layers
 from fdi.engine.cpu.conv_winograd import PRODUCTS
 from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import INPUT, Network, Projection
@@ -116,7 +116,7 @@ def fan_outs(projection: Projection, shape: tuple[int, ...]) -> Tensor:
 def filtered(network: Network) -> dict[Projection, float]:
     """Multiply-adds of W^T dL/dI in one step of a sample, where minimal filtering computes it."""
     found = {}
-    layout = conv_layout.lay_out(network) if depth(network) else None
+    layout = conv_layout.lay_out(network) if map_layers(network) else None
     for record, link in zip(layout.plan.links, layout.links) if layout else ():
         for projection, _ in link.parts if record["tiles"] else ():
             targets, sources = projection.weight.shape[:2]

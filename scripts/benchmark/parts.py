@@ -39,8 +39,8 @@ NETWORKS = {
 PARTS = ("start", "data", "draw", "probe", "steps", "evaluation", "rest")
 ROUNDS = 3
 PLACES = (
-    ("draw", "fdi.init.strategy", "draw"),
-    ("probe", "fdi.init.probe", "probe"),
+    ("draw", "fdi.init.strategy", "draw_weights"),
+    ("probe", "fdi.init.probe", "probe_populations"),
     ("steps", "fdi.engine.cpu.engine", "CpuEngine.step"),
     ("steps", "fdi.engine.reference.engine", "ReferenceEngine.step"),
     ("evaluation", "fdi.engine.cpu.engine", "CpuEngine.evaluate"),

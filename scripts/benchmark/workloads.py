@@ -10,7 +10,7 @@ import torch
 
 from fdi.data.inputs import Events
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
+from fdi.init.strategy import draw_weights
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.neuron import lif
@@ -133,7 +133,7 @@ def _drawn(work: dict) -> Network:
     else:
         net = models.dense(hidden=work["sizes"], recurrent=work.get("recurrent", False), **given)
     nu = {p.name: 40.0 if p.pool > 1 else 14.0 for p in net.hidden}
-    draw(
+    draw_weights(
         net,
         Fluct(nu=nu),
         Fluct(nu=nu),

@@ -37,10 +37,10 @@ import pandas as pd
 from fdi.analysis import zoo
 from fdi.analysis.choice import CHOICES
 from fdi.analysis.collect import config_columns
-from fdi.analysis.results import Results, curves, own, probes
+from fdi.analysis.results import Results, own, probes, read_curves
 from fdi.cli.cells import key_of
 from fdi.cli.compose import fitting
-from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, numbers, reference
+from fdi.study.measured import CURVES, NAME, PROBES, PROVENANCE, RUNS, in_one_type, read_export
 from fdi.track.files import ZOO, atomic, parse_json
 from fdi.track.record import look
 
@@ -65,7 +65,7 @@ def export(results: Path, folder: Path) -> int:
     if (results / ZOO).is_dir():
         return _export_zoo(everything, folder)
     runs = everything.runs
-    everything = replace(everything, curves=curves(runs), probed=probes(runs))
+    everything = replace(everything, curves=read_curves(runs), probed=probes(runs))
     chosen = everything.runs[everything.runs["state"].isin(KEPT)]
     if chosen.empty:
         raise ValueError(f"no finished runs in {results / 'runs'}")
@@ -74,10 +74,10 @@ def export(results: Path, folder: Path) -> int:
     provenance = pd.DataFrame(origins).drop_duplicates()
     if (known := folder / PROVENANCE).exists():
         provenance = pd.concat([pd.read_csv(known, dtype=str), provenance.astype(str)])
-    write(_merged(reference(folder), _select(everything, chosen)), provenance, folder)
+    write(_merged(read_export(folder), _select(everything, chosen)), provenance, folder)
     if (results / CHOICES).is_dir():
         shutil.copytree(results / CHOICES, folder / CHOICES, dirs_exist_ok=True, ignore=HIDDEN)
-    return len(reference(folder).runs)
+    return len(read_export(folder).runs)
 
 
 ZOO_RUN = ["zoo", "network", "init", "setting"]
@@ -119,7 +119,7 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         f"{zoo.ROWS}_curves": _means(tested),
     }
     for name, rows in tables.items():
-        write_with_source(numbers(rows), folder / f"{name}.csv", made)
+        write_with_source(in_one_type(rows), folder / f"{name}.csv", made)
     return len(tested)
 
 
@@ -148,7 +148,7 @@ def _grids(contents: list[Any]) -> pd.DataFrame:
 
 def _means(runs: pd.DataFrame) -> pd.DataFrame:
     """Learning curves of the zoo, as means over seeds."""
-    rows = curves(runs).merge(runs[["path", "zoo", "network", "setting"]], on="path")
+    rows = read_curves(runs).merge(runs[["path", "zoo", "network", "setting"]], on="path")
     of = rows.groupby([*ZOO_RUN, "epoch"], observed=True)
     return of[MEASURED].mean().reset_index()
 
@@ -166,7 +166,7 @@ def write(results: Results, provenance: pd.DataFrame, folder: Path) -> None:
     told = results.runs.drop(
         columns=["modules", "tags", "note"], errors="ignore"
     )  # folders of one machine
-    runs = numbers(told.drop(columns=["path", "error", "source", "baseline"]))
+    runs = in_one_type(told.drop(columns=["path", "error", "source", "baseline"]))
     runs = runs.sort_values(list(NAME))
     _write(runs, folder / RUNS)
     _write(

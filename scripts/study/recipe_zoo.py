@@ -31,7 +31,7 @@ from export_reference import write_with_source
 from omegaconf import OmegaConf
 
 import fdi
-from fdi.analysis.choice import STEP, bar
+from fdi.analysis.choice import STEP, learning_threshold
 from fdi.analysis.recipe import FACTOR, SCAN
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import composed, fitting
@@ -218,7 +218,7 @@ def report(table: pd.DataFrame) -> None:
         wide = rows.pivot(index="place", columns="search", values="accuracy").dropna(how="any")
         costs = rows.pivot(index="place", columns="search", values="cost").loc[wide.index]
         for name in [search for search in rows["search"].unique() if search in wide]:
-            learn = int((wide[name] >= bar(10)).sum())
+            learn = int((wide[name] >= learning_threshold(10)).sum())
             line = f"{start}: {name}: {PERCENT * wide[name].mean():.1f} %, "
             line += f"{learn} of {len(wide)} learn, cost {costs[name].mean():.1f}, "
             line += f"median {costs[name].median():.1f}"

@@ -23,7 +23,7 @@ from fdi.cli.cells import Cell
 from fdi.cli.terminal import console, print_note, print_table
 from fdi.data.download import SOURCES, present
 from fdi.study.claims import RULE, claims
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 BIN = Path(sys.executable).parent
 WIDTH = 70  # characters of a claim
@@ -94,7 +94,7 @@ def _run(name: str, arguments: argparse.Namespace) -> int:
 
 def _compare(results: Path) -> None:
     """Each claim by the runs below `results` and by the measurements that come with fdi."""
-    mine, shipped = claims(own(results)), claims(reference(Path("results/reference")))
+    mine, shipped = claims(own(results)), claims(read_export(Path("results/reference")))
     rows = {
         "claim": [fill(text, WIDTH) for text in mine["claim"]],
         "your runs": [_status(row) for row in mine.to_dict("records")],

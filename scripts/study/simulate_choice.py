@@ -22,8 +22,9 @@ from typing import Any
 
 import pandas as pd
 
-from fdi.analysis.choice import STEP, Candidate, Plan, Question, Reached, play
-from fdi.analysis.results import Results, curves, own
+from fdi.analysis.choice import STEP, Candidate, Grid, Question, Reached, play
+from fdi.analysis.results import Results, own, read_curves
+from fdi.study.circumstances import EPS
 
 VALUES = (5e-4, 1.5e-3, 5e-3, 1.5e-2, 5e-2, 1.5e-1)
 OUTSIDE = Reached(0.0, math.inf, 10)  # what the grid does not hold
@@ -39,7 +40,7 @@ def grid(results: Results, init: str) -> tuple[list[float], dict[Question, Reach
     probe = probe[probe["rate"].notna()]
     floor = probe[["floor_steady", "floor_noisy"]].max(axis=1)
     margins = (probe["grad_task_max"] / floor).groupby(probe["path"]).min()
-    whole = curves(runs).merge(runs[["path", STEP, "optimizer.eps", "classes"]], on="path")
+    whole = read_curves(runs).merge(runs[["path", STEP, "optimizer.eps", "classes"]], on="path")
     whole["margin"] = whole["path"].map(margins)
     of = whole.groupby([STEP, "optimizer.eps", "epoch"])
     known: dict[Question, Reached] = {}
@@ -59,7 +60,7 @@ def simulate(results: Results) -> pd.DataFrame:
     rows = []
     for init in results.runs["init"].unique():
         floors, known = grid(results, init)
-        plan = Plan(VALUES, len(floors), Candidate(5e-3, floors.index(1e-16)), epochs, short, 3, 2)
+        plan = Grid(VALUES, len(floors), Candidate(5e-3, floors.index(EPS)), epochs, short, 3, 2)
         decision, asked = play(plan, lambda each, of=known: of.get(each, OUTSIDE))
         whole = {each: reached for (each, at), reached in known.items() if at == epochs}
         best = max(whole, key=lambda each: whole[each].score)

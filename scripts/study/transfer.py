@@ -90,18 +90,8 @@ def layers(config: DictConfig) -> pd.DataFrame:
     """
     data, engine = build.dataset(config), ReferenceEngine()
     network = build.network(config, data)
-    context = build.RunContext(
-        config=config,
-        directory=Path(),
-        view=None,
-        data=data,
-        device=build.device(config),
-        network=network,
-        engine=engine,
-        optimizer=build.optimizer(config, network),
-        schedule=None,
-        phases=build.training_phases(config, data, network),
-    )
+    device = build.device(config)
+    context = build.run_context(config, Path(), None, data, device, network, engine)
     inputs, labels = batch(context)
     initial = initial_network(context)[0]
     engine.step(initial, inputs, labels, context.phases[-1].objective)
@@ -181,7 +171,7 @@ def picture(table: pd.DataFrame) -> Figure:
         for family, rows in table.groupby(FAMILY):
             init, values = family[FAMILY.index("init")], rows[unit]
             values = values / np.exp(np.log(values).mean())
-            axes.plot(rows["lr"], values, **style.look(init, line=False), label=init)
+            axes.plot(rows["lr"], values, **style.init_look(init, line=False), label=init)
         axes.axhspan(2**-0.5, 2**0.5, color="0.9", zorder=0)
         axes.set(xscale="log", yscale="log", title=unit, xlabel="best step")
     panels[0].set_ylabel("over its geometric mean")

@@ -47,7 +47,7 @@ from pages.tables import behind
 
 from fdi.analysis.results import Results
 from fdi.study import confirmed
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 DOCS = Path("docs")
 PICTURES = DOCS / "figures"
@@ -67,7 +67,7 @@ TABLES = {
     "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
     "drawn": drawn,
-    "confirmed": lambda measured: f"  {confirmed.answer(confirmed.drawn(measured))}\n",
+    "confirmed": lambda measured: f"  {confirmed.answer(confirmed.measured_members(measured))}\n",
     "foretold": foretold,
     "lowered": lowered,
     "one_layer": one_layer,
@@ -117,7 +117,7 @@ MARKED = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 
 def main() -> int:
-    measured = reference(Path("results/reference"))
+    measured = read_export(Path("results/reference"))
     (DOCS / "gallery.md").write_text(gallery(measured, PICTURES))
     long: Long = {}
     for page in PAGES:

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from fdi.analysis.choice import Candidate, Plan, Question, Reached, mean, play, usual
+from fdi.analysis.choice import Candidate, Grid, Question, Reached, mean, play, usual_cost
 from fdi.config.metric import Metric
 
 VALUES = (5e-4, 1.5e-3, 5e-3, 1.5e-2, 5e-2, 1.5e-1)
-PLAN = Plan(VALUES, 1, Candidate(5e-3), epochs=15, short=3, keep=3, extend=2)
+PLAN = Grid(VALUES, 1, Candidate(5e-3), epochs=15, short=3, keep=3, extend=2)
 FLOORS = PLAN._replace(beside=5, own=Candidate(5e-3, 1))
 CLEAR = (50.0, 1e6, 1e10, 1e16, 1e20)  # margins where only the first floor matters
 CLASSES = 10
@@ -132,7 +132,7 @@ def test_where_one_floor_finds_nothing_the_next_one_is_tried():
 
 def test_a_choice_costs_less_than_four_times_that_of_before():
     """Before: 12 short trainings of two seeds and 3 whole ones, and 10 compared ones."""
-    _, epochs = usual(FLOORS)
+    _, epochs = usual_cost(FLOORS)
     assert 3 * epochs / 15 + 15 < 4 * (2 * 12 * 3 / 15 + 2 * 3 + 10)
 
 
@@ -151,7 +151,7 @@ def test_means_keep_the_least_margin_and_what_failed():
     ],
 )
 def test_a_value_is_chosen_by_what_runs_are_judged_by(metric, reached, chosen):
-    plan = Plan([*reached], 1, Candidate(0.1), 10, 2, 3, 0)
+    plan = Grid([*reached], 1, Candidate(0.1), 10, 2, 3, 0)
 
     def reach(question):
         value = min(reached, key=lambda step: abs(math.log(step / question[0].value)))

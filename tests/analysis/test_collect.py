@@ -12,9 +12,9 @@ from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS, NUMBERS, alike, config_columns, runs
 from fdi.analysis.conditions import newest
-from fdi.analysis.results import curves, own
+from fdi.analysis.results import own, read_curves
 from fdi.track.files import tell
-from fdi.track.plans import Plan, write_plan
+from fdi.track.plans import SweepPlan, write_plan
 from fdi.track.process import lock
 
 
@@ -22,7 +22,7 @@ def test_a_run_becomes_a_row_with_the_documented_columns(write_run, tmp_path):
     directory = write_run("fluct", 3, 0.9, config={"init.nu": "auto"}, tags=["a", "b"], note="mine")
     place = str(directory.relative_to(tmp_path))
     for experiment in ("depth", "width"):
-        write_plan(tmp_path, Plan("fdi-run", experiment, {place: []}))
+        write_plan(tmp_path, SweepPlan("fdi-run", experiment, {place: []}))
     table = runs(tmp_path)
     assert tuple(table.columns[: len(KEYS) + 1 + len(NUMBERS)]) == (*KEYS, "error", *NUMBERS)
     expected = {
@@ -115,7 +115,7 @@ def test_no_folder_is_an_empty_table_with_columns(tmp_path):
     table = runs(tmp_path / "nothing")
     assert table.empty
     assert set(KEYS) <= set(table.columns)
-    assert curves(table).empty
+    assert read_curves(table).empty
 
 
 def test_curves_have_a_row_per_run_and_epoch(write_run, tmp_path):
@@ -124,7 +124,7 @@ def test_curves_have_a_row_per_run_and_epoch(write_run, tmp_path):
     write_run("kaiming", 2, None, curve=[0.1])
     path = next(tmp_path.rglob("seed=2-*")) / "metrics.csv"
     path.write_text(path.read_text() + "2,task,1.5,0.")  # half-written
-    table = curves(runs(tmp_path))
+    table = read_curves(runs(tmp_path))
     assert table[["init", "seed", "epoch"]].to_numpy().tolist() == [
         *(["fluct", 0, epoch] for epoch in (1, 2, 3)),
         ["kaiming", 1, 1],
@@ -164,7 +164,7 @@ def test_a_damaged_learning_curve_is_told_and_harms_no_other(
     table = runs(tmp_path)
     line = f"{path.parent}: metrics.csv is damaged; this learning curve is left out"
     tell.cache_clear()  # runs of another test had this name
-    assert set(curves(table)["seed"]) - {0} == {1, 2}
+    assert set(read_curves(table)["seed"]) - {0} == {1, 2}
     if done:
         found = own(tmp_path).curves_of(table)
         assert caplog.messages == [line], "once"

@@ -16,7 +16,7 @@ from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
 from fdi.analysis.results import own
 from fdi.analysis.summary import as_judged, readable, summarize
-from fdi.study.contrasts import compare, contrasts
+from fdi.study.contrasts import contrast_of, contrasts
 
 
 def made(**other: Any) -> dict[str, Any]:
@@ -158,4 +158,4 @@ def test_runs_of_other_numerics_are_no_pair(write_run, tmp_path):
         write_run("fluct", seed, 0.5, **made(numerics=3))
         write_run("kaiming", seed, 0.4)
     table = runs(tmp_path)
-    assert compare(*(table[table["init"] == init] for init in ("fluct", "kaiming"))) is None
+    assert contrast_of(*(table[table["init"] == init] for init in ("fluct", "kaiming"))) is None

@@ -14,7 +14,7 @@ from making import EVIDENCE, write_plan
 from fdi.analysis.collect import config_columns
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import own
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
@@ -53,7 +53,7 @@ def test_what_else_was_compared_changes_no_verdict_of_the_headline(page, tmp_pat
             (tmp_path / path.name).symlink_to(path)
     shutil.copytree(REFERENCE / "choices", tmp_path / "choices")
     before, every = (page("headline").headline, page("headline").at_their_best)
-    table, long = before(reference(tmp_path)), every(reference(tmp_path))
+    table, long = before(read_export(tmp_path)), every(read_export(tmp_path))
     for path in [*tmp_path.glob("choices/*/choice.json")]:
         content = json.loads(path.read_text())
         fluct = [side for side in content["sides"] if side["init"] == "fluct"]
@@ -61,8 +61,8 @@ def test_what_else_was_compared_changes_no_verdict_of_the_headline(page, tmp_pat
         added = path.parent.with_name(f"{path.parent.name}-lsuv") / path.name
         added.parent.mkdir()
         added.write_text(json.dumps(content))
-    assert before(reference(tmp_path)) == table
-    assert every(reference(tmp_path)) != long
+    assert before(read_export(tmp_path)) == table
+    assert every(read_export(tmp_path)) != long
 
 
 def test_advice(page, measured):
@@ -167,7 +167,7 @@ def test_no_cell_of_a_page_mixes_configurations(page, monkeypatch, module, table
     for place in (said, tables, page(module), importlib.import_module("fdi.figures.sweep")):
         if hasattr(place, "moments"):
             monkeypatch.setattr(place, "moments", watched)
-    text = getattr(page(module), table)(reference(SCRIPTS.parents[1] / "results" / "reference"))
+    text = getattr(page(module), table)(read_export(SCRIPTS.parents[1] / "results" / "reference"))
     assert len(rows(text)) > 2 or "*Not measured yet" in text
     assert not mixed
 

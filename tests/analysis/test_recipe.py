@@ -33,7 +33,7 @@ CLASSES = 10
 GUESSING = math.log(CLASSES)
 INITIAL = (Change(STATE, ("init=f",)),)
 LOWER = {FLOOR: [Change(FLOOR, ("eps=1e-24",)), Change(FLOOR, ("eps=1e-60",))]}
-OTHERS = [Change("bounds", ("bounds=none",)), Change("another initial state", ("init=g",))]
+OTHERS = [Change("bounds", ("bounds=none",)), Change("another initialization", ("init=g",))]
 PLAN = Scope("lr", 5e-3, 10, 4.0, INITIAL, LOWER, OTHERS)
 STUCK = Reached(0.1, GUESSING, CLASSES, 1e6)
 REFUSED = Reached(0.0, math.inf, 1)
@@ -73,7 +73,7 @@ def test_what_learns_well_costs_one_short_training():
     found, _, cost = play(lambda *_: Reached(0.93, 0.1, CLASSES))
     assert (found.state, found.candidate, cost) == ("learns", AS_IT_IS, 0.1)
     assert "learns as it is: 93.0 % after 1 of 10 epochs" in found.why
-    assert found.open[0] == "not tried: step, eps, initial state, bounds, another initial state"
+    assert found.open[0] == "not tried: step, eps, initial state, bounds, another initialization"
 
 
 @pytest.mark.parametrize("best", [1e-4, 3e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.4])
@@ -204,7 +204,7 @@ def test_a_proof_is_what_its_samples_say():
     many = np.where(np.arange(100) < 60, 0, 1)
     assert not proof(~most, half, many, 2).holds, "always the same class is right more often"
     chance = np.random.default_rng(0).random((2, 100)) < 0.25
-    assert not any(proof(*pair, labels, 2).holds for pair in (chance, chance[::-1]))
+    assert not any(proof(chance[i], chance[1 - i], labels, 2).holds for i in (0, 1))
 
 
 def test_a_floor_is_lower_where_the_precision_has_its_square():

@@ -14,11 +14,11 @@ import pytest
 from making import EVIDENCE
 
 from fdi.analysis.collect import KEYS
-from fdi.analysis.results import curves, own
+from fdi.analysis.results import own, read_curves
 from fdi.analysis.summary import summarize
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
@@ -55,14 +55,14 @@ def exported(write_run, tmp_path):
 
 
 def test_the_same_tables_come_back(exported, tmp_path):
-    back, mine = reference(exported), own(tmp_path)
+    back, mine = read_export(exported), own(tmp_path)
     assert set(back.runs["source"]) == {"results/reference, commit aaaaaaa"}
     done = mine.runs[mine.runs["state"] == "done"]
     pd.testing.assert_frame_equal(summarize(back.runs), summarize(done), check_dtype=False)
     assert tuple(back.curves.columns[: len(KEYS)]) == KEYS
     assert back.curves is not None
     assert back.probe is not None
-    assert back.curves["valid/accuracy"].tolist() == curves(done)["valid/accuracy"].tolist()
+    assert back.curves["valid/accuracy"].tolist() == read_curves(done)["valid/accuracy"].tolist()
     assert back.probe[["population", "rate"]].value_counts().to_dict() == {
         ("h1", 3.0): 4,
         ("h2", 2.0): 4,
@@ -74,7 +74,7 @@ def test_provenance_names_no_folder_of_the_machine(exported):
     provenance = pd.read_csv(exported / "provenance.csv")
     assert provenance["command"].tolist() == ["fdi-run -m paths.data=data seed=0,1"]
     assert "platform" not in provenance
-    assert set(reference(exported).runs["data_checksum"].astype(int)) == {0, 1}
+    assert set(read_export(exported).runs["data_checksum"].astype(int)) == {0, 1}
 
 
 def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
@@ -83,7 +83,7 @@ def test_a_second_export_replaces_and_adds(exported, write_run, tmp_path):
     assert before == {file.name: file.read_bytes() for file in exported.rglob("*.csv*")}
     write_run("fluct", 2, 0.9, curve=[0.5, 0.75])
     assert export(tmp_path, exported) == 5
-    found = reference(exported).runs.set_index(["init", "seed"])["source"]
+    found = read_export(exported).runs.set_index(["init", "seed"])["source"]
     assert found["fluct", 2] == "results/reference, commit unknown"
 
 
@@ -92,7 +92,7 @@ def test_what_was_repeated_with_later_numerics_goes(exported, write_run, tmp_pat
     for left, seed in enumerate((2, 3)):
         write_run("fluct", seed, 0.9, **MADE, **later)
         assert export(tmp_path, exported) == 5 - left, "only for as many seeds"
-    back = reference(exported)
+    back = read_export(exported)
     assert set(back.runs.loc[back.runs["init"] == "fluct", "seed"]) == {2, 3}
     assert back.curves is not None
     assert set(back.curves["path"]) == set(back.probe["path"]) == set(back.runs["path"])
@@ -116,7 +116,7 @@ def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
         config = {} if pool is None else {"model.pool": pool}
         write_run("fluct", seed, 0.5, curve=[0.25], config=config, **origin(0))
         export(tmp_path, folder)
-    assert reference(folder).runs["model.pool"].nunique() == 2
+    assert read_export(folder).runs["model.pool"].nunique() == 2
     text = pd.read_csv(folder / "runs.csv.gz", dtype=str)["model.pool"]
     assert set(text.dropna()) == {"1", "[1, 2]"}
 
@@ -124,7 +124,7 @@ def test_a_number_stays_one_number_where_others_have_lists(write_run, tmp_path):
 def test_long_curves_are_thinned(write_run, tmp_path):
     write_run(curve=[i / 200 for i in range(200)])
     export(tmp_path, tmp_path / "reference")
-    kept = reference(tmp_path / "reference").curves
+    kept = read_export(tmp_path / "reference").curves
     assert kept is not None
     epochs = kept["epoch"].tolist()
     assert epochs[:11] == [*range(1, 11), 12]
@@ -144,7 +144,7 @@ def test_what_the_probe_measured_meanwhile_is_kept(write_run, tmp_path, monkeypa
     monkeypatch.setattr(making, "_metrics", probed)
     write_run("fluct", curve=[0.25] * 200)
     export(tmp_path, tmp_path / "reference")
-    kept = reference(tmp_path / "reference").curves
+    kept = read_export(tmp_path / "reference").curves
     assert kept is not None
     assert kept.loc[kept["probe/fano/h1"].notna(), "epoch"].tolist() == [35, 70, 105, 140, 175]
     files = {file.name: set(pd.read_csv(file)["init"]) for file in tmp_path.glob("reference/c*/*")}
@@ -161,7 +161,7 @@ def test_nothing_to_export_is_an_error(write_run, tmp_path):
 
 
 def test_no_reference_is_empty(tmp_path):
-    found = reference(tmp_path)
+    found = read_export(tmp_path)
     assert found.runs.empty
     assert found.curves.empty
     assert found.csv("membrane").empty
@@ -175,7 +175,7 @@ def directories(*words):
 def test_commands_of_the_reference_make_its_runs():
     """Not those of `dataset.root`, whose data are elsewhere. Ids are of later versions."""
     commands = pd.read_csv(REFERENCE / "provenance.csv").set_index("provenance")["command"]
-    runs = reference(REFERENCE).runs
+    runs = read_export(REFERENCE).runs
     for provenance, command in commands[
         commands.str.contains(
             "experiment=recurrent_alpha|fdi-run -m init=|experiment=.*dataset=digits.*seed=[01]"

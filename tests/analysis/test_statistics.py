@@ -10,6 +10,7 @@ from scipy import stats
 
 from fdi.analysis.statistics import (
     SMALL,
+    better_or_worse,
     chance_level,
     correct,
     holm,
@@ -17,7 +18,6 @@ from fdi.analysis.statistics import (
     paired_noise,
     sample_noise,
     summary,
-    verdict,
 )
 
 
@@ -59,7 +59,7 @@ def test_an_interval_and_its_verdict_never_contradict_each_other():
     for family in range(4):
         mine = [i for i in range(40) if families[i] == family]
         np.testing.assert_allclose([corrected[i].p for i in mine], holm([found[i].p for i in mine]))
-    decided = [verdict(c.mean, c.p) != "undecided" for c in corrected[:-1]]
+    decided = [better_or_worse(c.mean, c.p) != "undecided" for c in corrected[:-1]]
     assert decided == [c.low > 0 or c.high < 0 for c in corrected[:-1]]
     assert 0 < sum(decided) < 40
     assert all(c.low <= f.low for c, f in zip(corrected, found))
@@ -74,10 +74,10 @@ def test_holm():
 
 
 def test_verdicts():
-    assert verdict(0.1, 0.049) == "better"
-    assert verdict(-0.1, 0.049) == "worse"
-    assert verdict(0.1, 0.05) == "undecided"
-    assert verdict(0.1, np.nan) == ""
+    assert better_or_worse(0.1, 0.049) == "better"
+    assert better_or_worse(-0.1, 0.049) == "worse"
+    assert better_or_worse(0.1, 0.05) == "undecided"
+    assert better_or_worse(0.1, np.nan) == ""
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 6, 10])

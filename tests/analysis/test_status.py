@@ -40,7 +40,7 @@ def sweep(write_run, tmp_path):
         name: [f"init={name.split('/')[3]}", f"seed={name.split('seed=')[1][0]}", "init.nu=a b"]
         for name in names
     }
-    plans.write_plan(tmp_path, plans.Plan("fdi-run -m experiment=depth", "depth", planned))
+    plans.write_plan(tmp_path, plans.SweepPlan("fdi-run -m experiment=depth", "depth", planned))
     write_run("xavier", 5, None, words=["init=xavier", "seed=5"], **failed)
     return cells
 

@@ -12,7 +12,7 @@ from fdi.analysis.collect import runs
 from fdi.analysis.conditions import condition_columns
 from fdi.analysis.formats import short_names, shown
 from fdi.analysis.statistics import paired, paired_noise, summary
-from fdi.analysis.summary import chosen, latex, readable, summarize
+from fdi.analysis.summary import latex, picked, readable, summarize
 
 FLUCT, KAIMING = [0.95, 0.93, 0.97], [0.5, 0.55, 0.6]
 
@@ -180,15 +180,16 @@ def test_short_names():
 
 
 def test_shown():
-    values = (None, True, 1.0, 0.25, "[1, 2]", "torch.optim.Adam")
-    assert [shown(value) for value in values] == ["null", "true", "1", "0.25", "[1, 2]", "Adam"]
+    values = (None, float("nan"), True, 1.0, 0.25, "[1, 2]", [1, 2], "torch.optim.Adam")
+    texts = ["null", "null", "true", "1", "0.25", "[1,2]", "[1,2]", "Adam"]
+    assert [shown(value) for value in values] == texts
 
 
 def test_numbers_in_latex_have_a_true_minus_and_powers(both):
     pytest.importorskip("jinja2")
     table = readable(summarize(both)).iloc[:1]
     table = table.assign(mean="-0.2", sd="1e-05", init="fluct_mu", **{"95 %": "-48.3..55.7"})
-    text = latex(chosen(table, "init,mean,sd,95 %"), "95 % of it", "tab:x")
+    text = latex(picked(table, "init,mean,sd,95 %"), "95 % of it", "tab:x")
     assert r"fluct\_mu & $-$0.2 & $1 \times 10^{-5}$ & $-$48.3..55.7 \\" in text
     assert r"\caption{95 \% of it.}" in text
     assert r"init & mean & sd & 95 \% \\" in text

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fdi.analysis.conditions import select
+from fdi.analysis.conditions import passing
 from fdi.analysis.summary import without_formulas
 from fdi.cli.table import main
 from fdi.track.files import tell
@@ -140,12 +140,12 @@ def test_no_initial_state_is_one_line(table):
 @pytest.mark.parametrize("value", ["1e-16", "1.0e-16", "1E-16"])
 def test_a_number_of_a_filter_needs_no_point(value):
     runs = pd.DataFrame({"optimizer.eps": [1e-16, 1e-36]})
-    assert len(select(runs, [f"optimizer.eps={value}"])) == 1
+    assert len(passing(runs, [f"optimizer.eps={value}"])) == 1
 
 
 def test_an_id_that_looks_like_a_number_is_a_word():
     runs = pd.DataFrame({"id": ["12345678", "1e345678"]})
-    assert select(runs, ["id=12345678"])["id"].tolist() == ["12345678"]
+    assert passing(runs, ["id=12345678"])["id"].tolist() == ["12345678"]
 
 
 @pytest.mark.parametrize(

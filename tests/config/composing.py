@@ -16,12 +16,9 @@ from fdi.config.settings import prepare
 CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
 
 
-BY_FILE = ("arrays", "ts")  # data sets that have no file unless one is given
-
-
 def composed(*overrides: str) -> DictConfig:
     given = any(override.startswith("dataset.file=") for override in overrides)
-    if not given and {f"dataset={name}" for name in BY_FILE} & set(overrides):
+    if not given and {f"dataset={name}" for name in options("dataset", "file: ???")} & {*overrides}:
         overrides = (*overrides, "dataset.file=toy_TRAIN.ts")
     if "init=from_run" in overrides:
         overrides = (*overrides, "init.run=nowhere")
@@ -45,5 +42,6 @@ def refusal(*words: str) -> str:
     return str(caught.value)
 
 
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+def options(group: str, holds: str = "") -> list[str]:
+    """The names in a group of those files that hold some text."""
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml") if holds in p.read_text())

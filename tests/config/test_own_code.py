@@ -44,7 +44,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def code(folder: Path) -> str | None:
-    return own_code.code("net.net", [folder], [folder / name for name in LISTED])
+    return own_code.code_hash("net.net", [folder], [folder / name for name in LISTED])
 
 
 @pytest.mark.parametrize("changed", [*FILES, *NOT])
@@ -65,7 +65,7 @@ def test_the_folder_does_not_count(folder, tmp_path_factory, monkeypatch):
 
 
 def test_fdi_itself_is_not_ones_own(tmp_path):
-    assert own_code.code("fdi.snn.models.dense", [Path(own_code.__file__).parents[2]]) is None
+    assert own_code.code_hash("fdi.snn.models.dense", [Path(own_code.__file__).parents[2]]) is None
     (tmp_path / "net.py").write_text("def net(")
     with pytest.raises(ValueError, match=r"cannot be read: .*net.py, line 1: "):
-        own_code.code("net.net", [tmp_path])
+        own_code.code_hash("net.net", [tmp_path])

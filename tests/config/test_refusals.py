@@ -57,7 +57,7 @@ class Mode(Enum):
         ),
         (
             "model.hidden=[64,x]",
-            r"model\.hidden = \[64, x\] must be an integer at least 1 or a list, each an "
+            r"model\.hidden = \[64,x\] must be an integer at least 1 or a list, each an "
             r"integer at least 1",
         ),
         (

@@ -8,10 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fdi.cli.data import BY_FILE, main
+from fdi.cli.data import main
 from fdi.data.download import SOURCES
-
-MADE = ("randman", "poisson", "digits", "mackey_glass", "traces")  # nothing to download
 
 
 def _run(capsys, *words: str | Path) -> tuple[Any, str, str]:
@@ -45,7 +43,7 @@ def test_every_yaml_is_listed():
     for name in names:
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
         assert isinstance(settings, dict)
-        assert ("root" in settings) == (name not in {*MADE, *BY_FILE})
+        assert "root" in settings or not SOURCES[name].archives
 
 
 def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):

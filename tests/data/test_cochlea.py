@@ -143,7 +143,7 @@ def test_speakers_are_where_the_pattern_says(words: Path, tmp_path: Path, caplog
         digit, who, take = file.stem.split("_")
         file.rename(file.with_name(f"{digit}-{who}-{take}.wav"))
     spikes(words, tmp_path / "none", tool=toys)
-    assert "names of files tell no speakers, so 20% of each class are tested on" in caplog.text
+    assert "names of files tell no speakers, so 20 % of each class are tested on" in caplog.text
     with h5py.File(tmp_path / "none" / "train.h5") as file:
         assert "speaker" not in file["extra"]
     spikes(words, tmp_path / "said", speaker="-(.*)-", tool=toys)

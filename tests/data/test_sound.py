@@ -11,7 +11,7 @@ import pytest
 
 from fdi.data.arrays import arrays
 from fdi.data.inputs import DataError
-from fdi.data.series import SILENCE, recordings
+from fdi.data.series import SILENCE, labelled_sounds
 
 RATE, DT = 8000, 0.01
 
@@ -37,7 +37,7 @@ def test_a_tone_is_loud_in_the_bands_around_it(tmp_path):
         for i in range(10):
             write(tmp_path / label / f"{i}.wav", 0.5 * tone(hertz))
     write(tmp_path / "low" / "0.wav", np.stack([tone(300.0, 0.2), 0 * tone(300.0, 0.2)], 1))
-    content = recordings(tmp_path, DT, None)
+    content = labelled_sounds(tmp_path, DT, None)
     assert content["x"].shape == (20, 30, 40)
     centres = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 4000 / 700), 42)[1:-1] / 2595) - 1)
     steady = 10 ** content["x"][:, 5:15].astype(np.float64)

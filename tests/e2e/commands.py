@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from fdi.cli.run import main
 from fdi.track import record
@@ -63,7 +64,7 @@ def fail(monkeypatch, step: str, error: BaseException, when=lambda config: True)
     right = getattr(story, step)
 
     def failing(context, *rest):
-        if when(context.config):
+        if when(OmegaConf.create(dict(context.values))):
             raise error
         return right(context, *rest)
 

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 import fdi.conf
 from fdi.analysis.best import each_at_its_best, networks
 from fdi.analysis.results import own
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 from fdi.track.process import lock
 
 FEW = ("tune.seeds=[1000]", "tune.short=2", "tune.keep=1", "tune.extend=0", "optimizer=sgd")
@@ -86,7 +86,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert (best["mean"] < 30).all(), "validation and test disagree"
 
     runpy.run_path(str(SCRIPT))["export"](tmp_path / "results", tmp_path / "reference")
-    published = each_at_its_best(reference(tmp_path / "reference"))
+    published = each_at_its_best(read_export(tmp_path / "reference"))
     assert published["mean"].tolist() == pytest.approx(table["mean"].tolist(), rel=1e-4)
 
     runs = records(tmp_path / "results")

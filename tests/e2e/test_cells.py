@@ -101,7 +101,7 @@ def test_a_failed_cell_leaves_no_memory_behind(fdi_run, monkeypatch):
         kept.append(weakref.ref(big))
         raise RuntimeError(f"seed {config.seed}")
 
-    monkeypatch.setattr(story, "run", run)
+    monkeypatch.setattr(story, "execute", run)
     assert fdi_run("-m", "seed=0,1").code == 1
     gc.collect()
     assert [reference() for reference in kept] == [None, None]

@@ -22,7 +22,7 @@ import fdi.cli.status
 import fdi.cli.table
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Frames
-from fdi.figures.picture import draw
+from fdi.figures.picture import draw_dataset
 
 BIG = "9" * 400
 MAKE = "def make(input_shape, classes, steps, dt, neuron{}):\n    return None\n"
@@ -289,5 +289,5 @@ def test_a_rough_manifold_and_frames_of_floats_are_drawn(tmp_path, fdi_run):
     assert fdi_run(*words, main=fdi.cli.data.main).code == 0
     frames = np.random.default_rng(0).random((8, 5, 2, 3, 3), dtype=np.float32)
     split = Split(Frames(frames), np.arange(8) % 2)
-    draw(Dataset("mine", split, split, split, 2, (2, 3, 3), 5, 1e-3), tmp_path / "mine.png")
+    draw_dataset(Dataset("mine", split, split, split, 2, (2, 3, 3), 5, 1e-3), tmp_path / "mine.png")
     assert (tmp_path / "mine.png").stat().st_size

@@ -13,7 +13,16 @@ import yaml
 from commands import REFERENCE, records
 
 from fdi.analysis.results import Results, own
-from fdi.analysis.zoo import SETTINGS, alone, by_seed, common, leads, learning, members, said
+from fdi.analysis.zoo import (
+    SETTINGS,
+    beyond_table,
+    common,
+    leads,
+    learned_by_one,
+    learning,
+    members,
+    one_row_each,
+)
 from fdi.cli.cells import compose_cell
 from fdi.cli.tune import random_networks
 from fdi.track.record import Run
@@ -182,7 +191,7 @@ def test_a_network_learns_in_the_mean_over_its_seeds_and_not_where_one_failed(fa
     table = pd.DataFrame(rows, columns=["state", "accuracy"]).assign(
         zoo=0, network=0, init="kaiming", setting="best"
     )
-    (row,) = by_seed(table).to_dict("records")
+    (row,) = one_row_each(table).to_dict("records")
     assert row["state"] == ("failed" if failed else "done")
     assert pd.isna(row["accuracy"]) if failed else row["accuracy"] == pytest.approx(0.6)
 
@@ -268,9 +277,9 @@ def test_leads_are_means_over_the_networks_that_all_states_can_be_drawn_for():
 def test_a_pair_of_states_shares_its_error_with_the_others_of_the_table():
     steps = {"kaiming": 0, "fluct": 6, "fluct_calibrated": 6, "lsuv": 12}
     table = drawn(**{init: [0.9] * k + [0.1] * (12 - k) for init, k in steps.items()})
-    own, other, p = alone(table, "best")["fluct", "kaiming"][0]
+    own, other, p = learned_by_one(table, "best")["fluct", "kaiming"][0]
     assert (own, other, p) == (6, 0, pytest.approx(5 / 2**5)), "0.031, five are as small"
-    line = next(line for line in said(table) if line.startswith("only one of the two"))
+    line = next(line for line in beyond_table(table) if line.startswith("only one of the two"))
     assert "fluct 6 against 0 of kaiming (undecided, p = 0.16; by each rule)" in line
     assert "fluct_calibrated 0 against 0 of fluct (undecided, p = 1; by each rule)" in line
     assert "lsuv 12 against 0 of kaiming (better, p = 0.0029; by each rule)" in line
@@ -278,7 +287,7 @@ def test_a_pair_of_states_shares_its_error_with_the_others_of_the_table():
 
 def test_a_verdict_that_another_rule_of_learning_does_not_give_says_so():
     table = drawn(kaiming=[0.29] * 12, fluct=[0.31] * 12)
-    line = next(line for line in said(table) if line.startswith("only one of the two"))
+    line = next(line for line in beyond_table(table) if line.startswith("only one of the two"))
     assert "12 against 0 of kaiming (better, p = 0.00049; by the other rules 0 and 0" in line
 
 

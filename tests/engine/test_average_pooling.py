@@ -15,7 +15,7 @@ from fdi.data.inputs import Constant, Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct, FluctCalibrated
-from fdi.init.probe import probe
+from fdi.init.probe import probe_populations
 from fdi.snn.models import conv, dale_conv
 from fdi.snn.network import Network, fold, unroll
 from fdi.snn.objective import LowerBound, Objective, UpperBound
@@ -85,7 +85,9 @@ def test_the_closed_form_counts_the_average():
     inputs, labels = Frames(x), np.arange(12) % CLASSES
     for strategy, near in ((Fluct(nu="propagate"), 0.15), (FluctCalibrated(), 0.02)):
         drawn(net, strategy, inputs, 20.0)
-        *rows, _ = probe(net, ReferenceEngine(), inputs, labels, Objective(), strategy, 20.0)
+        *rows, _ = probe_populations(
+            net, ReferenceEngine(), inputs, labels, Objective(), strategy, 20.0
+        )
         for row in rows:
             assert row["free_sigma"] == pytest.approx(1.0, rel=near), strategy
             assert row["free_sigma"] == pytest.approx(row["theory_sigma_u"], rel=0.15), strategy

@@ -112,7 +112,7 @@ def drawn() -> Callable[..., tuple[Figure, dict[str, Axes]]]:
     """
 
     def draw(module, page: pd.DataFrame) -> tuple[Figure, dict[str, Axes]]:
-        page = sheet.plain(page)
+        page = sheet.as_drawn(page)
         with rc_context(style.RC):
             figure, axes = sheet.page(module.panels(page), *module.SIZE)
             module.draw(page, axes)

@@ -13,7 +13,7 @@ from matplotlib.container import ErrorbarContainer
 
 from fdi.analysis.results import own
 from fdi.figures import best
-from fdi.figures.catalogue import FIGURES, contents
+from fdi.figures.catalogue import FIGURES, pages_of
 from fdi.study import calibrated, dale, floor, gain, gradients, shallow
 
 bounds, depth, homeostasis, instead, lazy, learning_rate, recurrent_alpha = (
@@ -71,7 +71,7 @@ def test_shallow(results, drawn):
         *sweep("kaiming", 0.3, **PAPER),
         *sweep("fluct_mu", 0.5, **{"init.mu_u": -1.0, "init.xi": 2.0}, **PAPER),
     ]
-    page = contents(shallow, results(runs))["randman_dense"]
+    page = pages_of(shallow, results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index(["init", "x"])
     assert accuracy.loc[("fluct", 0.5), "mean"] == pytest.approx(20)
     assert accuracy.loc[("fluct", 0.5), "sd"] == pytest.approx(4 / np.sqrt(2))
@@ -91,7 +91,7 @@ def test_shallow(results, drawn):
 
 def test_gradients_of_states_that_were_never_trained(results, drawn):
     found = results([*spreads(layers=3), *sweep("kaiming", 0.1, 3)], state="probed")
-    page = contents(gradients, found)["randman_dense"]
+    page = pages_of(gradients, found)["randman_dense"]
     means = page.groupby("population")["mean"].unique()
     assert {name: value.tolist() for name, value in means.items()} == {
         f"h{i}": pytest.approx([0.1 * i]) for i in (1, 2, 3)
@@ -104,19 +104,19 @@ def test_gradients_of_states_that_were_never_trained(results, drawn):
 def test_gradients_are_those_of_the_task_where_they_are_known(results):
     bounded = {"homeostasis.joint": True, "homeostasis.upper.strength": 0.1}
     found = results(spreads(layers=3, **bounded), state="probed")
-    (page,) = contents(gradients, found).values()
+    (page,) = pages_of(gradients, found).values()
     assert "task and bounds" in page["title"].iloc[0]
     known = replace(found, probed=found.probe.assign(grad_task=found.probe["grad"] / 4))
-    (page,) = contents(gradients, known).values()
+    (page,) = pages_of(gradients, known).values()
     assert "the task alone" in page["title"].iloc[0]
     assert page.groupby("population")["mean"].mean()["h2"] == pytest.approx(0.2 / 4)
 
 
 def test_gradients_are_those_of_deep_networks(results):
     many = spreads(layers=1, **{"model.depth": 1.0}) + sweep("kaiming", 0.1, **{"model.depth": 1.0})
-    assert contents(gradients, results(many)) == {}, "the readout is no hidden layer"
+    assert pages_of(gradients, results(many)) == {}, "the readout is no hidden layer"
     deep = results([*many, *spreads(layers=2, **{"model.depth": 2.0})])
-    (page,) = contents(gradients, deep).values()
+    (page,) = pages_of(gradients, deep).values()
     assert set(page["population"]) == {"h1", "h2"}
 
 
@@ -127,7 +127,7 @@ def test_depth(results, drawn):
         runs += [*spreads(layers, **key), *sweep("kaiming", 0.1, layers, **key)]
         for s in (0.5, 1.0):
             runs += sweep("fluct_calibrated", 0.6, layers, **{"init.sigma_u": s}, **key)
-    page = contents(depth, results(runs))["randman_dense"]
+    page = pages_of(depth, results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"]
     assert len(accuracy) == 3 * 7
     assert accuracy.loc[
@@ -145,7 +145,7 @@ def test_homeostasis(results, drawn):
     for joint, prime in modes:
         key = {"homeostasis.joint": joint, "homeostasis.prime_epochs": prime}
         runs += [*spreads(3, **key), *sweep("kaiming", 0.1 + prime / 100, 3, **key)]
-    page = contents(homeostasis, results(runs))["randman_dense"]
+    page = pages_of(homeostasis, results(runs))["randman_dense"]
     found = page[(page["quantity"] == "accuracy") & (page["init"] == "kaiming")]
     expected = {"none": 10, "joint": 10, "prime": 30, "prime + joint": 30}
     assert found.set_index("x")["mean"].to_dict() == pytest.approx(expected)
@@ -159,10 +159,10 @@ def test_states_of_another_experiment_are_left_out(results):
     joint = free | {"homeostasis.joint": True}
     runs = [*sweep("kaiming", 0.1, 3, **free), *sweep("kaiming", 0.2, 3, **joint)]
     runs += sweep("lsuv", 0.3, 3, **joint)
-    assert set(contents(homeostasis, results(runs))["randman_dense"]["init"]) == {"kaiming"}
+    assert set(pages_of(homeostasis, results(runs))["randman_dense"]["init"]) == {"kaiming"}
     runs += sweep("lsuv", 0.3, 7, **joint | {"model.depth": 7.0})
     runs += sweep("xavier", 0.3, 1, **joint | {"model.depth": None})
-    assert set(contents(depth, results(runs))["randman_dense"]["init"]) == {"lsuv"}
+    assert set(pages_of(depth, results(runs))["randman_dense"]["init"]) == {"lsuv"}
 
 
 def test_alpha(results, drawn):
@@ -170,19 +170,19 @@ def test_alpha(results, drawn):
     runs = sweep("kaiming", 0.3, **wired)
     for a in (0.1, 0.5, 0.9):
         runs += sweep("fluct", a, **{"init.alpha": a, "init.sigma_u": 1.0}, **wired)
-    page = contents(recurrent_alpha, results(runs, model="recurrent"))["randman_recurrent"]
+    page = pages_of(recurrent_alpha, results(runs, model="recurrent"))["randman_recurrent"]
     accuracy = page[page["quantity"] == "accuracy"]
     assert sorted(accuracy["mean"]) == pytest.approx([10, 30, 50, 90])
     drawn(recurrent_alpha, page)
     free = changed(runs, **{"model.recurrent": False})
-    assert contents(recurrent_alpha, results(free)) == {}, "without recurrence alpha means nothing"
+    assert pages_of(recurrent_alpha, results(free)) == {}, "without recurrence alpha means nothing"
 
 
 def test_dale(results, drawn):
     laws = [*spreads(2, 0.3), *spreads(2, 0.3, "fluct_lognormal")]
     free = results([*spreads(), *sweep("kaiming", 0.2)], model="recurrent")
     both = together(results(laws, model="dale"), free)
-    page = contents(dale, both)["randman_dale"]
+    page = pages_of(dale, both)["randman_dale"]
     means = page.groupby(["part", "init"])["mean"].apply(list)
     assert means["sigma", "fluct"] == pytest.approx([6, 15, 30, 60])
     assert means["free", "kaiming"] == pytest.approx([20])
@@ -194,7 +194,7 @@ def test_calibrated(results, drawn):
     runs = [*spreads(3), *sweep("kaiming", 0.1, 3), *sweep("lsuv", 0.2, 3, **{"init.sigma_u": 1.0})]
     for s in (0.5, 1.0):
         runs += sweep("fluct_calibrated", 0.7 * s, 3, **{"init.sigma_u": s})
-    page = contents(calibrated, results(runs))["randman_dense"]
+    page = pages_of(calibrated, results(runs))["randman_dense"]
     accuracy = page[page["quantity"] == "accuracy"].set_index("init")["mean"]
     assert accuracy.to_dict() == pytest.approx(
         {"fluct": 40, "fluct_calibrated": 70, "kaiming": 10, "lsuv": 20}
@@ -217,7 +217,7 @@ def test_gain(results, drawn):
     found.probe["theory_sigma_u"] = 0.1 * found.probe["path"].map(
         found.runs.set_index("path")["init.gain"]
     ).fillna(8.0)
-    page = contents(gain, found)["randman_dense"]
+    page = pages_of(gain, found)["randman_dense"]
     assert page["unit"].unique() == pytest.approx([0.1])
     one = page[page["layers"] == 1].round(6).set_index(["init", "x"])
     assert one.loc[("gain", 5.0), "mean"] == pytest.approx(25)
@@ -242,7 +242,7 @@ def test_learning_rate_is_chosen_on_validation(results, drawn):
     runs = [run for kind in ("Adam", "SGD") for run in changed(runs, **optimizer(kind))]
     found = results(runs)
     found.runs.loc[found.runs["optimizer.lr"] == 0.2, "valid_accuracy_last"] = 0.99
-    page = contents(learning_rate, found)["randman_dense"]
+    page = pages_of(learning_rate, found)["randman_dense"]
     chosen = page[page["chosen"]]
     assert chosen["x"].tolist() == [0.2] * 4
     assert chosen["mean"].tolist() == pytest.approx([60, 50] * 2), "of the test set"
@@ -254,11 +254,11 @@ def test_learning_rate_is_chosen_on_validation(results, drawn):
 def test_steps_that_a_choice_compared_are_no_sweep_of_steps(results):
     runs = crossed(lambda rate: sweep("fluct", 0.5, **{"optimizer.lr": rate}), (0.1, 0.2, 0.3))
     found = results(changed(runs, **optimizer("Adam")))
-    assert contents(learning_rate, found)
+    assert pages_of(learning_rate, found)
     for name in ("best", "zoo, best"):
-        assert not contents(learning_rate, replace(found, runs=found.runs.assign(sweeps=name)))
+        assert not pages_of(learning_rate, replace(found, runs=found.runs.assign(sweeps=name)))
     both = found.runs.assign(sweeps="best, learning_rate")
-    assert contents(learning_rate, replace(found, runs=both))
+    assert pages_of(learning_rate, replace(found, runs=both))
 
 
 def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, drawn):
@@ -266,7 +266,7 @@ def test_two_arguments_of_an_initial_state_are_curves_and_a_shade_each(results, 
     runs = sweep("kaiming", 0.3, **{"init.gain": 1.0})
     for mu, xi in product((-1.0, 0.0, 0.4), values):
         runs += sweep("fluct_mu", 0.5 + mu / 10 + xi / 100, **{"init.mu_u": mu, "init.xi": xi})
-    page = contents(FIGURES["regime_map"], results(runs))["randman_dense"]
+    page = pages_of(FIGURES["regime_map"], results(runs))["randman_dense"]
     ours = page[page["init"] == "fluct_mu"].set_index(["shade", "x"])
     assert len(ours) == 15
     assert ours.loc[(2.0, 0.4), "mean"] == pytest.approx(56)
@@ -285,7 +285,7 @@ def test_an_argument_beside_the_step_is_a_shade(results):
         init = {} if share is None else {"init.identity": share}
         words = {"optimizer.lr": lr, "model.depth": 5.0, **init, **own}
         runs += sweep("fluct_rate" if init else "kaiming", 0.5 + 10 * lr, **words)
-    (page,) = contents(FIGURES["how_deep"], results(runs)).values()
+    (page,) = pages_of(FIGURES["how_deep"], results(runs)).values()
     assert set(page.loc[page["init"] == "fluct_rate", "shade"]) == {0.0, 0.95}
 
 
@@ -300,12 +300,12 @@ def test_floor(results, drawn):
         ("kaiming", "fluct"),
     )
     bounded = changed(runs, **{"homeostasis.joint": True, "homeostasis.upper.strength": 0.1})
-    assert contents(floor, results(bounded)) == {}, "bounds hide the gradient of the task"
-    page = contents(floor, results(runs))["randman_dense"]
+    assert pages_of(floor, results(bounded)) == {}, "bounds hide the gradient of the task"
+    page = pages_of(floor, results(runs))["randman_dense"]
     single = page[page["part"] == "ratio"]
     assert len(single) == 24
     config = smorms3 | {"optimizer.eps": 1e-8, "model.depth": 4.0, "init.sigma_u": 0.2}
-    with_weak = contents(floor, results([*runs, *sweep("fluct", 0.1, 4, **config)]))[
+    with_weak = pages_of(floor, results([*runs, *sweep("fluct", 0.1, 4, **config)]))[
         "randman_dense"
     ]
     assert (with_weak["part"] == "ratio").sum() == 26
@@ -335,7 +335,7 @@ def test_bounds(results, drawn):
             }
             for init, accuracy in (("kaiming", 0.2), ("fluct", 0.5)):
                 runs += sweep(init, accuracy + more, layers, **key)
-    page = contents(bounds, results(runs))["randman_dense"]
+    page = pages_of(bounds, results(runs))["randman_dense"]
     kaiming = page[(page["init"] == "kaiming") & (page["layers"] == 3)].set_index("x")["mean"]
     assert kaiming.to_dict() == pytest.approx({"none": 50, "upper": 40, "lower": 30, "both": 20})
     assert page.loc[page["init"] == "fluct", "versus"].tolist() == pytest.approx([30] * 8)
@@ -352,8 +352,8 @@ def test_instead(results, drawn):
         key = {"model.norm": norm, "model.skip": skip, "model.depth": float(d), OPTIMIZER: SMORMS3}
         runs += [*sweep("kaiming", kaiming, d, **key), *sweep("fluct", 0.9, d, **key)]
     found = results(runs)
-    page = contents(instead, found)["randman_dense"]
-    both = contents(instead, results([*runs, *changed(runs, **optimizer("Adam"))]))
+    page = pages_of(instead, found)["randman_dense"]
+    both = pages_of(instead, results([*runs, *changed(runs, **optimizer("Adam"))]))
     assert set(both) == {"randman_dense", "randman_dense_adam"}
     assert "Adam" in both["randman_dense_adam"]["title"].iloc[0]
     assert both["randman_dense"]["n"].equals(page["n"])
@@ -362,22 +362,22 @@ def test_instead(results, drawn):
         {"neither": 80, "tdBN": 10, "BNTT": 5, "skip": 40, "tdBN + skip": 0}
     )
     cosine = {"scheduler._target_": "torch.optim.lr_scheduler.CosineAnnealingLR"}
-    scheduled = contents(instead, replace(found, runs=found.runs.assign(**cosine)))
+    scheduled = pages_of(instead, replace(found, runs=found.runs.assign(**cosine)))
     assert "cosine schedule" in scheduled["randman_dense"]["title"].iloc[0]
-    cut = contents(instead, replace(found, runs=found.runs.assign(**{"dataset.max_train": 2000.0})))
+    cut = pages_of(instead, replace(found, runs=found.runs.assign(**{"dataset.max_train": 2000.0})))
     assert cut["randman_dense"]["network"].unique() == ["randman, 2,000 samples, dense"]
     assert ", 2,000 samples, " in cut["randman_dense"]["title"].iloc[0]
     _, axes = drawn(instead, page)
     assert list(axes) == ["4", "8"]
     shallow = [run for run in runs if (run[0], run[3]) != ("fluct", 8)]
-    _, without = drawn(instead, contents(instead, results(shallow))["randman_dense"])
+    _, without = drawn(instead, pages_of(instead, results(shallow))["randman_dense"])
     assert len(without["8"].lines) < len(axes["8"].lines), "a state that one depth lacks"
     marks = [mark.get_text().replace("\n", " ") for mark in axes["8"].get_xticklabels()]
     assert marks == ["neither", "tdBN", "BNTT", "skip", "tdBN + skip"]
     plain = [run for run in runs if (run[4]["model.norm"], run[4]["model.skip"]) == ("none", False)]
     shipped = {"source": "results/reference, commit 1234567"}
     alone, among = (
-        contents(depth, replace(each, runs=each.runs.assign(**shipped)))
+        pages_of(depth, replace(each, runs=each.runs.assign(**shipped)))
         for each in (results(plain), found)
     )
     pd.testing.assert_frame_equal(alone["randman_dense"], among["randman_dense"])
@@ -390,7 +390,7 @@ def test_lazy(results, drawn):
     found.runs["train_loss_last"] = np.where(found.runs["init.sigma_u"] < 0.3, 0.6, 0.4)
     found.runs["moved/input->h1"], found.runs["moved/h1->readout"] = 0.25, 9.0
     found.runs["alignment/h1"] = 0.75
-    page = contents(lazy, found)["randman_dense"]
+    page = pages_of(lazy, found)["randman_dense"]
     means = page.groupby("quantity")["mean"].unique()
     assert means["moved"].tolist() == [0.25], "of hidden weights"
     assert means["alignment"].tolist() == [0.75]
@@ -406,7 +406,7 @@ def test_the_network_with_most_runs_comes_first(results):
     found = together(few, many)
     found = replace(found, runs=found.runs.assign(**{"operations/effective": 1e4}))
     for name in ("operations", "learning_curves"):
-        assert [*contents(FIGURES[name], found)] == ["randman_dense", "randman_conv"]
+        assert [*pages_of(FIGURES[name], found)] == ["randman_dense", "randman_conv"]
 
 
 def test_intervals_are_cut_where_what_runs_are_judged_by_ends(results):
@@ -414,7 +414,7 @@ def test_intervals_are_cut_where_what_runs_are_judged_by_ends(results):
     found.runs["operations/effective"] = 1e4
     accuracy, other = found, replace(found, runs=found.runs.assign(metric="R2 (%)"))
     for name in ("operations", "learning_curves"):
-        pages = [contents(FIGURES[name], each)["randman_dense"] for each in (accuracy, other)]
+        pages = [pages_of(FIGURES[name], each)["randman_dense"] for each in (accuracy, other)]
         cut, free = ([page["low"].min(), page["high"].max()] for page in pages)
         assert cut == [0, 100], name
         assert free == [pytest.approx(10 - 2 * 12.7062), 100], name
@@ -428,7 +428,7 @@ def test_each_at_its_best_has_a_page_for_each_metric_and_names_that_fit(tmp_path
     found = own(tmp_path)
     found.runs["metric"] = found.runs["dataset.name"].map({"third": "R2 (%)"})
     found.runs.loc[found.runs["metric"].notna(), "test_accuracy_last"] -= 1.5
-    pages = contents(best, found)
+    pages = pages_of(best, found)
     assert set(pages) == {"", "R2"}
     assert pages[""]["network"].iloc[0].endswith("200\xa0epochs, dataset = first")
     assert set(pages[""]["setting"]) == {"common", "best"}, "one idea"
@@ -441,6 +441,6 @@ def test_each_at_its_best_has_a_page_for_each_metric_and_names_that_fit(tmp_path
 def test_missing_runs_give_no_pages(results):
     few = results(sweep("fluct", 0.5, **{"init.sigma_u": 1.0}))
     for name in RUNS:
-        assert contents(FIGURES[name], few) == {}, name
-    assert contents(shallow, results(spreads()[:4])) == {}, "it needs three spreads"
-    assert contents(shallow, results(spreads(layers=2))) == {}, "and one layer"
+        assert pages_of(FIGURES[name], few) == {}, name
+    assert pages_of(shallow, results(spreads()[:4])) == {}, "it needs three spreads"
+    assert pages_of(shallow, results(spreads(layers=2))) == {}, "and one layer"

@@ -12,8 +12,8 @@ from PIL import Image
 from fdi.analysis.summary import tex
 from fdi.cli.figures import main
 from fdi.figures import catalogue, sheet
-from fdi.figures.catalogue import FIGURES, contents
-from fdi.study.measured import reference
+from fdi.figures.catalogue import FIGURES, pages_of
+from fdi.study.measured import read_export
 
 OWN = Path(__file__).parents[2] / "examples" / "own"
 
@@ -29,7 +29,7 @@ def figures(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def measured():
-    return reference(Path(__file__).parents[2] / "results" / "reference")
+    return read_export(Path(__file__).parents[2] / "results" / "reference")
 
 
 def test_equal_runs_give_equal_files(write_run, tmp_path, figures):
@@ -65,14 +65,14 @@ def test_a_figure_for_a_paper_has_its_caption_beside_it(write_run, tmp_path, fig
     latex = files[".tex"].read_text()
     assert "\\includegraphics[width=180mm]{learning_curves_randman_dense.pdf}" in latex
     assert "95 \\% interval" in latex
-    assert sheet.said(r"by $\sigma_U$ of \$5_a", tex) == r"by $\sigma_U$ of \$5\_a"
-    assert sheet.said(r"by $\sigma_U$ of \$5_a") == "by sigma_U of $5_a"
+    assert sheet.caption_text(r"by $\sigma_U$ of \$5_a", tex) == r"by $\sigma_U$ of \$5\_a"
+    assert sheet.caption_text(r"by $\sigma_U$ of \$5_a") == "by sigma_U of $5_a"
 
 
 @pytest.mark.parametrize("name", ["zoo", "depth", "in_training", "floor"])
 def test_in_a_paper_the_panels_stand_alone_with_a_legend_where_nothing_is(name, measured):
     """No caption in the image, text of 7 to 9 pt, and as wide as a column or two."""
-    content = next(iter(contents(FIGURES[name], measured).values()))
+    content = next(iter(pages_of(FIGURES[name], measured).values()))
     figure = catalogue.figure(FIGURES[name], content, paper=True)
     figure.draw_without_rendering()
     assert round(25.4 * figure.get_figwidth()) == figure.paper in (85, 180)

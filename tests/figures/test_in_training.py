@@ -8,7 +8,7 @@ import pytest
 from fdi.analysis.collect import KEYS
 from fdi.analysis.results import Results, own
 from fdi.figures import in_training
-from fdi.figures.catalogue import contents
+from fdi.figures.catalogue import pages_of
 from fdi.track.files import METRICS
 
 STATE = {"population": "h1", "rate": 7.0, "free_mean": -0.5, "free_sigma": 1.0, "decoded": 0.25}
@@ -37,7 +37,7 @@ def probed(tmp_path, write_run):
 
 
 def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed, drawn):
-    page = contents(in_training, probed)["randman_dense"]
+    page = pages_of(in_training, probed)["randman_dense"]
     spread = page[page["quantity"] == "probe/free_sigma/h1"]
     assert spread["epoch"].tolist() == [0, 2, 4]
     assert spread["mean"].tolist() == pytest.approx([1, 0.1 + 0.5, 0.2 + 0.5])
@@ -53,4 +53,4 @@ def test_the_initial_state_and_each_epoch_that_was_probed_is_on_its_curve(probed
 
 def test_runs_without_probes_have_no_page(write_run, tmp_path):
     write(write_run, "fluct", 0, every=0)
-    assert contents(in_training, own(tmp_path)) == {}
+    assert pages_of(in_training, own(tmp_path)) == {}

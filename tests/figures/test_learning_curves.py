@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from fdi.analysis.results import own
 from fdi.figures import learning_curves, sheet, style, words
-from fdi.figures.catalogue import contents
+from fdi.figures.catalogue import pages_of
 from fdi.figures.learning_curves import panels
 from fdi.study import looks
 
@@ -25,7 +25,7 @@ def lines(page, **values):
 def test_mean_and_spread_over_seeds(write_run, tmp_path):
     write_run("fluct", 0, [0.1, 0.3])
     write_run("fluct", 2, [0.2, 0.5])
-    pages = contents(learning_curves, own(tmp_path))
+    pages = pages_of(learning_curves, own(tmp_path))
     assert list(pages) == ["randman_dense"]
     valid = lines(pages["randman_dense"], quantity="valid/accuracy")
     assert valid["epoch"].tolist() == [1, 2]
@@ -44,7 +44,7 @@ def test_unfinished_runs_and_runs_without_curves_are_left_out(write_run, tmp_pat
     write_run("fluct", 0, [0.1, 0.3])
     write_run("fluct", 1, [0.9], done=False)
     (write_run("kaiming", 0, [0.1, 0.3]) / "metrics.csv").unlink()
-    page = contents(learning_curves, own(tmp_path))["randman_dense"]
+    page = pages_of(learning_curves, own(tmp_path))["randman_dense"]
     assert set(page["line"]) == {"fluctuation-driven"}
     assert set(page["n"]) == {1}
 
@@ -52,15 +52,15 @@ def test_unfinished_runs_and_runs_without_curves_are_left_out(write_run, tmp_pat
 @pytest.mark.parametrize("done", [True, False])
 def test_no_curves_no_pages(write_run, tmp_path, done):
     (write_run("fluct", 0, [0.1], done=done) / "metrics.csv").unlink()
-    assert contents(learning_curves, own(tmp_path)) == {}
-    assert contents(learning_curves, own(tmp_path / "nothing")) == {}
+    assert pages_of(learning_curves, own(tmp_path)) == {}
+    assert pages_of(learning_curves, own(tmp_path / "nothing")) == {}
 
 
 def test_epochs_count_from_the_start_of_the_task(write_run, tmp_path):
     write_run("fluct", 0, [0.2, 0.4], prime=3)
     write_run("fluct", 1, [0.4, 0.6], prime=1)
     valid = lines(
-        contents(learning_curves, own(tmp_path))["randman_dense"], quantity="valid/accuracy"
+        pages_of(learning_curves, own(tmp_path))["randman_dense"], quantity="valid/accuracy"
     )
     assert valid["epoch"].tolist() == [0, 1, 2]
     assert valid["mean"].tolist() == pytest.approx([10, 30, 50])
@@ -70,7 +70,7 @@ def test_configs_of_one_init_are_lines_of_their_own(write_run, tmp_path):
     for sigma_u in (0.5, 1.0):
         write_run("fluct", 0, [0.1, 0.3], sigma_u=sigma_u)
     write_run("kaiming", 0, [0.1, 0.1])
-    page = contents(learning_curves, own(tmp_path))["randman_dense"]
+    page = pages_of(learning_curves, own(tmp_path))["randman_dense"]
     numbers = page.groupby("line", sort=False)["number"].first().to_dict()
     fluct = "fluctuation-driven, sigma_u ="
     assert numbers == {f"{fluct} 0.5": 0, f"{fluct} 1": 1, "Kaiming": 0}
@@ -81,10 +81,10 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
     write_run("fluct", 0, [0.1], hidden=128)
     write_run("fluct", 0, [0.1], model="recurrent")
     sizes = ["randman_dense_hidden_64", "randman_dense_hidden_128"]
-    assert list(contents(learning_curves, own(tmp_path))) == [*sizes, "randman_recurrent"]
+    assert list(pages_of(learning_curves, own(tmp_path))) == [*sizes, "randman_recurrent"]
     for seed in (1, 2):
         write_run("fluct", seed, [0.1], hidden=64)
-    assert list(contents(learning_curves, own(tmp_path)))[:2] == ["randman_dense", sizes[1]], (
+    assert list(pages_of(learning_curves, own(tmp_path)))[:2] == ["randman_dense", sizes[1]], (
         "what most have goes unsaid"
     )
 
@@ -93,7 +93,7 @@ def test_models_and_their_sizes_are_pages_of_their_own(write_run, tmp_path):
 def test_layout(write_run, tmp_path, populations):
     names = [f"h{i}" for i in range(1, populations + 1)]
     write_run("fluct", 0, [0.1], populations=names)
-    (row,) = panels(contents(learning_curves, own(tmp_path))["randman_dense"])
+    (row,) = panels(pages_of(learning_curves, own(tmp_path))["randman_dense"])
     shown = names if populations < 4 else [names[0], names[populations // 2], names[-1]]
     assert list(dict.fromkeys(row))[2:] == [f"rate/{name}" for name in shown]
 
@@ -102,7 +102,7 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
     for seed in range(3):
         write_run("fluct", seed, [0.1, 0.3, 0.4 + 0.01 * seed])
     write_run("kaiming", 0, [0.1, 0.1, 0.2])
-    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, pages_of(learning_curves, own(tmp_path))["randman_dense"])
     valid = axes["valid/accuracy"]
     assert [line.get_color() for line in valid.lines if line.get_linestyle() != "None"] == [
         style.color("fluct"),
@@ -118,7 +118,7 @@ def test_what_is_drawn(write_run, tmp_path, drawn):
 
 def test_priming_is_marked(write_run, tmp_path, drawn):
     write_run("fluct", 0, [0.1, 0.3], prime=2)
-    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, pages_of(learning_curves, own(tmp_path))["randman_dense"])
     assert figure.legends[0].get_texts()[-1].get_text() == "priming, before the task"
     assert all(len(panel.patches) == 1 for panel in axes.values())
 
@@ -134,7 +134,7 @@ def test_no_text_overlaps_or_leaves_the_page(write_run, tmp_path, drawn):
                 populations=[f"h{i}" for i in range(1, 8)],
                 prime=20,
             )
-    figure, axes = drawn(learning_curves, contents(learning_curves, own(tmp_path))["randman_dense"])
+    figure, axes = drawn(learning_curves, pages_of(learning_curves, own(tmp_path))["randman_dense"])
     assert len(axes) == 5
     assert len(figure.legends[0].get_texts()) == 7
 
@@ -143,7 +143,7 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
     for sigma_u in (0.1, 0.2, 0.3, 0.5, 0.9, 2.0):
         write_run("fluct", 0, [0.1], sigma_u=sigma_u)
     write_run("kaiming", 0, [0.1])
-    assert set(contents(learning_curves, own(tmp_path))["randman_dense"]["line"]) == {
+    assert set(pages_of(learning_curves, own(tmp_path))["randman_dense"]["line"]) == {
         "fluctuation-driven",
         "Kaiming",
     }
@@ -152,7 +152,7 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
 def test_of_equal_sets_the_last_is_drawn_and_said(results):
     key = "homeostasis.joint"
     runs = [("fluct", seed, 0.5, 1, {key: joint}) for joint in (True, False) for seed in (0, 1)]
-    page = contents(learning_curves, results(runs))["randman_dense"]
+    page = pages_of(learning_curves, results(runs))["randman_dense"]
     (title,) = page["title"].unique()
     assert title.endswith(", fully connected network, 3 epochs, bounds on activity")
     assert set(page["n"]) == {2}
@@ -162,7 +162,7 @@ def test_of_equal_sets_the_last_is_drawn_and_said(results):
 
 
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
-    page = contents(
+    page = pages_of(
         learning_curves, results([("fluct", 0, 0.5, 1, {"dataset.max_train": 10_000})])
     )["randman_dense"]
     figure, _ = drawn(learning_curves, page)
@@ -175,9 +175,9 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
     runs: list[tuple[Any, ...]] = [
         (init, seed, 0.5, 1, {}) for seed in (0, 1) for init in names
     ] + [("fluct", 2, 0.5, 1, {})]
-    page = contents(learning_curves, results(runs))["randman_dense"]
+    page = pages_of(learning_curves, results(runs))["randman_dense"]
     figure, _ = drawn(learning_curves, page)
-    assert len({style.look(name)["marker"] for name in names}) == len(names)
+    assert len({style.init_look(name)["marker"] for name in names}) == len(names)
     assert page["line"].nunique() == 6, "more would lie on one another"
     details = figure.get_supxlabel().replace("\n", " ")
     assert f"{len(names) - 6} more initializations not drawn" in details
@@ -198,12 +198,16 @@ def test_lines_of_all_initializations_differ_without_colour(results, drawn):
 )
 def test_few_seeds_have_no_interval(n, text):
     seeds = pd.Series(n)
-    assert f"{words.over(seeds)}; {words.reading(seeds)}" == text
+    assert f"{words.seeds_shown(seeds)}; {words.reading(seeds)}" == text
 
 
 def test_no_figure_draws_an_interval_of_fewer_than_three_seeds():
     page = pd.DataFrame({"n": [1, 2, 3], "mean": 5.0, "low": 4.0, "high": 6.0})
-    assert sheet.plain(page)[["low", "high"]].notna().all(axis=1).tolist() == [False, False, True]
+    assert sheet.as_drawn(page)[["low", "high"]].notna().all(axis=1).tolist() == [
+        False,
+        False,
+        True,
+    ]
 
 
 RATES = {"optimizer._target_": "fdi.train.optimizers.SMORMS3", "optimizer.eps": 1e-16}
@@ -227,7 +231,7 @@ def test_one_colour_per_initialization():
     own = {name: style.color(name) for name in words.INITS if name != "gain"}
     assert len({*own.values(), *style.OTHER_COLORS}) == len(own) + len(style.OTHER_COLORS)
     assert style.color("mine") == style.color("mine")
-    assert style.look("fluct", 7) != style.look("fluct", 2)
+    assert style.init_look("fluct", 7) != style.init_look("fluct", 2)
 
 
 def test_last_bits_of_the_layout_do_not_reach_the_files(tmp_path):

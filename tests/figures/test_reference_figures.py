@@ -13,11 +13,11 @@ from fdi.analysis.formats import plural
 from fdi.analysis.results import OWN, Results, own
 from fdi.cli import report as cli
 from fdi.figures import report
-from fdi.figures.catalogue import FIGURES, PROTOCOL, contents, file_name, pages
-from fdi.figures.report import table
+from fdi.figures.catalogue import FIGURES, PROTOCOL, file_name, pages, pages_of
+from fdi.figures.report import html_table
 from fdi.figures.sweep import Sweep
 from fdi.study import speed
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 KEY = "neuron.extra"
@@ -30,7 +30,7 @@ NOT_MEASURED = (  # in the reference
 
 @pytest.fixture(scope="module")
 def measured():
-    return reference(REFERENCE)
+    return read_export(REFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_reference_is_drawn(name, drawn, measured):
     The largest is drawn.
     """
     module = FIGURES[name]
-    found = contents(module, measured)
+    found = pages_of(module, measured)
     axis = getattr(getattr(module, "figure", None), "x", "") == "optimizer.lr"
     for page in found.values():
         title = page["title"].iloc[0] if "title" in page else "before training"
@@ -86,7 +86,7 @@ def test_no_figure_drops_runs_in_silence(name, measured):
     missing = len(runs) - pd.concat(told.values())["path"].nunique()
     assert missing >= len(runs) / 2
     for page, shown in told.items():
-        (value,), content = shown[KEY].unique(), contents(FIGURES[name], found)[page]
+        (value,), content = shown[KEY].unique(), pages_of(FIGURES[name], found)[page]
         said, _, left = content["source"].iloc[0].partition("; left out: ")
         assert f"{KEY} = {value}" in said
         assert left == content["left"].iloc[0] == f"{plural(missing, 'run')} ({KEY} = {3 - value})"
@@ -96,7 +96,7 @@ def test_a_figure_that_does_not_tell_which_runs_it_draws_is_refused(results):
     for page in (pd.DataFrame({"x": [1, 2], "y": [1, 2]}), (pd.DataFrame(), None)):
         silent = SimpleNamespace(data=lambda results: {"all": page})  # noqa: B023
         with pytest.raises(ValueError, match="'all' does not tell which runs it draws"):
-            contents(silent, results([]))
+            pages_of(silent, results([]))
 
 
 def test_no_picture_is_there_twice(measured):
@@ -112,7 +112,7 @@ def test_no_picture_is_there_twice(measured):
 @pytest.mark.slow
 def test_every_page_of_the_reference(drawn, measured):
     for name in FIGURES:
-        for page in contents(FIGURES[name], measured).values():
+        for page in pages_of(FIGURES[name], measured).values():
             drawn(FIGURES[name], page)
 
 
@@ -126,11 +126,11 @@ def test_speed(tmp_path, drawn):
     ]
     text = "\n".join([f"{columns}threads,machine", *rows, ""])
     (tmp_path / "bench.csv").write_text(text)
-    page = contents(speed, own(tmp_path))[""]
+    page = pages_of(speed, own(tmp_path))[""]
     assert page["source"].iloc[0] == "bench.csv, a machine, 2 threads, torch 2.9"
     machines = page.assign(machine=["one", "one", "other", "other"])
     one, other = (f"{name}, 2 threads, torch 2.9" for name in ("one", "other"))
-    assert speed.page(machines)["source"].iloc[0] == f"bench.csv, a: {one}; b: {other}"
+    assert speed.bench_page(machines)["source"].iloc[0] == f"bench.csv, a: {one}; b: {other}"
     figure, axes = drawn(speed, page)
     (panel,) = axes.values()
     assert [label.get_text() for label in panel.get_yticklabels()] == ["dense a", "dense b"]
@@ -219,8 +219,8 @@ def test_conditions_of_all_networks_are_one_table(write_run, tmp_path):
 
 def test_cells_of_the_claims_know_their_column():
     rows = pd.DataFrame({"claim": ["it learns"], "published": ["90 %"]})
-    assert '<td data-column="published">90 %</td>' in table(rows, named=True)
-    assert "<td>90 %</td>" in table(rows)
+    assert '<td data-column="published">90 %</td>' in html_table(rows, named=True)
+    assert "<td>90 %</td>" in html_table(rows)
 
 
 def test_every_figure_says_all_of_itself():

@@ -48,7 +48,7 @@ def test_a_name_that_looks_like_a_formula_is_drawn_as_it_is(write_run, tmp_path)
             write_run(init, seed, [0.1, 0.3, 0.5])
     page = html(own(tmp_path), own(tmp_path))
     assert 'alt="Learning curves. ' in page
-    text = sheet.plain(pd.DataFrame({"title": ["$\\sigma_U$ of $x^$"], "n": [1]}))
+    text = sheet.as_drawn(pd.DataFrame({"title": ["$\\sigma_U$ of $x^$"], "n": [1]}))
     assert text["title"].tolist() == ["$\\sigma_U$ of \\$x^\\$"]
 
 

@@ -16,10 +16,10 @@ import fdi.figures
 from fdi.analysis.derived import COLUMNS
 from fdi.analysis.results import own
 from fdi.cli.figures import main
-from fdi.config.comments import described
+from fdi.config.lookup import described
 from fdi.config.settings import DERIVED, Config, Figure
 from fdi.figures import words
-from fdi.figures.catalogue import FIGURES, contents, figure_named, over
+from fdi.figures.catalogue import FIGURES, figure_named, over, pages_of
 from fdi.figures.sweep import Sweep, experiments, of_file
 from fdi.figures.sweeps import others
 from fdi.track.record import look
@@ -106,7 +106,7 @@ def test_any_key_of_ones_own_runs_is_drawn(results, drawn):
         for seed in (0, 1, 2)
     ]
     figure = figure_named("model.twist", results(runs).runs)
-    (page,) = contents(figure, results(runs)).values()
+    (page,) = pages_of(figure, results(runs)).values()
     fluct = page[page["init"] == "fluct"]
     assert fluct["mean"].tolist() == pytest.approx([62, 72, 82])
     assert fluct["versus"].tolist() == pytest.approx([40] * 3), "against kaiming at the same x"
@@ -122,7 +122,7 @@ def test_an_initial_state_without_the_key_is_a_level(results, drawn):
     rules = [("homeostatic", s, 0.7, 1, {"init.rule": r}) for s in (0, 1) for r in ("a", "b")]
     runs = [*rules, *(("kaiming", s, 0.1, 1, {}) for s in (0, 1))]
     rule = Sweep(Figure(x="init.rule"))
-    (page,) = contents(rule, results(runs)).values()
+    (page,) = pages_of(rule, results(runs)).values()
     assert page.loc[page["init"] == "kaiming", "x"].isna().all()
     _, axes = drawn(rule, page)
     (panel,) = axes.values()
@@ -135,8 +135,8 @@ def test_null_is_a_value(results, drawn):
         ("fluct", seed, 0.5, 1, {"trainer.clip": clip}) for clip in (None, 1.0) for seed in (0, 1)
     ]
     clip = Sweep(Figure(x="trainer.clip"))
-    (page,) = contents(clip, results(runs)).values()
-    assert page["x"].tolist() == ["1", "none"]
+    (page,) = pages_of(clip, results(runs)).values()
+    assert page["x"].tolist() == ["1", "null"]
     drawn(clip, page)
 
 
@@ -157,7 +157,7 @@ def test_a_second_key_that_was_swept_is_a_line_each_with_its_words_and_unit(resu
     found = results(two_keys())
     figure = figure_named("init.sigma_u", found.runs)
     assert (figure.figure.shade, figure.figure.panels) == ("neuron.tau_syn", [])
-    (page,) = contents(figure, found).values()
+    (page,) = pages_of(figure, found).values()
     assert page["left"].unique() == [""], "nothing is left out"
     drawing, axes = drawn(figure, page)
     (legend,) = drawing.legends
@@ -169,7 +169,7 @@ def test_a_second_key_that_was_swept_is_a_line_each_with_its_words_and_unit(resu
     assert lines == [[0.5, 1, 2]] * 2, "no mark stands beside its value"
     turned = figure_named("neuron.tau_syn", found.runs)
     assert turned.figure.shade == "init.sigma_u"
-    (page,) = contents(turned, found).values()
+    (page,) = pages_of(turned, found).values()
     _, axes = drawn(turned, page)
     assert axes["accuracy"].get_xlabel() == "synaptic time constant (ms)"
     assert axes["accuracy"].containers[0].lines[0].get_xdata().tolist() == [5, 40]
@@ -181,7 +181,7 @@ def test_more_keys_that_were_swept_are_panels_and_what_goes_together_is_one(resu
     found = results([*two_keys(**adam), *two_keys(**other)])
     figure = figure_named("init.sigma_u", found.runs)
     assert (figure.figure.shade, figure.figure.panels) == ("neuron.tau_syn", ["optimizer"])
-    (page,) = contents(figure, found).values()
+    (page,) = pages_of(figure, found).values()
     _, axes = drawn(figure, page)
     assert [panel.get_title("left") for panel in axes.values()] == ["Adam", "SMORMS3"]
     apart = [run for run in two_keys(**other) if run[4]["init.sigma_u"] in (None, 1)]
@@ -208,8 +208,8 @@ def test_a_key_has_the_words_and_the_unit_of_its_comment():
     assert described("neuron.tau_mem") == ("membrane time constant", "s")
     assert described("homeostasis.upper.rate") == ("", "Hz"), "a unit alone"
     assert described("model.twist") == described("twist.a") == ("", "")
-    assert words.of("neuron.tau_mem", 0.02) == "membrane time constant = 20 ms"
-    assert words.of("model.twist", 2.0) == "model.twist = 2"
+    assert words.phrase("neuron.tau_mem", 0.02) == "membrane time constant = 20 ms"
+    assert words.phrase("model.twist", 2.0) == "model.twist = 2"
 
 
 @pytest.mark.slow
@@ -232,14 +232,14 @@ def test_every_combination_is_drawn(results, drawn):
             if not panels:
                 figure.only |= {"layers": 1}
             sweep = Sweep(figure)
-            (page,) = contents(sweep, found).values()
+            (page,) = pages_of(sweep, found).values()
             drawn(sweep, page)
 
 
 def test_a_quantity_that_is_none_is_one_line(results):
     runs = [("fluct", 0, 0.5, 1, {"optimizer.lr": lr}) for lr in (0.1, 0.2)]
     with one_line(r"figure\.quantities: secnds is no quantity; did you mean"):
-        contents(Sweep(Figure(x="optimizer.lr", quantities=["secnds"])), results(runs))
+        pages_of(Sweep(Figure(x="optimizer.lr", quantities=["secnds"])), results(runs))
 
 
 def test_words_have_one_home():
@@ -271,7 +271,7 @@ OTHER = {"config": {"optimizer.eps": 1e-8}}
 def test_runs_by_hand_do_not_take_the_place_of_a_comparison_and_are_named(tmp_path):
     sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 3)
     sweep(tmp_path, (1, 2, 3), ("kaiming",), 1, **OTHER)
-    (page,) = contents(FIGURES["depth"], own(tmp_path)).values()
+    (page,) = pages_of(FIGURES["depth"], own(tmp_path)).values()
     accuracy = page[page["quantity"] == "accuracy"]
     assert set(accuracy["init"]) == {"kaiming", "fluct"}
     assert set(accuracy["n"]) == {3}
@@ -290,13 +290,13 @@ def test_figures_of_one_set_of_runs_say_which_others_they_leave_out(results):
     found.runs["metric"] = squares.map({True: "R2 (%)"})
     found.runs["operations/effective"] = 1e4
     for name in ("states", "operations"):
-        (page,) = contents(FIGURES[name], found).values()
+        (page,) = pages_of(FIGURES[name], found).values()
         assert page["left"].iloc[0].startswith("12 runs ("), name
         assert page["source"].iloc[0].endswith(page["left"].iloc[0])
-    (page,) = contents(Sweep(Figure(x="dataset.file")), found).values()
+    (page,) = pages_of(Sweep(Figure(x="dataset.file")), found).values()
     assert page["x"].unique().tolist() == ["a.npz", "b.npz"]
     assert page["left"].iloc[0] == "6 runs (loss = squares)"
-    assert contents(Sweep(Figure(x="loss")), found) == {}, "no axis has two metrics"
+    assert pages_of(Sweep(Figure(x="loss")), found) == {}, "no axis has two metrics"
 
 
 def test_a_page_of_runs_that_one_chose_says_by_which_value(results):
@@ -311,7 +311,7 @@ def test_a_page_of_runs_that_one_chose_says_by_which_value(results):
     ]
     every = results(runs)
     few = replace(every, runs=every.runs[every.runs["neuron.tau_syn"] == 0.04])
-    (page,) = contents(FIGURES["states"], few, every.runs).values()
+    (page,) = pages_of(FIGURES["states"], few, every.runs).values()
     said = "own runs with neuron.tau_syn = 0.04, init.alpha = 0.9; left out: 3 runs"
     assert page["source"].iloc[0] == f"{said} (init.alpha = 0.5)"
 
@@ -320,6 +320,6 @@ def test_a_figure_of_an_experiment_shows_its_plan_before_all_others(tmp_path):
     sweep(tmp_path, (1, 2), ("kaiming", "fluct"), 1, **OTHER)
     write_plan(tmp_path, "depth")
     sweep(tmp_path, (1, 2, 3), ("kaiming", "fluct"), 3)
-    (page,) = contents(FIGURES["depth"], own(tmp_path)).values()
+    (page,) = pages_of(FIGURES["depth"], own(tmp_path)).values()
     assert set(page.loc[page["quantity"] == "accuracy", "n"]) == {1}
     assert page["left"].iloc[0].startswith("18 runs (")

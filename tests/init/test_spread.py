@@ -16,7 +16,7 @@ from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import Kaiming, Lsuv
 from fdi.init.fluct import Fluct, FluctCalibrated
-from fdi.init.probe import probe
+from fdi.init.probe import probe_populations
 from fdi.init.strategy import rate_of_equal_spread
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
@@ -73,7 +73,9 @@ def test_theory_probe_and_calibration_agree_with_a_simulator(name, strategy):
         nu = rate_of_equal_spread([inputs[:40], inputs[40:]], lif(), DT)
     network, engine = dense((N,), 2, T, DT, hidden=100), ReferenceEngine()
     drawn(network, strategy, inputs, nu, 0, analogue)
-    found = probe(network, engine, inputs, np.arange(B) % 2, Objective(), strategy, nu)[0]
+    found = probe_populations(network, engine, inputs, np.arange(B) % 2, Objective(), strategy, nu)[
+        0
+    ]
     weight = network.projections[0].weight.detach().double().numpy()
     spread, of_means = simulated(weight, whole)
     assert found["free_sigma"] == pytest.approx(spread, rel=0.06)

@@ -30,7 +30,7 @@ from fdi.init.baselines import (
 )
 from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu, FluctRate
 from fdi.init.homeostatic import Homeostatic
-from fdi.init.probe import probe
+from fdi.init.probe import probe_populations
 from fdi.init.strategy import rate_of_equal_spread
 from fdi.init.theory import psp_kernel_integrals
 from fdi.snn.models import conv, dale, dale_conv, dense
@@ -130,7 +130,9 @@ def initialized(model, strategy, inputs):
     """(network, rows of its probe)."""
     network, labels = drawn(model, strategy, inputs), np.arange(BATCH) % CLASSES
     nu = rate(inputs)
-    return network, probe(network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu)
+    return network, probe_populations(
+        network, ReferenceEngine(), inputs, labels, Objective(), strategy, nu
+    )
 
 
 COUPLED = ("fluct_calibrated", "dale", "constant")
@@ -398,7 +400,7 @@ def test_rates_are_those_behind_pooling():
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
-        (20, r"no scale gives h\d+ for .* Hz of h1 within 10%; lengthen the trial"),
+        (20, r"no scale gives h\d+ for .* Hz of h1 within 10 %; lengthen the trial"),
         pytest.param(200, None, marks=pytest.mark.slow),
     ],
 )

@@ -518,7 +518,7 @@ def tried(
     make: Callable[[], nn.Module], expected: str
 ) -> tuple[str, dict[str, tuple[float, float]]]:
     """What became of a network, and reported and measured spreads by neuron."""
-    from fdi.interop.network import trial_of
+    from fdi.interop.network import trial_in_turn
 
     torch.manual_seed(0)
     network = make()
@@ -546,7 +546,7 @@ def tried(
     for layer in set(left) - drawn:
         assert not [key for key in changed if key.startswith(f"{layer}.")]
     run = options["simulate"]
-    run = (lambda x: trial_of(network, x)) if run is None else run
+    run = (lambda x: trial_in_turn(network, x)) if run is None else run
     places = dict(network.named_modules())
     found = {}
     for row in rows:

@@ -8,7 +8,7 @@ import torch
 
 from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
-from fdi.runner.story import alignment, change
+from fdi.runner.story import alignment, movement
 from fdi.snn.models import dense
 from fdi.snn.neuron import lif
 
@@ -40,9 +40,9 @@ def test_a_network_that_moves_by_a_tenth_says_so():
     initial.load_weights(weights)
     network.load_weights({name: 1.1 * weight for name, weight in weights.items()})
     spikes = np.random.default_rng(0).integers(0, 2, size=(6, 20, 5)).astype(np.uint8)
-    found = change(network, initial, ReferenceEngine(), Frames(spikes))
+    found = movement(network, initial, ReferenceEngine(), Frames(spikes))
     assert found["moved"] == pytest.approx(dict.fromkeys(weights, 0.1), rel=1e-5)
     assert set(found["alignment"]) == {"h1", "h2"}
     assert all(value is not None and 0 < value <= 1 for value in found["alignment"].values())
-    still = change(initial, initial, ReferenceEngine(), Frames(spikes))
+    still = movement(initial, initial, ReferenceEngine(), Frames(spikes))
     assert still["alignment"] == pytest.approx({"h1": 1, "h2": 1})

@@ -11,7 +11,7 @@ from making import one_line
 import fdi
 from fdi.analysis.results import own
 from fdi.config.identity import run_id
-from fdi.figures.catalogue import FIGURES, contents
+from fdi.figures.catalogue import FIGURES, pages_of
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 0, 0, 1], 60)
@@ -47,7 +47,7 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
         assert right == pytest.approx(each.result["test_accuracy_last"])
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(each.result["hits"]), np.uint8))
         assert [*bits[: len(table)]] == [*(table["label"] == table["predicted"])]
-    (page,) = contents(FIGURES["confusion"], own(tmp_path)).values()
+    (page,) = pages_of(FIGURES["confusion"], own(tmp_path)).values()
     shares = page[page["init"] == "kaiming"].pivot(index="x", columns="predicted", values="mean")
     counts = [np.array(each.result["confusion"]) for each in done[2:]]
     wanted = np.mean([100 * n / n.sum(1, keepdims=True) for n in counts], 0)
@@ -61,7 +61,7 @@ def test_the_test_set_is_counted_by_class_and_predicted_class(tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ({"trainer.class_weights": [1, 2, 3]}, r"trainer\.class_weights = \[1, 2, 3\] must be b"),
+        ({"trainer.class_weights": [1, 2, 3]}, r"trainer\.class_weights = \[1,2,3\] must be b"),
         ({"trainer.class_weights": [0, 0]}, r"one for each class, not all 0$"),
         (
             {"trainer.class_weights": "even"},

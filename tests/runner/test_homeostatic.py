@@ -17,7 +17,7 @@ import fdi
 from fdi.data import dataset
 from fdi.init.homeostatic import Homeostatic
 from fdi.init.probe import selectivity
-from fdi.runner import training
+from fdi.runner import primed
 from fdi.track import record
 from fdi.track.files import METRICS
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("here")
 def home(tmp_path_factory, monkeypatch):
     """Where other processes would find primed networks, empty."""
     folder = tmp_path_factory.mktemp("primed")
-    monkeypatch.setattr(training, "cache_folder", lambda name: folder)
+    monkeypatch.setattr(primed, "cache_folder", lambda name: folder)
     return folder
 
 
@@ -88,34 +88,34 @@ def test_bounds_alone_bring_silent_weights_to_their_rates(options, home):
 
 def test_a_sweep_primes_a_network_once_for_all_that_trains_it_otherwise(home, monkeypatch):
     dataset._kept.clear()
-    primed, trainer = [], training.Trainer
+    trained, trainer = [], primed.Trainer
     monkeypatch.setattr(
-        training, "Trainer", lambda *of, **by: primed.append(of) or trainer(*of, **by)
+        primed, "Trainer", lambda *of, **by: trained.append(of) or trainer(*of, **by)
     )
     words = SMALL | HOMEOSTATIC | QUICK
     first = fdi.probe(**words)
     others = {"optimizer": "adam", "trainer.clip": 1.0, "trainer.lr_relative": True}
     assert fdi.probe(**words | others)["grad"].equals(first["grad"])
-    assert len(primed) == 1
+    assert len(trained) == 1
     run = fdi.run(**words | {"optimizer.lr": 1e-3})
     forget(home)
     assert numbers(fdi.run(**words | {"optimizer.lr": 1e-3}, results="alone").directory) == numbers(
         run.directory
     )
-    assert len(primed) == 2
+    assert len(trained) == 2
     for other in ({"seed": 7}, {"trainer.batch_size": 7}, {"init.epochs": 3}, {"neuron.theta": 2}):
         fdi.probe(**words | other)
-    assert len(primed) == 6
+    assert len(trained) == 6
     fdi.probe(**words)
-    assert len(primed) == 6, "six seeds are kept, not four"
-    monkeypatch.setattr(training.evidence, "code", lambda config: {"init": "changed"})
+    assert len(trained) == 6, "six seeds are kept, not four"
+    monkeypatch.setattr(primed.evidence, "code", lambda config: {"init": "changed"})
     fdi.probe(**words, results="other")
-    assert len(primed) == 7, "own code has changed"
+    assert len(trained) == 7, "own code has changed"
 
 
 def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(home, monkeypatch):
-    primed, prime = [], training.prime
-    monkeypatch.setattr(training, "prime", lambda *of: primed.append(of) or prime(*of))
+    trained, prime = [], primed.prime
+    monkeypatch.setattr(primed, "prime", lambda *of: trained.append(of) or prime(*of))
     old = home / "old.npz"
     old.touch()
     os.utime(old, (0, 0))
@@ -125,23 +125,23 @@ def test_another_process_finds_a_primed_network_and_believes_no_damaged_one(home
         return fdi.probe(**SMALL | HOMEOSTATIC | QUICK, results=f"after {len(os.listdir())}")
 
     first = process()
-    assert len(primed) == 1
+    assert len(trained) == 1
     assert not old.exists(), "nobody used it for long"
     assert process().equals(first)
-    assert len(primed) == 1
+    assert len(trained) == 1
     (file,) = home.iterdir()
     file.write_bytes(file.read_bytes()[:-100])
     assert process().equals(first)
-    assert len(primed) == 2, "it was damaged"
-    monkeypatch.setattr(training, "_source", lambda: "other code")
+    assert len(trained) == 2, "it was damaged"
+    monkeypatch.setattr(primed, "_source", lambda: "other code")
     process()
-    assert len(primed) == 3
-    monkeypatch.setattr(training.evidence, "_processor", lambda: "another")
+    assert len(trained) == 3
+    monkeypatch.setattr(primed.evidence, "_processor", lambda: "another")
     process()
-    assert len(primed) == 4
-    monkeypatch.setattr(training, "cache_folder", Mock(side_effect=PermissionError))
+    assert len(trained) == 4
+    monkeypatch.setattr(primed, "cache_folder", Mock(side_effect=PermissionError))
     assert process().equals(first)
-    assert len(primed) == 5, "nothing can be kept"
+    assert len(trained) == 5, "nothing can be kept"
 
 
 def test_what_is_on_target_is_not_primed_and_what_cannot_be_says_so(capsys):

@@ -16,7 +16,7 @@ import torch
 
 from fdi.analysis.results import own
 from fdi.engine.reference import ReferenceEngine
-from fdi.study.measured import reference
+from fdi.study.measured import read_export
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STUDY = SCRIPTS / "study"
@@ -67,7 +67,7 @@ def test_tables_of_the_documentation_are_those_of_the_measurements(monkeypatch, 
     import update_docs
     from pages import filterable
 
-    measured = reference(Path("results/reference"))
+    measured = read_export(Path("results/reference"))
     for page in update_docs.PAGES:
         tables = list(update_docs.MARKED.finditer(page.read_text()))
         assert tables
@@ -461,4 +461,4 @@ def test_what_answers_the_question_is_recomputed_with_pandas_and_scipy_alone():
     assert not re.search(r"^(import|from) (fdi|pages)", script.read_text(), re.MULTILINE)
     found = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, ""), found.stdout
-    assert found.stdout.count("recomputed") > 100
+    assert found.stdout.count("recomputed") > 70

@@ -17,9 +17,9 @@ from published import DT, PUBLISHED
 
 from fdi.config import Mistake
 from fdi.engine.derived import derived
-from fdi.snn.equations import Call, Sum, derivative, evaluate, parse, terms
+from fdi.snn.equations import Call, Sum, derivative, evaluate, read_sum, terms
 from fdi.snn.neuron import KINDS, Neuron
-from fdi.testing.neurons import Moment, ahead, moment, resets
+from fdi.testing.neurons import Moment, moment, resets, results_of_step
 
 
 def published(n: Neuron, m: Moment) -> list[np.ndarray]:
@@ -37,7 +37,7 @@ def published(n: Neuron, m: Moment) -> list[np.ndarray]:
 
 def same(n: Neuron, m: Moment) -> bool:
     wanted = published(n, m)
-    found = ahead(n, m)
+    found = results_of_step(n, m)
     return all(
         np.allclose(np.asarray(x), y, 1e-9, 1e-12) for x, y in zip(found, wanted, strict=True)
     )
@@ -164,7 +164,7 @@ def test_numbers_and_tensors_have_one_least_and_one_most():
     for text, wanted in (("min(u, 1)", [-1, 0.2, 1]), ("max(0, u)", [0, 0.2, 3])):
         assert evaluate(text, {"u": x}).tolist() == pytest.approx(wanted)
         assert [evaluate(text, {"u": each}) for each in x.tolist()] == pytest.approx(wanted)
-    assert parse("min(u, 1)") is parse("min(u, 1)")
+    assert read_sum("min(u, 1)") is read_sum("min(u, 1)")
 
 
 def test_a_constant_that_leaves_no_value_is_said():

@@ -9,7 +9,7 @@ from compared import frames, weighted
 from making import one_line
 from omegaconf import OmegaConf
 
-from fdi.engine.device import dense
+from fdi.engine.device import dense_input
 from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.interop.nir import from_nir, to_nir
@@ -45,7 +45,7 @@ def test_it_starts_as_the_neuron_that_does_not_learn():
 
 def test_the_gradient_is_that_of_a_finite_difference():
     net = network()
-    x = dense(net, batch()[0])
+    x = dense_input(net, batch()[0])
 
     def total():
         return simulate(net, x, record=("free",)).free["h1"].square().sum()  # smooth: without reset

@@ -9,12 +9,12 @@ from compared import drawn, frames, weighted
 from making import one_line
 
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.device import dense as as_dense
+from fdi.engine.device import dense_input as as_dense
 from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.init.baselines import Lsuv
 from fdi.init.fluct import FluctCalibrated
-from fdi.init.probe import probe
+from fdi.init.probe import probe_populations
 from fdi.snn.models import conv, dale, dense, normalize
 from fdi.snn.network import Norm
 from fdi.snn.objective import LowerBound, Objective, UpperBound
@@ -159,7 +159,7 @@ def test_calibration_sets_the_gain_and_the_probe_measures_behind_it(kind, strate
     engine = ReferenceEngine()
     drawn(net, strategy, x, 20.0)
     before = {name: value.clone() for name, value in net.weights().items()}
-    rows = probe(net, engine, x, labels, OBJECTIVE, strategy, 20.0)
+    rows = probe_populations(net, engine, x, labels, OBJECTIVE, strategy, 20.0)
     for row in rows[:-1]:
         assert row["free_sigma"] == pytest.approx(0.7, rel=0.02)
         assert row["theory_sigma_u"] is row["theory_mu_u"] is None

@@ -15,7 +15,7 @@ from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.engine.reference.simulation import simulate
 from fdi.init.fluct import Fluct
-from fdi.init.probe import probe
+from fdi.init.probe import probe_populations
 from fdi.snn import models
 from fdi.snn.network import Network
 from fdi.snn.objective import Objective
@@ -58,11 +58,11 @@ def test_the_probe_predicts_and_measures_it():
     net = network(bias=True, hidden=8, strength=1.0)
     x = frames(net, T, 40, 0.1)
     labels, rate = np.zeros(40, np.int64), x.mean() / DT
-    row, *_ = probe(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
+    row, *_ = probe_populations(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
     below = T * DT / (T * DT - 30e-3)  # the first steps of a trial, in which the potential rises
     assert row["theory_mu_u"] == pytest.approx(row["free_mean"] * below, rel=0.03)
     net.biases["h1"].data.zero_()
-    other, *_ = probe(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
+    other, *_ = probe_populations(net, ReferenceEngine(), x, labels, Objective(), Fluct(), rate)
     assert row["theory_mu_u"] - other["theory_mu_u"] > 0.05
     assert row["theory_sigma_u"] == other["theory_sigma_u"]
     assert row["free_sigma"] == pytest.approx(other["free_sigma"], rel=0.02)

@@ -9,7 +9,7 @@ import pytest
 from fdi.analysis.zoo import SETTINGS
 from fdi.cli.cells import compose_cell
 from fdi.study import confirmed
-from fdi.study.confirmed import DESIGN, answer, judge, start, strata, whole
+from fdi.study.confirmed import DESIGN, answer, by_ratio, is_complete, judge, starting_state
 
 CHANCE = np.random.default_rng(3)
 BASE = CHANCE.uniform(0.2, 0.6, DESIGN["networks"])
@@ -71,24 +71,24 @@ def test_the_family_is_what_is_printed_and_both_settings():
     ],
 )
 def test_the_state_to_start_from_is_todays_unless_another_is_better(leads, state):
-    assert start(members(**leads)) == state
+    assert starting_state(members(**leads)) == state
 
 
 def test_a_state_that_is_worse_at_the_default_step_is_none_to_start_from():
     table = members(lsuv=10.0)
     common = (table["setting"] == "common") & (table["init"] == "lsuv")
     table.loc[common, "accuracy"] -= 0.3
-    assert start(table) == "fluct"
+    assert starting_state(table) == "fluct"
 
 
 def test_nothing_is_judged_before_all_networks_are_there():
     table = members()
     for part in (table[table["network"] < 59], table[table["init"] != "lsuv"], table[:0]):
-        assert part.empty or not whole(part)
+        assert part.empty or not is_complete(part)
         assert "it is judged when all are" in answer(part)
     dale = table.assign(kind=np.where(table["network"] < 5, "dale", "dense"))
     left = dale[(dale["kind"] != "dale") | dale["init"].str.startswith("fluct")]
-    assert whole(left), "Dale's law forbids four of the arms"
+    assert is_complete(left), "Dale's law forbids four of the arms"
 
 
 def test_strata_split_the_networks_by_the_ratio_of_the_weights():
@@ -99,6 +99,6 @@ def test_strata_split_the_networks_by_the_ratio_of_the_weights():
         for i in range(60)
         for layer in ("h1", "h2")
     ]
-    found = dict(strata(members(fluct=5.0), pd.DataFrame(rows)))
+    found = dict(by_ratio(members(fluct=5.0), pd.DataFrame(rows)))
     assert [of.n for of in found.values()] == [20, 20, 20]
     assert all(of.mean == pytest.approx(5, abs=2) for of in found.values())

@@ -18,7 +18,7 @@ from fdi.analysis.results import OWN, comparable, own, studies
 from fdi.cli import report
 from fdi.figures import catalogue
 from fdi.study import claims
-from fdi.study.measured import REFERENCE, reference
+from fdi.study.measured import REFERENCE, read_export
 from fdi.track.files import tell
 
 PACKAGE = Path(fdi.__file__).parent
@@ -179,11 +179,11 @@ def test_each_study_that_fails_is_one_line_and_the_report_has_the_rest(
 
 @pytest.mark.slow  # it reads all measurements, as tests/scripts does
 def test_the_report_has_claims_where_published_networks_were_trained(tmp_path):
-    measured, nothing = reference(ROOT / "results" / "reference"), own(tmp_path)
+    measured, nothing = read_export(ROOT / "results" / "reference"), own(tmp_path)
     networks = claims.with_runs(measured.runs[measured.runs["state"] == "done"])
-    shown = dict(claims.sections(nothing, measured))
+    shown = dict(claims.claim_sections(nothing, measured))
     assert list(shown)[1:] == (["Reproduced or not"] if networks else [])
     assert networks
     assert "come with fdi" in shown["Reproduced or not"]
     assert "Own runs" not in shown["Reproduced or not"]
-    assert len(list(claims.sections(nothing, nothing))) == 1, "what was published"
+    assert len(list(claims.claim_sections(nothing, nothing))) == 1, "what was published"

@@ -77,14 +77,14 @@ def pretend(patch: pytest.MonkeyPatch, other: str) -> None:
     """Code or numerics are others, and so are numbers."""
     if other not in ("code", "numerics"):
         return
-    draw = training.draw
+    draw = training.draw_weights
 
     def larger(network, *given, **more):
         draw(network, *given, **more)
         for projection in network.projections:
             projection.weight.data *= 1.5
 
-    patch.setattr(training, "draw", larger)
+    patch.setattr(training, "draw_weights", larger)
     if other == "code":
         patch.setattr(evidence, "code", lambda config: {"init": "0123abcd"})
     else:
@@ -113,7 +113,7 @@ def asked(directory: Path, epochs: int, caplog: Any, capsys: Any) -> dict[str, t
         found = results.own(home)
         (row,) = found.runs.to_dict("records")
         shown = [str(row.get(key)) for key in ("test_accuracy_last", "test_loss_last", "data")]
-        curve = [str(value) for value in results.curves(found.runs).get("train/loss", ())]
+        curve = [str(value) for value in results.read_curves(found.runs).get("train/loss", ())]
         return shown, curve, [str(value) for value in found.probe.get("sigma", ())]
 
     def load() -> Any:

@@ -143,7 +143,12 @@ def test_a_derived_step_or_adjoint_without_any_term_is_found(name):
     silent.__dict__.update(vars(n))
     flat = replace(n, surrogate="superspike", beta=1e-6)  # with a slope where neurons rest
     cases = [
-        ((m, raised), of, [x.numpy() for x in neurons.ahead(seen, m)] + neurons.back(seen, m))
+        (
+            (m, raised),
+            of,
+            [x.numpy() for x in neurons.results_of_step(seen, m)]
+            + neurons.gradients_of_step(seen, m),
+        )
         for of, seen, raised in ((n, n, 0.0), (flat, flat, 0.0), (n, silent, 10000.0))
     ]
 

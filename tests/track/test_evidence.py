@@ -14,7 +14,7 @@ from fdi.config.identity import NUMERICS
 from fdi.track import record
 from fdi.track.evidence import (
     GENERATED,
-    data,
+    data_of,
     fingerprint,
     origin,
     other_owner,
@@ -50,24 +50,24 @@ def test_the_data_are_the_content_of_their_files_and_not_the_place(tmp_path):
         (tmp_path / folder / "deep").mkdir(parents=True)
         (tmp_path / folder / "deep" / "a").write_text("1")
     here, there = ({"root": str(tmp_path / folder), "seed": 1} for folder in ("here", "there"))
-    known = data(here)
-    assert known == data(there)
+    known = data_of(here)
+    assert known == data_of(there)
     os.utime(tmp_path / "here" / "deep" / "a", ns=(1, 1))
-    assert data(here) == known
+    assert data_of(here) == known
     (tmp_path / "here" / "deep" / "a").write_text("2")
-    assert data(here) != known
-    assert data({"root": str(tmp_path / "nowhere")}) == data({"units": 20}) == GENERATED
+    assert data_of(here) != known
+    assert data_of({"root": str(tmp_path / "nowhere")}) == data_of({"units": 20}) == GENERATED
 
 
 def test_of_a_folder_only_the_files_that_keys_name_are_data(tmp_path):
     for name in ("train.h5", "test.h5", "notes.txt"):
         (tmp_path / name).write_text(name)
     dataset = {"root": str(tmp_path), "train_file": "*train*.h5", "test_file": "test.h5"}
-    known = data(dataset)
+    known = data_of(dataset)
     (tmp_path / "notes.txt").write_text("more")
-    assert data(dataset) == known
+    assert data_of(dataset) == known
     (tmp_path / "train.h5").write_text("more")
-    assert data(dataset) != known
+    assert data_of(dataset) != known
 
 
 def test_files_that_any_key_names_belong_to_the_data(tmp_path, monkeypatch):
@@ -77,12 +77,14 @@ def test_files_that_any_key_names_belong_to_the_data(tmp_path, monkeypatch):
         (tmp_path / name).write_text("1")
     dataset = {"root": "root", "train_file": "../other/b", "table": "c", "name": "word"}
     dataset |= {"folder": f"{tmp_path}/other"}
-    for known in (data, fingerprint):
+    for known in (data_of, fingerprint):
         before = known(dataset)
         for name in ("root/a", "other/b", "c"):
             (tmp_path / name).write_text((tmp_path / name).read_text() + "1")
             after = known(dataset)
-            assert after != before or (known, name) == (data, "root/a"), "train_file names others"
+            assert after != before or (known, name) == (data_of, "root/a"), (
+                "train_file names others"
+            )
             before = after
         (tmp_path / "word" / "d").write_text((tmp_path / "word" / "d").read_text() + "1")
         assert known(dataset) == before, "a name is no folder"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from fdi.track.process import alive, repeated
+from fdi.track.process import alive, repeating
 
 WATCH = """
 import sys, time
@@ -33,7 +33,7 @@ def test_a_process_ends_with_another():
 
 def test_an_action_is_repeated_meanwhile_and_no_longer():
     calls: list[None] = []
-    with repeated(lambda: calls.append(time.sleep(0.01)), "test", every=0.001, rest=2.0):
+    with repeating(lambda: calls.append(time.sleep(0.01)), "test", every=0.001, rest=2.0):
         time.sleep(0.3)
     done = len(calls)
     assert 1 < done < 11, "a third of the time at the most"

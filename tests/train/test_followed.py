@@ -12,7 +12,7 @@ import fdi
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.probe import follow_gradients, probe
+from fdi.init.probe import follow_gradients, probe_populations
 from fdi.init.verdict import unmoved
 from fdi.snn.objective import Objective
 from fdi.train.optimizers import SMORMS3
@@ -36,11 +36,11 @@ def followed(build, data, train):
         network, initial = build(hidden=12, depth=3), build(hidden=12, depth=3)
         inputs, labels = data.train.batch(np.arange(64), np.random.default_rng(0))
         given = (ENGINES[engine](), inputs, labels, Objective(), Fluct(), data.nu)
-        least = min(row["grad_task_max"] for row in probe(network, *given)[:-1])
+        least = min(row["grad_task_max"] for row in probe_populations(network, *given)[:-1])
         with torch.no_grad():
             network.projections[-1].weight.mul_(size / least)
         initial.load_weights(network.weights())
-        rows = probe(network, *given)
+        rows = probe_populations(network, *given)
         rule = optimizer(network)
         follow_gradients(rows, rule)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fdi
-from fdi.train.optimizers import SMORMS3, groups
+from fdi.train.optimizers import SMORMS3, parameter_groups
 from fdi.train.trainer import phases
 
 TINY = (
@@ -48,7 +48,7 @@ def test_what_is_frozen_counts_neither_in_the_norm_nor_in_the_verdict(tmp_path):
 
 
 def learned_of(network: Any) -> Any:
-    return groups(network, frozen=["h1"])
+    return parameter_groups(network, frozen=["h1"])
 
 
 def test_normalization_and_time_constants_of_the_frozen_stay(build, train):

@@ -8,7 +8,7 @@ import torch
 from torch.optim.lr_scheduler import StepLR
 
 from fdi.snn.models import dense
-from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, groups
+from fdi.train.optimizers import SMORMS3, AdamAtan2, Precision, fuse, parameter_groups
 from fdi.train.rules import prepared
 
 
@@ -146,21 +146,21 @@ def test_a_factor_scales_the_step_and_is_no_part_of_lr():
 
 def test_without_step_sizes_of_their_own_all_parameters_are_one_group():
     network = dense(input_shape=(5,), classes=3, steps=4, dt=2e-3, hidden=[4], recurrent=True)
-    (group,) = groups(network)
+    (group,) = parameter_groups(network)
     assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
     assert list(group) == ["params"]
 
 
 def test_step_sizes_of_their_own_are_groups_with_a_factor():
     network = dense(input_shape=(5,), classes=3, steps=4, dt=2e-3, hidden=[4], recurrent=True)
-    made = groups(network, 1e-2, {"readout": 5e-3, "recurrent": None})
+    made = parameter_groups(network, 1e-2, {"readout": 5e-3, "recurrent": None})
     factors = {id(p): g.get("factor", 1.0) for g in made for p in g["params"]}
     names = {p.name: factors[id(p.weight)] for p in network.projections}
     assert names == {"input->h1": 1.0, "h1->h1": 1.0, "h1->readout": 0.5}
     with pytest.raises(ValueError, match="this network has no normalization; leave it out"):
-        groups(network, 1e-2, {"norm": 0.1})
+        parameter_groups(network, 1e-2, {"norm": 0.1})
     with pytest.raises(ValueError, match="this optimizer has no step size lr"):
-        groups(network, None, {"readout": 0.1})
+        parameter_groups(network, None, {"readout": 0.1})
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

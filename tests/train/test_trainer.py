@@ -10,7 +10,7 @@ from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner import training
-from fdi.runner.story import change
+from fdi.runner.story import movement
 from fdi.snn.models import dale
 from fdi.snn.neuron import lif
 from fdi.snn.objective import LowerBound, UpperBound
@@ -248,7 +248,7 @@ def test_movement_by_decay_counts_apart(build, train, train_in_pieces):
     initial, *_ = start()
     _, progress, network = train_in_pieces(start, phases(epochs=2), engine=spoiling(silence))
     inputs = Frames(np.ones((6, 40, 10), np.uint8))
-    found = change(network, initial, ReferenceEngine(), inputs, progress.started)
+    found = movement(network, initial, ReferenceEngine(), inputs, progress.started)
     shrunk = {"input->h1": 1 - 0.99 ** len(batches), "h1->h2": 1 - 0.99**3, "h2->readout": 0}
     assert found["decayed"] == pytest.approx(shrunk, abs=1e-6)
     moved = {name: way for name, way in found["moved"].items() if way}

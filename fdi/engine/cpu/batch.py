@@ -14,10 +14,10 @@ from torch import Tensor
 
 from fdi.data.inputs import Input
 from fdi.engine.checks import check_input, check_labels
-from fdi.engine.cpu.chunk import Results, add_gradients, run_chunks
+from fdi.engine.cpu.chunk import SampleResults, add_gradients, run_chunks
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
 from fdi.engine.cpu.dense_layout import value_gradient
-from fdi.engine.cpu.loss import STEPS, in_numbers
+from fdi.engine.cpu.loss import STEPS, loss_terms
 from fdi.engine.cpu.memory import LEVELS, Sum, Team, Work
 from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
@@ -50,7 +50,7 @@ class Batch:
     arriving: Arriving
     labels: np.ndarray
     loss: Any
-    results: Results
+    results: SampleResults
     chunk: int
     steps: int
     span: int
@@ -317,7 +317,7 @@ class Turns:
         )  # fmt: skip
 
 
-def cut(
+def cut_batch(
     memory: Memory,
     inputs: Input,
     labels: np.ndarray,
@@ -356,7 +356,7 @@ def cut(
         parameters,
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
-        in_numbers(objective, network, len(inputs), dtype),
+        loss_terms(objective, network, len(inputs), dtype),
         _empty(network, len(inputs), dtype, **{"counts": 1, **record}),
         chunk,
         steps,
@@ -371,10 +371,10 @@ def cut(
 def _empty(
     network: Network, batch: int, dtype: np.dtype, counts: int = 0, readout: int = 0,
     spikes: int = 0, potentials: int = 0,
-) -> Results:  # fmt: skip
+) -> SampleResults:  # fmt: skip
     """So many steps of each, and `counts` of all of them or none."""
     units = sum(p.units for p in network.hidden)
-    return Results(
+    return SampleResults(
         np.empty(batch, dtype),
         np.empty(batch, dtype),
         np.empty(batch, np.int64),

@@ -20,7 +20,17 @@ from fdi.engine.cpu.dense_forward import Arriving, Gradients, run_forward, run_w
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.kernels.jit import inlined, kernel
 from fdi.engine.cpu.kernels.rows import add, part
-from fdi.engine.cpu.loss import STEPS, Loss, Pull, bounds, list_pulls, pull_of, read_out, take, task
+from fdi.engine.cpu.loss import (
+    STEPS,
+    LossTerms,
+    Pull,
+    list_pulls,
+    penalty,
+    pull_of,
+    read_out,
+    take,
+    task,
+)
 from fdi.engine.cpu.memory import Work
 from fdi.engine.cpu.traces import Traces, put_row, wanted, write_maps, write_rows
 
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
 
 
-class Results(NamedTuple):
+class SampleResults(NamedTuple):
     """Of each sample. `counts` [B, hidden units]: spikes; `readout` [T, B, classes], or [2, B,
     classes]: over time, and its slope at each step that counts; and `traces`; all of size 0 if
     nobody wants them.
@@ -51,7 +61,7 @@ def of_part(work: Work, i: int) -> Work:
 @kernel
 def run_chunks(
     first: int, last: int, chunk: int, network: Parameters, maps: ConvPlan | None, inputs: Arriving,
-    labels: np.ndarray, loss: Loss, memory: Work, results: Results, gradients: Gradients,
+    labels: np.ndarray, loss: LossTerms, memory: Work, results: SampleResults, gradients: Gradients,
 ) -> None:  # fmt: skip
     """Samples first .. last - 1 of a batch, some chunks; `maps` is None in a network without
     convolutions.
@@ -83,7 +93,7 @@ def run_chunks(
 @inlined
 def _run_chunk(
     first: int, last: int, block: int, network: Parameters, maps: ConvPlan | None,
-    inputs: Arriving, labels: np.ndarray, loss: Loss, memory: Work, results: Results,
+    inputs: Arriving, labels: np.ndarray, loss: LossTerms, memory: Work, results: SampleResults,
     gradients: Gradients,
 ) -> None:  # fmt: skip
     """Samples first .. last - 1, a chunk. Its blocks of samples, from number `block` on, share the
@@ -108,14 +118,14 @@ def _run_chunk(
         for s in range(n):
             run_forward(network, s, before, seen, results.counts[start + s], work)
             _write(network, maps, start + s, s, results.traces, work)
-        score(start, n, before, network, labels, loss, results, work)
+        score_block(start, n, before, network, labels, loss, results, work)
         if gradients.tables.size > 0:
             _backward(n, network, maps, given, back, loss, start, work, gradients)
 
 
 @kernel
 def add_gradients(
-    n: int, network: Parameters, inputs: Arriving, loss: Loss, work: Work, own: Work,
+    n: int, network: Parameters, inputs: Arriving, loss: LossTerms, work: Work, own: Work,
     gradients: Gradients,
 ) -> None:  # fmt: skip
     """Adds the gradients of n samples, a block whose adjoints lie in `work`; `own`: memory that no
@@ -144,9 +154,9 @@ def pooled(maps: ConvPlan, given: Arriving, work: Work) -> Arriving:
 
 
 @inlined
-def score(
-    b: int, n: int, before: bool, network: Parameters, labels: np.ndarray, loss: Loss,
-    results: Results, work: Work,
+def score_block(
+    b: int, n: int, before: bool, network: Parameters, labels: np.ndarray, loss: LossTerms,
+    results: SampleResults, work: Work,
 ) -> None:  # fmt: skip
     """The loss of n samples from number b on, a block, or what is given of its gradients, and where
     it pulls; `before`: what is read out is known.
@@ -166,7 +176,7 @@ def score(
         )  # fmt: skip
         gradient = part(work.numbers, w.pull + s * plan.hidden, (plan.hidden,))
         counts = results.counts[b + s]
-        results.regularizer[b + s] = bounds(counts, plan.population_at, loss, gradient)
+        results.regularizer[b + s] = penalty(counts, plan.population_at, loss, gradient)
     for s in range(n if listed and w.gradual > 0 else 0):
         list_pulls(said, s)
 
@@ -206,8 +216,8 @@ def _write(
 
 @inlined
 def _backward(
-    n: int, network: Parameters, maps: ConvPlan | None, given: Arriving, back: Arriving, loss: Loss,
-    b: int, work: Work, gradients: Gradients,
+    n: int, network: Parameters, maps: ConvPlan | None, given: Arriving, back: Arriving,
+    loss: LossTerms, b: int, work: Work, gradients: Gradients,
 ) -> None:  # fmt: skip
     """Adds the gradients of n samples, from number b on, one where there are maps, window after
     window in reverse; potentials of all but the last are computed again.

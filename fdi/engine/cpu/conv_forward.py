@@ -111,7 +111,7 @@ def conv_forward(
 
 
 @jit
-def count_spikes(
+def count_map_spikes(
     p: Record, spike_indptr: np.ndarray, spikes: np.ndarray, count: np.ndarray
 ) -> None:
     """Sets the part of the spike `count` [hidden units], in the order of torch, or [0], that
@@ -194,4 +194,4 @@ def maps_forward(
     for k in range(-(-w.steps // w.span)):
         maps_window(k, True, plan, neurons, tables, given, work)
     for layer in range(plan.layers.size):
-        count_spikes(plan.layers[layer], lists.spike_indptr[layer], lists.spikes, count)
+        count_map_spikes(plan.layers[layer], lists.spike_indptr[layer], lists.spikes, count)

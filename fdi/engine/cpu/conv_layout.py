@@ -24,10 +24,10 @@ from fdi.engine.cpu.conv_plan import (
     Guarded,
     Link,
     MapsOut,
-    depth,
+    map_layers,
     plane,
-    runs,
     strips,
+    weight_runs,
 )
 from fdi.engine.cpu.conv_winograd import EDGE, PRODUCTS, TOGETHER, reach, steps, tiles, transformed
 from fdi.engine.cpu.kernels.rows import LANES
@@ -41,7 +41,7 @@ Record = dict[str, int]
 def lay_out(network: Network) -> ConvLayout:
     """The plan of the layers that are maps; a ValueError says what these kernels do not compute."""
     layout = _Layout(network)
-    for i, layer in enumerate(network.layers[: depth(network)]):
+    for i, layer in enumerate(network.layers[: map_layers(network)]):
         layout.add_layer(i, layer)
     layout.order_gradients()
     return layout.whole()
@@ -104,7 +104,7 @@ class _Layout:
         taps, channels, padded = math.prod(geometry.kernel), layer["channels"], layer["padded"]
         wide = below["padded"] if below else 0
         guarded = Guarded(layer["row"], padded, layer["inside"])
-        touched = runs(geometry, guarded)
+        touched = weight_runs(geometry, guarded)
         pieces = strips(geometry, guarded, wide, channels * wide)
         first, rows = sum(map(len, self.strip)), p.weight.shape[1]
         tiled = tiles(geometry, int(pieces[:, 2] @ pieces[:, 6]))

@@ -98,7 +98,7 @@ class Runs(NamedTuple):
     run: np.ndarray
 
 
-def runs(geometry: Geometry, target: Guarded) -> Runs:
+def weight_runs(geometry: Geometry, target: Guarded) -> Runs:
     (height, width), (kh, kw), (sy, sx), (py, px) = geometry
     order, place, start, run = geometry.column_order(), [], [0], []
     for ry in range(sy):
@@ -272,7 +272,7 @@ def plane(shape: tuple[int, ...]) -> tuple[int, int]:
     return (1, shape[1]) if len(shape) == 2 else (shape[1], shape[2])
 
 
-def depth(network: Network) -> int:
+def map_layers(network: Network) -> int:
     """The number of layers, from the input up, that are maps."""
     for i, layer in enumerate(network.layers):
         afferents = [projection for p in layer for projection in network.afferents(p.name)]

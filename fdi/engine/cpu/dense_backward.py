@@ -11,7 +11,7 @@ import numpy as np
 from fdi.engine.cpu.dense_forward import (
     Arriving,
     arriving,
-    columns,
+    gradient_columns,
     start,
     weights,
     window,
@@ -317,7 +317,7 @@ def hidden_gradients(network, layer, samples, k, given, gradients, work, own):
     spike_indptr = part(work.starts, begin, (w.block, w.steps + 1))
     below = arriving(plan, layer, given, work)
     fired = Arriving(spike_indptr, part(work.lists, w.spikes, (1,)), given.counts[:0], below.drive)
-    table, across = weights(gradients.tables, p), columns(width, gradients)
+    table, across = weights(gradients.tables, p), gradient_columns(width, gradients)
     units, lowest = (0, p.rows, p.rows), p.recurrent_from
     for few in range(0, samples, BLOCK):  # the order of the sums, however many are in step
         some = few, min(few + BLOCK, samples)
@@ -409,7 +409,7 @@ def add_readout(network, n, mode, given, gradients, work):
     plan, top = network.plan, network.plan.layers.size - 1
     said, below = pull_of(network, mode, work), arriving(plan, top, given, work)
     p = plan.layers[top]
-    table, some = weights(gradients.tables, p).below, columns(p.width, gradients)
+    table, some = weights(gradients.tables, p).below, gradient_columns(p.width, gradients)
     for s in range(n if some[0] < some[1] else 0):
         readout_gradients(said, s, below, table, some)
 

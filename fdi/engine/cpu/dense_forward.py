@@ -51,7 +51,7 @@ class Arriving(NamedTuple):
     drive: np.ndarray
 
 
-class Weights(NamedTuple):
+class WeightRows(NamedTuple):
     """Rows [:, width] of what arrives from `below` and of the layer's `own` spikes."""
 
     below: np.ndarray
@@ -72,7 +72,7 @@ class Gradients(NamedTuple):
 
 
 @inlined
-def columns(width, gradients):
+def gradient_columns(width, gradients):
     """(first, behind the last) of the columns of a table whose gradients are added."""
     step = 2 * lanes(gradients.tables)
     pairs, parts = width // step, gradients.parts
@@ -94,7 +94,7 @@ def start(plan, layer, s, block):
 
 @inlined
 def weights(flat, layer):
-    return Weights(
+    return WeightRows(
         part(flat, layer.table_at, (layer.rows, layer.width)),
         part(flat, layer.own_at, (layer.units, layer.width)),
     )

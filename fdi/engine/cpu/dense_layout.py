@@ -63,7 +63,7 @@ SOURCE = (
 )
 
 
-class Plan(NamedTuple):
+class DensePlan(NamedTuple):
     """`layers` and `sources`: records of the names above. `population_at` [P + 1]: range of a
     population's units among all hidden units. `widest`: width of a layer; `total` of the hidden
     ones; `hidden`: length of a row with a number for each hidden unit, padded. `gap`: steps between
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
     learns: int
 
 
-class Place(NamedTuple):
+class WeightPlace(NamedTuple):
     """Where a projection's weight [target, source] lies: row and column (unit of the layer) in
     `tables`, start in `natural` (or -1) and `step` from a row to the next there. `maps`: the maps
     that it reads.
@@ -102,8 +102,8 @@ class Place(NamedTuple):
 class Layout(NamedTuple):
     """A plan with the sizes of its stores and the places of all projections."""
 
-    plan: Plan
-    places: tuple[Place, ...]
+    plan: DensePlan
+    places: tuple[WeightPlace, ...]
     table_size: int
     natural_size: int
 
@@ -142,7 +142,7 @@ class _Layout:
         self.units = {p.name: p.units for layer in self.above for p in layer}
         self.records: list[dict[str, int]] = []
         self.sources: list[tuple[int, ...]] = []
-        self.places: list[Place] = []
+        self.places: list[WeightPlace] = []
         self.tables, self.natural = (maps.table_size, maps.natural_size) if maps else (0, 0)
 
     def add_layer(self, i: int, layer: tuple[Population, ...]) -> None:
@@ -199,12 +199,12 @@ class _Layout:
         self.natural += size * pitch
         return rows
 
-    def _place(self, projection: Projection, record: dict[str, int], starts: Starts) -> Place:
+    def _place(self, projection: Projection, record: dict[str, int], starts: Starts) -> WeightPlace:
         column, (row, at, step) = self.home[projection.target][1], starts[projection.source]
         store = record["own_at"] if projection.recurrent else record["table_at"]
         seen = self.maps.out if self.maps and projection.source == self.foot else None
         at = at if at < 0 else at + column * step
-        return Place(projection, store, record["width"], row, column, at, step, seen)
+        return WeightPlace(projection, store, record["width"], row, column, at, step, seen)
 
     def find_heard(self) -> None:
         """The layers that only the readout hears."""
@@ -215,7 +215,7 @@ class _Layout:
 
     def whole(self) -> Layout:
         hidden, neuron = self.network.hidden, self.network.hidden[0].neuron
-        plan = Plan(
+        plan = DensePlan(
             _records(LAYER, [tuple(r.values()) for r in self.records]),
             _records(SOURCE, self.sources),
             np.cumsum([0, *(p.units for p in hidden)]),
@@ -294,7 +294,7 @@ def unpack(layout: Layout, tables: np.ndarray) -> Iterator[tuple[Projection, tor
         yield place.projection, grad
 
 
-def _start(place: Place) -> int:
+def _start(place: WeightPlace) -> int:
     """Of this projection's part of `tables`."""
     return place.table_at + place.row * place.width + place.column
 
@@ -307,14 +307,14 @@ def _by_position(maps: MapsOut, weight: torch.Tensor, average: tuple[int, ...]) 
     return whole.flatten(2).permute(2, 1, 0)
 
 
-def _rows(tables: np.ndarray, place: Place, maps: MapsOut) -> torch.Tensor:
+def _rows(tables: np.ndarray, place: WeightPlace, maps: MapsOut) -> torch.Tensor:
     """This projection's part of `tables`, as `_by_position`."""
     shape = (maps.positions, maps.channels, len(place.projection.weight))
     strides = (place.width << maps.shift, place.width, 1)
     return torch.from_numpy(tables).as_strided(shape, strides, _start(place))
 
 
-def _columns(natural: np.ndarray, place: Place, maps: MapsOut) -> torch.Tensor:
+def _columns(natural: np.ndarray, place: WeightPlace, maps: MapsOut) -> torch.Tensor:
     """This projection's part of `natural`, [target units, positions, channels]."""
     shape = (len(place.projection.weight), maps.positions, maps.channels)
     strides = (maps.size, maps.padded, 1)
@@ -363,7 +363,7 @@ WIDE = 1 << 20
 
 
 def shapes(
-    plan: Plan, steps: int, span: int, gradients: bool, block: int
+    plan: DensePlan, steps: int, span: int, gradients: bool, block: int
 ) -> dict[str, tuple[int, ...]]:
     """The shape of each part of the scratch memory for blocks of S samples.
 
@@ -413,7 +413,7 @@ class Parameters(NamedTuple):
     both orders.
     """
 
-    plan: Plan
+    plan: DensePlan
     neurons: Neurons | DifferentNeurons
     map_neurons: Neurons | DifferentNeurons
     tables: np.ndarray

@@ -84,7 +84,7 @@ class CpuEngine(Engine):
 
         if record:
             return ReferenceEngine().simulate(network, inputs, record)
-        return named(network, *self.trial(network, inputs, gradual=False).outputs())
+        return by_population(network, *self.trial(network, inputs, gradual=False).outputs())
 
     def trial(
         self,
@@ -176,7 +176,7 @@ class CpuEngine(Engine):
         check_labels(network, inputs, labels)
         trial = self.trial(network, inputs)
         outputs = [x.requires_grad_() for x in trial.outputs()]
-        loss, outcome = score(named(network, *outputs), labels, objective)
+        loss, outcome = score(by_population(network, *outputs), labels, objective)
         loss.backward()
         given = [None if x.grad is None else x.grad.numpy() for x in outputs]
         return self.differentiate(trial, *given), outcome
@@ -191,9 +191,9 @@ class CpuEngine(Engine):
         whole: bool = False,
         **record: int,
     ) -> Batch:
-        from fdi.engine.cpu.batch import cut
+        from fdi.engine.cpu.batch import cut_batch
 
-        return cut(
+        return cut_batch(
             self._memory(network),
             inputs,
             labels,
@@ -226,7 +226,7 @@ class CpuEngine(Engine):
         return memory
 
 
-def named(
+def by_population(
     network: Network, readout: Tensor, counts: Tensor, spikes: Tensor, potentials: Tensor
 ) -> Activity:
     """`counts`, `spikes` and `potentials`: [..., hidden units], or empty."""

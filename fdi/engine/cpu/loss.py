@@ -46,7 +46,7 @@ MAX, MEAN, LAST, STEPS = 0, 1, 2, 3
 _MODES = {"max": MAX, "mean": MEAN, "last": LAST, EVERY: STEPS}
 
 
-class Loss(NamedTuple):
+class LossTerms(NamedTuple):
     """An objective in numbers. `smoothing`: share of the label that is spread over all classes;
     `bounds` [P, 4]: strength and threshold of the upper and of the lower bound of each hidden
     population; `linear` [2]: whether each of them is one of norm 1; `scale`: of one sample's
@@ -72,7 +72,7 @@ class Loss(NamedTuple):
     d_traces: Traces
 
 
-def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> Loss:
+def loss_terms(objective: Objective, network: Network, samples: int, dtype: np.dtype) -> LossTerms:
     """The loss is a mean over `samples`."""
     both = objective.upper, objective.lower
     bounds, group = np.zeros((len(network.hidden), 4), dtype), []
@@ -91,7 +91,7 @@ def in_numbers(objective: Objective, network: Network, samples: int, dtype: np.d
         np.array(group if bounds.any() else [], dtype=np.int64).reshape(-1, 2),
     )
     none, row = np.empty((0, 0, 0), dtype), np.empty((0, 0), dtype)
-    return Loss(_MODES[objective.readout], False, *numbers, none, row, Traces(none, none))
+    return LossTerms(_MODES[objective.readout], False, *numbers, none, row, Traces(none, none))
 
 
 @inlined
@@ -167,7 +167,9 @@ def _factors(excess: float, linear: bool, zero: float, one: float) -> tuple[floa
 
 
 @inlined
-def bounds(count: np.ndarray, population_at: np.ndarray, loss: Loss, gradient: np.ndarray) -> float:
+def penalty(
+    count: np.ndarray, population_at: np.ndarray, loss: LossTerms, gradient: np.ndarray
+) -> float:
     """Sum of the bounds for the counts of one sample [hidden units]; `gradient` becomes loss.scale
     times its gradient.
     """
@@ -240,7 +242,7 @@ def pull_of(network: Parameters, mode: int, work: Work) -> Pull:
 
 
 @jit
-def take(b: int, n: int, loss: Loss, pull: Pull, width: int, work: Work) -> None:
+def take(b: int, n: int, loss: LossTerms, pull: Pull, width: int, work: Work) -> None:
     """The given gradients of n samples from number b on: that of the readout of all steps in place
     of its potentials, that of what is read out as the slope, that of the counts where that of the
     bounds [`width`] would be.

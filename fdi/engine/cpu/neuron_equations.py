@@ -303,14 +303,14 @@ class Subtract(NamedTuple):
     drop: float
 
 
-class Constant(NamedTuple):
+class ToConstant(NamedTuple):
     theta: float
     value: float
 
 
-def reset_constants(n: Neuron, dt: float) -> Zero | Constant | Subtract:
+def reset_constants(n: Neuron, dt: float) -> Zero | ToConstant | Subtract:
     if n.reset == "constant":
-        return Constant(n.theta, vars(n)["u_reset"])
+        return ToConstant(n.theta, vars(n)["u_reset"])
     leak = evaluate(n.LEAK, vars(n) | dict(dt=dt, beta_m=n.decays(dt)[0]))
     return Zero(n.theta) if n.reset == "zero" else Subtract(n.theta, leak * n.theta)
 
@@ -320,12 +320,12 @@ def to_zero(n: Zero, u: Vector, fired: Mask) -> Vector:
     return select(fired, like(u, 0), u)
 
 
-@resets(Constant)
-def to_constant(n: Constant, u: Vector, fired: Mask) -> Vector:
+@resets(ToConstant)
+def to_constant(n: ToConstant, u: Vector, fired: Mask) -> Vector:
     return select(fired, n.value, u)
 
 
-@leaves(Constant)
+@leaves(ToConstant)
 @leaves(Zero)
 def all_left(n: Zero, u: Vector, fired: Mask) -> Vector:
     return u
@@ -336,9 +336,9 @@ def left_of_theta(n: Subtract, u: Vector, fired: Mask) -> Vector:
     return u - select(fired, n.theta, like(u, 0))
 
 
-@passes_reset(Constant)
+@passes_reset(ToConstant)
 @passes_reset(Zero)
-def through_value(n: Zero | Constant, gu: Vector, fired: Mask) -> Vector:
+def through_value(n: Zero | ToConstant, gu: Vector, fired: Mask) -> Vector:
     return select(fired, like(gu, 0), gu)
 
 

@@ -23,7 +23,7 @@ from fdi.engine.cpu.neuron_equations import (
     surrogate_constants,
     synapse_constants,
 )
-from fdi.engine.derived import NEVER, derived, numbers
+from fdi.engine.derived import NEVER, constants_of, derived
 from fdi.snn.network import Network, Norm
 from fdi.snn.neuron import Neuron, Population
 
@@ -58,39 +58,40 @@ def states(network: Network) -> int:
 
 def remembered(network: Network) -> int:
     """Variables of the state that the way back wants to see."""
-    of: Any = type(network.hidden[0].neuron)
-    return derived(of).remembered
+    kind_of_first: Any = type(network.hidden[0].neuron)
+    return derived(kind_of_first).remembered
 
 
 @cache
-def _dynamics(of: Any) -> Any:
+def _dynamics(described: Any) -> Any:
     """The class of the constants of a kind of neuron, to which the functions of kernels are
     registered; kernels are kept by its name, which says what is computed.
     """
-    found = derived(of)
-    digest = hashlib.sha256("\n".join([found.code, *found.constants]).encode()).hexdigest()[:16]
-    name = f"{of.__name__}_{digest}"
+    derivation = derived(described)
+    code, constants = derivation.code, derivation.constants
+    digest = hashlib.sha256("\n".join([code, *constants]).encode()).hexdigest()[:16]
+    name = f"{described.__name__}_{digest}"
     if name in globals():  # of a class that was imported again
         return globals()[name]
-    made: Any = namedtuple(name, [f"c{i}" for i in range(len(found.constants))], module=__name__)  # type: ignore[misc]
+    made: Any = namedtuple(name, [f"c{i}" for i in range(len(constants))], module=__name__)  # type: ignore[misc]
     globals()[name] = made  # where pickle finds it
     functions = vars(neuron_equations) | {"NEVER": NEVER}
-    exec(compile(found.code, f"<{name}>", "exec"), functions)
+    exec(compile(code, f"<{name}>", "exec"), functions)
     for stub, register in neuron_equations.REGISTERS.items():
         register(made)(functions[stub])
     return made
 
 
 def dynamics(n: Neuron, dt: float) -> tuple:
-    of: Any = type(n)
-    return _dynamics(of)(*numbers(n, dt))
+    described: Any = type(n)
+    return _dynamics(described)(*constants_of(n, dt))
 
 
 def kind(n: Neuron, dt: float) -> Kind:
-    of: Any = type(n)
-    name = of.__name__.lower()
+    described: Any = type(n)
+    name = described.__name__.lower()
     try:
-        learns = derived(of).learns
+        learns = derived(described).learns
     except Mistake as mistake:
         raise refused("cpu", f"does not compute neurons of kind {name}, {mistake}") from None
     if n.learn_tau and not learns:

@@ -192,7 +192,7 @@ def through_norm(normal: Normal, layers: int, t: int, x: int, g: int, work: Work
             store(numbers, (x + i,), inverse * back)
 
 
-class Place(NamedTuple):
+class Normed(NamedTuple):
     """A hidden layer, with its norm if it has one, as a batch finds it; see Normal."""
 
     name: str
@@ -277,7 +277,7 @@ class Place(NamedTuple):
         return torch.from_numpy(rows[:, : self.channels].reshape(-1)).to(like.dtype)
 
 
-def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[Place, ...]:
+def normed_layers(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[Normed, ...]:
     """Of each hidden layer; none of a network without normalization. ValueError for a norm of
     another class than Norm, for recurrence and for two populations in a layer.
     """
@@ -291,7 +291,7 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
         if link.recurrent or link.channel:
             what = "normalization in a network with recurrence or two synaptic channels"
             raise refused("cpu", f"does not compute {what} ({link.name})")
-    found: list[Place] = []
+    layers: list[Normed] = []
     norms, depth = dict(network.norms.items()), len(maps.plan.layers) if maps else 0
     for i, layer in enumerate(network.layers):
         if len(layer) > 1 or len(layer[0].neuron.tau_syn) > 1:
@@ -302,5 +302,5 @@ def places(network: Network, layout: Layout, maps: ConvLayout | None) -> tuple[P
             width, channels = int(maps.plan.layers[i]["padded"]), p.shape[0]
         else:
             width, channels = int(layout.plan.layers[i - depth]["width"]), p.units
-        found.append(Place(p.name, norms.get(p.name), p.units // channels, width, channels))
-    return tuple(found)
+        layers.append(Normed(p.name, norms.get(p.name), p.units // channels, width, channels))
+    return tuple(layers)

@@ -19,7 +19,7 @@ import torch
 from fdi.data.inputs import Constant, Frames, Input
 from fdi.engine.checks import check_parts, refused
 from fdi.engine.cpu import conv_layout, dense_layout, norm
-from fdi.engine.cpu.conv_plan import depth
+from fdi.engine.cpu.conv_plan import map_layers
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.frames import listed
 from fdi.engine.cpu.memory import KEPT, PASSED, Tables, Work, allocate, size
@@ -122,13 +122,13 @@ class Program:
         ):
             what = "hidden layers of one kind of neuron, reset and surrogate"
             raise refused("cpu", f"computes {what}, of which all or none learn tau_mem")
-        if depth(network) and remembered(network):
+        if map_layers(network) and remembered(network):
             what = "neurons whose threshold adapts in fully connected layers only"
             raise refused("cpu", f"computes {what}")
         self._network, self.structure = ref(network), structure(network)
-        self.maps = conv_layout.lay_out(network) if depth(network) else None
+        self.maps = conv_layout.lay_out(network) if map_layers(network) else None
         self.layout = dense_layout.lay_out(network, self.maps)
-        self.places = norm.places(network, self.layout, self.maps)
+        self.places = norm.normed_layers(network, self.layout, self.maps)
         self.block = 1 if self.maps or self.places else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
         self._neurons: tuple = (), None

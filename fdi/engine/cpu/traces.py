@@ -17,7 +17,7 @@ from fdi.engine.cpu.kernels.simd import fill, lanes, load, store
 
 if TYPE_CHECKING:
     from fdi.engine.cpu.conv_plan import ConvPlan
-    from fdi.engine.cpu.dense_layout import Plan
+    from fdi.engine.cpu.dense_layout import DensePlan
     from fdi.engine.cpu.memory import Work
 
 
@@ -34,7 +34,7 @@ def wanted(traces: Traces) -> bool:
 
 
 @jit
-def write_rows(plan: Plan, layer: int, b: int, s: int, traces: Traces, work: Work) -> None:
+def write_rows(plan: DensePlan, layer: int, b: int, s: int, traces: Traces, work: Work) -> None:
     """Those of a dense layer of sample b of a batch, the s-th of its block."""
     p, w = plan.layers[layer], work.at[0]
     begin = w.spike_indptr + (layer * w.block + s) * (w.steps + 1)

@@ -8,10 +8,10 @@ and puts gX in its place. All steps of X with an effect are those but the last t
 
 from __future__ import annotations
 
-from fdi.engine.cpu.chunk import given_to, of_part, pooled, score
+from fdi.engine.cpu.chunk import given_to, of_part, pooled, score_block
 from fdi.engine.cpu.conv_backward import adjoint_of_maps, pull_at_maps, to_source
 from fdi.engine.cpu.conv_events import add_drive, add_drive_gradient, deliver, deliver_back
-from fdi.engine.cpu.conv_forward import count_spikes as count_spikes_of_maps
+from fdi.engine.cpu.conv_forward import count_map_spikes as count_spikes_of_maps
 from fdi.engine.cpu.conv_forward import lists_of, update_maps
 from fdi.engine.cpu.dense_backward import add_readout, adjoint
 from fdi.engine.cpu.dense_forward import (
@@ -212,7 +212,7 @@ def forward_turn(
             _receive(network, maps, layer, here, chunk, before, given, own)
         else:
             _read_out(network, maps, given, results.counts[b], own)
-            score(b, 1, False, network, labels, loss, results, own)
+            score_block(b, 1, False, network, labels, loss, results, own)
 
 
 @jit

@@ -48,11 +48,11 @@ class CudaEngine(ReferenceEngine):
         before: Mapping[str, Any],
     ) -> Plan:
         """Its memory, as at the first start of the run: it decides how sums are added up."""
-        from fdi.engine.cuda.memory import fitting
+        from fdi.engine.cuda.memory import usable_memory
 
         memory = before.get("memory")
         if not isinstance(memory, float):
-            memory = fitting(self.memory, network.projections[0].weight.device)
+            memory = usable_memory(self.memory, network.projections[0].weight.device)
         self.memory = memory
         size = self._samples(network, steps, batch)
         self._refuse_parts(network, size, batch)
@@ -67,9 +67,9 @@ class CudaEngine(ReferenceEngine):
         of `batch` samples.
         """
         from fdi.engine.checks import check_input
-        from fdi.engine.cuda.kept import keep, size
+        from fdi.engine.cuda.kept import bytes_kept, copy_to
 
-        names, gib = " and ".join(splits), sum(map(size, splits.values())) / 2**30
+        names, gib = " and ".join(splits), sum(map(bytes_kept, splits.values())) / 2**30
         one = self._need(network, max(x.steps for x in splits.values()))
         step = one * min(batch, math.floor(self.memory / one))
         if gib + step > self.memory:
@@ -80,7 +80,7 @@ class CudaEngine(ReferenceEngine):
         for inputs in splits.values():
             check_input(network, inputs)
         device = network.projections[0].weight.device
-        kept = {name: keep(inputs, device) for name, inputs in splits.items()}
+        kept = {name: copy_to(inputs, device) for name, inputs in splits.items()}
         return kept, f"{names} kept on the device: {gib:.3g} GiB"
 
     def evaluate(

@@ -75,14 +75,14 @@ def added(place: Tensor, counts: Tensor | None, size: int, like: Tensor) -> Tens
         return x.index_add_(0, place, like.new_ones(()).expand(len(place)))
 
 
-def keep(whole: Input, device: torch.device) -> Kept:
+def copy_to(whole: Input, device: torch.device) -> Kept:
     """Everything of `whole` on `device`."""
     tables = tuple(send(table, device) for table in _tables(whole))
     return Kept(whole, tables, np.arange(len(whole)))
 
 
-def size(whole: Input) -> int:
-    """Bytes that `keep` takes."""
+def bytes_kept(whole: Input) -> int:
+    """Bytes that `copy_to` takes."""
     if not isinstance(whole, Events):
         return whole.values.nbytes
     counts = 0 if whole.counts is None else whole.counts.itemsize
@@ -92,7 +92,7 @@ def size(whole: Input) -> int:
 
 def as_tensor(inputs: Input | Kept, like: Tensor, shape: tuple[int, ...]) -> Tensor:
     """[T, B, *`shape`] with the dtype and on the device of `like`."""
-    x = (inputs if isinstance(inputs, Kept) else keep(inputs, like.device)).as_tensor(like)
+    x = (inputs if isinstance(inputs, Kept) else copy_to(inputs, like.device)).as_tensor(like)
     return x.reshape(*x.shape[:2], *shape)
 
 

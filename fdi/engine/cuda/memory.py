@@ -45,7 +45,7 @@ def need(network: Network, steps: int) -> int:
     return math.ceil(of_a_sample * (steps + _MORE) / steps)
 
 
-def fitting(memory: float, device: torch.device) -> float:
+def usable_memory(memory: float, device: torch.device) -> float:
     """`memory` in GiB, or what SHARE allows if that is less."""
     if device.type != "cuda":
         return memory

@@ -112,9 +112,9 @@ class ReferenceEngine(Engine):
 
     def _tensor(self, network: Network, inputs: Input) -> Tensor:
         """[T, B, *input shape]."""
-        from fdi.engine.device import dense
+        from fdi.engine.device import dense_input
 
-        return dense(network, inputs)
+        return dense_input(network, inputs)
 
     def _parts(self, network: Network, inputs: Input) -> list[slice]:
         """Of a batch, which are computed one after the other."""

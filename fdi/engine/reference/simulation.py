@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d, max_pool2d
 
 from fdi.data.inputs import Input
-from fdi.engine.device import dense
+from fdi.engine.device import dense_input
 from fdi.snn.network import INPUT, Activity, Moments, Network, Projection
 from fdi.snn.neuron import Constants, Population
 
 _MAX_POOL = {1: max_pool1d, 2: max_pool2d}
 
 
-class Neurons:
+class PopulationState:
     """The neurons of one population in each sample of a batch."""
 
     def __init__(
@@ -142,7 +142,7 @@ def simulate(
     batch, free = x_TBN.shape[1], "free" in record or "moments" in record
     settled, masks = set(known or ()), _masks(network, x_TBN) if learn else {}
     neurons = {
-        p.name: Neurons(
+        p.name: PopulationState(
             p, network.dt, batch, x_TBN, free, network.leaks.get(p.name),
             network.biases.get(p.name), masks.get(p.name), network.delay,
         )
@@ -234,7 +234,7 @@ def _stages(network: Network, settled: set[str]) -> list[list[str]]:
 
 
 def step(
-    layer: Mapping[str, Neurons],
+    layer: Mapping[str, PopulationState],
     links: Sequence[Projection],
     below: Mapping[str, Tensor],
     normed: Mapping[str, Tensor],
@@ -258,7 +258,7 @@ def step(
         _update(layer)
 
 
-def _update(layer: Mapping[str, Neurons]) -> None:
+def _update(layer: Mapping[str, PopulationState]) -> None:
     for neurons in layer.values():
         neurons.update()
 
@@ -275,7 +275,7 @@ class _Recorder:
         names = [*self.hidden, self.readout] if "moments" in record else []
         self.sums = {name: _Sums() for name in names}
 
-    def after_a_step(self, layer: Mapping[str, Neurons]) -> None:
+    def after_a_step(self, layer: Mapping[str, PopulationState]) -> None:
         if self.readout in layer:
             self.potentials.append(layer[self.readout].potential)
         for kind, by_name in self.traces.items():
@@ -284,7 +284,7 @@ class _Recorder:
         for name in layer.keys() & self.sums.keys():
             self.sums[name].add(layer[name])
 
-    def activity(self, neurons: Mapping[str, Neurons]) -> Activity:
+    def activity(self, neurons: Mapping[str, PopulationState]) -> Activity:
         return Activity(
             torch.stack(self.potentials),
             {name: neurons[name].counts for name in self.hidden},
@@ -319,7 +319,7 @@ class _Sums:
     def __init__(self) -> None:
         self.steps, self.sums, self.passed = 0, list[Tensor](), torch.zeros(())
 
-    def add(self, neurons: Neurons) -> None:
+    def add(self, neurons: PopulationState) -> None:
         self.steps += 1
         passed = neurons.emitted(recurrent=False)
         if not self.sums:
@@ -360,7 +360,7 @@ class Growing:
     def __call__(self, network: Network) -> Activity:
         first = network.projections[0].weight
         if self.x is None or (self.x.dtype, self.x.device) != (first.dtype, first.device):
-            self.x, self.layers = dense(network, self.inputs), []
+            self.x, self.layers = dense_input(network, self.inputs), []
         same = 0
         for kept, layer in zip(self.layers, network.layers):
             if not kept.is_that_of(network, layer):
@@ -368,14 +368,14 @@ class Growing:
             same += 1
         del self.layers[same:]
         known = {name: spikes for layer in self.layers for name, spikes in layer.passed.items()}
-        found = simulate(network, self.x, ("moments",), known=known)
+        activity = simulate(network, self.x, ("moments",), known=known)
         for layer in network.layers[same:]:
-            self.layers.append(_Layer(network, layer, known, found))
-        for each in self.layers:
-            found.counts |= each.counts
-            found.moments |= each.moments
-            found.passed |= each.total
-        return found
+            self.layers.append(_Layer(network, layer, known, activity))
+        for measured in self.layers:
+            activity.counts |= measured.counts
+            activity.moments |= measured.moments
+            activity.passed |= measured.total
+        return activity
 
 
 class _Layer:
@@ -386,15 +386,15 @@ class _Layer:
         network: Network,
         layer: Sequence[Population],
         known: Mapping[str, Passed],
-        found: Activity,
+        activity: Activity,
     ) -> None:
         names = [population.name for population in layer]
         self.populations = tuple(layer)
         self.state = {key: value.clone() for key, value in _state(network, layer).items()}
         self.passed = {name: known[name] for name in names}
-        self.counts = {name: found.counts[name] for name in names}
-        self.moments = {name: found.moments[name] for name in names}
-        self.total = {name: found.passed[name] for name in names}
+        self.counts = {name: activity.counts[name] for name in names}
+        self.moments = {name: activity.moments[name] for name in names}
+        self.total = {name: activity.passed[name] for name in names}
 
     def is_that_of(self, network: Network, layer: Sequence[Population]) -> bool:
         state = _state(network, layer)
@@ -407,14 +407,14 @@ class _Layer:
 
 def _state(network: Network, layer: Sequence[Population]) -> dict[str, Tensor]:
     """Weights, normalization and leaks of a layer."""
-    found: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
     for population in layer:
         name = population.name
-        found |= {p.name: p.weight.detach() for p in network.afferents(name)}
+        values |= {p.name: p.weight.detach() for p in network.afferents(name)}
         if name in network.norms:
-            found |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
+            values |= {f"{name}.{k}": v for k, v in network.norms[name].state_dict().items()}
         if name in network.biases:
-            found[f"{name}.bias"] = network.biases[name].detach()
+            values[f"{name}.bias"] = network.biases[name].detach()
         if name in network.leaks:
-            found[f"{name}.leak"] = network.leaks[name].detach()
-    return found
+            values[f"{name}.leak"] = network.leaks[name].detach()
+    return values

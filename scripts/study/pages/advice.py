@@ -10,11 +10,11 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import TESTED, best, by_seed, difference, moments, where
 from fdi.analysis.derived import with_layers
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, holm, verdict
+from fdi.analysis.statistics import PERCENT, Comparison, better_or_worse, holm
 from fdi.figures.sweeps import USUAL, guessed
 from fdi.study.circumstances import by_authors, standard
 from fdi.study.claims import INTERVALS
-from fdi.study.contrasts import setting
+from fdi.study.contrasts import training_of_run
 from fdi.study.evidence import JOINT
 from pages.tables import cell, markdown, unmeasured
 
@@ -42,7 +42,7 @@ def advice(measured: Results) -> str:
         return unmeasured()
     judged = [
         {
-            name: verdict(c.mean, p) or "undecided"
+            name: better_or_worse(c.mean, p) or "undecided"
             for (name, c), p in zip(row.others.items(), holm([c.p for c in row.others.values()]))
         }
         for row in networks
@@ -101,7 +101,7 @@ def _ranked(runs: pd.DataFrame) -> Ranked:
     others = {names[i]: difference(seeds[i], seeds[top], scale=PERCENT) for i in seeds if i != top}
     reached = moments(runs[runs["init"] == top], ["init"], ACCURACY, PERCENT)
     best_of_all = f"{names[top]}: {cell(reached.iloc[0].to_dict())}"
-    return Ranked(setting(runs.iloc[0].to_dict()), best_of_all, others)
+    return Ranked(training_of_run(runs.iloc[0].to_dict()), best_of_all, others)
 
 
 def _listed(row: Ranked, words: dict[str, str], word: str) -> str:

@@ -1,5 +1,5 @@
 """The claims of the paper and what came of them; and the runs at chance, by
-initial state and depth.
+initialization and depth.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import newest, where
 from fdi.analysis.derived import guesses, modes, with_layers
 from fdi.analysis.results import Results
-from fdi.study.circumstances import EPS, STANDARD, plain
-from fdi.study.claims import BASELINE, RULE, SEEDS, claims, readable, sources
+from fdi.study.circumstances import EPS, STANDARD, plain_networks
+from fdi.study.claims import BASELINE, RULE, SEEDS, claims, for_readers, sources
 from pages.tables import markdown
 
 
 def full(measured: Results) -> str:
     """One row per claim with all its measurements, and what decides."""
-    shown = readable(claims(measured)).replace("\n", "<br>", regex=True)
+    shown = for_readers(claims(measured)).replace("\n", "<br>", regex=True)
     return f"{markdown(shown)}\n{RULE} Sources: {sources()}.\n\n{BASELINE} {SEEDS}\n"
 
 
@@ -32,15 +32,15 @@ STATES = {
 
 
 def standing(measured: Results) -> str:
-    """A row per initial state, without bounds on the activity and with any: runs at chance of all
+    """A row per initialization, without activity regularization and with any: runs at chance of all
     that were trained with the authors' optimizer, step size and eps, in networks of few layers and
     of many, and where the latter are.
     """
     return markdown(
         pd.DataFrame(
             {
-                "initial state": row["state"],
-                "bounds on the activity": row["bounds"],
+                "initialization": row["state"],
+                "activity regularization": row["bounds"],
                 f"at chance, up to {MANY - 1} layers": f"{row['low']} of {row['few']} runs",
                 f"at chance, {MANY} layers and more": f"{row['stuck']} of {row['many']} runs",
                 "the latter": row["where"],
@@ -51,11 +51,13 @@ def standing(measured: Results) -> str:
 
 
 def shares(measured: Results) -> list[dict[str, Any]]:
-    """Of each initial state, without `bounds` and with any: how many runs of networks of `few`
+    """Of each initialization, without `bounds` and with any: how many runs of networks of `few`
     layers and of `many` there are with the newest numerics, how many of these are at chance (`low`,
     `stuck`), and where those of many layers are.
     """
-    runs = newest(where(plain(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS}))
+    runs = newest(
+        where(plain_networks(measured.runs), STANDARD | {"state": "done", "optimizer.eps": EPS})
+    )
     runs = with_layers(runs.dropna(subset=[ACCURACY, "classes", "test_samples"]))
     runs = runs.assign(chance=guesses(runs), free=modes(runs) == "none")
     rows = []

@@ -7,18 +7,18 @@ from itertools import pairwise
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.choice import bar
+from fdi.analysis.choice import learning_threshold
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE, where
 from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, summary
 from fdi.figures import words
-from fdi.figures.catalogue import FIGURES, contents
-from fdi.figures.sweeps import of_sweep
+from fdi.figures.catalogue import FIGURES, pages_of
+from fdi.figures.sweeps import in_sweep
 from fdi.study import floor
-from fdi.study.circumstances import EPS, SIZE, plain
-from fdi.study.contrasts import compare, setting
+from fdi.study.circumstances import EPS, SIZE, plain_networks
+from fdi.study.contrasts import contrast_of, training_of_run
 from fdi.study.evidence import NETWORK, STATES
 from fdi.study.predict import predictors
 from pages.tables import (
@@ -39,9 +39,9 @@ LEAST = 3  # seeds: a single run decides nothing
 
 
 def floors(measured: Results) -> str:
-    """For each network the finding of its figure, and accuracy by depth and floor."""
+    """For each network the finding of its figure, and accuracy by depth and eps."""
     parts = []
-    for page in contents(floor, measured).values():
+    for page in pages_of(floor, measured).values():
         single = page[page["part"] == "ratio"]
         depth = page[page["part"] == "depth"]
         depth = depth.assign(
@@ -61,10 +61,10 @@ def floors(measured: Results) -> str:
 
 
 def followed(measured: Results) -> str:
-    """How many runs learn whose initial gradient lies above the floor of the optimizer, and how
-    many below, in a line for each network; and how many random networks a lower floor lets learn.
+    """How many runs learn whose initial gradient lies above the effective floor, and how
+    many below, in a line for each network; and how many random networks a lower eps lets learn.
     """
-    pages = contents(floor, measured).values()
+    pages = pages_of(floor, measured).values()
     lines = [f"* {page['network'].iloc[0]}: {page['finding'].iloc[0]}\n" for page in pages]
     return "".join([*lines, _let_learn(measured)]) or unmeasured(floor.COMMAND)
 
@@ -82,7 +82,7 @@ def _let_learn(measured: Results) -> str:
     base = members[(members["init"] == BASELINE) & (members["setting"] == "common")]
     base = base.assign(usual=zoo.optimizers(base).map(USUAL)).dropna(subset=["usual"])
     tried = grid[grid["init"] == BASELINE].merge(base[["zoo", "network", "usual", "classes"]])
-    tried["learns"] = tried["accuracy"] >= bar(tried["classes"])
+    tried["learns"] = tried["accuracy"] >= learning_threshold(tried["classes"])
     lower = tried["optimizer.eps"] < tried["usual"]
     usual, less = (tried[of].groupby(["zoo", "network"])["learns"].any() for of in (~lower, lower))
     silent = usual[~usual].index
@@ -96,11 +96,11 @@ def _let_learn(measured: Results) -> str:
 
 
 def one_layer(measured: Results) -> str:
-    """A row per kind of bounds, of networks of one layer: both initial states, and their
+    """A row per kind of bounds, of networks of one layer: both initializations, and their
     difference.
     """
     rows = []
-    for page in contents(FIGURES["bounds"], measured).values():
+    for page in pages_of(FIGURES["bounds"], measured).values():
         network = page["network"].iloc[0]
         for (layers, mode), group in page.groupby(["layers", "x"], sort=False):
             by_init = {row["init"]: row for row in group.to_dict("records")}
@@ -126,7 +126,7 @@ def interacting(measured: Results) -> str:
     of one layer: the difference of two paired differences, over the seeds that all four have.
     """
     runs = with_layers(measured.runs)
-    done = (runs["state"] == "done") & of_sweep(runs, "bounds")
+    done = (runs["state"] == "done") & in_sweep(runs, "bounds")
     runs = runs[done & (runs["layers"] == 1)].assign(bounds=modes)
     lines = []
     for (dataset, model, epochs), of in runs.groupby(["dataset", "model", "trainer.epochs"]):
@@ -143,11 +143,11 @@ def interacting(measured: Results) -> str:
 
 
 def lowered(measured: Results) -> str:
-    """What Kaiming weights reach without bounds, a row per network and a column per floor, from
+    """What Kaiming weights reach without bounds, a row per network and a column per eps, from
     that of the authors on.
     """
     rows = []
-    for page in contents(floor, measured).values():
+    for page in pages_of(floor, measured).values():
         page = page[(page["part"] == "depth") & (page["init"] == BASELINE)]
         page = page[(page["optimizer"] == "SMORMS3") & (page["eps"] <= EPS)]
         page = page.sort_values("eps", ascending=False)
@@ -162,20 +162,20 @@ PRIMED = {
     "none": "none",
     "joint": "in the loss",
     "prime": "primed",
-    f"prime{FRESH}": "primed, then a fresh optimizer",
+    f"prime{FRESH}": "primed, then optimizer state reset",
     "prime + joint": "primed, then in the loss",
-    f"prime + joint{FRESH}": "primed, then in the loss, a fresh optimizer",
+    f"prime + joint{FRESH}": "primed, optimizer state reset, then in the loss",
 }
 """Homeostasis -> words."""
 
 
 def primed(measured: Results) -> str:
-    """What each way to use bounds on the activity reaches, beside none, by network and initial
-    state, where each has LEAST seeds. Which are decided is said of the claims they speak for: here
-    the interval of each difference is its own.
+    """What each way to use activity regularization reaches, beside none, by network and
+    initialization, where each has LEAST seeds. Which are decided is said of the claims they speak
+    for: here the interval of each difference is its own.
     """
     runs = with_layers(having(measured.runs, "init.sigma_u", *SIZE))
-    of = of_sweep(runs, "restore") | of_sweep(runs, "restore_conv")
+    of = in_sweep(runs, "restore") | in_sweep(runs, "restore_conv")
     runs = runs[of & (runs["state"] == "done")]
     runs = runs.assign(way=COLUMNS["homeostasis"].of(runs))
     rows, fresh, keys = [], "", [*NETWORK, "init", "init.sigma_u"]
@@ -187,35 +187,35 @@ def primed(measured: Results) -> str:
             found = _difference(ways[way], ways["none"])
             rows.append(
                 {
-                    "network": setting(one.iloc[0].to_dict()),
+                    "network": training_of_run(one.iloc[0].to_dict()),
                     "from": init if pd.isna(sigma_u) else f"{init}, sigma_U = {sigma_u:g}",
-                    "bounds": PRIMED[way],
+                    "activity regularization": PRIMED[way],
                     "test accuracy (%)": accuracy(ways[way]),
                     "beside none": "" if way == "none" else with_interval(found),
                 }
             )
         if {"prime", f"prime{FRESH}"} <= {*ways}:
             found = _difference(ways[f"prime{FRESH}"], ways["prime"])
-            fresh += f"\n{rows[-1]['network']}, from {init}: a fresh optimizer after priming, "
-            fresh += f"beside the one that is kept, {difference(found)}, n = {found.n}.\n"
+            fresh += f"\n{rows[-1]['network']}, from {init}: optimizer state reset after priming, "
+            fresh += f"against kept, {difference(found)}, n = {found.n}.\n"
     return listed(rows, "fdi-run -m experiment=restore") + fresh
 
 
 def _difference(one: pd.DataFrame, other: pd.DataFrame) -> Comparison:
-    found = compare(one, other)
+    found = contrast_of(one, other)
     assert found
     return found.difference
 
 
 def beside_stork(measured: Results) -> str:
-    """What five layers reach in training here and in the authors' library, by initial state and
+    """What five layers reach in training here and in the authors' library, by initialization and
     bounds, in the last epoch that is known of both, and the rates of their hidden layers then.
     """
     theirs = measured.csv("stork")
     if theirs.empty:
         return unmeasured("python scripts/twin.py experiment=restore model.depth=5")
     runs = with_layers(having(measured.runs, "init.sigma_u", *SIZE))
-    runs = runs[of_sweep(runs, "restore") & (runs["layers"] == 5)]
+    runs = runs[in_sweep(runs, "restore") & (runs["layers"] == 5)]
     runs = runs[runs["init.sigma_u"].isna() | runs["init.sigma_u"].eq(1.0)]
     runs = runs.assign(homeostasis=COLUMNS["homeostasis"].of)[["path", "homeostasis"]]
     ours = measured.curves_of(runs).merge(runs, on="path")
@@ -229,7 +229,7 @@ def beside_stork(measured: Results) -> str:
         rates = [
             last[[f"rate/h{layer}{where}" for layer in range(1, 6)]] for where in ("", " there")
         ]
-        row = {"from": init, "bounds": PRIMED[way], "epoch": last["epoch"].iloc[0]}
+        row = {"from": init, "activity regularization": PRIMED[way], "epoch": last["epoch"].iloc[0]}
         for name, reached, rate in zip(("fdi", "stork"), (here, there), rates):
             found, mean = summary(reached), rate.mean()
             within = found._replace(low=max(found.low, 0.0), high=min(found.high, PERCENT))
@@ -260,7 +260,7 @@ def brought(measured: Results) -> str:
     are to the row above, and corrected for all rows.
     """
     runs = with_layers(measured.runs)
-    runs = runs[of_sweep(runs, "homeostatic") & (runs["state"] == "done")]
+    runs = runs[in_sweep(runs, "homeostatic") & (runs["state"] == "done")]
     if runs.empty:
         return unmeasured("fdi-run -m experiment=homeostatic")
     of = {
@@ -323,10 +323,10 @@ def _share(value: float) -> str:
 
 
 def stepping(measured: Results) -> str:
-    """A row per network and step size of SGD, which has no floor and takes steps as small as the
-    gradient, without bounds: the accuracy from each initial state.
+    """A row per network and step size of SGD, which has no eps and takes steps as small as the
+    gradient, without bounds: the accuracy from each initialization.
     """
-    runs = unbounded(plain(with_layers(measured.runs)))
+    runs = unbounded(plain_networks(with_layers(measured.runs)))
     runs = runs[runs["optimizer._target_"].str.endswith(".SGD") & (runs["state"] == "done")]
     rows = []
     for (dataset, model, layers, epochs, lr), network in runs.groupby(

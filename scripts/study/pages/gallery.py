@@ -10,7 +10,7 @@ import pandas as pd
 
 from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
-from fdi.figures.catalogue import FIGURES, about, contents, figure, file_name
+from fdi.figures.catalogue import FIGURES, about, figure, file_name, pages_of
 
 MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
@@ -63,7 +63,7 @@ def _sections(measured: Results, pictures: Path) -> Iterator[str]:
     for question, names in (QUESTIONS | ({REST: rest} if rest else {})).items():
         shown, missing = [], []
         for name in names:
-            pages = contents(FIGURES[name], measured)
+            pages = pages_of(FIGURES[name], measured)
             shown += [*_thumbnails(name, pages, pictures)]
             missing += [] if pages else [name]
         yield f'## {question}\n\n<div class="gallery">\n{"".join(shown)}</div>\n'
@@ -80,7 +80,7 @@ def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) ->
     for number, (page, content) in enumerate(most_evident(pages)):
         stem = file_name(name, page)
         drawn = figure(module, content)
-        with style.alone():
+        with style.house_style():
             pdf, _ = sheet.save(drawn, pictures / stem)
         pdf.unlink()
         where = f"{_where(page)}." if page else ""
@@ -96,7 +96,7 @@ def _where(page: str) -> str:
     for model in sorted(words.MODELS, key=len, reverse=True):
         dataset, found, _ = page.partition(f"_{model}")
         if found:
-            network = f"{words.data(dataset).partition(' (')[0]}, {words.MODELS[model]}"
+            network = f"{words.dataset_name(dataset).partition(' (')[0]}, {words.MODELS[model]}"
             return network[0].upper() + network[1:]
     return page
 

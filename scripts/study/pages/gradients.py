@@ -1,4 +1,4 @@
-"""The tables of docs/comparisons.md that set the gradient beside the optimizer's floor: of each
+"""The tables of docs/comparisons.md that set the gradient beside the effective floor: of each
 network, by the surrogate gradient, and by the length of the trial.
 """
 
@@ -15,35 +15,35 @@ from fdi.analysis.derived import unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.snn.surrogate import steepness
 from fdi.study import gradients
-from fdi.study.circumstances import EPS, SIZE, STANDARD, constant_rate, plain, standard
-from fdi.study.contrasts import setting
+from fdi.study.circumstances import EPS, SIZE, STANDARD, constant_rate, plain_networks, standard
+from fdi.study.contrasts import training_of_run
 from fdi.study.evidence import FLUCT, STATES
 from fdi.study.initial_states import largest, ratios
 from pages.tables import accuracy, having, listed, markdown, unmeasured
 
-SEVERAL = 3  # spreads of a network that is shown, seeds at a lowered floor
+SEVERAL = 3  # spreads of a network that is shown, seeds at a lowered eps
 KEYS = ["dataset", *SIZE, "model", "layers"]
-OVER, REACHED = "over the floor", "test accuracy (%)"
+OVER, REACHED = "over the effective floor", "test accuracy (%)"
 OLDER = "with older numerics alone"
 LEAST = 1e-30  # stands for no gradient in a geometric mean
 
 
 def reached(measured: Results) -> str:
-    """A row per network of several layers and initial state that was trained, where three spreads
+    """A row per network of several layers and initialization that was trained, where three spreads
     or more were probed: largest element of the gradient of the task in a hidden layer (geometric
-    mean), its ratio to the floor of the authors' optimizer, and the accuracy without bounds after
-    the longest training with the newest numerics.
+    mean), its ratio to the effective floor of the authors' optimizer, and the accuracy without
+    bounds after the longest training with the newest numerics.
     """
     shown = [row for row in _rows(measured) if row[REACHED] not in ("", OLDER)]
     return listed(shown, gradients.COMMAND)
 
 
 def predicted(measured: Results) -> str:
-    """The same initial states where nothing was trained, and what the ratio says of them."""
+    """The same initializations where nothing was trained, and what the ratio says of them."""
     rows = [
         {
             "network": row["network"],
-            "initial state": row["initial state"],
+            "initialization": row["initialization"],
             OVER: row[OVER],
             "prediction": "learns" if float(row[OVER]) >= 1 else "stays at chance",
         }
@@ -67,7 +67,7 @@ def _rows(measured: Results) -> list[dict[str, str]]:
         known = deep.dropna(subset="gradient")
         if known["init.sigma_u"].nunique() >= SEVERAL:
             order = known.groupby("state")["init.sigma_u"].first().sort_values(na_position="first")
-            data = setting(deep.iloc[0].to_dict()).partition(",")[0]
+            data = training_of_run(deep.iloc[0].to_dict()).partition(",")[0]
             network = f"{data}, {model}, {layers:.0f} layers"
             rows += [
                 {"network": network} | _row(deep[deep["state"] == state]) for state in order.index
@@ -86,7 +86,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     most = lowered["optimizer.eps"].value_counts().sort_index()  # ties: the lowest
     lowered = _longest(lowered[lowered["optimizer.eps"] == (most.idxmax() if len(most) else None)])
     return {
-        "initial state": runs["state"].iloc[0],
+        "initialization": runs["state"].iloc[0],
         "largest hidden gradient": f"{gradient:.0e}, n = {len(norms)}",
         OVER: f"{gradient / floor:.0e}",
         "epochs": f"{usual['trainer.epochs'].iloc[0]:.0f}" if len(usual) else "",
@@ -114,11 +114,11 @@ SURROGATES = "fdi-run -m homeostasis=none neuron.surrogate=superspike,triangle i
 
 def surrogates(measured: Results) -> str:
     """A row per surrogate and steepness, for networks without bounds that were trained with several
-    from both initial states: the largest hidden gradient over the floor, and the accuracy; and
+    from both initializations: the largest hidden gradient over the floor, and the accuracy; and
     that from Kaiming weights with a lowered eps.
     """
     gradient = ratios(measured)["ratio"]
-    runs = where(constant_rate(plain(measured.runs)), STANDARD)
+    runs = where(constant_rate(plain_networks(measured.runs)), STANDARD)
     runs = with_layers(runs).join(gradient, on="path").dropna(subset="ratio")
     published = runs["neuron.surrogate"].map(steepness)
     runs = runs.assign(beta=pd.to_numeric(runs["neuron.beta"]).fillna(published))
@@ -142,7 +142,7 @@ def _of_surrogates(network: pd.DataFrame) -> Iterator[dict[str, str]]:
         for state, values in STATES.items():
             chosen = where(runs, values)
             ratio = f"{chosen['ratio'].median():.0e}" if len(chosen) else ""
-            row[f"{state}: gradient over floor"] = ratio
+            row[f"{state}: gradient over effective floor"] = ratio
             row[f"{state}: test accuracy (%)"] = accuracy(chosen)
         lowered = where(every, STATES["kaiming"] | {"optimizer.eps": LOWERED})
         several = lowered["seed"].nunique() >= SEVERAL

@@ -25,7 +25,7 @@ from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, resamp
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
 from fdi.study.evidence import at_the_start, updates
-from fdi.study.predict import area, judged, verdicts
+from fdi.study.predict import area, judged, learning_by_verdict
 from pages.tables import difference, markdown, unmeasured, with_interval
 
 ONE = "fluct"
@@ -67,11 +67,11 @@ def name(network: Sequence[Any]) -> str:
     """A network in some words: fully connected, 3 layers, Randman."""
     dataset, model, layers, *_ = network
     told = words.layers(layers).replace("hidden ", "")
-    return f"{words.kind(model)}, {told}, {words.data(dataset).partition(' (')[0]}"
+    return f"{words.model_name(model)}, {told}, {words.dataset_name(dataset).partition(' (')[0]}"
 
 
 def at_their_best(measured: Results) -> str:
-    """What each initial state reaches in common and at its best."""
+    """What each initialization reaches in common and at its best."""
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
@@ -92,7 +92,7 @@ def _by_family(measured: Results, every: pd.DataFrame) -> str:
         return ""
     return (
         f"\nThe family of Holm's method is what one table prints: here {every['p'].notna().sum()} "
-        f"comparisons, in the table of the findings those of two initial states at two settings. "
+        f"comparisons, in the table of the findings those of two initializations at two settings. "
         f"Until that rule was chosen, which was after the data had been seen, that table had the "
         f"verdicts of this one. It differs in {'; '.join(lines)}.\n"
     )
@@ -106,23 +106,25 @@ def random_networks(measured: Results) -> str:
     tables = {
         "What networks reach": zoo.learning(table),
         "In parts": parts(table),
-        "What the probe expected before training, and what was learned": verdicts(table),
+        "What the probe expected before training, and what was learned": learning_by_verdict(table),
     }
     shown = [f"**{title}**\n\n{markdown(of)}" for title, of in tables.items()]
-    notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.said(table))
+    notes = "".join(f"* {line[0].upper()}{line[1:]}.\n" for line in zoo.beyond_table(table))
     return "\n".join([*shown, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
 
 def parts(table: pd.DataFrame) -> pd.DataFrame:
-    """What the networks of each optimizer, kind and data set reach from each initial state, with
+    """What the networks of each optimizer, kind and data set reach from each initialization, with
     its lead over Kaiming weights and a plain 95 % interval: it describes, and decides nothing.
     """
     shared = zoo.common(table)
     data = shared["words"].map(lambda of: next(w for w in of if w.startswith("dataset=")))
-    names = data.str.removeprefix("dataset=").map(lambda of: words.data(of).partition(" (")[0])
+    names = data.str.removeprefix("dataset=").map(
+        lambda of: words.dataset_name(of).partition(" (")[0]
+    )
     values = (zoo.optimizers(shared), shared["kind"], names)
     return pd.DataFrame(
-        {"networks": part, "initial state": words.init(init)}
+        {"networks": part, "initialization": words.init(init)}
         | {
             title: _reached(of[of["setting"] == setting], init)
             for setting, title in zoo.SETTINGS.items()
@@ -145,17 +147,17 @@ def _reached(of: pd.DataFrame, init: str) -> str:
 
 
 def drawn(measured: Results) -> str:
-    """What random networks reach from each initial state."""
+    """What random networks reach from each initialization."""
     table = zoo.members(measured)
     if table.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)
     shown = zoo.learning(table)
     named = shown.assign(init=[words.init(init) for init in shown["init"]])
-    return markdown(named.rename(columns={"init": "initial state"}))
+    return markdown(named.rename(columns={"init": "initialization"}))
 
 
 def foretold(measured: Results) -> str:
-    """What the verdict of the probe on random networks is worth, for each initial state."""
+    """What the verdict of the probe on random networks is worth, for each initialization."""
     known = judged(zoo.members(measured))
     if known.empty:
         return unmeasured(FIGURES["zoo"].COMMAND)

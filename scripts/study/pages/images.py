@@ -17,7 +17,7 @@ from fdi.figures import words
 from fdi.figures.sweeps import usual
 from fdi.figures.words import SCHEDULE
 from fdi.study.circumstances import by_authors, standard
-from fdi.study.contrasts import depth, setting
+from fdi.study.contrasts import depth, training_of_run
 from fdi.study.evidence import JOINT
 from fdi.study.published import architecture, published
 from pages.tables import accuracy, cell, having, listed, markdown
@@ -49,7 +49,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     cells = {row["init"]: cell(row) for row in reached}
     whole = runs[runs["cut"].fillna(0) == 0].drop_duplicates("init").to_dict("records")
     return {
-        "data and network": setting(runs.iloc[0].to_dict()),
+        "data and network": training_of_run(runs.iloc[0].to_dict()),
         **{init: cells.get(init, "") for init in SHOWN},
         "published": "<br>".join(
             f"{p.init} {p}" for run in whole for p in published(run, depth(run))
@@ -83,7 +83,7 @@ def _rows(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
             "steps": f"{run['dataset.steps']:.0f}",
             "epochs": f"{run['trainer.epochs']:.0f}",
             "normalization, skip": run["condition"],
-            "schedule": "none" if pd.isna(schedule) else words.schedule(schedule),
+            "schedule": "none" if pd.isna(schedule) else words.schedule_name(schedule),
             "crops, flips": "no" if pd.isna(run[CROP]) and pd.isna(run[FLIP]) else "yes",
             "step size": f"{run['optimizer.lr']:g}",
             "init": run["init"],

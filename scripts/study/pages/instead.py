@@ -8,7 +8,7 @@ from fdi.analysis.conditions import accuracies
 from fdi.analysis.derived import COLUMNS, NORMS, QUANTITIES, with_layers
 from fdi.analysis.results import Results
 from fdi.figures import words
-from fdi.figures.catalogue import FIGURES, contents
+from fdi.figures.catalogue import FIGURES, pages_of
 from fdi.figures.words import FLUCT, SCHEDULE
 from fdi.study.circumstances import STANDARD
 from pages.tables import cell, having, listed, markdown, unmeasured, versus
@@ -26,7 +26,7 @@ def normalized(measured: Results) -> str:
     difference is decided.
     """
     rows = []
-    for name, page in contents(INSTEAD, measured).items():
+    for name, page in pages_of(INSTEAD, measured).items():
         deepest = _fullest(page)
         means = deepest.set_index(["x", "init"])
         known = [x for x in ORDER if {(x, "fluct"), (x, "kaiming")} <= set(means.index)]

@@ -27,7 +27,7 @@ def _steps(measured: Results, base: str) -> str:
     serial share.
     """
     table = measured.csv("bench")
-    page = speed.page(table[table["relative_to"] == base])
+    page = speed.bench_page(table[table["relative_to"] == base])
     rows = page.assign(cell=[_times(row.ratio, row.peak_mib) for row in page.itertuples()])
     order = rows.groupby("library")["ratio"].median().sort_values(ascending=False).index
     wide = _wide(rows, "about", "library")[order]

@@ -10,8 +10,8 @@ import pandas as pd
 from fdi.analysis.collect import ACCURACY, SHARED
 from fdi.analysis.conditions import differing, moments, newest, where
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, verdict
-from fdi.figures.catalogue import FIGURES, contents
+from fdi.analysis.statistics import PERCENT, Comparison, better_or_worse
+from fdi.figures.catalogue import FIGURES, pages_of
 
 OTHERS = (*SHARED, "readout_init")
 """Columns without a dot that must agree as well."""
@@ -41,7 +41,7 @@ def behind(name: str, measured: Results) -> str:
     """The accuracies behind a figure as markdown, one table per page."""
     pages = [
         page
-        for page in contents(FIGURES[name], measured).values()
+        for page in pages_of(FIGURES[name], measured).values()
         if "verdict" in page and "title" in page and _compares(page, LONG[name])
     ]
     tables = [f"{_title(page)}\n\n{_table(page, LONG[name])}" for page in pages]
@@ -121,7 +121,7 @@ def versus(row: Mapping[str, Any]) -> str:
 
 def difference(found: Comparison) -> str:
     """A mean difference, its interval, and the verdict."""
-    return f"{with_interval(found)}, {verdict(found.mean, found.p)}"
+    return f"{with_interval(found)}, {better_or_worse(found.mean, found.p)}"
 
 
 def with_interval(found: Comparison) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
+from fdi.init.strategy import draw_weights
 from fdi.snn.models import dense
 from states.tools import free_potential, generator, poisson_input
 
@@ -41,7 +41,9 @@ def _state(nu: str, alpha: float, seed: int) -> dict[str, object]:
     def measure(drawn):
         return engine.simulate(drawn, inputs, record=("moments", "spikes", "free"))
 
-    draw(network, strategy, strategy, nu_input=NU, measure=measure, generator=generator(seed))
+    draw_weights(
+        network, strategy, strategy, nu_input=NU, measure=measure, generator=generator(seed)
+    )
     activity = measure(network)
     sources = {"input": inputs.dense(), "h1": activity.spikes["h1"].numpy()}
     variance = {

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct, FluctLognormal
-from fdi.init.strategy import draw
+from fdi.init.strategy import draw_weights
 from fdi.snn.models import dale
 from fdi.snn.network import Network
 from states.tools import free_potential, generator, histogram, poisson_input, raster, rows
@@ -36,7 +36,9 @@ def simulate() -> pd.DataFrame:
 def _state(init: str, inputs) -> list[pd.DataFrame]:
     network = dale((INPUTS,), 2, STEPS, DT)
     engine = ReferenceEngine()
-    draw(network, STRATEGIES[init], Fluct(), nu_input=NU, measure=None, generator=generator(3))
+    draw_weights(
+        network, STRATEGIES[init], Fluct(), nu_input=NU, measure=None, generator=generator(3)
+    )
     activity = engine.simulate(network, inputs, record=("spikes",))
     spikes = {"input": inputs.dense()} | {
         name: trace.numpy() for name, trace in activity.spikes.items()

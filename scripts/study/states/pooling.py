@@ -13,7 +13,7 @@ from torch.nn.functional import max_pool2d
 from fdi.data.images import digits
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw, rate_of_equal_spread
+from fdi.init.strategy import draw_weights, rate_of_equal_spread
 from fdi.snn.models import conv
 from states.tools import free_potential, generator
 
@@ -40,7 +40,7 @@ def _states(seed: int) -> list[dict[str, object]]:
         return engine.simulate(drawn, inputs, record=("moments",))
 
     nu = rate_of_equal_spread(data.blocks(), network.hidden[0].neuron, DT)
-    draw(
+    draw_weights(
         network, strategy, strategy, nu_input=nu, measure=measure, generator=generator(seed),
         analogue=True,
     )  # fmt: skip

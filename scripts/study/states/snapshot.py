@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from importlib.resources import files
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from fdi.engine.cpu.engine import CpuEngine
 from fdi.engine.reference import ReferenceEngine
 from fdi.init.baselines import Kaiming
 from fdi.init.fluct import Fluct
-from fdi.init.strategy import draw
+from fdi.init.strategy import draw_weights
 from fdi.snn.models import dense
 from fdi.snn.network import Network
 from fdi.snn.objective import LowerBound, UpperBound
@@ -50,10 +51,13 @@ def simulate() -> pd.DataFrame:
         for init, networks in trained.items()
         for moment, network in networks.items()
     ]
-    optimizer = [  # the defaults
-        rows([0], value, part=f"optimizer.{key}", unit=0).assign(moment="after", init=init)
+    defaults = signature(SMORMS3).parameters
+    optimizer = [
+        rows([0], defaults[key].default, part=f"optimizer.{key}", unit=0).assign(
+            moment="after", init=init
+        )
         for init in trained
-        for key, value in (("lr", 5e-3), ("eps", 1e-16))
+        for key in ("lr", "eps")
     ]
     return pd.concat([*parts, *optimizer], ignore_index=True)
 
@@ -61,7 +65,9 @@ def simulate() -> pd.DataFrame:
 def _trained(state: Kaiming | Fluct, data: Dataset) -> dict[str, Network]:
     """The network at each moment."""
     network = dense(data.shape, data.classes, data.steps, data.dt, depth=LAYERS)
-    draw(network, state, Kaiming(), nu_input=data.nu, measure=None, generator=generator(SEED))
+    draw_weights(
+        network, state, Kaiming(), nu_input=data.nu, measure=None, generator=generator(SEED)
+    )
     moments = {"before": deepcopy(network)}
     trainer = Trainer(
         network, CpuEngine(None), SMORMS3(network.parameters()), batch_size=BATCH, seed=SEED

@@ -18,7 +18,7 @@ from fdi.cli.terminal import Terminal
 from fdi.data.dataset import Dataset, Split
 from fdi.data.inputs import Constant, Frames
 from fdi.runner import build
-from fdi.runner.story import run
+from fdi.runner.story import execute
 
 STEPS, CLASSES, DT = 12, 2, 8e-3
 SMALL = {
@@ -73,10 +73,10 @@ def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any],
         (cell,) = compose_cells(parse(given))
         monkeypatch.setattr(build, "dataset", lambda config: data(kind))
         if where == "cpu":
-            return run(cell.config, cell.directory, Terminal(Console())), cell.directory
+            return execute(cell.config, cell.directory, Terminal(Console())), cell.directory
         monkeypatch.setattr(build, "device", lambda config: pretend.device())
         with pretend.Pretend():
-            return run(cell.config, cell.directory, Terminal(Console())), cell.directory
+            return execute(cell.config, cell.directory, Terminal(Console())), cell.directory
 
     yield begin
     torch.use_deterministic_algorithms(False)

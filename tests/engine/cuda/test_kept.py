@@ -12,7 +12,7 @@ from compared import as_events
 
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.engine.cuda import CudaEngine
-from fdi.engine.cuda.kept import as_tensor, keep, size
+from fdi.engine.cuda.kept import as_tensor, bytes_kept, copy_to
 from fdi.engine.cuda.memory import SHARE, need
 from fdi.snn import models
 from fdi.snn.objective import Objective
@@ -46,7 +46,7 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
     wanted = torch.from_numpy(whole.take(indices).dense(getattr(np, str(dtype)[6:])).copy())
     with pretend.Pretend():
         like = torch.zeros(1, dtype=dtype, device=pretend.device())
-        kept = keep(whole, pretend.device())
+        kept = copy_to(whole, pretend.device())
         pretend.COUNT.waits = 0
         found = [
             as_tensor(kept.take(indices), like, SHAPE),
@@ -65,7 +65,7 @@ def test_a_batch_cut_on_the_device_is_that_of_the_cpu(kind, dtype):
 @pytest.mark.parametrize("kind", INPUTS)
 def test_what_fits_into_memory_is_kept(kind):
     net, whole = models.dense(SHAPE, 2, STEPS, 5e-3, hidden=3), INPUTS[kind]
-    each = size(whole)
+    each = bytes_kept(whole)
     room = 2 * each + 3 * need(net, STEPS)
     with pretend.Pretend():
         net = net.to(pretend.device())
@@ -89,7 +89,7 @@ def test_a_card_of_a_thousandth_of_8_gib_never_runs_out(samples, stays, monkeypa
     units = rng.integers(0, 700, indptr[-1]).astype(np.int32)
     whole = Events(indptr, units, (700,), steps)
     net, card = models.dense((700,), 2, steps, 5e-3, hidden=20), 8 * 2**20
-    assert size(whole) < SHARE * card
+    assert bytes_kept(whole) < SHARE * card
     with pretend.Pretend():
         monkeypatch.setattr(pretend, "ROOM", pretend.in_use() + card)
         net = net.to(pretend.device())

@@ -12,7 +12,7 @@ import pretend
 import pytest
 import torch
 
-from fdi.engine.cuda.memory import fitting
+from fdi.engine.cuda.memory import usable_memory
 from fdi.track import record
 from fdi.track.files import CHECKPOINT
 
@@ -126,7 +126,7 @@ def test_a_training_step_waits_twice(start, kind, room, optimizer, monkeypatch, 
         CudaEngine, "step", lambda *given: begun.append(pretend.COUNT.waits) or step(*given)
     )
     if not room:
-        monkeypatch.setattr(kept, "size", lambda whole: 2**40)
+        monkeypatch.setattr(kept, "bytes_kept", lambda whole: 2**40)
     given = ["probe=none", f"optimizer={optimizer}", "trainer.epochs=2", "trainer.batch_size=3"]
     start("pretended", "dense", kind, "model.hidden=5", *given)
     # between steps of an epoch, but the first, which makes tables that stay
@@ -185,10 +185,10 @@ def test_what_a_step_needs_is_said_before_training(start, capsys):
 def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
 
     given = ["init=fluct", "optimizer=adam", "trainer.epochs=1", "probe=none"]
-    monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: 0.0005)
+    monkeypatch.setattr("fdi.engine.cuda.memory.usable_memory", lambda memory, device: 0.0005)
     _, directory = start("pretended", "dense", "events", *given)
     record.change(directory, state="interrupted", result=None)
-    monkeypatch.setattr("fdi.engine.cuda.memory.fitting", lambda memory, device: memory)
+    monkeypatch.setattr("fdi.engine.cuda.memory.usable_memory", lambda memory, device: memory)
     start("pretended", "dense", "events", *given)
     run = record.whole(directory)
     (again,) = run.resumed
@@ -199,5 +199,5 @@ def test_a_run_keeps_the_memory_that_was_free_when_it_began(start, monkeypatch):
 @pytest.mark.parametrize(("free", "memory"), [(10, 8.0), (20, 10.0)])
 def test_a_step_takes_less_than_what_is_free(monkeypatch, free, memory):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * 2**30, 80 * 2**30))
-    assert fitting(10.0, torch.device("cuda")) == memory
-    assert fitting(10.0, torch.device("cpu")) == 10.0
+    assert usable_memory(10.0, torch.device("cuda")) == memory
+    assert usable_memory(10.0, torch.device("cpu")) == 10.0
