@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fdi.analysis.choice import Reached
+from fdi.analysis.formats import plural
 from fdi.analysis.recipe import APPLIES, Finding, Proof, Rule, Scope
 from fdi.cli.terminal import console, duration
 from fdi.config import Mistake
@@ -101,11 +102,14 @@ def recipe(finding: Finding, rule: Rule, lines: list[str], proof: int, **more: A
 
 def budgeted(plan: Scope, proof: int, seconds: float | None) -> str:
     """What a search costs at most, and its `proof` in trainings that take so many seconds each."""
-    times = ["", ""]
-    if seconds is not None:
-        times = [f", about {duration(each * seconds)}" for each in (plan.budget, proof)]
-    epochs = f"trainings of {plan.epochs} epochs"
-    return f"at most {plan.budget:g} {epochs}{times[0]}; the proof takes {proof} more{times[1]}"
+
+    def time(trainings: float) -> str:
+        if seconds is None:
+            return ""
+        return f", about {duration(max(1.0, trainings * seconds))}"
+
+    search = f"at most {plan.budget:g} trainings of {plural(plan.epochs, 'epoch')}"
+    return f"{search}{time(plan.budget)}; the proof takes {proof} more{time(proof)}"
 
 
 def print_in_log(text: str) -> None:

@@ -73,7 +73,7 @@ def test_what_learns_well_costs_one_short_training():
     found, _, cost = play(lambda *_: Reached(0.93, 0.1, CLASSES))
     assert (found.state, found.candidate, cost) == ("learns", AS_IT_IS, 0.1)
     assert "learns as it is: 93.0 % after 1 of 10 epochs" in found.why
-    assert found.open[0] == "not tried: step, eps, initial state, bounds, another initialization"
+    assert found.open[0] == "not tried: step, eps, initialization, bounds, another initialization"
 
 
 @pytest.mark.parametrize("best", [1e-4, 3e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.4])
