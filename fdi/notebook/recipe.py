@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -361,14 +362,16 @@ class _Search:
 
         if not isinstance(self.network, nn.Module):
             raise Mistake("the network is no nn.Module")
-        initialize(
-            self.network,
-            init,
-            dt=self.dt,
-            batch=self.train[0][0],
-            simulate=self.simulate,
-            generator=torch.Generator().manual_seed(seed),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a readout is not changed
+            initialize(
+                self.network,
+                init,
+                dt=self.dt,
+                batch=self.train[0][0],
+                simulate=self.simulate,
+                generator=torch.Generator().manual_seed(seed),
+            )
 
     def _lines(self, change: Change) -> list[str]:
         """The code that makes it."""
