@@ -63,7 +63,6 @@ def data(results: Results) -> Pages:
     finding += f"{best['cost'].mean():.1f} trainings"
     page = page.assign(
         finding=finding,
-        title="random networks, one training each",
         note="marks: mean and 95 % interval over networks",
         source=table["source"].iloc[0],
     )
@@ -95,5 +94,5 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel.set_ylim(0, 80)
     next(iter(axes.values())).set_ylabel("test accuracy (%)")
     first, figure = page.iloc[0], next(iter(axes.values())).figure
-    details = f"{first['title']}; n = {words.ends(page['networks'])} networks"
+    details = f"{words.ends(page['networks'])} random networks, one training each"
     sheet.above(figure, handles, first["finding"], details)
