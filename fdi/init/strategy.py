@@ -273,7 +273,8 @@ def equalize(network: Network, measure: Measure) -> None:
         )
         raise Mistake(
             f"no scale gives {rates} within {in_percent(RATE_TOLERANCE)}; lengthen the trial ("
-            f"dataset.steps), since each layer answers later than the one below, or use fewer layers"
+            f"dataset.steps), since each layer answers later than the one below, or use fewer "
+            f"layers"
         )
 
 

@@ -238,9 +238,9 @@ def sentence(rows: Sequence[Row], init: str) -> str:
         row = hidden[0]
         return (
             f"the mean of the input holds the neurons of {row['population']} apart, by "
-            f"{row['free_sigma_neurons']:.2g} thresholds, and {in_percent(row['silent'])} are silent"
-            f", {in_percent(row['saturated'])} saturated: standardize the input, so that each "
-            f"channel has mean 0 (dataset.standardize=true of arrays)"
+            f"{row['free_sigma_neurons']:.2g} thresholds, and {in_percent(row['silent'])} are "
+            f"silent, {in_percent(row['saturated'])} saturated: standardize the input, so that "
+            f"each channel has mean 0 (dataset.standardize=true of arrays)"
         )
     if silent := [place for place, row in enumerate(hidden) if off(row) == "silent"]:
         place = silent[0]

@@ -157,7 +157,8 @@ def changes_the_numbers(engine: str, kind: str, field: str) -> None:
     if field == "reset" and base.reset == "constant":  # the only one that it may have
         return
     change = CHANGES.get(field, 0.4)
-    change = "zero" if getattr(base, field) == change else change
+    if getattr(base, field) == change:  # its default
+        change = {"reset": "zero", "surrogate": "superspike"}[field]
     changed = replace(base, **dict[str, Any]({field: change}))
     wanted = of_the_reference(changed)
     assert any(not np.allclose(a, b) for a, b in zip(wanted, of_the_reference(base))), field

@@ -41,7 +41,7 @@ def options(model: str, init: str, kind: str, homeostasis: str, optimizer: str) 
     given = [f"init={init}", f"homeostasis={homeostasis}", f"optimizer={optimizer}", *prime]
     if optimizer == "smorms3":  # else the rounding of a small gradient becomes a whole step
         given.append("optimizer.eps=1e-2")
-    if model.startswith("dale") and kind == "constant":  # else such a small layer stays silent
+    if model.startswith("dale") and kind != "events":  # else such a small layer stays silent
         given.append("init.nu=15")
     return given
 
