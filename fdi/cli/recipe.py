@@ -85,6 +85,9 @@ class Search(Trials):
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
         refuse_unknown(arguments, self.conditions)
         (self.words,) = self.conditions
+        if len(self.tuning) != 1:
+            seeds = ", ".join(map(str, self.node["seeds"]))
+            raise ValueError(f"recipe.seeds = {seeds or 'none'}: a search has one seed; give one")
         if not any(word.startswith("seed=") for word in arguments.overrides):
             self.seeds = [*SEEDS]
         self.asked = self.default(self.words)

@@ -15,7 +15,7 @@ from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summary
 from fdi.figures import sheet, style, words
 
-PLACE, TITLE = 10, "What a recipe is worth"
+PLACE, TITLE = 9.5, "What a recipe is worth"
 ABOUT = "test accuracy against the cost of a search, on random networks that nobody chose"
 NEEDS = "a recipe and other searches on random networks"
 COMMAND = "python scripts/study/recipe_zoo.py 61120262 30 threads=1"
