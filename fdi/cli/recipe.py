@@ -189,8 +189,8 @@ class Search(Trials):
         if not all(_told(cell) for of in runs for cell in of):
             raise Unsettled("a whole training of the proof did not end, so nothing is proven")
         chose = {key for cell in self.trial(self.words, (), 1) for key in _valid(cell).hashes()}
-        right: dict[bytes, list[list[float]]] = {}
-        labels: dict[bytes, int] = {}
+        right: dict[str, list[list[float]]] = {}
+        labels: dict[str, int] = {}
         for pair in zip(*runs):
             split = _valid(pair[0])
             keys = split.hashes()

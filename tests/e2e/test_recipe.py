@@ -71,7 +71,7 @@ def test_the_samples_of_the_proof_are_not_those_of_the_choice(tmp_path, monkeypa
     search = Search(parser().parse_args([*WORDS, "engine=reference"]))
     (trial,), proofs = search.trial(search.words, (), 1), search.whole(search.words)
     chose = {*_valid(trial).hashes()}
-    seen: set[bytes] = set()
+    seen: set[str] = set()
 
     def right(cell, samples):
         seen.update(samples.hashes())
