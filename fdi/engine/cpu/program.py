@@ -22,7 +22,7 @@ from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.conv_plan import map_layers
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.frames import listed
-from fdi.engine.cpu.loss import Loss, loss_terms
+from fdi.engine.cpu.loss import LossTerms, loss_terms
 from fdi.engine.cpu.memory import KEPT, PASSED, Gradient, Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
     COMPUTES,
@@ -229,7 +229,7 @@ class Program:
             self._neurons = now, (parts[0], parts[-1])
         return self._neurons[1]
 
-    def loss(self, objective: Objective, samples: int, dtype: np.dtype) -> Loss:
+    def loss(self, objective: Objective, samples: int, dtype: np.dtype) -> LossTerms:
         """The objective in numbers, counted again only where that is news."""
         if self._loss[0] != (now := (objective, samples, dtype)):
             self._loss = now, loss_terms(objective, self.network, samples, dtype)
