@@ -85,11 +85,12 @@ def test_a_key_has_its_range_its_defaults_unit_and_source(fdi_run, key, words):
     assert words in " ".join(fdi_run("--help", key).out.split())
 
 
-def test_what_no_file_says_is_refused(fdi_run):
-    done = fdi_run("--help", "init.sgima_u")
+@pytest.mark.parametrize(("word", "meant"), [("init.sgima_u", "init.sigma_u"), ("ini", "init")])
+def test_what_no_file_says_is_refused(fdi_run, word, meant):
+    done = fdi_run("--help", word)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "fdi-run: init.sgima_u: no group and no key is called so; did you mean init.sigma_u?\n"
+        f"fdi-run: {word}: no group and no key is called so; did you mean {meant}?\n"
     )
 
 
