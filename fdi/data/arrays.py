@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zipfile import ZipFile
 from zlib import crc32
 
 import numpy as np
@@ -305,6 +306,7 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
         )
     with (
         intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
+        ZipFile(path),  # else numpy takes text for a pickle
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
