@@ -1,5 +1,5 @@
 """A network written by hand, as in SpyTorch: two tensors, a loop over time, neurons of its own. It
-does not learn; fdi.recipe says which single change suffices, and proves it.
+does not learn; fdi.recipe says which change helps, and proves it.
 
     python examples/own_loop.py
 """

@@ -440,7 +440,7 @@ def accuracies(
 
 
 def versus_columns(apart: Comparison | None) -> dict[str, float]:
-    """The columns VERSUS of a apart, NaN where there is none."""
+    """The columns VERSUS of a difference, NaN where there is none."""
     if apart is None:
         return dict.fromkeys(VERSUS, np.nan)
     return dict(zip(VERSUS, (apart.mean, apart.low, apart.high, apart.n, apart.p)))

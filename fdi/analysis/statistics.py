@@ -241,7 +241,7 @@ def resampled(differences: ArrayLike) -> list[Comparison]:
     p = np.minimum(2 * beyond / (RESAMPLES + 1), 1.0)
     adjusted = holm(p)
     half = LEVEL * p / adjusted / 2
-    ends = [np.quantile(resampled, [tail, 1 - tail]) for resampled, tail in zip(means.T, half)]
+    ends = [np.quantile(drawn, [tail, 1 - tail]) for drawn, tail in zip(means.T, half)]
     values = zip(mean, rows.std(axis=0, ddof=1), *np.transpose(ends), adjusted)
     return [Comparison(n, *map(float, value)) for value in values]
 

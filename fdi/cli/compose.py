@@ -288,10 +288,10 @@ def matching(source: str, override: Override) -> list[str]:
     """Those of a group that a glob(...) names; raises ValueError where there are none."""
     pattern: Any = override.value()
     names = _names(source, override.key_or_group)
-    if not (matching := pattern.filter(names)):
+    if not (filtered := pattern.filter(names)):
         none = f"is called so; choose one of {', '.join(names)}" if names else "can be: no group"
         raise ValueError(f"{override.input_line}: no option of {override.key_or_group} {none}")
-    return matching
+    return filtered
 
 
 def _single(word: str) -> Override:

@@ -41,6 +41,12 @@ def estimate(cells: Sequence[Cell]) -> str:
     return f"{which}, {cost} ({TRIED}){rest}"
 
 
+def seconds(cells: Sequence[Cell]) -> float | None:
+    """Core-seconds that they take, by some steps of training; None where that is not known."""
+    known, total_seconds = total(cells, _tried(cells))
+    return total_seconds if known == len(cells) else None
+
+
 def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0))

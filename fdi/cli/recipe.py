@@ -1,70 +1,78 @@
-"""A recipe for a network that does not learn: the single change that suffices, found by short
-trials and by the rule of fdi.analysis.recipe, and proven by whole runs.
+"""A recipe for a network that does not learn: the change that suffices, found by short trials and
+by the rule of fdi.analysis.recipe, and proven by whole runs.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import yaml
 
 from fdi.analysis.choice import STEP as LR
+from fdi.analysis.choice import Reached
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
-    APPLIES,
     AS_IT_IS,
     FLOOR,
     RECIPE,
     RECIPES,
-    TRIALS,
+    STATE,
+    WHOLE,
     Candidate,
     Change,
-    Finding,
+    Proof,
+    Question,
     Rule,
     Scope,
-    Stage,
+    Unsettled,
     can_be_lowered,
-    proven,
+    proof,
     said,
 )
 from fdi.cli.cells import Cell, compose_cell, refuse_unknown, varied
 from fdi.cli.compose import lacking
+from fdi.cli.cost import cores, seconds
+from fdi.cli.found import COMPLAINTS, Recipe, budgeted, print_in_log, recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.terminal import console, print_note, print_table
+from fdi.cli.terminal import console
 from fdi.cli.trials import REFUSED, Trials, Words, changed, diverged, refuse_regression
 from fdi.config.identity import LABELS, folder_name
-from fdi.config.metric import ACCURACY
 from fdi.track.files import write_json
 from fdi.track.process import lock
-from fdi.track.record import digest, finished, look
+from fdi.track.record import digest, finished, learning_curve, look
 
-FOUND = "found"  # the experiment that is the recipe
-COMPLAINTS = ("refuted", "unknown")  # states of a finding that are complaints
-EPOCHS = 6  # of a curve in the terminal
+if TYPE_CHECKING:
+    from fdi.data.dataset import Split
+
+SEEDS = ("seed=0", "seed=1")  # of the proof, unless others are given
 FLOAT32 = float(np.finfo(np.float32).tiny)  # in which the weights are
-Curve = tuple[list[float], list[float]]
+VALID_LOSS, VALID = "valid/task", "valid/accuracy"
 
 
-def run_recipe(arguments: Namespace) -> tuple[int, Path]:
-    """Look for a recipe, prove it and say what it is; returns the exit code, and the folder it is
-    kept in. The same command goes on where it stopped, since each training is a run like any other.
+def run_recipe(arguments: Namespace) -> tuple[int, Recipe | None]:
+    """Look for a recipe, prove it and say what it is; returns the exit code, and the recipe. The
+    same command goes on where it stopped, since each training is a run like any other.
     """
     search = Search(arguments)
+    (first, *_) = search.trial(search.words, (), search.rule.plan.short)
+    if search.config.dry_run or not finished(first.directory, "before"):
+        print(search.budget(), flush=True)
     if search.config.dry_run:
-        search.announce(Stage("as it is", [], search.plan.short))
-        print("each further stage says what it costs before it starts")
-        return 0, search.folder
+        return 0, None
     with lock(search.folder, search.config.take_over):
-        return search.tell(search.find()), search.folder
+        found = search.find()
+    if found.state in COMPLAINTS:
+        return complain(found.cause, FAILED), found
+    return 0, found
 
 
 class Search(Trials):
@@ -77,6 +85,11 @@ class Search(Trials):
             raise ValueError(f"a recipe is for one network and its seeds; give one value of {keys}")
         refuse_unknown(arguments, self.conditions)
         (self.words,) = self.conditions
+        if len(self.tuning) != 1:
+            seeds = ", ".join(map(str, self.node["seeds"]))
+            raise ValueError(f"recipe.seeds = {seeds or 'none'}: a search has one seed; give one")
+        if not any(word.startswith("seed=") for word in arguments.overrides):
+            self.seeds = [*SEEDS]
         self.asked = self.default(self.words)
         if self.asked.values["probe"] == "only":
             raise ValueError("probe = only trains nothing; a recipe is found by training")
@@ -84,17 +97,23 @@ class Search(Trials):
         if lacking(self.source, (*self.words, f"{LR}=1")):
             raise ValueError(f"{LR}: this optimizer has no step size that could be changed")
         epochs, step = self.asked.values["trainer"]["epochs"], self.asked.values["optimizer"]["lr"]
-        trials = max(1, round(TRIALS * self.node["trainings"]))
-        stages = {k: [Change(k, row) for row in self._rows(k)] for k in self.node["stages"]}
-        self.plan = Scope(LR, step, epochs, trials, stages)
-        self.rule = Rule(self.plan)
+        known = {self.asked.directory}
+        initial = tuple(self._changes(STATE, {"init": self.node["init"]}, known))
+        stages = {FLOOR: [*self._changes(FLOOR, self.node["eps"], known)]}
+        others = [
+            change
+            for kind, rows in self.node["others"].items()
+            for change in self._changes(kind, rows, known)
+        ]
+        plan = Scope(LR, step, epochs, self.node["budget"], initial, stages, others)
+        self.rule = Rule(plan, self.trained_by, self.proven)
 
-    def _rows(self, kind: str) -> Iterator[Words]:
-        """The changes of a kind, each once: those that lead to other runs, and of eps the lower."""
-        known, optimizer = {self.asked.directory}, self.asked.values["optimizer"]
+    def _changes(self, kind: str, rows: Mapping[str, str], known: set[Path]) -> Iterator[Change]:
+        """Of a kind, each once: those that lead to other runs, and of eps the lower."""
+        optimizer = self.asked.values["optimizer"]
         # without a precision of its own it is one of torch, in that of the weights
         eps, tiny = optimizer.get("eps") or 0.0, 0.0 if "precision" in optimizer else FLOAT32
-        for row in self.rows(self.words, self.node["stages"][kind]):
+        for row in self.rows(self.words, rows):
             if kind == FLOOR and not (
                 row and can_be_lowered(eps, float(row[0].partition("=")[2]), tiny)
             ):
@@ -105,7 +124,7 @@ class Search(Trials):
                 continue  # it does not fit this network
             if place not in known:
                 known.add(place)
-                yield row
+                yield Change(kind, row)
 
     @cached_property
     def folder(self) -> Path:
@@ -114,176 +133,159 @@ class Search(Trials):
         name = "-".join([*names, digest(str(self.asked.directory))[:8]])
         return self.results / RECIPES / name
 
-    def find(self) -> Finding:
-        """Ask the rule, and train what it asks for."""
-        asking = self.rule.decide()
-        stage = next(asking)
-        while True:
-            cells = {(of, n): self.trial(self.words, _of_change(of), n) for of, n in stage.asked}
-            every = [cell for of in cells.values() for cell in of]
-            if not all(finished(cell.directory, "before") for cell in every):
-                self.announce(stage)
-            self.train(f"{stage.title} ({stage.asked[0][1]} epochs)", every)
-            answers = {question: self.means(of, 0.0) for question, of in cells.items()}
-            known = {question: answer for question, answer in answers.items() if answer}
-            if known.get((AS_IT_IS, self.plan.short)) == REFUSED:
-                raise ValueError(look(every[0].directory).reason or "the network cannot be drawn")
-            if missing := len(answers) - len(known):
-                why = (
-                    f"{missing} of {len(answers)} candidates of '{stage.title}' have a training "
-                    f"that did not end, so nothing can be chosen; the same command goes on"
-                )
-                return Finding("unknown", AS_IT_IS, why, [])
-            try:
-                stage = asking.send(known)
-            except StopIteration as end:
-                return end.value
+    def budget(self) -> str:
+        """What the search and the proof cost at most."""
+        each = seconds([self.asked])
+        return budgeted(self.rule.plan, 2 * len(self.seeds) - 1, each and each / cores())
 
-    def announce(self, stage: Stage) -> None:
-        """Say what a stage costs."""
-        share = stage.epochs * len(self.tuning) / self.plan.epochs
-        print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one", flush=True)
+    def trained_by(self, title: str, asked: list[Question]) -> dict[Question, Reached]:
+        """What the trainings of the rule reached."""
+        cells = {(of, n): self._cells(title, of, n) for of, n in asked}
+        self._train(title, [cell for of in cells.values() for cell in of])
+        answers = {question: self.means(of, 0.0) for question, of in cells.items()}
+        known = {question: answer for question, answer in answers.items() if answer}
+        if known.get((AS_IT_IS, asked[0][1])) == REFUSED:
+            reason = look(cells[AS_IT_IS, asked[0][1]][0].directory).reason
+            raise ValueError(reason or "the network cannot be drawn")
+        if missing := len(answers) - len(known):
+            raise Unsettled(
+                f"{missing} of {len(answers)} candidates of '{title}' have a training that did not "
+                f"end, so nothing can be chosen; the same command goes on"
+            )
+        return known
 
-    def tell(self, finding: Finding) -> int:
-        """Prove what was found, write it down, and say it; returns the exit code."""
-        proof: dict[str, list[Cell]] = {}
-        if finding.candidate and finding.state in APPLIES:
-            proof["before"] = self.whole(self.words)
-            proof["after"] = self.whole(self.words, _of_change(finding.candidate))
-            cells = [cell for of in proof.values() for cell in of]
-            if not all(finished(cell.directory, "before") for cell in cells):
-                print(f"proof: {len(cells)} whole trainings, counted apart", flush=True)
-            run_sweep(self.arguments, cells, self.refused)
-            finding = proven(finding, *map(_mean, proof.values()))
-        self._write(finding, proof)
-        self._say(finding, proof)
-        return complain(finding.why, FAILED) if finding.state in COMPLAINTS else 0
+    def _cells(self, title: str, candidate: Candidate, epochs: int) -> list[Cell]:
+        """Of a candidate; its whole training is the first of the proof."""
+        if title == WHOLE:
+            return self.whole(self.words, _words(candidate))[:1]
+        return self.trial(self.words, _words(candidate), epochs)
 
-    def _say(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
-        from fdi.figures.learning_curves import draw_proof  # matplotlib: only where it is needed
-        from fdi.figures.sheet import save
-
-        out = console()
-        if finding.state not in COMPLAINTS:
-            print_note(out, f"cause: {finding.why}")
-        if proof:
-            if lines := self._lines(finding):
-                out.print("recipe: {}\n    or: {}".format(*lines))
-            found = {name: _curve(of[0]) for name, of in proof.items()}
-            print_table(out, _side_by_side(found), ["epoch"])
-            page = draw_proof(found, self.rule.steps, self.plan.short)
-            file = save(page, self.folder / "proof")[-1]
-            print_note(out, f"proof: {self._proven(proof)}; {file}")
-        elif finding.state == "not found":
-            out.print("no recipe: what was tried is in " + str(self.folder / RECIPE))
-        for line in finding.open:
-            print_note(out, f"open: {line}")
-        short = plural(len(self.tuning) * sum(map(len, self.rule.known.values())), "short training")
-        whole = plural(sum(map(len, proof.values())), "whole one")
-        out.print(f"cost: {short}, as much as {self.cost:.2g} whole ones; for the proof {whole}")
-
-    @property
-    def cost(self) -> float:
-        """Of the trials, in whole trainings."""
-        return len(self.tuning) * sum(map(max, self.rule.known.values())) / self.plan.epochs
-
-    def _lines(self, finding: Finding) -> list[str]:
-        """The recipe as a command, and the same with the experiment that holds the change; none
-        where no change helps.
+    def _reached(self, cell: Cell, least: float) -> Reached | None:
+        """With the loss on the validation split of a trial; a whole training, whose validation
+        split proves it, says what it reached on its training split.
         """
-        if not finding.candidate or finding.state not in APPLIES:
-            return []
-        kept = [word for word in self.words if not word.startswith("experiment=")]
-        words = changed(kept, _of_change(finding.candidate))
-        rest = [word for word in words if word not in _of_change(finding.candidate)]
-        named = ("--config-dir", str(self.folder), f"experiment={FOUND}", *rest)
-        return [shlex.join(["fdi-run", *words]), shlex.join(["fdi-run", *named])]
+        reached = super()._reached(cell, least)
+        if not reached or math.isinf(reached.loss):
+            return reached
+        run = look(cell.directory)
+        if f"seed={cell.values['seed']}" in self.seeds:
+            return reached._replace(accuracy=(run.result or {})["train_accuracy_last"])
+        loss = _curve(cell, VALID_LOSS)[-1]
+        return reached._replace(loss=loss if math.isfinite(loss) else math.inf)
 
-    def _proven(self, proof: Mapping[str, list[Cell]]) -> str:
-        before, after = (
-            ACCURACY.text(one) if one is not None else "no accuracy, since it did not end"
-            for one in map(_mean, proof.values())
+    def _train(self, title: str, cells: Sequence[Cell]) -> None:
+        if left := [cell for cell in cells if not finished(cell.directory, "before")]:
+            epochs = left[0].values["trainer"]["epochs"]
+            number = f"{plural(len(left), 'training')} of {plural(epochs, 'epoch')}"
+            print_in_log(f"{title}: {number}")
+        run_sweep(self.arguments, list(cells), self.refused, title)
+
+    def proven(self, candidate: Candidate) -> Proof:
+        """On validation samples of the seeds of the proof, without those that the search chose by;
+        nothing is right where a training diverged.
+        """
+        runs = [self.whole(self.words), self.whole(self.words, _words(candidate))]
+        self._train("proof", [cell for of in runs for cell in of])
+        if not all(_told(cell) for of in runs for cell in of):
+            raise Unsettled("a whole training of the proof did not end, so nothing is proven")
+        chose = {key for cell in self.trial(self.words, (), 1) for key in _valid(cell).hashes()}
+        right: dict[str, list[list[float]]] = {}
+        labels: dict[str, int] = {}
+        for pair in zip(*runs):
+            split = _valid(pair[0])
+            keys = split.hashes()
+            kept = np.flatnonzero([key not in chose for key in keys])
+            some = split.only(kept)
+            every = zip(*(_right(cell, some) for cell in pair))
+            for place, both in zip(kept, every):
+                right.setdefault(keys[place], []).append([*both])
+                labels[keys[place]] = split.labels[place]
+        if len(right) < 2:
+            raise Unsettled(
+                f"the validation samples of {', '.join(self.seeds)} are those that the search "
+                f"chose by, so nothing is proven; give other seeds"
+            )
+        before, after = np.array([np.mean(each, 0) for each in right.values()]).T
+        return proof(before, after, np.array([*labels.values()]), len(self.seeds))
+
+    def find(self) -> Recipe:
+        """Ask the rule, write down what it finds, and say it."""
+        finding = self.rule.find()
+        words = changed(
+            [w for w in self.words if not w.startswith("experiment=")], _words(finding.candidate)
         )
-        epochs, seeds = self.plan.epochs, ", ".join(self.seeds)
-        return f"{before} before, {after} after, on the test set, after {epochs} epochs, {seeds}"
-
-    def _write(self, finding: Finding, proof: Mapping[str, list[Cell]]) -> None:
-        content = {
-            "command": shlex.join(["fdi-run", *self.arguments.overrides]),
-            **finding._asdict(),
-            "candidate": said(finding.candidate) if finding.candidate else None,
-            "lines": self._lines(finding),
-            "cost": self.cost,
-            "trials": [
-                {
-                    "change": said(each),
-                    "epochs": epochs,
-                    "accuracy": told.accuracy,
-                    "loss": told.loss if math.isfinite(told.loss) else None,
-                }
-                for each, known in self.rule.known.items()
-                for epochs, told in known.items()
-            ],
-            **{name: _mean(of) for name, of in proof.items()},
-            "proof": {
-                name: [{"run": str(cell.directory), "accuracy": _accuracy(cell)} for cell in of]
-                for name, of in proof.items()
-            },
+        runs = {
+            "before": self.whole(self.words),
+            "after": self.whole(self.words, _words(finding.candidate)),
         }
-        write_json(self.folder / RECIPE, content)
-        path = self.folder / "experiment" / f"{FOUND}.yaml"
-        path.unlink(missing_ok=True)
-        if content["lines"]:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(_experiment(finding))
+        curves = {name: _curve(of[0], VALID) for name, of in runs.items()} if finding.proof else {}
+        number = (2 * len(self.seeds) - 1) * bool(finding.proof)
+        line = shlex.join(["fdi-run", *words])
+        found = recipe(finding, self.rule, [line], number, curves=curves, folder=self.folder)
+        write_json(
+            self.folder / RECIPE,
+            {
+                "command": shlex.join(["fdi-run", *self.arguments.overrides]),
+                "state": found.state,
+                "cause": found.cause,
+                "candidate": said(finding.candidate) if finding.candidate else None,
+                "lines": found.lines,
+                "proof": found.proof and found.proof._asdict(),
+                "open": found.open,
+                "cost": found.cost,
+                "trials": [
+                    {
+                        "change": said(each),
+                        "epochs": epochs,
+                        "accuracy": told.accuracy,
+                        "loss": told.loss if math.isfinite(told.loss) else None,
+                    }
+                    for each, known in self.rule.known.items()
+                    for epochs, told in known.items()
+                ],
+                "runs": {name: [str(c.directory) for c in of] for name, of in runs.items()},
+            },
+        )
+        out = console()
+        lines = str(found).splitlines()
+        for text in lines if found.state not in COMPLAINTS else lines[1:]:
+            out.print(text)
+        if curves:
+            from fdi.figures.sheet import save  # matplotlib: only where it is needed
+
+            out.print(f"picture: {save(found.draw(), self.folder / 'proof')[-1]}")
+        return found
 
 
-def _of_change(candidate: Candidate) -> Words:
+def _words(candidate: Candidate) -> Words:
     return tuple(word for change in candidate for word in change.words)
 
 
-def _experiment(finding: Finding) -> str:
-    """The recipe as a file of the group `experiment`."""
-    pairs = [word.partition("=")[::2] for word in _of_change(finding.candidate)]
-    content: dict[str, Any] = {
-        "defaults": [{f"override /{key}": value} for key, value in pairs if "." not in key]
-    }
-    for key, value in pairs:
-        group, _, name = key.partition(".")
-        if name:
-            content.setdefault(group, {})[name] = yaml.safe_load(value)
-    kept = {key: value for key, value in content.items() if value}
-    return f"# @package _global_\n# {finding.why}\n{yaml.safe_dump(kept, sort_keys=False)}"
+def _curve(cell: Cell, column: str) -> list[float]:
+    """Of a run, by epoch."""
+    text = learning_curve(cell.directory, look(cell.directory))
+    rows = csv.DictReader(io.StringIO(text))
+    return [float(row[column]) for row in rows if row.get(column)]
 
 
-def _accuracy(cell: Cell) -> float | None:
-    """On the test set; 0 where it diverged, None where it did not end."""
+def _told(cell: Cell) -> bool:
     run = look(cell.directory)
-    return 0.0 if diverged(run) else (run.result or {}).get("test_accuracy_last")
+    return bool(run.result) or diverged(run)
 
 
-def _mean(cells: Sequence[Cell]) -> float | None:
-    """Of the accuracies; None where a run has none."""
-    told = [accuracy for accuracy in map(_accuracy, cells) if accuracy is not None]
-    return mean(told) if len(told) == len(cells) else None
+def _valid(cell: Cell) -> Split:
+    from fdi.runner import build  # torch: only where it is needed
+
+    return build.dataset(cell.config).valid
 
 
-def _curve(cell: Cell) -> Curve:
-    from fdi.analysis import collect, results  # pandas: only where runs are in a table
+def _right(cell: Cell, samples: Split) -> np.ndarray:
+    """Whether the trained network of a run is right, for each of the samples; of those with a label
+    for each step, how often.
+    """
+    from fdi.runner.trained import load  # torch: only where it is needed
 
-    table = collect.table(Path(cell.values["paths"]["results"]), [str(cell.directory)])
-    rows = results.read_curves(table)
-    return rows["epoch"].tolist(), rows[results.VALID].tolist() if len(rows) else []
-
-
-def _side_by_side(found: Mapping[str, Curve]) -> dict[str, list[str]]:
-    """Learning curves as columns of a table, of EPOCHS epochs."""
-    by_epoch = {name: dict(zip(*curve)) for name, curve in found.items()}
-    epochs = sorted({epoch for of in by_epoch.values() for epoch in of})
-    every = max(1, math.ceil(len(epochs) / EPOCHS))
-    chosen = epochs[every - 1 :: every]
-    rows = {"epoch": [str(int(epoch)) for epoch in chosen]}
-    return rows | {
-        f"{name} (%)": [f"{100 * of[e]:.1f}" if e in of else "-" for e in chosen]
-        for name, of in by_epoch.items()
-    }
+    if diverged(look(cell.directory)):
+        return np.zeros(len(samples))
+    table = load(cell.directory).predictions(samples)
+    return (table["predicted"] == table["label"]).groupby(table["sample"]).mean().to_numpy()

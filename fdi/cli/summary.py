@@ -84,10 +84,10 @@ def print_states(out: Console, rows: Sequence[Row]) -> None:
 ELSEWHERE = "running elsewhere"
 
 
-def print_summary(cells: list[Cell], command: str) -> int:
+def print_summary(cells: list[Cell], command: str, how_many: bool = True) -> int:
     """A table of what is done, a line for each cell that stopped (those that were refused have had
     theirs), how many there are of each state, and what it comes to and the `command` to give next;
-    of trials, which have no command, no table.
+    of trials, which have no command, no table; without `how_many` just what went wrong.
 
     Returns how many are not finished.
     """
@@ -102,7 +102,8 @@ def print_summary(cells: list[Cell], command: str) -> int:
         if state not in (*TRAINED, "probed", "missing", REFUSED):
             mend = "; put the file back, or delete the folder" * (state == "broken")
             out.print("  ".join(filter(None, [state, str(cell.directory), f"{run.reason}{mend}"])))
-    out.print(cells_by_state(states))
+    if how_many:
+        out.print(cells_by_state(states))
     if ELSEWHERE in states:
         out.print("when the other process has ended, give the same command again for the rest")
     unfinished = sum(not finished(cell.directory, cell.values["probe"]) for cell in cells)

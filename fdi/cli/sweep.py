@@ -169,7 +169,7 @@ def _with_room(cell: Cell, threads: int | None) -> list[str]:
 class Watch:
     """The cells of a sweep that have not ended yet."""
 
-    def __init__(self, cells: list[Cell], left: list[Cell], out: Any) -> None:
+    def __init__(self, cells: list[Cell], left: list[Cell], out: Any | None) -> None:
         self.total, self.left, self.out = len(cells), list(left), out
         self.keys = varied(cell.overrides for cell in cells)
         self.started, self.ended, self.first = time.monotonic(), 0, self.total - len(left)
@@ -186,7 +186,8 @@ class Watch:
             new = stamp(str(cell.directory / RUN)) != self.before[cell.directory]
             if new and run.state in SETTLED:
                 self.ended += 1
-                self.out.print(self._line(cell, run))
+                if self.out:
+                    self.out.print(self._line(cell, run))
             else:
                 left.append(cell)
         self.left = left
@@ -218,11 +219,13 @@ def _accuracy(result: dict[str, Any]) -> str:
 
 
 @contextmanager
-def watching(cells: list[Cell], left: list[Cell]) -> Iterator[None]:
-    """Show what becomes of the cells that are `left` while the block runs."""
+def watching(cells: list[Cell], left: list[Cell], title: str = "") -> Iterator[None]:
+    """Show what becomes of the cells that are `left` while the block runs: in one line that moves
+    where there is a `title`.
+    """
     out = console()
-    columns = (TextColumn("cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
-    watch = Watch(cells, left, out)
+    columns = (TextColumn(title or "cell"), MofNCompleteColumn(), BarColumn(bar_width=24))
+    watch = Watch(cells, left, None if title else out)
     with bar(out, *columns, TextColumn("{task.description}"), transient=True) as shown:
         task = shown.add_task("", total=watch.total, completed=watch.first)
 
@@ -241,19 +244,20 @@ def run_sweep(
     arguments: Namespace,
     cells: list[Cell],
     refused: set[Path] | None = None,
+    title: str = "",
 ) -> int:
     """Run the cells that are not finished, and say what became of all of them, also where that is
     interrupted; returns the exit code. Of trials `refused` gets those that are, which are no
-    failure then, and no table is shown.
+    failure then, and no table is shown; where they have a `title`, just what went wrong.
     """
     done = [cell for cell in cells if finished(cell.directory, cell.values["probe"])]
     new = [cell for cell in cells if not cell.directory.exists()]
-    _say_what_is_done(cells, done)
+    _say_what_is_done(cells, done, not title)
     stopped, results = None, Path(cells[0].values["paths"]["results"])
     make_folder(cells[0])
     write = partial(plans.write_plan, results, plan := plan_of(arguments, cells))
     try:
-        _launch_again(arguments, cells, write)
+        _launch_again(arguments, cells, write, title)
         write()  # where nothing was left
     except KeyboardInterrupt as error:
         stopped = error
@@ -261,7 +265,7 @@ def run_sweep(
         for cell in new:
             leave_nothing(cell)
         raise
-    unfinished = print_summary(cells, plan.command if refused is None else "")
+    unfinished = print_summary(cells, plan.command if refused is None else "", not title)
     for cell in new:
         if trial_refused := refused is not None and look(cell.directory).state == REFUSED:
             refused.add(cell.directory)
@@ -287,7 +291,7 @@ def plan_of(arguments: Namespace, cells: Sequence[Cell]) -> plans.SweepPlan:
     )
 
 
-def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
+def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell], how_many: bool) -> None:
     """Say which cells are done already. Raises ValueError if their data or code are others now."""
     known = cache(lambda texts: evidence.fingerprint(dict(texts)))
 
@@ -295,13 +299,15 @@ def _say_what_is_done(cells: Sequence[Cell], done: Sequence[Cell]) -> None:
         return known(frozenset(item for item in dataset.items() if isinstance(item[1], str)))
 
     older = [revisit(cell.config, cell.directory, fingerprint) for cell in done]
-    if done:
+    if done and how_many:
         print(f"{len(done)} of {len(cells)} already done, skipped")
     for line in filter(None, older):
         print(line)
 
 
-def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], None]) -> None:
+def _launch_again(
+    arguments: Namespace, cells: list[Cell], ready: Callable[[], None], title: str
+) -> None:
     """Launch what is left, once the launcher is `ready`, and again where it gives up because it
     lost a worker: as long as that brings some cell further, and once where it does not.
     """
@@ -316,7 +322,7 @@ def _launch_again(arguments: Namespace, cells: list[Cell], ready: Callable[[], N
             print("starting the remaining cells again", flush=True)
         before = now
         try:
-            with watching(cells, left):
+            with watching(cells, left, title):
                 launch(arguments, left, ready)
                 return
         except ValueError:

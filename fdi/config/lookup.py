@@ -39,7 +39,8 @@ def explained(topic: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
         return f"{topic}=NAME", {file.stem: first_sentence(file) for file in sorted(known)}
     every = [said for place in places for said in _said(place)]
     if not (lines := [said for said in every if said.key == topic]):
-        close = difflib.get_close_matches(topic, {said.key for said in every}, n=1)
+        groups = {said.group for said in every if said.group != "."}
+        close = difflib.get_close_matches(topic, groups | {said.key for said in every}, n=1)
         hint = f"did you mean {close[0]}?" if close else "fdi-run --help lists the groups"
         raise Mistake(f"{topic}: no group and no key is called so; {hint}")
     rows: dict[tuple[str, str, str], list[str]] = defaultdict(list)

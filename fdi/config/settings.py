@@ -98,13 +98,16 @@ class Zoo:
 
 @dataclass
 class Recipe:
-    """How a change is looked for that makes a network learn: the step for the cost of `trainings`,
-    with `seeds` of its own; then the `stages`, kind -> what it changes, as in Tune.beside.
+    """How a change is looked for that makes a network learn, for the cost of `budget` trainings,
+    with `seeds` of its own: the step from the initialization `init`; then lower floors `eps`; then
+    `others`, kind -> what it changes, both written as in Tune.beside.
     """
 
-    trainings: Annotated[float, Range(least=0.2)] = 1.0
+    budget: Annotated[float, Range(least=1.0)] = 4.0
     seeds: list[int] = MISSING
-    stages: dict[str, Any] = field(default_factory=dict)
+    init: str = MISSING
+    eps: dict[str, str] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 READOUT_INITS = ("normal", "fluct", "xavier", "pytorch", "orthogonal")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from zipfile import ZipFile
 from zlib import crc32
 
 import numpy as np
@@ -305,6 +306,7 @@ def read_npz(path: Path, kind: Kind | None = None, names: Names = ()) -> Read:
         )
     with (
         intact(path, "cannot be read as arrays", "write it with numpy.savez(file, x=x, y=y)"),
+        ZipFile(path),  # else numpy takes text for a pickle
         np.load(path, allow_pickle=False) as packed,
     ):
         content = {key: np.asarray(packed[key]) for key in packed.files}
@@ -474,14 +476,14 @@ def content(data: Data, kind: Kind | None = None) -> dict[str, np.ndarray]:
                 named |= _of_torch(samples, part)
         else:
             named = dict(zip(("x", "y", "x_test", "y_test"), pair))
-    content: dict[str, np.ndarray] = {}
+    by_name: dict[str, np.ndarray] = {}
     for key, value in named.items():
         if key.startswith("x") and isinstance(value, list | tuple):
-            content |= _of_lists(value, key.removeprefix("x"))
+            by_name |= _of_lists(value, key.removeprefix("x"))
         else:
-            content[key] = np.asarray(value)
-    named_arrays(content, "data", kind)
-    return content
+            by_name[key] = np.asarray(value)
+    named_arrays(by_name, "data", kind)
+    return by_name
 
 
 def hash_arrays(content: Mapping[str, np.ndarray]) -> str:

@@ -189,6 +189,10 @@ class Split:
         inputs = Chosen(given, samples) if isinstance(given, Mapped) else given.take(samples)
         return replace(self, inputs=inputs, labels=self.labels[samples])
 
+    def hashes(self) -> list[str]:
+        """A hash of the input of each sample."""
+        return [_hash(self.inputs.take(np.array([i]))) for i in range(len(self))]
+
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[Input, np.ndarray]:
         """The samples `indices`, in that order, as the network sees them, and their labels; `rng`
         is for the transform, if there is one.
@@ -297,13 +301,7 @@ class Dataset:
         """16 hex digits of a hash over inputs and labels of all splits, in order (augmentation and
         noise are not part of it).
         """
-        digest = hashlib.blake2b(digest_size=8)
-        for split in self.splits.values():
-            for about, pieces in (*_contents(split.inputs), *_contents(split.labels)):
-                digest.update(about.encode())
-                for piece in pieces:
-                    digest.update(np.ascontiguousarray(piece).data)
-        return digest.hexdigest()
+        return _hash(*(of for split in self.splits.values() for of in (split.inputs, split.labels)))
 
     def blocks(self) -> Iterator[Input]:
         """The training split as a network sees it, some samples after others; 1,024 samples of it
@@ -342,6 +340,16 @@ def drawn(
 def is_finite(inputs: Input) -> bool:
     """Whether no number in it is nan or infinite."""
     return all(np.isfinite(each).all() for each in _arrays_in(inputs) if each.dtype.kind == "f")
+
+
+def _hash(*parts: Input | np.ndarray) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        for about, pieces in _contents(part):
+            digest.update(about.encode())
+            for piece in pieces:
+                digest.update(np.ascontiguousarray(piece).data)
+    return digest.hexdigest()
 
 
 def _contents(inputs: Input | np.ndarray) -> Iterator[tuple[str, Iterable[np.ndarray]]]:

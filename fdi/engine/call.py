@@ -168,7 +168,7 @@ class _Trial(Function):
             return *none, *_differentiable(ctx, x, weights, gradients)
         given = [None if d is None else d.contiguous().numpy() for d in gradients]
         batch = ctx.engine.differentiate(ctx.batch, *given)
-        by_name = batch.gradients()
+        by_name = {each.name: each.value for each in batch.gradients()}
         d_x = None
         if ctx.needs_input_grad[6]:
             d_x = batch.value_gradient().transpose(0, 1).reshape(x.shape)

@@ -74,5 +74,5 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
     for panel in axes.values():
         panel.set_xlim(0, 1.05 * panel.get_xlim()[1])
         panel.xaxis.set_major_locator(MaxNLocator(4))
-        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.xaxis.set_major_formatter("{x:,.10g}")
     sheet.head(axes, list(handles.values()), page)

@@ -79,7 +79,8 @@ def _draw_sample(panel: Axes, values: np.ndarray, time: np.ndarray, spikes: bool
         few: dict[str, Any] = {"marker": "|", "markersize": 4}
         look = few if flat.shape[1] <= 100 else {"marker": ",", "alpha": 0.6}
         panel.plot(time[steps], units, color=INK, linestyle="", **look)
-        panel.set_ylim(-1, flat.shape[1])
+        panel.set(xlim=(-1, time[-1] + 1), ylim=(-1, flat.shape[1]))
+        panel.locator_params(axis="y", integer=True)
     else:
         panel.plot(time, flat, linewidth=0.8)
     panel.set(xlabel="time (ms)", ylabel="input unit" if spikes else "input current")

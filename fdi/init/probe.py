@@ -346,6 +346,7 @@ def _steps(optimizer: Optimizer, sizes: np.ndarray) -> np.ndarray:
     generator = torch.Generator().manual_seed(0)
     weights = [torch.nn.Parameter(torch.zeros(SHAPE)) for _ in range(2 * len(sizes))]
     trial = _copy(optimizer, weights)
+    update = getattr(trial, "prepared", lambda: trial.step)()
     moved = torch.zeros(2, len(sizes), dtype=torch.float64)
     for step in range(STEPS):
         noise = torch.randn(SHAPE, generator=generator, dtype=torch.float64)
@@ -354,7 +355,7 @@ def _steps(optimizer: Optimizer, sizes: np.ndarray) -> np.ndarray:
         for w, gradient in zip(weights, gradients):
             w.detach().zero_()
             w.grad = gradient
-        trial.step()
+        update()
         if 2 * step >= STEPS:
             dw = torch.stack([w.detach() for w in weights]).double().unflatten(0, moved.shape)
             moved += dw.abs().mean((2, 3)).nan_to_num(0.0, 0.0)

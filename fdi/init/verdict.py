@@ -33,7 +33,7 @@ NORMALIZED = (
 NOT_KNOWN = "not known"
 ADVICE = (
     "whether it learns is not known from the initial state, and neither is what helps: "
-    "fdi-run experiment=recipe, with the same words, finds out, the step first"
+    "fdi-run experiment=recipe, with the same words, finds out"
 )
 
 Row = dict[str, Any]

@@ -24,10 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fdi.analysis import collect
 from fdi.analysis.collect import Runs, checked
-from fdi.analysis.recipe import RECIPE
 from fdi.analysis.results import EXAMPLE, read_curves
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
+from fdi.cli.found import Recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal
@@ -37,7 +37,7 @@ from fdi.config.parts import spelt
 from fdi.data.arrays import Data, content, hash_arrays
 from fdi.data.inputs import Kind
 from fdi.init.verdict import remarks, verdict
-from fdi.track.files import atomic, parse_json
+from fdi.track.files import atomic
 
 if TYPE_CHECKING:
     from fdi.runner.trained import Trained
@@ -183,16 +183,17 @@ def of_words(
     data: Data | None = None,
     kind: Kind | None = None,
     **values: Any,
-) -> tuple[dict[str, Any], Path]:
-    """What `fdi-run experiment=recipe` found for these words, and the folder it is kept in."""
+) -> Recipe:
+    """What `fdi-run experiment=recipe` finds for these words."""
     from fdi.cli.recipe import run_recipe
 
     given = [*_stored(data, kind, results), *overrides, *sweep_words(values)]
     arguments = _arguments(["experiment=recipe", *given], results, config_dir, multirun=True)
     with _as_the_command():
-        folder = run_recipe(arguments)[1]
-        content: Any = parse_json(folder / RECIPE)
-        return content, folder
+        found = run_recipe(arguments)[1]
+    if found is None:
+        raise Mistake("dry_run = true is for fdi-run; leave it out")
+    return found
 
 
 def results(folder: Folder = "results") -> pd.DataFrame:

@@ -5,106 +5,60 @@
 from __future__ import annotations
 
 import math
+import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import yaml
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fdi.analysis.choice import FAILS, Reached
+from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
-    APPLIES,
     AS_IT_IS,
+    BUDGET,
     FLOOR,
+    STATE,
     STEP,
-    TRIALS,
+    WHOLE,
     Candidate,
     Change,
+    Proof,
+    Question,
     Rule,
     Scope,
     can_be_lowered,
-    proven,
+    proof,
 )
+from fdi.cli.found import Recipe, budgeted, print_in_log
+from fdi.cli.found import recipe as as_recipe
+from fdi.cli.terminal import bar, console
 from fdi.config import Mistake
 from fdi.init.probe import floor
 
-SPREADS = (1.0, 0.5)  # sigma_u of networks whose neurons are known
-GAINS = (2.0, 5.0, 0.5)  # factors of all weights where they are not
-WEIGHTS, STATE = "size of the weights", "initial state"
-INITIALIZE = "fdi.initialize(network, sigma_u={:g}, dt={:g}, batch=inputs, simulate=simulate)"
-PICTURE = "proof.png"
+GAINS = (2.0, 5.0, 0.5)  # factors of all weights
+WEIGHTS = "initial weights"
+INITIALIZE = 'fdi.initialize(network, "{}", dt={:g}, batch=inputs, simulate=simulate)'
 PARTS = 5  # of the samples: one to choose by, one to prove it
-SEARCH, PROOF = 1000, 0  # seeds of the order of batches
+SEARCH, PROOF = 1000, (0, 1)  # seeds of the order of batches, and of initial weights
+BARS = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("epochs"), TimeRemainingColumn())
 Batch = tuple[Tensor, Tensor]
 Trial = Callable[[Tensor], "Tensor | tuple[Tensor, Mapping[str, Tensor]]"]
 LAYOUTS = {"[T, B, classes]": (1, 2), "[B, T, classes]": (0, 2), "[B, classes, T]": (0, 1)}
 """Of scores over time: the axes of samples and of classes."""
 
 
-@dataclass
-class Recipe:
-    """What was found: `state` and `cause`, see fdi.analysis.recipe.Finding; `lines`, which do it;
-    the accuracies of a whole training `before` and `after`, None without one; what it left `open`;
-    `curves`, name -> validation accuracy by epoch; `folder`: where one of fdi's own is kept;
-    `seen`: of a network of torch, a line for each tensor that its trial named, and its gradients;
-    `steps`: what trainings of `short` epochs reached, by step size.
-    """
-
-    state: str
-    cause: str
-    lines: list[str]
-    before: float | None
-    after: float | None
-    open: list[str]
-    curves: dict[str, list[float]] = field(default_factory=dict)
-    folder: Path | None = None
-    seen: list[str] = field(default_factory=list)
-    steps: dict[float, Reached] = field(default_factory=dict)
-    short: int = 0
-    make: Callable[[], None] | None = None
-
-    def apply(self) -> None:
-        """Make the change in the network and its optimizer. Raises fdi.Mistake for one of fdi's
-        own, whose lines are commands, and where nothing was found.
-        """
-        if self.make is None:
-            raise Mistake("this recipe is a command; give its lines to fdi.run")
-        if self.state not in APPLIES or not self.lines:
-            raise Mistake(f"no recipe was found that could be applied: {self.cause}")
-        self.make()
-
-    def draw(self) -> Any:
-        """A matplotlib figure: `curves` before and after, and accuracy by step size. Raises
-        fdi.Mistake for one of fdi's own, whose picture is in `folder`, and where nothing was found.
-        """
-        if not self.curves:
-            where = f"it is {self.folder / PICTURE}" if self.folder else "no recipe was found"
-            raise Mistake(f"there is no picture to draw: {where}")
-        from fdi.figures.learning_curves import draw_proof  # matplotlib: only where it is needed
-
-        curves = {name: (range(1, len(of) + 1), of) for name, of in self.curves.items()}
-        return draw_proof(curves, self.steps, self.short)
-
-    def __str__(self) -> str:
-        proof = []
-        if self.before is not None and self.after is not None:
-            proof = [f"proof: {100 * self.before:.1f} % before, {100 * self.after:.1f} % after"]
-        seen = [f"as it is: {line}" for line in self.seen]
-        rest = [f"open: {line}" for line in self.open]
-        recipe = [f"recipe: {line}" for line in self.lines]
-        return "\n".join([*seen, f"cause: {self.cause}", *recipe, *proof, *rest])
-
-
 def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
-    """The single change that makes a network learn, the cheapest first: by short trainings, proven
-    by two whole ones.
+    """Which change makes a network learn: fluctuation-driven weights and short trainings at ten
+    steps, and what else may be at fault where that does not suffice; proven by whole trainings.
 
         fdi.recipe("dataset=randman", "model.depth=3", init="kaiming")
         fdi.recipe(network, loader, simulate=run_trial, optimizer=optimizer, dt=1e-3)
@@ -116,16 +70,7 @@ def recipe(*of: Any, data: Any = None, **values: Any) -> Recipe:
         return of_network(*of, **(values if data is None else values | {"data": data}))
     from fdi.notebook.calls import of_words  # pandas and Hydra: only where there are words
 
-    content, folder = of_words(*of, data=data, **values)
-    return Recipe(
-        content["state"],
-        content["why"],
-        content["lines"],
-        content.get("before"),
-        content.get("after"),
-        content["open"],
-        folder=folder,
-    )
+    return of_words(*of, data=data, **values)
 
 
 def of_network(
@@ -136,36 +81,38 @@ def of_network(
     optimizer: Optimizer,
     loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
     epochs: int = 10,
-    test: Batch | Iterable[Batch] | None = None,
-    trainings: float = 1.0,
+    budget: float = BUDGET,
     dt: float | None = None,
 ) -> Recipe:
     """A recipe for a network in its own training loop: an nn.Module, or the tensors of a
     hand-written one.
 
     `data`: a batch (inputs, labels), or a loader of them, which is read once and kept; a fifth of
-    it is held out to choose by, and another to prove it unless there is `test`. `simulate(inputs)`:
-    a whole trial from a fresh state; returns the score of each class, [B, classes], or the scores
-    and a dict of spikes and currents by name, neurons last, which are described as they are in the
-    beginning; `loss(scores, labels)`. Scores of each step, as one of LAYOUTS, are summed over time
-    to tell classes, if their lengths say which axis is which; the loss gets them as they are.
-    `optimizer`: over the weights; the step is changed in all of its groups alike, eps where it has
-    one. `dt`: duration of a step in seconds, for a network whose neurons fdi.initialize knows;
-    without it, initial weights are tried in other sizes. A training has `epochs` passes over the
-    data; `trainings`: what the search for a step may cost.
+    it is held out to choose by, and another to prove it. `simulate(inputs)`: a whole trial from a
+    fresh state; returns the score of each class, [B, classes], or the scores and a dict of spikes
+    and currents by name, neurons last, which are described as they are in the beginning;
+    `loss(scores, labels)`. Scores of each step, as one of LAYOUTS, are summed over time to tell
+    classes, if their lengths say which axis is which; the loss gets them as they are. `optimizer`:
+    over the weights; the step is changed in all of its groups alike, eps where it has one. `dt`:
+    duration of a step in seconds, for a network whose neurons fdi.initialize knows; without it,
+    weights are tried in other sizes. A training has `epochs` passes over the data; the search costs
+    at most `budget` trainings, its proof three more.
 
     The network and its optimizer are as before when it returns; `apply` of what it returns makes
-    the change. Raises fdi.Mistake for data that cannot be split, for labels and scores that do not
-    fit each other, and where nothing can be learned.
+    the change. Trials are not kept: what `simulate` and `loss` compute cannot be told from outside,
+    so that a later call could not know whether they are the same. Raises fdi.Mistake for data that
+    cannot be split, for labels and scores that do not fit each other, and where nothing can be
+    learned.
     """
     if epochs < 1:
         raise Mistake(f"epochs = {epochs} must be at least 1")
-    train, valid, held = _split(data, test is None)
-    held = held if test is None else _batches(test)
+    train, valid, held = _split(data)
     classes = 1 + max(int(labels.max()) for _, labels in (*train, *valid, *held))
-    search = _Search(network, optimizer, simulate, loss, epochs, dt, train, valid, classes)
+    search = _Search(
+        network, optimizer, simulate, loss, epochs, budget, dt, train, valid, held, classes
+    )
     try:
-        return search.run(trainings, held)
+        return search.run()
     finally:
         search.restore()
 
@@ -201,18 +148,17 @@ def _told(value: Any) -> str:
     return f"something of type {type(value).__name__}"
 
 
-def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]:
-    """Training, validation and, if they are to be held out, test samples: whole batches where there
-    are enough of them, else samples of each.
+def _split(data: Batch | Iterable[Batch]) -> list[list[Batch]]:
+    """Samples to train with, to choose by, and to prove it: whole batches where there are enough of
+    them, else samples of each.
     """
     batches = _batches(data)
     if len({label for _, labels in batches for label in labels.unique().tolist()}) < 2:
         raise Mistake("labels: there are not two classes, so there is nothing to tell apart")
-    kinds = [0, 1] if hold else [0]
     if len(batches) >= 2 * PARTS:
         place = np.arange(len(batches)) % PARTS
-        parts = [[b for b, p in zip(batches, place) if p == kind] for kind in kinds]
-        return [b for b, p in zip(batches, place) if p not in kinds], *parts, *[[]] * (not hold)
+        parts = [[b for b, p in zip(batches, place) if p == kind] for kind in (0, 1)]
+        return [[b for b, p in zip(batches, place) if p > 1], *parts]
     found: list[list[Batch]] = [[], [], []]
     for inputs, labels in batches:
         axes = [axis for axis, size in enumerate(inputs.shape[:2]) if size == len(labels)]
@@ -222,12 +168,25 @@ def _split(data: Batch | Iterable[Batch], hold: bool) -> tuple[list[Batch], ...]
                 f"are samples cannot be told; give a loader of at least {2 * PARTS} batches"
             )
         drawn = np.random.default_rng(SEARCH).permutation(len(labels)) % PARTS
-        for kind, part in enumerate(found):
-            mine = drawn == kind - 1 if kind else ~np.isin(drawn, kinds)
+        for part, mine in zip(found, (drawn > 1, drawn == 0, drawn == 1)):
             rows = torch.as_tensor(np.flatnonzero(mine), device=labels.device)
             if len(rows):
                 part.append((inputs.index_select(axes[0], rows), labels[rows]))
-    return (*found,)
+    return found
+
+
+class _Trained(NamedTuple):
+    """What a training reached, its validation accuracy by epoch, and which of the samples that
+    prove are right.
+    """
+
+    reached: Reached
+    curve: list[float]
+    right: np.ndarray
+
+
+Asked = tuple[Candidate, int, int]
+"""A candidate, its epochs and its seed."""
 
 
 @dataclass
@@ -239,12 +198,15 @@ class _Search:
     trial: Trial
     loss: Callable[[Tensor, Tensor], Tensor]
     epochs: int
+    budget: float
     dt: float | None
     train: list[Batch]
     valid: list[Batch]
+    held: list[Batch]
     classes: int
-    kept: dict[Candidate, tuple[int, Any]] = field(default_factory=dict)
+    known: dict[Asked, _Trained] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
+    curves: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         net = self.network
@@ -311,51 +273,60 @@ class _Search:
                 tensor.copy_(weight)
         self.optimizer.load_state_dict(deepcopy(options))
 
-    def run(self, trainings: float, test: list[Batch]) -> Recipe:
-        group = self.optimizer.param_groups[0]
+    def run(self) -> Recipe:
+        group, node = self.optimizer.param_groups[0], _node()
         eps, tiny = group.get("eps", 0.0), max(torch.finfo(p.dtype).tiny for p in self._moved())
-        lower = [
-            Change(FLOOR, (f"eps={e:g}",), e) for e in _floors() if can_be_lowered(eps, e, tiny)
-        ]
-        weights = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
-        if self.dt is not None:
-            weights = [Change(STATE, (INITIALIZE.format(s, self.dt),), s) for s in SPREADS]
-        stages = {FLOOR: lower, weights[0].kind: weights}
-        plan = Scope("lr", group["lr"], self.epochs, max(1, round(TRIALS * trainings)), stages)
-        rule = Rule(plan)
-        asking = rule.decide()
-        stage = next(asking)
-        while True:
-            share = stage.epochs / self.epochs
-            print(f"{stage.title}: short trainings that cost {share:.2g} of a whole one")
-            answers = {each: self._reached(*each) for each in stage.asked}
-            try:
-                stage = asking.send(answers)
-            except StopIteration as end:
-                finding = end.value
-                break
-        before = after = None
-        curves: dict[str, list[float]] = {}
-        lines: list[str] = []
-        if finding.candidate and finding.state in APPLIES:
-            print("proof: 2 whole trainings")
-            before, curves["before"] = self._whole(AS_IT_IS, test)
-            after, curves["after"] = self._whole(finding.candidate, test)
-            finding = proven(finding, before, after)
-            lines = [*map(_line, finding.candidate)] if finding.state in APPLIES else []
-        return Recipe(
-            finding.state,
-            finding.why,
+        ((_, rows),) = node["eps"].items()
+        floors = [float(row.partition("+")[0]) for row in rows.split(",")]
+        stages = {
+            FLOOR: [
+                Change(FLOOR, (f"eps={e:g}",), e) for e in floors if can_be_lowered(eps, e, tiny)
+            ]
+        }
+        initial: Candidate = ()
+        others = [Change(WEIGHTS, (f"weight *= {gain:g}",), gain) for gain in GAINS]
+        why = self._unknown(node["init"])
+        if why:
+            stages[WEIGHTS] = others
+        else:
+            initial = (Change(STATE, (f"init={node['init']}",)),)
+        plan = Scope("lr", group["lr"], self.epochs, self.budget, initial, stages, others)
+        rule = Rule(plan, self._answers, self._proven)
+        print(budgeted(plan, 2 * len(PROOF) - 1, self.epochs * self._seconds()))
+        with bar(console(), TextColumn("{task.description}"), *BARS, transient=True) as self.shown:
+            finding = rule.find()
+        self.restore()
+        if why and finding.state != "learns":
+            finding.open.append(why)
+        lines = [line for change in finding.candidate for line in self._lines(change)]
+        return as_recipe(
+            finding,
+            rule,
             lines,
-            before,
-            after,
-            finding.open,
-            curves,
+            (2 * len(PROOF) - 1) * bool(finding.proof),
+            curves=self.curves if finding.proof else {},
             seen=self.seen,
-            steps=rule.steps,
-            short=plan.short,
-            make=lambda: self._change(finding.candidate),
+            make=lambda: self._change(finding.candidate, PROOF[0]),
         )
+
+    def _unknown(self, init: str) -> str:
+        """Why the initial weights of this network cannot be drawn; "" where they can."""
+        if self.dt is None:
+            return "not tried: fdi.initialize, which needs dt, the duration of a step in s"
+        try:
+            self._initialize(init, SEARCH)
+        except Mistake as error:
+            return f"not tried: fdi.initialize, since {error}"
+        finally:
+            self.restore()
+        return ""
+
+    def _seconds(self) -> float:
+        """Of an epoch, by a batch as it is, which is described, the second time."""
+        self._margin(describe=True)
+        start = time.perf_counter()
+        self._margin()
+        return (time.perf_counter() - start) * len(self.train)
 
     def _unit(self) -> float:
         """What the loss is multiplied by for the rule, which knows the cross-entropy: that of
@@ -364,16 +335,16 @@ class _Search:
         inputs, labels = self.train[0]
         with torch.no_grad():
             scores = self.simulate(inputs)
-            classes = self._by_class(scores, labels).shape[1]
+            self.columns = self._by_class(scores, labels).shape[1]
             losses = [self.loss(s, labels) for s in (torch.zeros_like(scores), scores)]
         if wrong := [each for each in losses if not isinstance(each, Tensor) or each.numel() != 1]:
             raise Mistake(f"loss returned {_told(wrong[0])}; return one number, a tensor")
         guess = next((loss for loss in map(float, losses) if 0 < loss < math.inf), math.nan)
-        return math.log(classes) / guess if guess == guess else 1.0
+        return math.log(self.columns) / guess if guess == guess else 1.0
 
-    def _change(self, candidate: Candidate) -> None:
+    def _change(self, candidate: Candidate, seed: int) -> None:
         first = self.optimizer.param_groups[0]["lr"]
-        for kind, _, value in candidate:
+        for kind, words, value in candidate:
             for group in self.optimizer.param_groups:
                 if kind == STEP:
                     group["lr"] *= value / first
@@ -384,15 +355,36 @@ class _Search:
                     for tensor in self._weights():
                         tensor.mul_(value)
             elif kind == STATE:
-                self._initialize(value)
+                self._initialize(words[0].partition("=")[2], seed)
 
-    def _initialize(self, sigma_u: float) -> None:
+    def _initialize(self, init: str, seed: int) -> None:
         from fdi.interop.foreign import initialize
 
-        assert isinstance(self.network, nn.Module)
-        how: dict[str, Any] = {"sigma_u": sigma_u, "dt": self.dt, "batch": self.train[0][0]}
-        generator = torch.Generator().manual_seed(SEARCH)
-        initialize(self.network, **how, simulate=self.simulate, generator=generator)
+        if not isinstance(self.network, nn.Module):
+            raise Mistake("the network is no nn.Module")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a readout is not changed
+            initialize(
+                self.network,
+                init,
+                dt=self.dt,
+                batch=self.train[0][0],
+                simulate=self.simulate,
+                generator=torch.Generator().manual_seed(seed),
+            )
+
+    def _lines(self, change: Change) -> list[str]:
+        """The code that makes it."""
+        kind, (words, *_), value = change
+        groups = "for group in optimizer.param_groups:"
+        if kind == STEP:
+            return [f"{groups} group['lr'] *= {value / self.optimizer.param_groups[0]['lr']:.3g}"]
+        if kind == FLOOR:
+            return [f"{groups} group['eps'] = {value:g}"]
+        if kind == STATE:
+            return [INITIALIZE.format(words.partition("=")[2], self.dt)]
+        every = "network.parameters()" if isinstance(self.network, nn.Module) else "network"
+        return [f"for weight in {every}: weight.data *= {value:g} if weight.ndim > 1 else 1"]
 
     def _weights(self) -> list[Tensor]:
         """Those with a fan-in that the optimizer moves."""
@@ -401,31 +393,54 @@ class _Search:
     def _moved(self) -> list[Tensor]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def _reached(self, candidate: Candidate, epochs: int) -> Reached:
-        begun, state = self.kept.get(candidate, (0, None))
-        self.restore(state)
-        margin = self._margin() if candidate == AS_IT_IS and not state else math.nan
-        if not state:
-            self._change(candidate)
-        loss = math.nan
-        for epoch in range(begun, epochs):
-            loss = self._epoch(SEARCH, epoch)
-            if not math.isfinite(loss):
-                return FAILS
-        self.kept[candidate] = epochs, self._state()
-        accuracy, classes = self._accuracy(self.valid)
-        return Reached(accuracy, self.unit * loss, classes, margin)
+    def _answers(self, title: str, asked: list[Question]) -> dict[Question, Reached]:
+        """What the trainings of the rule reached on the validation samples."""
+        seed = PROOF[0] if title == WHOLE else SEARCH
+        answers = self._train(title, [(candidate, epochs, seed) for candidate, epochs in asked])
+        return {question: answer.reached for question, answer in zip(asked, answers)}
 
-    def _whole(self, candidate: Candidate, test: list[Batch]) -> tuple[float, list[float]]:
-        """Accuracy on the test samples, and on the validation samples by epoch."""
+    def _proven(self, candidate: Candidate) -> Proof:
+        """On the held out samples; nothing is right where a training diverged."""
+        both = [[(of, self.epochs, seed) for seed in PROOF] for of in (AS_IT_IS, candidate)]
+        every = self._train("proof", [each for of in both for each in of])
+        before, after = every[: len(PROOF)], every[len(PROOF) :]
+        self.curves = {"before": before[0].curve, "after": after[0].curve}
+        shares = [np.mean([each.right for each in of], 0) for of in (before, after)]
+        labels = torch.cat([labels for _, labels in self.held]).cpu().numpy()
+        return proof(shares[0], shares[1], labels, len(PROOF))
+
+    def _train(self, title: str, asked: list[Asked]) -> list[_Trained]:
+        """Those that were not trained yet are."""
+        new = [each for each in asked if each not in self.known]
+        epochs = sum(epochs for _, epochs, _ in new)
+        print_in_log(f"{title}: {plural(len(new), 'training')}, {plural(epochs, 'epoch')} in all")
+        task = self.shown.add_task(title, total=epochs)
+        for each in new:
+            self.known[each] = self._trained(*each, lambda: self.shown.advance(task))
+        self.shown.remove_task(task)
+        return [self.known[each] for each in asked]
+
+    def _trained(
+        self, candidate: Candidate, epochs: int, seed: int, advance: Callable[[], None]
+    ) -> _Trained:
         self.restore()
-        self._change(candidate)
         curve: list[float] = []
-        for epoch in range(self.epochs):
-            if not math.isfinite(self._epoch(PROOF, epoch)):
-                return 0.0, curve
-            curve.append(self._accuracy(self.valid)[0])
-        return self._accuracy(test)[0], curve
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._change(candidate, seed)
+            margin, loss = self._margin(), math.nan
+            for epoch in range(epochs):
+                loss = self._epoch(seed, epoch)
+                if math.isfinite(loss):
+                    right, loss = self._tested(self.valid)
+                if not math.isfinite(loss):
+                    samples = sum(len(labels) for _, labels in self.held)
+                    return _Trained(FAILS, curve, np.zeros(samples))
+                curve.append(float(right.mean()))
+                advance()
+            right = self._tested(self.held)[0] if seed in PROOF else np.zeros(0)
+        reached = Reached(curve[-1], self.unit * loss, self.columns, margin)
+        return _Trained(reached, curve, right)
 
     def _epoch(self, seed: int, epoch: int) -> float:
         """The mean loss; infinite where it diverges."""
@@ -441,25 +456,27 @@ class _Search:
             losses.append(float(loss.detach()))
         return float(np.mean(losses))
 
-    def _accuracy(self, batches: Sequence[Batch]) -> tuple[float, int]:
-        """And the number of classes; dropout is off, and norms have the averages they learned."""
-        right = total = classes = 0
+    def _tested(self, batches: Sequence[Batch]) -> tuple[np.ndarray, float]:
+        """Which samples are right, and the mean loss; dropout is off, and norms have the averages
+        they learned.
+        """
+        right, losses = [], []
         training = [module.training for module in self.modules]
         for module in self.modules[:1]:
             module.eval()
         with torch.no_grad():
             for inputs, labels in batches:
-                scores = self._by_class(self.simulate(inputs), labels)
-                classes = scores.shape[1]
-                right += int((scores.argmax(-1) == labels).sum())
-                total += len(labels)
+                scores = self.simulate(inputs)
+                losses.append(float(self.loss(scores, labels)) * len(labels))
+                right.append(self._by_class(scores, labels).argmax(-1) == labels)
         for module, mode in zip(self.modules, training):
             module.training = mode
-        return right / total, classes
+        every = torch.cat(right).cpu().numpy()
+        return every, sum(losses) / len(every)
 
-    def _margin(self) -> float:
-        """The largest gradient of a weight over the effective floor of the optimizer, the least of
-        all; what the trial names, and the gradients, are `seen`.
+    def _margin(self, describe: bool = False) -> float:
+        """The largest gradient of a weight over the effective floor, the least of all; what the trial
+        names, and the gradients, are `seen` where they are to be described.
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()
@@ -472,12 +489,14 @@ class _Search:
         self.optimizer.zero_grad()
         known = floor(self.optimizer)
         least = max(known.steady, known.noisy)
-        self.seen = [_described(name, part.detach(), len(labels)) for name, part in named.items()]
-        if scores.ndim == 3:
-            (layout,) = self.layouts
-            self.seen.insert(0, f"scores {layout}, summed over time to tell classes")
-        sizes = ", ".join(f"{g:.1e}" for g in largest)
-        self.seen += [f"largest gradients {sizes}; the optimizer follows those above {least:.0e}"]
+        if describe:
+            self.seen = [_described(name, of.detach(), len(labels)) for name, of in named.items()]
+            if scores.ndim == 3:
+                (layout,) = self.layouts
+                self.seen.insert(0, f"scores {layout}, summed over time to tell classes")
+            sizes = ", ".join(f"{g:.1e}" for g in largest)
+            follows = f"the optimizer follows those above {least:.0e}"
+            self.seen.append(f"largest gradients {sizes}; {follows}")
         return min((g / least if least else math.inf for g in largest if g > 0), default=math.nan)
 
 
@@ -492,15 +511,7 @@ def _described(name: str, values: Tensor, samples: int) -> str:
     return f"{name}: mean {mean:.2g}, standard deviation {spread:.2g}"
 
 
-def _floors() -> list[float]:
-    """Those of eps that conf/experiment/recipe.yaml tries."""
-    node = yaml.safe_load((files("fdi.conf") / "experiment" / "recipe.yaml").read_text())
-    ((_, floors),) = node["recipe"]["stages"][FLOOR].items()
-    return [float(each.partition("+")[0]) for each in floors.split(",")]
-
-
-def _line(change: Change) -> str:
-    where = "in each group of the optimizer, " if change.kind == FLOOR else ""
-    if change.kind == STEP:
-        where = "in the first group of the optimizer, and in all others by the same factor, "
-    return where + " ".join(change.words)
+def _node() -> dict[str, Any]:
+    """What conf/experiment/recipe.yaml tries."""
+    text = (files("fdi.conf") / "experiment" / "recipe.yaml").read_text()
+    return yaml.safe_load(text)["recipe"]

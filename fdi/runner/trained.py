@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.metric import of_result
-from fdi.data.dataset import is_finite, stream
+from fdi.data.dataset import Split, is_finite, stream
 from fdi.data.inputs import Constant, Events, Frames, Input
 from fdi.runner import build
 from fdi.snn.network import Network
@@ -24,7 +24,7 @@ from fdi.snn.objective import Objective
 from fdi.track import evidence, record
 from fdi.track.files import CHECKPOINT, printable
 
-Given = torch.Tensor | np.ndarray | Input | Sequence[Any] | None
+Given = torch.Tensor | np.ndarray | Input | Split | Sequence[Any] | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,8 +36,8 @@ class Trained:
     training goes on.
 
     `predictions`, `spikes` and `potentials` take `inputs` in the form of the data of a run, samples
-    first, (samples, T, units) or (samples, T, C, H, W), or what else a network is called with; None
-    is the test set, which is read for it.
+    first, (samples, T, units) or (samples, T, C, H, W), or what else a network is called with; a
+    split of fdi.data, or None, the test set, which is read for it, has labels, too.
     """
 
     directory: Path
@@ -104,10 +104,10 @@ class Trained:
 
     def _given(self, inputs: Given) -> tuple[Any, np.ndarray | None]:
         """What the network is called with, and labels, if they are known."""
-        if inputs is None:
-            test = build.dataset(self.config).test
+        split = build.dataset(self.config).test if inputs is None else inputs
+        if isinstance(split, Split):
             noise = stream(self.config.seed, "evaluation noise", 0)
-            return test.batch(np.arange(len(test)), noise)
+            return split.batch(np.arange(len(split)), noise)
         if isinstance(inputs, list):
             return inputs, None
         if not isinstance(inputs, Events | Frames | Constant):

@@ -345,7 +345,7 @@ class ResonateAndFire(Neuron):
 
 def refractory(kind: type[Neuron]) -> bool:
     """Whether neurons of this kind rest after a spike."""
-    return any(field.name == "t_ref" for field in fields(kind))
+    return "t_ref" in kind.__dataclass_fields__
 
 
 @cache

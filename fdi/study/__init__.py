@@ -21,6 +21,7 @@ FIGURES = (
     "gain",
     "gradients",
     "floor",
+    "searches",
     "alpha",
     "dale",
     "calibrated",

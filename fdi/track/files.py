@@ -92,11 +92,11 @@ def hashed(path: Path) -> str:
     """16 hex digits over the bytes of a file of any size. Raises OSError, and ValueError for what
     is none.
     """
-    hashed = hashlib.blake2b(digest_size=8)
+    checksum = hashlib.blake2b(digest_size=8)
     with open_file(path) as file:
         while part := file.read(2**20):
-            hashed.update(part)
-    return hashed.hexdigest()
+            checksum.update(part)
+    return checksum.hexdigest()
 
 
 def digest(text: str) -> str:

@@ -56,12 +56,12 @@ def read_plans(results: Path) -> tuple[list[SweepPlan], list[str]]:
 
 def titles(plans: Sequence[SweepPlan]) -> dict[str, list[str]]:
     """The folder of each run below results -> the titles of the sweeps that it belongs to."""
-    titles: dict[str, list[str]] = {}
+    titles_of: dict[str, list[str]] = {}
     for plan in plans:
         for place in plan.cells:
-            known = titles.setdefault(place, [])
+            known = titles_of.setdefault(place, [])
             known += [plan.title] if plan.title not in known else []
-    return titles
+    return titles_of
 
 
 def _plan(content: Any) -> SweepPlan:

@@ -13,14 +13,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from fdi.config import Mistake, identity
+from fdi.config.cache import Stamp, stamp
 from fdi.config.metric import of_result
 from fdi.track.fields import is_state, misfit
 from fdi.track.files import (
@@ -119,7 +121,7 @@ def write(directory: Path, run: Run) -> Run:
     """Write the record as a whole, sealed now; the old one stays where that fails."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     run = replace(run, updated=now)
-    content = asdict(run)
+    content = vars(run)
     write_json(directory / RUN, content | {"seal": _seal(content)})
     return run
 
@@ -247,17 +249,23 @@ def shorter(directory: Path, values: Mapping[str, Any]) -> list[tuple[int, Path]
     beside = {*directory.parent.glob(f"seed={values['seed']}-*")} - {directory}
     if not beside:
         return []
-    wanted, now, shorter_runs = identity.canonical(values), values["trainer"]["epochs"], []
-    for other in beside:
-        run = look(other)
-        if not run.ended or run.config["trainer"]["epochs"] > now:
-            continue
-        epochs, longer = run.config["trainer"]["epochs"], {"epochs": now}
-        config = {key: values.get(key) for key in ("identity", "quantize")}
-        config["trainer"] = run.config["trainer"] | longer
-        if identity.canonical(run.config | config) == wanted:
-            shorter_runs.append((epochs, other))
-    return sorted(shorter_runs, reverse=True)
+    wanted, now = identity.run_id(values), values["trainer"]["epochs"]
+    ours = json.dumps({key: values.get(key) for key in ("identity", "quantize")}, sort_keys=True)
+    trained = {other: _trained(other, stamp(str(other / RUN)), now, ours) for other in beside}
+    alike = [(epochs, other) for other, (epochs, name) in trained.items() if name == wanted]
+    return sorted(alike, reverse=True)
+
+
+@lru_cache(maxsize=2**16)
+def _trained(directory: Path, record: Stamp | None, most: int, ours: str) -> tuple[int, str]:
+    """For how many epochs, at `most`, the run of this `record` was trained to its end, and the id
+    that it has with `most` epochs and with these keys of ours; 0 and none if it was not.
+    """
+    run = look(directory)
+    if not run.ended or (epochs := run.config["trainer"]["epochs"]) > most:
+        return 0, ""
+    trainer = run.config["trainer"] | {"epochs": most}
+    return epochs, identity.run_id(run.config | json.loads(ours) | {"trainer": trainer})
 
 
 def _seal(content: Mapping[str, Any]) -> str:

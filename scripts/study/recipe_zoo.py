@@ -1,97 +1,238 @@
-"""What a recipe is worth on networks that nobody chose, drawn by a seed (experiment=zoo): at the
-default step, at one constant for each optimizer, after the recipe, and for the first --best of them
-after experiment=best: the initialization, step and eps that are best in validation.
+"""What a recipe is worth on networks that nobody chose, drawn by a seed (experiment=zoo), beside
+what else one would do to find a step: nothing; a range test; a grid of five; Optuna's TPE with 12
+trials over step and initialization. All choose by the same validation samples, with seed 1000, and
+what they chose is trained afresh with seed 0 and tested.
 
-    python scripts/study/recipe_zoo.py SEED NETWORKS [--best N] [WORDS ...]
+    pip install 'fdi-snn[optuna]'
+    python scripts/study/recipe_zoo.py SEED NETWORKS [--starts kaiming ...] [--part 0/2] [WORDS ...]
 
-Prints a row for each network: accuracy on the test set of each, and what the recipe cost, in whole
-trainings; keeps them in recipe_zoo.csv; then paired differences over the networks with 95 %
-intervals. All trainings are runs in results/, so that it goes on where it stopped.
+`--starts`: the initial weights that networks have before, kaiming and pytorch unless given.
+`--part` 0/2 and 1/2: every second of them, for two processes. Keeps what each search reached in
+results/recipe_zoo/ and all trainings as runs in results/, so that it goes on where it stopped; then
+writes recipe_zoo.csv, a row for each search, and prints means and paired differences to TPE with
+95 % intervals. Convolutional networks, of which a training takes longest, come last.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from argparse import ArgumentParser
+from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import optuna
 import pandas as pd
 import torch
 from export_reference import write_with_source
 from omegaconf import OmegaConf
 
 import fdi
-from fdi.analysis.recipe import RECIPE
+from fdi.analysis.choice import STEP, learning_threshold
+from fdi.analysis.recipe import FACTOR, SCAN
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import composed, fitting
 from fdi.cli.tune import random_networks
 from fdi.track.evidence import origin
+from fdi.track.files import parse_json, write_json
+from fdi.track.record import TRAINED
 
-CONSTANTS = {"smorms3": 1e-2, "adam": 5.4e-3, "sgd": 5.9e-2}
-"""A step for each optimizer: the geometric mean of the best ones of networks that learn, in the zoo
-of seed 0 (50, 46 and 30 of them; results/reference/zoo.csv until commit 6dc01e7).
-"""
 ZOO = ("experiment=zoo", "budget=laptop")
+FOLDER = Path("results/recipe_zoo")
+SEARCH, FINAL = 1000, 0  # seeds
+STATES = ("fluct", "fluct_calibrated", "lsuv")  # for TPE, beside the one before
+TRIALS, GRID = 12, 5
+EXPONENTIAL = ("+scheduler._target_=torch.optim.lr_scheduler.ExponentialLR", "+scheduler.gamma=3")
+BELOW = 100.0  # the step with which a range test begins, below the default one
 
 
-def main(seed: int, networks: int, best: int, words: list[str]) -> None:
-    """Run what is left, and print it."""
-    config: Any = composed("", [*ZOO, f"zoo.seed={seed}", f"zoo.networks={networks}"])
+class Network(NamedTuple):
+    """A network of the zoo, as words without its initialization."""
+
+    place: int
+    kind: str
+    words: tuple[str, ...]
+    step: float
+
+
+class Found(NamedTuple):
+    """What a search chose, as words, and what it cost with the whole training of that."""
+
+    chosen: tuple[str, ...]
+    cost: float
+    state: str = ""
+
+
+def networks(seed: int, number: int, words: list[str]) -> list[Network]:
+    config: Any = composed("", [*ZOO, f"zoo.seed={seed}", f"zoo.networks={number}"])
     trainer = [f"trainer.{key}={config.trainer[key]}" for key in ("batch_size", "epochs")]
     zoo: Any = OmegaConf.to_container(config.zoo)
-    rows: list[dict[str, Any]] = []
+    found = []
     for member in random_networks(zoo, words):
-        given = [*fitting("", member.words), *trainer, *words]
-        optimizer = next(w.partition("=")[2] for w in given if w.startswith("optimizer="))
-        row: dict[str, Any] = {"network": member.place, "kind": member.kind}
-        row["default"] = _accuracy(*given)
-        row["constant"] = _accuracy(*given, f"optimizer.lr={CONSTANTS[optimizer]}")
-        found = fdi.recipe(*given)
-        content = json.loads((found.folder / RECIPE).read_text()) if found.folder else {}
-        row["recipe"] = row["default"] if found.after is None else found.after
-        row |= {"state": found.state, "change": content.get("candidate"), "cost": content["cost"]}
-        row["best"] = _best(given) if member.place < best else None
-        row["words"] = " ".join(given)
-        rows.append(row)
-        print(pd.DataFrame([row]).to_string(index=False, header=len(rows) == 1), flush=True)
-    table = pd.DataFrame(rows)
-    table.insert(0, "seed", seed)
+        given = (*fitting("", member.words), *trainer, *words)
+        found.append(Network(member.place, member.kind, given, composed("", given).optimizer.lr))
+    return sorted(found, key=lambda network: network.kind == "convolutional")
+
+
+def reached(words: tuple[str, ...], chosen: tuple[str, ...], seed: int, test: bool) -> Any:
+    """The result of a run, None where its training diverges; raises fdi.Mistake if it has none."""
+    keys = {word.partition("=")[0] for word in chosen}
+    kept = [word for word in words if word.partition("=")[0] not in keys]
+    table = fdi.sweep(*kept, *chosen, f"trainer.test={str(test).lower()}", seed=[seed])
+    row = table.iloc[0]
+    if row["state"] in TRAINED:
+        return row
+    if not str(row["error"]).startswith("Diverged: "):
+        raise fdi.Mistake(f"{row['state']}: {row['error']}")
+    return None
+
+
+def tested(words: tuple[str, ...], chosen: tuple[str, ...]) -> float:
+    row = reached(words, chosen, FINAL, test=True)
+    return 0.0 if row is None else float(row["test_accuracy_last"])
+
+
+def valid(words: tuple[str, ...], chosen: tuple[str, ...]) -> float:
+    row = reached(words, chosen, SEARCH, test=False)
+    return 0.0 if row is None else float(row["valid_accuracy_last"])
+
+
+def step(value: float) -> str:
+    return f"{STEP}={value:.2g}"
+
+
+def recipe(words: tuple[str, ...], network: Network) -> Found:
+    """Nothing is changed where nothing is proven; that needs a whole training, too."""
+    found = fdi.recipe(*words)
+    content = json.loads((found.folder / "recipe.json").read_text()) if found.folder else {}
+    if found.state == "unknown":
+        raise RuntimeError(found.cause)
+    chosen = tuple(content["candidate"].split()) if found.state == "found" else ()
+    epochs = max(trial["epochs"] for trial in content["trials"])
+    whole = any(f"trainer.epochs={epochs}" == word for word in words)
+    own = found.state == "found" or (found.state == "learns" and whole)
+    return Found(chosen, content["cost"][0] + (not own), found.state)
+
+
+def range_test(words: tuple[str, ...], network: Network) -> tuple[Found, Found]:
+    """One training in which the step grows threefold each epoch: where its loss falls fastest, and
+    a tenth of where it is least.
+    """
+    begin = network.step / BELOW
+    losses = [math.log(10)]
+    row = reached(words, (step(begin), *EXPONENTIAL), SEARCH, test=False)
+    if row is not None:
+        losses = fdi.curves(pd.DataFrame([row]))["train/task"].tolist()
+    steps = begin * 3.0 ** np.arange(len(losses))
+    falls = np.diff(np.minimum(losses, math.log(10)), prepend=math.log(10))  # up from chance: none
+    return (
+        Found((step(steps[int(np.argmin(falls))]),), 2),
+        Found((step(steps[int(np.argmin(losses))] / 10),), 2),
+    )
+
+
+def grid(words: tuple[str, ...], network: Network) -> Found:
+    values = [step(network.step * FACTOR ** (2 * k)) for k in range(-(GRID // 2), GRID // 2 + 1)]
+    return Found((max(values, key=lambda value: valid(words, (value,))),), GRID + 1)
+
+
+def tpe(words: tuple[str, ...], network: Network) -> Found:
+    """Over the steps that the recipe scans, and initializations."""
+    start = next(word.partition("=")[2] for word in words if word.startswith("init="))
+    span = FACTOR ** ((SCAN - 2) // 2)
+
+    def choose(trial: optuna.Trial) -> tuple[str, ...]:
+        value = trial.suggest_float(STEP, network.step / span, network.step * span, log=True)
+        return (
+            f"{STEP}={value:.3g}",
+            f"init={trial.suggest_categorical('init', (start, *STATES))}",
+        )
+
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=network.place)
+    )
+    study.optimize(lambda trial: valid(words, choose(trial)), n_trials=TRIALS, catch=(fdi.Error,))
+    best = study.best_params
+    return Found((f"{STEP}={best[STEP]:.3g}", f"init={best['init']}"), TRIALS + 1)
+
+
+def searched(network: Network, start: str) -> list[dict[str, Any]]:
+    """What each search reaches."""
+    words = (*network.words, f"init={start}")
+    found: dict[str, Found] = {"default": Found((), 1)}
+    try:
+        tested(words, ())
+    except fdi.Mistake as error:
+        return [{"search": "default", "state": str(error)}]
+    found["recipe"] = recipe(words, network)
+    found["initialized"] = Found(("init=fluct_calibrated",), 1)
+    found["range test, steepest"], found["range test, a tenth of the least"] = range_test(
+        words, network
+    )
+    found["grid of five"] = grid(words, network)
+    found["TPE"] = tpe(words, network)
+    return [
+        {
+            "search": name,
+            "accuracy": tested(words, each.chosen),
+            "cost": each.cost,
+            "state": each.state,
+            "chosen": " ".join(each.chosen),
+        }
+        for name, each in found.items()
+    ]
+
+
+def main(seed: int, networks_: int, starts: list[str], part: str, words: list[str]) -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    mine, parts = map(int, part.split("/"))
+    drawn = networks(seed, networks_, words)
+    every = [(network, start) for start in starts for network in drawn]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for network, start in every[mine::parts]:
+        path = FOLDER / f"{seed}-{start}-{network.place}.json"
+        if not path.exists():
+            with (FOLDER / f"log-{mine}").open("a") as log, redirect_stdout(log):
+                rows = searched(network, start)
+            about = {"seed": seed, "start": start, **network._asdict()}
+            write_json(path, [about | row for row in rows])
+        short = [(row["search"], row.get("accuracy"), row.get("cost")) for row in parse_json(path)]
+        print(start, network.place, network.kind, *short, flush=True)
+    kept = [FOLDER / f"{seed}-{start}-{network.place}.json" for network, start in every]
+    rows = [row for path in kept if path.exists() for row in parse_json(path)]
+    table = pd.DataFrame(rows).drop(columns=["step"])
+    table["words"] = table["words"].map(" ".join)
     of = origin(torch.device("cpu"), 1)
-    made = f"commit {of['commit'][:7]}, torch {of['torch']}, {of['processor']}, {date.today()}"
-    command = f"python scripts/study/recipe_zoo.py {seed} {networks} --best {best}"
-    write_with_source(table, Path("recipe_zoo.csv"), f"{command} {' '.join(words)}, {made}")
-    for other in ("default", "constant", "best"):
-        both = table.dropna(subset=[other])
-        if len(both):
-            found = paired(PERCENT * both["recipe"], PERCENT * both[other].astype(float))
-            interval = f"({found.low:+.1f}..{found.high:+.1f}, p = {found.p:.2g})"
-            print(f"recipe - {other}: {found.mean:+.1f} {interval}, n = {found.n}")
-    print(f"cost of a recipe: {np.mean(table['cost']):.2g} trainings and two for the proof")
+    made = f"commit {of['commit'][:7]}, torch {of['torch']}, optuna {optuna.__version__}, "
+    made += f"{of['processor']}, {date.today()}"
+    command = f"python scripts/study/recipe_zoo.py {seed} {networks_} {' '.join(words)}"
+    write_with_source(table, Path("recipe_zoo.csv"), f"{command}, {made}")
+    report(table)
 
 
-def _accuracy(*words: str) -> float:
-    """On the test set; 0 where the training fails."""
-    result = fdi.sweep(*words, seed=[0])["test_accuracy_last"]
-    return float(result.fillna(0.0).iloc[0]) if len(result) else 0.0
-
-
-def _best(given: list[str]) -> float:
-    """Of the initialization that is best in validation, at its own best step and eps."""
-    fdi.sweep("experiment=best", "budget=laptop", *given, seed=[0])
-    choices = (json.loads(p.read_text()) for p in Path("results/choices").glob("*/choice.json"))
-    (sides,) = (c["sides"] for c in choices if {*given} <= {*c["sides"][0]["words"]})
-    side = max(sides, key=lambda side: side["accuracy"] or 0.0)
-    chosen = [f"{key}={value}" for key, value in (side["candidate"] or {}).items()]
-    return _accuracy(*given, f"init={side['init']}", *chosen)
+def report(table: pd.DataFrame) -> None:
+    for start, rows in table.groupby("start", sort=False):
+        wide = rows.pivot(index="place", columns="search", values="accuracy").dropna(how="any")
+        costs = rows.pivot(index="place", columns="search", values="cost").loc[wide.index]
+        for name in [search for search in rows["search"].unique() if search in wide]:
+            learn = int((wide[name] >= learning_threshold(10)).sum())
+            line = f"{start}: {name}: {PERCENT * wide[name].mean():.1f} %, "
+            line += f"{learn} of {len(wide)} learn, cost {costs[name].mean():.1f}, "
+            line += f"median {costs[name].median():.1f}"
+            if name != "TPE" and len(wide) > 1:
+                of = paired(PERCENT * wide[name], PERCENT * wide["TPE"])
+                line += f", to TPE {of.mean:+.1f} ({of.low:+.1f}..{of.high:+.1f})"
+            print(line)
 
 
 if __name__ == "__main__":
     parser = ArgumentParser()
     parser.add_argument("seed", type=int)
-    parser.add_argument("networks", type=int)
-    parser.add_argument("--best", type=int, default=0)
+    parser.add_argument("networks_", metavar="networks", type=int)
+    parser.add_argument("--starts", nargs="+", default=["kaiming", "pytorch"])
+    parser.add_argument("--part", default="0/1")
     parser.add_argument("words", nargs="*")
     main(**vars(parser.parse_intermixed_args()))

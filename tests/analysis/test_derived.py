@@ -54,5 +54,5 @@ def test_baselines_are_those_of_fdi():
     assert runs["baseline"].tolist() == [True, False, False, False]
     kinds = [kind for kind in vars(baselines).values() if isinstance(kind, type)]
     own = [kind for kind in kinds if kind.__module__ == baselines.__name__]
-    assert all(issubclass(kind, baselines.Baseline) for kind in own)
+    assert [kind for kind in own if not issubclass(kind, baselines.Baseline)] == []
     assert baselines.Baseline.baseline

@@ -6,10 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from fdi.cli.data import main
 from fdi.data.download import SOURCES
+from fdi.figures import picture
 
 
 def _run(capsys, *words: str | Path) -> tuple[Any, str, str]:
@@ -44,6 +46,17 @@ def test_every_yaml_is_listed():
         settings = OmegaConf.to_container(OmegaConf.load(str(folder / f"{name}.yaml")))
         assert isinstance(settings, dict)
         assert "root" in settings or not SOURCES[name].archives
+
+
+def test_units_are_whole_and_a_sample_is_as_long_as_its_trial():
+    from matplotlib.figure import Figure
+
+    panel = Figure().subplots()
+    spikes = np.zeros((60, 12))
+    spikes[10, 3] = 1
+    picture._draw_sample(panel, spikes, 2.0 * np.arange(60), spikes=True)
+    assert all(float(tick).is_integer() for tick in panel.get_yticks())
+    assert panel.get_xlim() == (-1, 119)
 
 
 def test_show_draws_a_picture(capsys, digits_folder: Path, tmp_path: Path):

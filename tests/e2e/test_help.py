@@ -43,7 +43,9 @@ def test_the_help_fits_the_terminal(fdi_run, monkeypatch, width):
     lines = fdi_run("--help").out.splitlines()
     assert max(map(len, lines)) <= width
     assert any(line.startswith("  fdi-run -m init=kaiming,fluct 'seed=range(5)'") for line in lines)
-    assert "spytorch, xavier" in " ".join(line.strip() for line in lines)
+    assert ", ".join(sorted(path.stem for path in (CONF / "init").glob("*.yaml"))) in " ".join(
+        line.strip() for line in lines
+    )
 
 
 def test_a_page_that_is_named_can_be_opened(fdi_run):
@@ -83,11 +85,12 @@ def test_a_key_has_its_range_its_defaults_unit_and_source(fdi_run, key, words):
     assert words in " ".join(fdi_run("--help", key).out.split())
 
 
-def test_what_no_file_says_is_refused(fdi_run):
-    done = fdi_run("--help", "init.sgima_u")
+@pytest.mark.parametrize(("word", "meant"), [("init.sgima_u", "init.sigma_u"), ("ini", "init")])
+def test_what_no_file_says_is_refused(fdi_run, word, meant):
+    done = fdi_run("--help", word)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "fdi-run: init.sgima_u: no group and no key is called so; did you mean init.sigma_u?\n"
+        f"fdi-run: {word}: no group and no key is called so; did you mean {meant}?\n"
     )
 
 

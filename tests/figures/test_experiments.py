@@ -400,6 +400,18 @@ def test_lazy(results, drawn):
     assert list(axes) == ["accuracy", "moved", "alignment", "epochs"]
 
 
+def test_each_tick_of_a_small_energy_is_another_number(results, drawn):
+    found = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5)])
+    found.runs["operations/effective"] = 600.0
+    figure = FIGURES["operations"]
+    page = pages_of(figure, found)["randman_dense"].copy()
+    page.loc[page.index[0], ["quantity", "x"]] = "energy", 0.6
+    _, axes = drawn(figure, page)
+    for panel in axes.values():
+        ticks = [text.get_text() for text in panel.get_xticklabels()]
+        assert len(ticks) == len({*ticks}), ticks
+
+
 def test_the_network_with_most_runs_comes_first(results):
     few = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5)], "conv")
     many = results([*sweep("kaiming", 0.4), *sweep("fluct", 0.5), *sweep("lsuv", 0.5)], "dense")

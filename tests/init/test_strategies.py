@@ -21,15 +21,12 @@ from fdi.init.baselines import (
     IkunScaled,
     Kaiming,
     KaimingScaled,
-    Lsuv,
     Micheli,
-    Orthogonal,
-    PyTorch,
     SpyTorch,
-    Xavier,
 )
-from fdi.init.fluct import Fluct, FluctCalibrated, FluctLognormal, FluctMu, FluctRate
+from fdi.init.fluct import Fluct, FluctCalibrated, FluctMu, FluctRate
 from fdi.init.homeostatic import Homeostatic
+from fdi.init.named import NAMES
 from fdi.init.probe import probe_populations
 from fdi.init.strategy import rate_of_equal_spread
 from fdi.init.theory import psp_kernel_integrals
@@ -56,24 +53,10 @@ MODELS = {
     "different": partial(dense, neuron=DIFFERENT, hidden=40, depth=2, recurrent=True),
     "dale_different": partial(dale, neuron=DIFFERENT, excitatory=40, inhibitory=10, depth=2),
 }
-STRATEGIES = {
-    "fluct": Fluct(),
+STRATEGIES = {name: made() for name, made in NAMES.items() if isinstance(made, type)} | {
     "fluct_propagate": Fluct(nu="propagate"),
     "fluct_mu": FluctMu(mu_u=0.2, xi=1.0),
-    "fluct_lognormal": FluctLognormal(),
-    "fluct_calibrated": FluctCalibrated(),
-    "fluct_rate": FluctRate(),
     "fluct_rate_identity": FluctRate(identity=0.9),
-    "kaiming": Kaiming(),
-    "kaiming_scaled": KaimingScaled(),
-    "xavier": Xavier(),
-    "pytorch": PyTorch(),
-    "orthogonal": Orthogonal(),
-    "lsuv": Lsuv(),
-    "spytorch": SpyTorch(),
-    "ikun": Ikun(),
-    "ikun_scaled": IkunScaled(),
-    "micheli": Micheli(),
     "homeostatic_calibrated": Homeostatic(rule="fluctuations"),
 }
 ONLY_BOTH_SIGNS = {name for name, strategy in STRATEGIES.items() if strategy.baseline}

@@ -103,7 +103,7 @@ def told(net, **options: Any) -> str:
 
 def test_the_verdict_speaks_of_the_state_and_of_the_optimizer():
     assert told(network(0.1)).startswith("lif1 is silent whether")
-    assert told(network(0.1)).endswith("fdi.recipe finds out, the step first")
+    assert told(network(0.1)).endswith("fdi.recipe finds out")
     net = network()
     adam = torch.optim.Adam(net.parameters(), eps=10.0)
     said = told(net, loss=loss, optimizer=adam)

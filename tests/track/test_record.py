@@ -286,3 +286,19 @@ def test_how_far_an_interrupted_run_came():
     stopped = record.Run(config={}, state="interrupted")
     assert stopped.reason == "before training"
     assert replace(stopped, epoch=2, epochs=5).reason == "after epoch 2 of 5"
+
+
+def test_the_record_of_a_finished_run_is_read_again_for_others_only_where_it_changed(
+    tmp_path, monkeypatch
+):
+    given = {"quantize": None}
+    short, longer = (write_run(tmp_path, config=given | {"trainer.epochs": n}) for n in (10, 20))
+    config = record.whole(longer).config
+    assert record.shorter(longer, config) == [(10, short)]
+    read: list[Path] = []
+    monkeypatch.setattr(record, "look", lambda of: read.append(of) or record.Run())
+    assert record.shorter(longer, config) == [(10, short)]
+    assert not read
+    record.change(short, note="again")
+    assert record.shorter(longer, config) == []
+    assert read == [short]

@@ -17,8 +17,8 @@ from fdi.engine.checks import check_input, check_labels
 from fdi.engine.cpu.chunk import SampleResults, add_gradients, run_chunks
 from fdi.engine.cpu.dense_forward import Arriving, Gradients
 from fdi.engine.cpu.dense_layout import value_gradient
-from fdi.engine.cpu.loss import STEPS, loss_terms
-from fdi.engine.cpu.memory import LEVELS, Sum, Team, Work
+from fdi.engine.cpu.loss import STEPS
+from fdi.engine.cpu.memory import LEVELS, Gradient, Sum, Team, Work
 from fdi.engine.cpu.neurons import Layers, as_learned
 from fdi.engine.cpu.norm import Normal
 from fdi.engine.cpu.program import Memory, signal
@@ -62,11 +62,11 @@ class Batch:
     turns: Turns | None = None
     d_current: np.ndarray = field(init=False)
     sums: Sum = field(init=False)
-    of_norms: dict[str, Tensor] = field(init=False, default_factory=dict)
+    of_norms: list[Gradient] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         current = self.arriving.drive
-        self.d_current = np.zeros_like(current) if self.train else current[:, :0]
+        self.d_current = np.zeros(current.shape if self.train else (0, 0, 0), current.dtype)
         self.sums = self._sum(self.chunks)
 
     def _sum(self, count: int) -> Sum:
@@ -111,13 +111,11 @@ class Batch:
         indices = iter(range(self.sums.count))
         return [(self.alone, indices, group)] * min(threads, self.sums.count)
 
-    def gradients(self) -> dict[str, Tensor]:
-        """Those of all that is learned, by the name of the network's parameter, when all calls have
-        returned.
-        """
+    def gradients(self) -> list[Gradient]:
+        """Those of all that is learned, when all calls have returned."""
         with self.sums.total() as tables:
             found = self.memory.program.gradients(self.layers, tables, self.values, self.d_current)
-            return dict(found) | self.of_norms
+            return [*found, *self.of_norms]
 
     def outputs(self) -> tuple[Tensor, ...]:
         """The readout [T, B, classes] or [B, classes], spike counts [B, hidden units], and what was
@@ -270,7 +268,7 @@ class Turns:
                 if layer >= 0:
                     place, normal = self.places[layer], self.normals[layer]
                     dependent = layer < len(self.dependent) and self.dependent[layer]
-                    batch.of_norms |= place.differentiate(
+                    batch.of_norms += place.differentiate(
                         normal, len(batch.labels), self.steps, dependent
                     )
         for i, table in enumerate(self.tables):
@@ -336,12 +334,13 @@ def cut_batch(
     somebody wants the gradient of frames.
     """
     program, network, steps = memory.program, memory.program.network, inputs.steps
-    dtype = _DTYPES[network.projections[0].weight.dtype]
+    precision = network.projections[0].weight.dtype
+    dtype = _DTYPES[precision]
     labels = np.require(labels, np.int64, ("C", "W"))
     check_input(network, inputs)
     check_labels(network, inputs, labels)
     x = signal(network, inputs, dtype, program.dense_from, whole)
-    parameters = program.parameters(network.projections[0].weight.dtype)
+    parameters = program.parameters(precision)
     current = program.drive(x.values, parameters.tables)
     most = program.chunk(len(inputs), x.units.size if train else math.inf)
     chunk = min(chunk, most)
@@ -356,7 +355,7 @@ def cut_batch(
         parameters,
         Arriving(x.indptr, x.units, x.counts, current),
         labels,
-        loss_terms(objective, network, len(inputs), dtype),
+        program.loss(objective, len(inputs), dtype),
         _empty(network, len(inputs), dtype, **{"counts": 1, **record}),
         chunk,
         steps,

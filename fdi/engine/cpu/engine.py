@@ -151,8 +151,8 @@ class CpuEngine(Engine):
             outcome = batch.outcome()
         else:
             batch, outcome = self._by_autograd(network, inputs, labels, objective)
-        for name, gradient in batch.gradients().items():
-            network.get_parameter(name).grad = gradient
+        for gradient in batch.gradients():
+            gradient.parameter.grad = gradient.value
         return outcome
 
     def norms(self, gradients: Sequence[Tensor]) -> list[float]:

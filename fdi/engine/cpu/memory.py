@@ -122,6 +122,14 @@ class Tables:
         return table
 
 
+class Gradient(NamedTuple):
+    """That of a `parameter`, and its `name` in the network."""
+
+    name: str
+    parameter: torch.Tensor
+    value: torch.Tensor
+
+
 class Team:
     """Threads that share a chunk. Each computes a block; when all have, each adds some columns of
     the gradients of these blocks to the `table`, in the order in which one thread would.

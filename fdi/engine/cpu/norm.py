@@ -22,6 +22,7 @@ from fdi.engine.cpu.conv_plan import ConvLayout
 from fdi.engine.cpu.dense_layout import Layout
 from fdi.engine.cpu.kernels.jit import inlined, jit
 from fdi.engine.cpu.kernels.simd import Vector, entry, fill, lanes, like, load, store
+from fdi.engine.cpu.memory import Gradient
 from fdi.snn.network import EPS, Network, Norm
 
 if TYPE_CHECKING:
@@ -253,22 +254,22 @@ class Normed(NamedTuple):
 
     def differentiate(
         self, normal: Normal, samples: int, steps: int, dependent: bool
-    ) -> dict[str, torch.Tensor]:
-        """The gradients of gain and bias, by the names of the network's parameters, from the sums
-        of the chunks; sets a and b, if mean and variance are `dependent` on the batch.
+    ) -> list[Gradient]:
+        """The gradients of gain and bias from the sums of the chunks; sets a and b, if mean and
+        variance are `dependent` on the batch.
         """
         if self.norm is None:
-            return {}
+            return []
         plain, weighted = normal.notes.sum(0, dtype=np.float64).swapaxes(0, 1)
         if dependent:
             count = max(1, samples * self.places * (1 if normal.kind == BNTT else steps))
             normal.rows[:, A] = normal.rows[:, GAIN] * plain / count
             normal.rows[:, B] = normal.rows[:, GAIN] * weighted / count
         sums = {"gain": weighted, "bias": plain}
-        return {
-            f"norms.{self.name}.{name}": self._flat(sums[name], parameter)
+        return [
+            Gradient(f"norms.{self.name}.{name}", parameter, self._flat(sums[name], parameter))
             for name, parameter in self.norm.named_parameters()
-        }
+        ]
 
     def _of_channels(self, values: torch.Tensor, rows: int) -> np.ndarray:
         return values.detach().numpy().reshape(rows, self.channels)

@@ -22,7 +22,8 @@ from fdi.engine.cpu import conv_layout, dense_layout, norm
 from fdi.engine.cpu.conv_plan import map_layers
 from fdi.engine.cpu.dense_layout import Parameters
 from fdi.engine.cpu.frames import listed
-from fdi.engine.cpu.memory import KEPT, PASSED, Tables, Work, allocate, size
+from fdi.engine.cpu.loss import LossTerms, loss_terms
+from fdi.engine.cpu.memory import KEPT, PASSED, Gradient, Tables, Work, allocate, size
 from fdi.engine.cpu.neurons import (
     COMPUTES,
     DifferentNeurons,
@@ -34,6 +35,7 @@ from fdi.engine.cpu.neurons import (
     remembered,
 )
 from fdi.snn.network import Network
+from fdi.snn.objective import Objective
 
 
 class Signal(NamedTuple):
@@ -131,7 +133,9 @@ class Program:
         self.places = norm.normed_layers(network, self.layout, self.maps)
         self.block = 1 if self.maps or self.places else dense_layout.BLOCK
         self.dense_from = math.inf if self.maps else _DENSE_FROM
+        self._names = {p: f"projections.{i}.weight" for i, p in enumerate(network.projections)}
         self._neurons: tuple = (), None
+        self._loss: tuple = (), None
 
     @property
     def network(self) -> Network:
@@ -225,6 +229,12 @@ class Program:
             self._neurons = now, (parts[0], parts[-1])
         return self._neurons[1]
 
+    def loss(self, objective: Objective, samples: int, dtype: np.dtype) -> LossTerms:
+        """The objective in numbers, counted again only where that is news."""
+        if self._loss[0] != (now := (objective, samples, dtype)):
+            self._loss = now, loss_terms(objective, self.network, samples, dtype)
+        return self._loss[1]
+
     def drive(self, values: np.ndarray, tables: np.ndarray) -> np.ndarray:
         """The dense current of the first layer that `values` cause."""
         if self.maps:
@@ -233,10 +243,9 @@ class Program:
 
     def gradients(
         self, layers: Layers, tables: np.ndarray, values: np.ndarray, d_current: np.ndarray
-    ) -> Iterator[tuple[str, torch.Tensor]]:
-        """Those of all weights and leaks, each with its name among the network's parameters, from
-        gradients laid out like the tables, and of `drive`; `layers`: `as_learned` in the forward
-        pass.
+    ) -> Iterator[Gradient]:
+        """Those of all weights and leaks, from gradients laid out like the tables, and of `drive`;
+        `layers`: `as_learned` in the forward pass.
         """
         if values.size and self.maps:
             conv_layout.drive_gradient(self.maps, values, d_current, tables)
@@ -245,12 +254,11 @@ class Program:
         unpacked = [dense_layout.unpack(self.layout, tables)]
         if self.maps:
             unpacked.append(conv_layout.unpack(self.maps, torch.from_numpy(tables)))
-        numbers = {projection: i for i, projection in enumerate(self.network.projections)}
         for projection, gradient in chain(*unpacked):
-            yield f"projections.{numbers[projection]}.weight", gradient
+            yield Gradient(self._names[projection], projection.weight, gradient)
         yield from self._of_leaks(layers, tables)
 
-    def _of_leaks(self, layers: Layers, tables: np.ndarray) -> Iterator[tuple[str, torch.Tensor]]:
+    def _of_leaks(self, layers: Layers, tables: np.ndarray) -> Iterator[Gradient]:
         """Of what is learned of tau_mem, see neuron_equations.learn."""
         if not self.network.leaks:
             return
@@ -261,7 +269,7 @@ class Program:
                 total = tables[at : at + p.shape[0]].sum(dtype=np.float64)
                 beta_m, _ = p.neuron.decays(self.network.dt)
                 leak, at = self.network.leaks[p.name], at + p.shape[0]
-                yield f"leaks.{p.name}", leak.new_tensor(beta_m * total)
+                yield Gradient(f"leaks.{p.name}", leak, leak.new_tensor(beta_m * total))
 
 
 _KINDS = 8

@@ -19,11 +19,11 @@ from fdi.analysis.best import (
 )
 from fdi.analysis.choice import SETTINGS, STEP
 from fdi.analysis.conditions import BASELINE
-from fdi.analysis.recipe import APPLIES
 from fdi.analysis.results import Results
-from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, resampled
+from fdi.analysis.statistics import PERCENT, paired, resampled
 from fdi.figures import words
 from fdi.figures.catalogue import FIGURES
+from fdi.study import searches
 from fdi.study.evidence import at_the_start, updates
 from fdi.study.predict import area, judged, learning_by_verdict
 from pages.tables import difference, markdown, unmeasured, with_interval
@@ -174,47 +174,45 @@ def foretold(measured: Results) -> str:
     return markdown(pd.DataFrame(rows))
 
 
-BESIDE = {
-    "default": "the default step",
-    "constant": "one step for each optimizer",
-    "best": "the best of `experiment=best`",
-}
-"""Column of recipe_zoo.csv -> what a recipe stands beside."""
+ENOUGH = -3.0  # points below TPE that the interval of a recipe may reach
+WORSE = -2.0  # points, by which a network is left worse
 
 
 def recipes(measured: Results) -> str:
-    """What a recipe is worth on random networks that nobody chose: paired differences over them."""
+    """What a recipe and other searches for a step reach on random networks that nobody chose, and
+    what they cost; differences are paired over networks.
+    """
     table = measured.csv("recipe_zoo")
     if table.empty:
-        return unmeasured("python scripts/study/recipe_zoo.py")
-    rows: list[dict[str, Any]] = []
-    every: list[Comparison] = []
-    for column, title in BESIDE.items():
-        both = table.dropna(subset=[column])
-        if both.empty:
-            continue
-        every.append(paired(PERCENT * both["recipe"], PERCENT * both[column]))
-        rows.append(
-            {
-                "beside": title,
-                "networks": len(both),
-                "mean accuracy (%)": f"{PERCENT * both[column].mean():.1f}",
-                "after the recipe (%)": f"{PERCENT * both['recipe'].mean():.1f}",
-            }
+        return unmeasured(searches.COMMAND)
+    every, (page, _) = searches.known(table), searches.data(measured)[""]
+    rows: dict[str, dict[str, Any]] = {}
+    notes = []
+    for start, found in page.groupby("start", sort=False):
+        mine, before = every[every["start"] == start], words.init(start)
+        accuracy = PERCENT * mine.pivot(index="place", columns="search", values="accuracy")
+        for row in found.sort_values("cost", kind="stable").to_dict("records"):
+            search = row["search"]
+            of = paired(accuracy[search], accuracy["TPE"])
+            rows.setdefault(search, {"search": searches.SEARCHES[search]}).update(
+                {
+                    f"{before}: trainings": f"{row['cost']:.1f}",
+                    f"{before}: accuracy (%)": f"{row['mean']:.1f}",
+                    f"{before}: learn": f"{row['learn']} of {row['networks']}",
+                    f"{before}: minus Optuna": "-" if search == "TPE" else difference(of),
+                }
+            )
+        gain, mean = accuracy["recipe"] - accuracy["default"], found.set_index("search")
+        below = paired(accuracy["recipe"], accuracy["TPE"]).low
+        verdict = "as good as" if below > ENOUGH else "not shown to be as good as"
+        states = mine.loc[mine["search"] == "recipe", "state"].value_counts()
+        proven, refuted, none = (states.get(s, 0) for s in ("found", "refuted", "not found"))
+        notes.append(
+            f"* From {before} weights a recipe is {verdict} Optuna, for which the interval would "
+            f"have to end above {ENOUGH:g} points. It cost {mean.loc['recipe', 'median']:.1f} "
+            f"trainings in the median. {proven} of {len(gain)} were proven, {refuted} refuted, "
+            f"{none} found nothing; {(gain < WORSE).sum()} left a network more than {-WORSE:g} "
+            f"points worse on the test set (least: {gain.min():+.1f}).\n"
         )
-    for row, found, alone in zip(rows, correct(every, [0] * len(every)), every):
-        row["difference"] = f"{difference(found)} (p = {found.p:.2g}, alone {alone.p:.2g})"
-    cost, changed = table["cost"], table["state"].isin(APPLIES) & table["change"].notna()
-    refuted = changed & (table["recipe"] <= table["default"])
-    states = table["state"].mask(refuted, "refuted").value_counts()
-    learn, found, guess, none, worse = (
-        states.get(s, 0) for s in ("learns", "found", "past guessing", "not found", "refuted")
-    )
-    notes = (
-        f"* A recipe cost {cost.mean():.1f} whole trainings ({cost.min():.1f} to {cost.max():.1f}, "
-        f"median {cost.median():.1f}), and two for its proof.\n"
-        f"* Of {len(table)} networks {learn} learn as they are, and {found} better with a change, "
-        f"or two together; in {worse} the proof refutes it, in {guess} no short training reaches "
-        f"three times chance, in {none} none gets past guessing.\n"
-    )
-    return f"{markdown(pd.DataFrame(rows))}\n{notes}\nrecipe_zoo.csv: {table['source'].iloc[0]}\n"
+    every_row = markdown(pd.DataFrame([*rows.values()]))
+    return f"{every_row}\n{''.join(notes)}\nrecipe_zoo.csv: {table['source'].iloc[0]}\n"

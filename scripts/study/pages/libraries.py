@@ -45,10 +45,9 @@ def asked(measured: Results | None = None) -> str:
     for name, ask in example["QUESTIONS"].items():
         found = example["main"](name)
         link = re.search(r"https://\S+/(\w+)/issues/(\d+)", ask.__doc__)
-        lines = [re.sub("^in .* optimizer.*, ", "", line) for line in found.lines]
         row = {"asked in": f"[{link[1]} #{link[2]}]({link[0]})"}
         row["before (%)"] = f"{PERCENT * found.before:.1f}"
-        row["recipe"] = "; ".join(f"`{line}`" for line in lines)
+        row["recipe"] = "; ".join(f"`{line}`" for line in found.lines) or found.state
         row["after (%)"] = f"{PERCENT * found.after:.1f}"
         rows.append(row)
     return markdown(pd.DataFrame(rows))
