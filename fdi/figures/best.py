@@ -30,8 +30,8 @@ WITHIN = 0.8  # of the height of the row of a network, for its initializations
 
 
 def data(results: Results) -> Pages:
-    """A page for each metric, that of accuracies without a name: a row for each network, initial
-    state and setting: network (as text), place (where it is drawn), init, setting, n, mean, sd,
+    """A page for each metric, that of accuracies without a name: a row for each network,
+    initialization and setting: network (as text), place (where it is drawn), init, setting, n, mean, sd,
     low, high, chance, versus (the baseline) and verdict, finding, title.
     """
     by_metric: dict[Metric, list[Arm]] = {}

@@ -142,16 +142,18 @@ def around(figure: Page, page: pd.DataFrame, title: str) -> None:
         _legend_inside(figure, labels)
         return
     height, text = figure.get_figheight(), _lines(figure, title, FINDING["fontsize"])
+    foot = _lines(figure, said, DETAILS["fontsize"])
+    over, under = _inches(text, FINDING["fontsize"]), _inches(foot, DETAILS["fontsize"])
     if title:
         figure.suptitle(text, x=0.01, ha="left", **FINDING)
-        height += _inches(text, FINDING["fontsize"])
+        height += over
+    figure.supxlabel(foot, x=0.01, ha="left", **DETAILS)
+    height += under
     if labels:
         figure.legend(figure.entries, labels, **LEGEND)
         least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
-        height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
-    text = _lines(figure, said, DETAILS["fontsize"])
-    figure.supxlabel(text, x=0.01, ha="left", **DETAILS)
-    figure.set_figheight(height + _inches(text, DETAILS["fontsize"]))
+        height = max(height, least + 2 * over + under, least + 2 * under)
+    figure.set_figheight(height)
 
 
 def _legend_inside(figure: Page, labels: Sequence[str]) -> None:

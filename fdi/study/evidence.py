@@ -210,7 +210,7 @@ def _idle(design: Design, contrast: Contrast, runs: Runs, begun: pd.DataFrame) -
         return f"{IDLE}: both arms guess" if _guess(one) and _guess(other) else ""
     bad = other if design["differs"] == "init" else one
     if not set(design["acts"]) & _acting(bad, begun):
-        return f"{IDLE}: at the start no activity is beyond the bounds"
+        return f"{IDLE}: at the start no activity is beyond a bound"
     run = bad.iloc[0]
     same = {key: run[key] for key in run.index if key in NETWORK or key.startswith("init.")}
     if not _guess(where(runs, same | FREE)):

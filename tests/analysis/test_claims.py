@@ -182,8 +182,8 @@ def test_the_longest_training_counts_even_of_fewer_seeds(measured):
 
 
 RESTORES = "Homeostasis restores activity and thus training in deep networks"
-BROADENS = "Homeostasis broadens the range of good initial states"
-PARTLY = "Homeostasis makes up only partly for bad initial states"
+BROADENS = "Homeostasis broadens the range of good initializations"
+PARTLY = "Homeostasis makes up only partly for bad initializations"
 
 
 @pytest.fixture
