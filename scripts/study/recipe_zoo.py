@@ -22,6 +22,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,21 +121,32 @@ def recipe(words: tuple[str, ...], network: Network) -> Found:
     return Found(chosen, content["cost"][0] + (not own), found.state)
 
 
-def range_test(words: tuple[str, ...], network: Network) -> tuple[Found, Found]:
-    """One training in which the step grows threefold each epoch: where its loss falls fastest, and
-    a tenth of where it is least.
-    """
+@cache
+def range_test(words: tuple[str, ...], network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and losses of one training in which the step grows threefold each epoch."""
     begin = network.step / BELOW
     losses = [math.log(10)]
     row = reached(words, (step(begin), *EXPONENTIAL), SEARCH, test=False)
     if row is not None:
         losses = fdi.curves(pd.DataFrame([row]))["train/task"].tolist()
-    steps = begin * 3.0 ** np.arange(len(losses))
+    return begin * 3.0 ** np.arange(len(losses)), np.array(losses)
+
+
+def steepest(words: tuple[str, ...], network: Network) -> Found:
+    """The step at which the loss of a range test falls fastest."""
+    steps, losses = range_test(words, network)
     falls = np.diff(np.minimum(losses, math.log(10)), prepend=math.log(10))  # up from chance: none
-    return (
-        Found((step(steps[int(np.argmin(falls))]),), 2),
-        Found((step(steps[int(np.argmin(losses))] / 10),), 2),
-    )
+    return Found((step(steps[int(np.argmin(falls))]),), 2)
+
+
+def below_the_least(words: tuple[str, ...], network: Network) -> Found:
+    """A tenth of the step at which the loss of a range test is least."""
+    steps, losses = range_test(words, network)
+    return Found((step(steps[int(np.argmin(losses))] / 10),), 2)
+
+
+def initialization(words: tuple[str, ...]) -> str:
+    return next(word.partition("=")[2] for word in words if word.startswith("init="))
 
 
 def grid(words: tuple[str, ...], network: Network) -> Found:
@@ -144,7 +156,7 @@ def grid(words: tuple[str, ...], network: Network) -> Found:
 
 def tpe(words: tuple[str, ...], network: Network) -> Found:
     """Over the steps that the recipe scans, and initial states."""
-    start = next(word.partition("=")[2] for word in words if word.startswith("init="))
+    start = initialization(words)
     span = FACTOR ** ((SCAN - 2) // 2)
 
     def choose(trial: optuna.Trial) -> tuple[str, ...]:
@@ -166,7 +178,7 @@ def best(words: tuple[str, ...], network: Network) -> Found:
     """The initialization that reaches most on validation, each at the step and eps of experiment=
     best; the cost counts all that was trained for it.
     """
-    start = next(word.partition("=")[2] for word in words if word.startswith("init="))
+    start = initialization(words)
     given = [word for word in words if not word.startswith("init=")]
     given += [f"init={','.join(dict.fromkeys((start, *STATES)))}", f"tune.seeds=[{SEARCH}]"]
     choice = Choice(parse(["-m", "experiment=best", *given, f"seed={FINAL}"]))
@@ -184,8 +196,8 @@ SEARCHES: dict[str, Callable[[tuple[str, ...], Network], Found]] = {
     "default": lambda words, network: Found((), 1),
     "recipe": recipe,
     "initialized": lambda words, network: Found(("init=fluct_calibrated",), 1),
-    "range test, steepest": lambda words, network: range_test(words, network)[0],
-    "range test, a tenth of the least": lambda words, network: range_test(words, network)[1],
+    "range test, steepest": steepest,
+    "range test, a tenth of the least": below_the_least,
     "grid of five": grid,
     "TPE": tpe,
     "best": best,
