@@ -31,8 +31,8 @@ WITHIN = 0.8  # of the height of the row of a network, for its initializations
 
 def data(results: Results) -> Pages:
     """A page for each metric, that of accuracies without a name: a row for each network,
-    initialization and setting: network (as text), place (where it is drawn), init, setting, n, mean, sd,
-    low, high, chance, versus (the baseline) and verdict, finding, title.
+    initialization and setting: network (as text), place (where it is drawn), init, setting, n,
+    mean, sd, low, high, chance, versus (the baseline) and verdict, finding, title.
     """
     by_metric: dict[Metric, list[Arm]] = {}
     pair = {_name(arm): arm for arms in networks(results, *HEADLINE) for arm in arms}
