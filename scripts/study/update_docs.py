@@ -28,7 +28,15 @@ from pages.findings import (
 )
 from pages.gallery import gallery
 from pages.gradients import predicted, reached, surrogates
-from pages.headline import at_their_best, drawn, foretold, headline, random_networks, recipes
+from pages.headline import (
+    at_their_best,
+    drawn,
+    foretold,
+    headline,
+    random_networks,
+    recipe_verdicts,
+    recipes,
+)
 from pages.images import convolutions, pooled, whole
 from pages.instead import moving, normalized
 from pages.lazy import decaying, laziness
@@ -86,6 +94,7 @@ TABLES = {
     "how_deep": how_deep,
     "controls": controls,
     "recipes": recipes,
+    "recipe_verdicts": recipe_verdicts,
     "floors": floors,
     "followed": followed,
     "reached": reached,
