@@ -164,6 +164,8 @@ def _legend_inside(figure: Page, labels: Sequence[str]) -> None:
     canvas.draw()
     ink, pixels = np.ones(canvas.get_width_height()[::-1], bool), np.asarray(canvas.buffer_rgba())
     for panel in figure.axes:
+        if panel.images:  # white says something there
+            continue
         left, low, right, high = map(round, panel.bbox.extents)
         ink[low:high, left:right] = pixels[::-1, :, :3][low:high, left:right].min(2) < INK
     within = np.pad(ink.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
