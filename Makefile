@@ -53,7 +53,7 @@ report: $(INSTALLED) ## write results/report.html: figures, tables, where they c
 docs: $(INSTALLED_DEV) ## build the documentation in site/
 	$(BIN)/zensical build
 
-notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their pages; needs snntorch
+notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their pages
 	$(BIN)/python scripts/run_notebooks.py
 
 bench: $(INSTALLED) ## measure training speed, and draw it

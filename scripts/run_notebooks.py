@@ -1,5 +1,5 @@
 """Execute the notebooks of examples/ where they are and write them as pages of the documentation:
-`python scripts/run_notebooks.py`. Needs fdi-snn[dev] and snntorch.
+`python scripts/run_notebooks.py`. Needs fdi-snn[dev].
 """
 
 from __future__ import annotations

@@ -10,13 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-NEEDED = {"arrays": "matplotlib", "tutorial": "matplotlib", "snntorch": "snntorch"}
 SMALL = {
-    "trainer.epochs=15": "trainer.epochs=4",
+    "trainer.epochs=15": "trainer.epochs=8",
     "range(3)": "range(2)",
-    '"trainer.epochs": 15}': '"trainer.epochs": 8, "threads": 1}',
-    '"model.depth=3"': '"model.depth=3", "dataset.classes=2", "dataset.samples=200", '
-    '"model.hidden=32", "trainer.batch_size=20", "threads=1"',
+    "2e-3}": '2e-3, "threads": 1}',
 }
 
 
@@ -31,7 +28,7 @@ def nbformat():
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 @pytest.mark.filterwarnings("ignore")  # of Jupyter's own event loop and kernels
 def test_a_notebook_runs(file, nbformat, tmp_path):
-    pytest.importorskip(NEEDED[file.stem])
+    pytest.importorskip("matplotlib")
     nbclient = importlib.import_module("nbclient")
     notebook = nbformat.read(file, as_version=4)
     for cell in notebook.cells:
@@ -39,16 +36,12 @@ def test_a_notebook_runs(file, nbformat, tmp_path):
             cell.source = cell.source.replace(word, smaller)
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
-    if file.stem == "arrays":
-        assert len(list(tmp_path.rglob("metrics.csv"))) == 4
-        said = "".join(
-            o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", [])
-        )
-        (right,) = re.findall(r"(\d+)% of 200 new samples are right", said)
-        assert int(right) > 40, "guessing gives 20"
     if file.stem == "tutorial":
         assert len(list(tmp_path.rglob("metrics.csv"))) == 4
         shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        said = "".join(output.get("text", "") for output in shown)
+        (right,) = re.findall(r"(\d+)% of 200 new samples are right", said)
+        assert int(right) > 40, "guessing gives 20"
         data = [output["data"] for output in shown if "data" in output]
         assert sum("image/png" in each for each in data) == 2
         assert not re.search(r"\x1b\[", str(shown))

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.figures import sheet, style, words
+from fdi.figures import sheet, style
 from fdi.figures.catalogue import FIGURES, about, figure, file_name, pages_of
 
 HEAD = """# Gallery
 
 One picture of each figure, by the question that it answers; `make figures` draws them for every
-network, from [the measurements](measurements.md). A click opens the picture, which says below where
-its data come from. Written by `python scripts/study/update_docs.py`.
+network, from [the measurements](measurements.md). A click opens the picture, which
+names its network.
 """
 QUESTIONS = {
     "Which initialization trains better?": (
@@ -82,26 +82,19 @@ def _sections(measured: Results, pictures: Path) -> Iterator[str]:
 
 
 def _thumbnail(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) -> str:
-    """The most evident picture with its sentence, leading to the whole picture."""
+    """The most evident picture above its title, leading to the whole picture; its alternative text
+    is what it found, or else what it shows.
+    """
     module, page = FIGURES[name], max(pages, key=lambda page: _evidence(page, pages[page]))
     stem, drawn = file_name(name, page), figure(module, pages[page])
     with style.house_style():
         pdf, _ = sheet.save(drawn, pictures / stem)
     pdf.unlink()
-    sentence = escape(f"{about(module)} {_where(page)}." if page else about(module))
     file = f"{pictures.name}/{stem}.png"
-    image = f'<img src="{file}" alt="{escape(sheet.alternative(drawn))}" loading="lazy">'
-    return f'<a id="{name}" href="{file}">{image}{sentence}</a>\n'
-
-
-def _where(page: str) -> str:
-    """The network of a page in words, as in: Randman, fully connected network."""
-    for model in sorted(words.MODELS, key=len, reverse=True):
-        dataset, found, _ = page.partition(f"_{model}")
-        if found:
-            network = f"{words.dataset_name(dataset).partition(' (')[0]}, {words.MODELS[model]}"
-            return network[0].upper() + network[1:]
-    return page
+    finding = sheet.caption_text(drawn.finding)
+    said = escape(f"{finding}." if finding else about(module))
+    image = f'<img src="{file}" alt="{said}" loading="lazy">'
+    return f'<a id="{name}" href="{file}">{image}{escape(module.TITLE)}</a>\n'
 
 
 def _evidence(page: str, rows: pd.DataFrame) -> tuple[bool, bool, float]:
