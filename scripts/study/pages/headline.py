@@ -229,8 +229,9 @@ def recipe_verdicts(measured: Results) -> str:
             f"It costs {page.loc[(start, 'recipe'), 'median']:.1f} trainings in the median; "
             f"`experiment=best` costs {page.loc[(start, 'best'), 'cost']:.0f}, and reaches "
             f"{with_interval(paired(accuracy['best'], accuracy['recipe']))} points more. "
-            f"{proven} of {len(gain)} recipes were proven, {refuted} refuted, {none} found "
-            f"nothing, {learned} were not needed; {(gain < WORSE).sum()} left a network more than {-WORSE:g} points worse.\n"
+            f"Of {len(gain)} recipes, proven: {proven}; refuted: {refuted}; nothing found: {none}; "
+            f"not needed: {learned}; a network more than {-WORSE:g} points worse: "
+            f"{(gain < WORSE).sum()}.\n"
         )
     return notes
 
