@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -75,6 +75,8 @@ class Reached(NamedTuple):
 
 FAILS = Reached(0.0, math.inf, 2)
 """A training that diverged."""
+REFUSED = FAILS._replace(classes=1)
+"""One of a network that cannot be drawn."""
 
 
 class Grid(NamedTuple):
@@ -94,8 +96,8 @@ class Grid(NamedTuple):
 
 class Decision(NamedTuple):
     """`state`: chosen; tied, where another is as good by every measure; not found, where none gets
-    past guessing; or unknown, where a training has not said what it reaches: then there is no
-    candidate.
+    past guessing; refused, where the network cannot be drawn; or unknown, where a training has not
+    said what it reaches: then there is no candidate.
     """
 
     state: str
@@ -105,8 +107,54 @@ class Decision(NamedTuple):
 
 Question = tuple[Candidate, int]
 """A candidate, and for how many epochs it is to be trained."""
-Answers = Mapping[Question, Reached]
-Trainings = Generator[list[Question], Answers, None]
+C = TypeVar("C", bound=Hashable)
+Answers = Mapping[tuple[C, int], "Reached | None"]
+Trainings = Generator[list[tuple[C, int]], Answers[C], Any]
+"""Yields what to train, is sent what it reached, and returns what that decides."""
+
+
+class Unsettled(Exception):
+    """A training has not said what it reaches; the message says which."""
+
+
+class Asking(Generic[C]):
+    """A search by a rule, `find`: it has `asked` for trainings, which are for what its `title`
+    says, and goes on when it hears what they reached, until it has `found` something. `known`: what
+    each candidate reached, by epochs.
+    """
+
+    def __init__(self, title: str = "") -> None:
+        self.title = title
+        self.found: Any = None
+        self.known: dict[C, dict[int, Reached]] = {}
+        self.asked: list[tuple[C, int]] = []
+        self._rule = self.find()
+        self.hear(None)
+
+    def find(self) -> Trainings[C]:
+        raise NotImplementedError
+
+    def hear(self, answers: Any) -> None:
+        """What was asked for reached this, None where a training cannot tell."""
+        try:
+            self.asked = self._rule.send(answers)
+        except StopIteration as end:
+            self.asked, self.found = [], end.value
+
+    def last(self, candidate: C) -> Reached:
+        """What the longest training of a candidate reached."""
+        known = self.known[candidate]
+        return known[max(known)]
+
+    def _ask(self, candidates: Sequence[C], epochs: int) -> Trainings[C]:
+        """Raises Unsettled where a training cannot tell."""
+        answers = (yield [(each, epochs) for each in candidates]) if candidates else {}
+        told = [(each, answer) for each in candidates if (answer := answers[each, epochs])]
+        for each, answer in told:
+            self.known.setdefault(each, {})[epochs] = answer
+        if missing := len(candidates) - len(told):
+            raise Unsettled(f"{missing} of {len(candidates)} candidates")
+        return candidates
 
 
 def learning_threshold(classes: Any) -> Any:
@@ -123,7 +171,7 @@ def mean(runs: Sequence[Reached]) -> Reached:
     return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
-class Selection:
+class Selection(Asking[Candidate]):
     """The choice of one side.
 
     1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
@@ -137,26 +185,32 @@ class Selection:
     Where no value gets past guessing, step 2 is repeated with the next row.
     """
 
-    def __init__(self, plan: Grid) -> None:
+    def __init__(self, plan: Grid, title: str = "") -> None:
         self.plan = plan
-        self.known: dict[Candidate, dict[int, Reached]] = {}
+        super().__init__(title)
 
-    def decide(self) -> Generator[list[Question], Answers, Decision]:
-        """Yields what to train, is sent what it reached, and returns what that decides."""
-        yield from self._ask(self._first(), self.plan.short)
+    def find(self) -> Trainings[Candidate]:
+        try:
+            return (yield from self._find())
+        except Unsettled as error:
+            return Decision("unknown", None, f"{error} have a training that did not end")
+
+    def _find(self) -> Trainings[Candidate]:
+        yield from self._new(self._first(), self.plan.short)
+        if all(self.last(each) == REFUSED for each in self._first()):
+            return Decision("refused", self.plan.own, "it cannot be drawn")
         for row in (rows := self._rows()):
             yield from self._values(row)
             if finalists := self._finalists([e for e in self.known if e.beside == row]):
-                yield from self._ask(finalists, self.plan.epochs)
+                yield from self._new(finalists, self.plan.epochs)
                 yield from self._refine(rows)
                 return self._decision(self._whole())
         return self._decision([*self.known])
 
-    def _ask(self, candidates: Iterable[Candidate], epochs: int) -> Trainings:
-        new = [(each, epochs) for each in candidates if epochs not in self.known.get(each, {})]
-        answers = (yield new) if new else {}
-        for each, _ in new:
-            self.known.setdefault(each, {})[epochs] = answers[each, epochs]
+    def _new(self, candidates: Iterable[Candidate], epochs: int) -> Trainings[Candidate]:
+        """Ask for those that are not known."""
+        new = [each for each in candidates if epochs not in self.known.get(each, {})]
+        return self._ask(new, epochs)
 
     def _first(self) -> list[Candidate]:
         value = min(self.plan.values, key=lambda value: _apart(value, self.plan.own.value))
@@ -171,7 +225,7 @@ class Selection:
             start = self.plan.own.beside
         return [start, *(row for row in range(len(margins)) if row not in (start, *clear))]
 
-    def _values(self, row: int) -> Trainings:
+    def _values(self, row: int) -> Trainings[Candidate]:
         values = [*self.plan.values]
         for _ in range(self.plan.extend + 1):
             every = [Candidate(value, row) for value in values]
@@ -182,15 +236,10 @@ class Selection:
                 return
             values += beyond
 
-    def _short(self, every: Sequence[Candidate]) -> Trainings:
-        yield from self._ask(every, self.plan.short)
+    def _short(self, every: Sequence[Candidate]) -> Trainings[Candidate]:
+        yield from self._new(every, self.plan.short)
         slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
-        yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
-
-    def last(self, candidate: Candidate) -> Reached:
-        """What the longest training of a candidate reached."""
-        known = self.known[candidate]
-        return known[max(known)]
+        yield from self._new(slow, min(LONGER * self.plan.short, self.plan.epochs))
 
     def _soon(self, candidate: Candidate) -> bool:
         """Whether it learns in the short training."""
@@ -212,7 +261,7 @@ class Selection:
         whole = [each for each, known in self.known.items() if self.plan.epochs in known]
         return sorted(whole, key=lambda each: self.last(each).score, reverse=True)
 
-    def _refine(self, rows: Sequence[int]) -> Trainings:
+    def _refine(self, rows: Sequence[int]) -> Trainings[Candidate]:
         for _ in range(self.plan.extend + 1):
             for _ in range(self.plan.extend):
                 top = self._whole()[0]
@@ -220,12 +269,12 @@ class Selection:
                 near = self._beside(top.value, values)
                 far = [v for v in near if _apart(v, top.value) > math.log(FINE)]
                 around = [*near, *(_short(math.sqrt(top.value * v)) for v in far)]  # halfway
-                yield from self._ask([Candidate(v, top.beside) for v in around], self.plan.epochs)
+                yield from self._new([Candidate(v, top.beside) for v in around], self.plan.epochs)
             row = self._whole()[0].beside
             steps = [each.value for each in self._whole() if each.beside == row][: self.plan.keep]
             others = [Candidate(value, other) for other in rows if other != row for value in steps]
             yield from self._short(others)
-            yield from self._ask(self._finalists(others), self.plan.epochs)
+            yield from self._new(self._finalists(others), self.plan.epochs)
             if self._whole()[0].beside == row:
                 return
 
@@ -257,14 +306,11 @@ class Selection:
 
 def play(plan: Grid, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
     """What the rule decides, and all that it asks, where it is known what a training will reach."""
-    asking, every = Selection(plan).decide(), []
-    asked = next(asking)
-    while True:
-        every += asked
-        try:
-            asked = asking.send({each: reach(each) for each in asked})
-        except StopIteration as end:
-            return end.value, every
+    search, every = Selection(plan), []
+    while search.asked:
+        every += search.asked
+        search.hear({each: reach(each) for each in search.asked})
+    return search.found, every
 
 
 def usual_cost(plan: Grid) -> tuple[int, int]:

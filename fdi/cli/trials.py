@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fdi.analysis.choice import FAILS, Reached, mean
+from fdi.analysis.choice import FAILS, REFUSED, Asking, Reached, mean
 from fdi.analysis.formats import plural
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, key_of, together
 from fdi.cli.compose import fitting, lacking, source
@@ -23,7 +24,6 @@ from fdi.track.record import Run, initial_state, look
 
 TEST = "trainer.test="
 APART = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
-REFUSED = FAILS._replace(classes=1)
 Words = tuple[str, ...]
 CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
 
@@ -37,10 +37,21 @@ def refuse_regression(cell: Cell, what: str) -> None:
         )
 
 
+@dataclass
+class Subject:
+    """What a `rule` asks trainings for, and the `cells` of each of its questions."""
+
+    rule: Asking[Any]
+    cells: dict[Any, list[Cell]] = field(default_factory=dict, init=False)
+
+
 class Trials:
     """Those of the command line `arguments`, by the `node` of the configuration that says what is
-    chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove.
+    chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove;
+    `least`: margins below it do not count.
     """
+
+    least = -1.0
 
     def __init__(self, arguments: Namespace, node: str) -> None:
         self.arguments, self.source = arguments, source(arguments)
@@ -95,23 +106,38 @@ class Trials:
             if eps in lacks or precision not in lacks or f"{precision}=float64" not in row:
                 yield tuple(word for word in row if key_of(word) not in lacks)
 
-    def train(self, what: str, asked: Iterable[Cell]) -> None:
+    def search(self, subjects: Sequence[Subject]) -> None:
+        """Train what the rules of all ask for, in one sweep, until each has found something."""
+        while asking := [each for each in subjects if each.rule.asked]:
+            cells = [cell for each in asking for cell in self.ask(each)]
+            self.train(asking[0].rule.title, cells)
+            for each in asking:
+                each.rule.hear({of: self._means(each.cells[of]) for of in each.rule.asked})
+
+    def ask(self, subject: Subject) -> list[Cell]:
+        """The trainings that its rule asks for."""
+        new = {question: self.trainings(subject, *question) for question in subject.rule.asked}
+        subject.cells |= new
+        return [cell for cells in new.values() for cell in cells]
+
+    def trainings(self, subject: Any, candidate: Any, epochs: int) -> list[Cell]:
+        raise NotImplementedError
+
+    def train(self, title: str, cells: Sequence[Cell]) -> None:
         """Train what this command has not."""
-        new = {cell.directory: cell for cell in asked if cell.directory not in self.trained}
+        new = {cell.directory: cell for cell in cells if cell.directory not in self.trained}
         if new:
-            print(f"{what}: {plural(len(new), 'training')}", flush=True)
+            print(f"{title}: {plural(len(new), 'training')}", flush=True)
             run_sweep(self.arguments, [*new.values()], self.refused)
             self.trained |= new.keys()
 
-    def means(self, cells: Sequence[Cell], least: float = -1.0) -> Reached | None:
-        """What the trainings of a candidate reached; None where one cannot tell. Its margin is that
-        of the layers that have a larger one than `least`.
-        """
-        told = [self._reached(cell, least) for cell in cells]
+    def _means(self, cells: Sequence[Cell]) -> Reached | None:
+        """What the trainings of a candidate reached; None where one cannot tell."""
+        told = [self._reached(cell) for cell in cells]
         known = [each for each in told if each]
         return mean(known) if len(known) == len(told) else None
 
-    def _reached(self, cell: Cell, least: float) -> Reached | None:
+    def _reached(self, cell: Cell) -> Reached | None:
         run = look(cell.directory)
         if cell.directory in self.refused or run.state == record.REFUSED:
             return REFUSED
@@ -125,7 +151,7 @@ class Trials:
             result[metric.key("valid_accuracy_last")],
             result["train_loss_last"],
             result["classes"] or math.nan,
-            min((m for m in margins if m is not None and m > least), default=math.nan),
+            min((m for m in margins if m is not None and m > self.least), default=math.nan),
             metric,
         )
 

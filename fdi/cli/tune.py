@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -26,7 +26,6 @@ from fdi.analysis.choice import (
     Candidate,
     Decision,
     Grid,
-    Question,
     Reached,
     Selection,
     usual_cost,
@@ -46,7 +45,7 @@ from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_last, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
+from fdi.cli.trials import Subject, Trials, Words, refuse_regression
 from fdi.config.identity import contents, run_id
 from fdi.config.settings import Zoo, check_values
 from fdi.track.files import RUNS, ZOO, parse_json, write_json
@@ -73,56 +72,34 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     return (choice.tell_zoo if choice.zoo else choice.tell)(cells, code), cells
 
 
-OPEN = Decision("open", None, "")
-
-
 @dataclass
-class Subject:
+class Tuned(Subject):
     """What something is chosen for: an initial state on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
-    `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
-    could tell.
+    `default`: a cell of the configuration.
     """
 
+    rule: Selection
     place: int
     words: Words
     rows: list[Words]
     default: Cell
-    plan: Grid
-    parts: list[Subject] = field(default_factory=list)
-    cells: dict[Question, list[Cell]] = field(default_factory=dict)
-    trials: dict[Question, Reached | None] = field(default_factory=dict)
-    decision: Decision = OPEN
-
-    def __post_init__(self) -> None:
-        self.asking = Selection(self.plan).decide()
-        self.asked = next(self.asking)
+    parts: Sequence[Tuned] = ()
 
     @property
-    def longest(self) -> Question | None:
-        """The longest training of what was chosen."""
-        mine = [question for question in self.trials if question[0] == self.decision.candidate]
-        return max(mine, key=lambda question: question[1], default=None)
+    def decision(self) -> Decision:
+        return self.rule.found
+
+    @property
+    def reached(self) -> dict[int, Reached]:
+        """What was chosen reached on validation, by epochs."""
+        chosen = self.decision.candidate
+        return self.rule.known.get(chosen, {}) if chosen else {}
 
     @property
     def score(self) -> tuple[float, float]:
-        """What that reached on validation, the higher the better."""
-        told = self.trials[self.longest] if self.longest else None
-        return told.score if told else FAILS.score
-
-    def hear(self, answers: Mapping[Question, Reached | None]) -> None:
-        self.trials |= answers
-        known = {each: answer for each, answer in answers.items() if answer}
-        if missing := len(answers) - len(known):
-            why = f"{missing} of {len(answers)} candidates have a training that did not end"
-            self.decision = Decision("unknown", None, why)
-        elif all(answer == REFUSED for answer in known.values()):
-            self.decision = Decision("refused", self.plan.own, "it cannot be drawn")
-        else:
-            try:
-                self.asked = self.asking.send(known)
-            except StopIteration as end:
-                self.decision = end.value
+        """What the longest training of that reached, the higher the better."""
+        return self.reached[max(self.reached)].score if self.reached else FAILS.score
 
 
 class Choice(Trials):
@@ -131,6 +108,7 @@ class Choice(Trials):
     def __init__(self, arguments: Namespace) -> None:
         super().__init__(arguments, "tune")
         self.key, self.beside = self.node["key"], self.node["beside"] or {}
+        self.title = f"choosing {self.key}"
         self.zoo = contents(self.config.zoo) if self.config.zoo else None
         if self.zoo:
             check_values(Zoo, self.zoo, "zoo.")
@@ -147,7 +125,7 @@ class Choice(Trials):
             refuse_regression(self.sides[0].default, "a zoo")
         self._kept()
         self.short = shortened(self.source, [side.default for side in self.sides])
-        self.shared: list[Subject] = []
+        self.shared: list[Tuned] = []
 
     def _refuse(self, sides: Sequence[Words]) -> None:
         refuse_unknown(self.arguments, sides)
@@ -190,7 +168,7 @@ class Choice(Trials):
             for m in self.members
         ]
 
-    def _side(self, place: int, words: Words) -> Subject:
+    def _side(self, place: int, words: Words) -> Tuned:
         default = self.default(words)
         rows = list(dict.fromkeys(self.rows(words, self.beside)))
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
@@ -199,22 +177,23 @@ class Choice(Trials):
         node, epochs = self.node, default.values["trainer"]["epochs"]
         values, short = sorted(node["values"]), max(1, epochs // node["short"])
         plan = Grid(values, len(rows), own, epochs, short, node["keep"], node["extend"])
-        return Subject(place, words, rows, default, plan)
+        return Tuned(Selection(plan, self.title), place, words, rows, default)
 
-    def _together(self, parts: list[Subject]) -> Subject:
+    def _together(self, parts: list[Tuned]) -> Tuned:
         """What suits several sides together: among the steps from the smallest to the largest that
         was chosen for one of them, and the rows that were.
         """
-        first = parts[0]
+        first, plan = parts[0], parts[0].rule.plan
         found = [side for side in parts if side.decision.state != "not found"] or parts
         chosen = [side.decision.candidate for side in found if side.decision.candidate]
         own = {each.value for each in chosen}
-        values = own | {v for v in first.plan.values if min(own) < v < max(own)}
+        values = own | {v for v in plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
-        plan = first.plan._replace(
-            values=sorted(values), beside=len(rows), extend=0, own=Candidate(first.plan.own.value)
+        plan = plan._replace(
+            values=sorted(values), beside=len(rows), extend=0, own=Candidate(plan.own.value)
         )
-        return Subject(first.place, _network(first.words), rows, first.default, plan, parts)
+        rule = Selection(plan, self.title)
+        return Tuned(rule, first.place, _network(first.words), rows, first.default, parts)
 
     @cached_property
     def path(self) -> Path:
@@ -229,13 +208,13 @@ class Choice(Trials):
         """How many trainings that is, about, since it depends on what they reach; and what they
         cost.
         """
-        trainings, left, plan = 0, [], self.sides[0].plan
+        trainings, left, plan = 0, [], self.sides[0].rule.plan
         compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
         for side in self.sides:
-            number, epochs = usual_cost(side.plan)
+            number, epochs = usual_cost(side.rule.plan)
             trainings += number * len(self.tuning)
-            left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
-            self._ask(side)  # raises for values that are refused
+            left += [side.default] * round(epochs * len(self.tuning) / side.rule.plan.epochs)
+            self.ask(side)  # raises for values that are refused
         cost = ""
         if self.config.dry_run:
             cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
@@ -264,7 +243,7 @@ class Choice(Trials):
             sides = [side for side in self.sides if side.place == place and side.decision.candidate]
             pair = sorted(sides, key=lambda side: side.score)[-2:]
             epochs = tuned_epochs(self.source, sides[0].default.overrides) if len(pair) == 2 else 0
-            if epochs > pair[0].plan.epochs:
+            if epochs > pair[0].rule.plan.epochs:
                 more = f"trainer.epochs={epochs}"
                 pairs.append(
                     [c for s in pair for c in self.whole(s.words, (*(self._chosen(s) or ()), more))]
@@ -273,7 +252,7 @@ class Choice(Trials):
 
     def decide(self) -> None:
         """For all sides, and for those of each network together."""
-        self._decide(self.sides)
+        self.search(self.sides)
         if self.zoo:
             return
         for place in dict.fromkeys(side.place for side in self.sides):
@@ -281,40 +260,28 @@ class Choice(Trials):
             parts = [side for side in sides if side.decision.state != "refused"]
             if len(parts) > 1 and all(side.decision.state != "unknown" for side in parts):
                 self.shared.append(self._together(parts))
-        self._decide(self.shared)
+        self.search(self.shared)
         named = varied(side.words for side in self.sides)
         for side in (*self.sides, *self.shared):
             words = [word for word in side.words if key_of(word) in named]
             words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
             print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
 
-    def _decide(self, sides: Sequence[Subject]) -> None:
-        while waiting := [side for side in sides if side.decision.state == "open"]:
-            every = [cell for side in waiting for cell in self._ask(side)]
-            self.train(f"choosing {self.key}", every)
-            for side in waiting:
-                side.hear({each: self.means(side.cells[each]) for each in side.asked})
+    def trainings(self, subject: Tuned, candidate: Candidate, epochs: int) -> list[Cell]:
+        """Of a candidate, for a side or all of its parts."""
+        change = self._change(subject, candidate)
+        parts = subject.parts or [subject]
+        return [cell for part in parts for cell in self.trial(part.words, change, epochs)]
 
-    def _ask(self, side: Subject) -> list[Cell]:
-        """The trainings of all candidates that a side, or all of its parts, are asked for."""
-        for question in side.asked:
-            candidate, epochs = question
-            side.cells[question] = [
-                cell
-                for part in side.parts or [side]
-                for cell in self.trial(part.words, self._change(side, candidate), epochs)
-            ]
-        return [cell for question in side.asked for cell in side.cells[question]]
-
-    def _change(self, side: Subject, candidate: Candidate) -> Words:
+    def _change(self, side: Tuned, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
-    def _chosen(self, side: Subject) -> Words | None:
+    def _chosen(self, side: Tuned) -> Words | None:
         """The words of what was chosen; None where nothing was."""
         chosen = side.decision.candidate
         return None if chosen is None else self._change(side, chosen)
 
-    def _compared(self, side: Subject) -> dict[str, list[Cell]]:
+    def _compared(self, side: Tuned) -> dict[str, list[Cell]]:
         """The cells that compare a side, by setting; none for several together."""
         shared = {other.place: self._chosen(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(side.place), "best": self._chosen(side)}
@@ -344,18 +311,18 @@ class Choice(Trials):
         write_json(self.path, content)
         return [*cells.values()]
 
-    def _told(self, side: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-        values = {question: _tuned(side.cells[question][0]) for question in side.trials}
-        longest = side.longest
-        reached = longest and side.trials[longest]
+    def _told(self, side: Tuned, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
+        values = {question: _tuned(cells[0]) for question, cells in side.cells.items()}
+        chosen, longest = side.decision.candidate, max(side.reached, default=0)
+        trials = [(of, side.rule.known.get(of[0], {}).get(of[1])) for of in values]
         runs = self.results / RUNS
         return {
             "network": side.place,
             "init": None if side.parts else side.default.values["name"]["init"],
             "words": side.words,
             **side.decision._asdict(),
-            "candidate": values[longest] if longest else None,
-            "accuracy": reached and reached.accuracy,
+            "candidate": values[chosen, longest] if longest else None,
+            "accuracy": side.reached[longest].accuracy if longest else None,
             "seeds": len(self.tuning),
             "trials": [
                 {
@@ -364,7 +331,7 @@ class Choice(Trials):
                     "accuracy": told and told.accuracy,
                     "loss": told.loss if told and math.isfinite(told.loss) else None,
                 }
-                for question, told in side.trials.items()
+                for question, told in trials
             ],
             "settings": {
                 setting: {
@@ -405,7 +372,7 @@ class Choice(Trials):
         if code or best.empty:
             return code
         told = of_best(networks(runs))
-        epochs = self.short or f"{self.sides[0].plan.epochs} epochs"
+        epochs = self.short or f"{self.sides[0].rule.plan.epochs} epochs"
         lines = [f"each at its best, chosen at {epochs}: {line}" for line in shortly(told)]
         for pair in self.longer():
             code |= run_sweep(self.arguments, pair, self.refused)

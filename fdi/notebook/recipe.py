@@ -31,6 +31,7 @@ from fdi.analysis.recipe import (
     WHOLE,
     Candidate,
     Change,
+    Finding,
     Proof,
     Question,
     Rule,
@@ -291,10 +292,12 @@ class _Search:
         else:
             initial = (Change(STATE, (f"init={node['init']}",)),)
         plan = Scope("lr", group["lr"], self.epochs, self.budget, initial, stages, others)
-        rule = Rule(plan, self._answers, self._proven)
+        rule = Rule(plan, self._proven)
         print(budgeted(plan, 2 * len(PROOF) - 1, self.epochs * self._seconds()))
         with bar(console(), TextColumn("{task.description}"), *BARS, transient=True) as self.shown:
-            finding = rule.find()
+            while rule.asked:
+                rule.hear(self._answers(rule.title, rule.asked))
+        finding: Finding = rule.found
         self.restore()
         if why and finding.state != "learns":
             finding.open.append(why)
