@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,56 +105,49 @@ class Decision(NamedTuple):
     why: str
 
 
-Question = tuple[Candidate, int]
+Question = tuple[Any, int]
 """A candidate, and for how many epochs it is to be trained."""
-C = TypeVar("C", bound=Hashable)
-Answers = Mapping[tuple[C, int], "Reached | None"]
-Trainings = Generator[list[tuple[C, int]], Answers[C], Any]
-"""Yields what to train, is sent what it reached, and returns what that decides."""
+Trainings = Generator[list[Question], None, Any]
+"""Asks for these, goes on when it is known what they reached, and returns what that decides."""
 
 
-class Unsettled(Exception):
-    """A training has not said what it reaches; the message says which."""
-
-
-class Asking(Generic[C]):
-    """A search by a rule, `find`: it has `asked` for trainings, which are for what its `title`
-    says, and goes on when it hears what they reached, until it has `found` something. `known`: what
-    each candidate reached, by epochs.
+class Asking:
+    """A search by a rule, `find`, which has `asked` for trainings, and goes on when it hears what
+    they reached, until it has `found` something. `known`: what each candidate reached, by epochs.
     """
 
-    def __init__(self, title: str = "") -> None:
-        self.title = title
-        self.found: Any = None
-        self.known: dict[C, dict[int, Reached]] = {}
-        self.asked: list[tuple[C, int]] = []
-        self._rule = self.find()
-        self.hear(None)
+    found: Any = None
 
-    def find(self) -> Trainings[C]:
+    def __init__(self) -> None:
+        self.known: dict[Any, dict[int, Reached]] = {}
+        self._rule = self.find()
+        self.hear({})
+
+    def find(self) -> Trainings:
         raise NotImplementedError
 
-    def hear(self, answers: Any) -> None:
-        """What was asked for reached this, None where a training cannot tell."""
-        try:
-            self.asked = self._rule.send(answers)
-        except StopIteration as end:
-            self.asked, self.found = [], end.value
+    def unknown(self, which: str) -> Any:
+        """What is found where `which` candidates have a training that did not end."""
+        raise NotImplementedError
 
-    def last(self, candidate: C) -> Reached:
+    def hear(self, answers: Mapping[Question, Reached | None]) -> None:
+        """What was asked for reached this, None where a training cannot tell."""
+        self.asked: list[Question] = []
+        for (candidate, epochs), answer in answers.items():
+            if answer:
+                self.known.setdefault(candidate, {})[epochs] = answer
+        if missing := [*answers.values()].count(None):
+            self.found = self.unknown(f"{missing} of {len(answers)} candidates")
+            return
+        try:
+            self.asked = next(self._rule)
+        except StopIteration as end:
+            self.found = end.value
+
+    def last(self, candidate: Any) -> Reached:
         """What the longest training of a candidate reached."""
         known = self.known[candidate]
         return known[max(known)]
-
-    def _ask(self, candidates: Sequence[C], epochs: int) -> Trainings[C]:
-        """Raises Unsettled where a training cannot tell."""
-        answers = (yield [(each, epochs) for each in candidates]) if candidates else {}
-        told = [(each, answer) for each in candidates if (answer := answers[each, epochs])]
-        for each, answer in told:
-            self.known.setdefault(each, {})[epochs] = answer
-        if missing := len(candidates) - len(told):
-            raise Unsettled(f"{missing} of {len(candidates)} candidates")
-        return candidates
 
 
 def learning_threshold(classes: Any) -> Any:
@@ -171,7 +164,7 @@ def mean(runs: Sequence[Reached]) -> Reached:
     return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
-class Selection(Asking[Candidate]):
+class Selection(Asking):
     """The choice of one side.
 
     1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
@@ -185,17 +178,16 @@ class Selection(Asking[Candidate]):
     Where no value gets past guessing, step 2 is repeated with the next row.
     """
 
-    def __init__(self, plan: Grid, title: str = "") -> None:
+    found: Decision
+
+    def __init__(self, plan: Grid) -> None:
         self.plan = plan
-        super().__init__(title)
+        super().__init__()
 
-    def find(self) -> Trainings[Candidate]:
-        try:
-            return (yield from self._find())
-        except Unsettled as error:
-            return Decision("unknown", None, f"{error} have a training that did not end")
+    def unknown(self, which: str) -> Decision:
+        return Decision("unknown", None, f"{which} have a training that did not end")
 
-    def _find(self) -> Trainings[Candidate]:
+    def find(self) -> Trainings:
         yield from self._new(self._first(), self.plan.short)
         if all(self.last(each) == REFUSED for each in self._first()):
             return Decision("refused", self.plan.own, "it cannot be drawn")
@@ -207,10 +199,10 @@ class Selection(Asking[Candidate]):
                 return self._decision(self._whole())
         return self._decision([*self.known])
 
-    def _new(self, candidates: Iterable[Candidate], epochs: int) -> Trainings[Candidate]:
-        """Ask for those that are not known."""
-        new = [each for each in candidates if epochs not in self.known.get(each, {})]
-        return self._ask(new, epochs)
+    def _new(self, candidates: Iterable[Candidate], epochs: int) -> Trainings:
+        """Of those that are not known."""
+        if new := [each for each in candidates if epochs not in self.known.get(each, {})]:
+            yield [(each, epochs) for each in new]
 
     def _first(self) -> list[Candidate]:
         value = min(self.plan.values, key=lambda value: _apart(value, self.plan.own.value))
@@ -225,7 +217,7 @@ class Selection(Asking[Candidate]):
             start = self.plan.own.beside
         return [start, *(row for row in range(len(margins)) if row not in (start, *clear))]
 
-    def _values(self, row: int) -> Trainings[Candidate]:
+    def _values(self, row: int) -> Trainings:
         values = [*self.plan.values]
         for _ in range(self.plan.extend + 1):
             every = [Candidate(value, row) for value in values]
@@ -236,7 +228,7 @@ class Selection(Asking[Candidate]):
                 return
             values += beyond
 
-    def _short(self, every: Sequence[Candidate]) -> Trainings[Candidate]:
+    def _short(self, every: Sequence[Candidate]) -> Trainings:
         yield from self._new(every, self.plan.short)
         slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
         yield from self._new(slow, min(LONGER * self.plan.short, self.plan.epochs))
@@ -261,7 +253,7 @@ class Selection(Asking[Candidate]):
         whole = [each for each, known in self.known.items() if self.plan.epochs in known]
         return sorted(whole, key=lambda each: self.last(each).score, reverse=True)
 
-    def _refine(self, rows: Sequence[int]) -> Trainings[Candidate]:
+    def _refine(self, rows: Sequence[int]) -> Trainings:
         for _ in range(self.plan.extend + 1):
             for _ in range(self.plan.extend):
                 top = self._whole()[0]

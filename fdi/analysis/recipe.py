@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.analysis.choice import NEAR, REFUSED, Asking, Reached, Trainings, Unsettled
+from fdi.analysis.choice import NEAR, REFUSED, Asking, Reached, Trainings
 from fdi.analysis.statistics import PERCENT, paired, summary
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
@@ -46,8 +46,6 @@ class Change(NamedTuple):
 Candidate = tuple[Change, ...]
 """Changes made together; none: the network as it is."""
 AS_IT_IS: Candidate = ()
-Question = tuple[Candidate, int]
-"""A candidate, and for how many epochs it is to be trained."""
 
 
 class Scope(NamedTuple):
@@ -130,6 +128,10 @@ class Finding(NamedTuple):
     proof: Proof | None = None
 
 
+class Unsettled(Exception):
+    """Nothing is proven; the message says why."""
+
+
 Prove = Callable[[Candidate], Proof]
 """Whole trainings of two seeds, without and with a change; raises Unsettled."""
 
@@ -142,7 +144,7 @@ def can_be_lowered(eps: float, to: float, tiny: float = 0.0) -> bool:
     return math.sqrt(tiny) <= to < eps
 
 
-class Rule(Asking[Candidate]):
+class Rule(Asking):
     """The search for a recipe.
 
     1. The network as it is gets a short training. At GOOD accuracy no change could add much.
@@ -156,6 +158,9 @@ class Rule(Asking[Candidate]):
        steps, as many as fit into the budget; then 4 again, once.
     """
 
+    found: Finding
+    title: str  # of the trainings that it asks for
+
     def __init__(self, plan: Scope, prove: Prove) -> None:
         self.plan, self.prove = plan, prove
         self.cost = 0.0  # of all that was asked for, in whole trainings
@@ -167,13 +172,14 @@ class Rule(Asking[Candidate]):
             )
         super().__init__()
 
-    def find(self) -> Trainings[Candidate]:
-        try:
-            return (yield from self._find())
-        except Unsettled as error:
-            return Finding("unknown", AS_IT_IS, str(error), [])
+    def unknown(self, which: str) -> Finding:
+        why = (
+            f"{which} of '{self.title}' have a training that did not end, so nothing can be "
+            f"chosen; the same command goes on"
+        )
+        return Finding("unknown", AS_IT_IS, why, [])
 
-    def _find(self) -> Trainings[Candidate]:
+    def find(self) -> Trainings:
         plan = self.plan
         yield from self._short("as it is", [AS_IT_IS])
         if self.last(AS_IT_IS).accuracy >= GOOD:
@@ -241,32 +247,31 @@ class Rule(Asking[Candidate]):
         left = (self.plan.budget - self.cost - 1) * self.plan.epochs
         return max(0, math.floor(left / self.plan.short + 1e-9))
 
-    def _short(self, title: str, candidates: Iterable[Candidate]) -> Trainings[Candidate]:
+    def _short(self, title: str, candidates: Iterable[Candidate]) -> Trainings:
         """Short trainings of those that are new, as many as there is room for."""
         new = [each for each in dict.fromkeys(candidates) if each not in self.known]
         return self._counted(title, new[: self._room()], self.plan.short)
 
-    def _counted(self, title: str, some: list[Candidate], epochs: int) -> Trainings[Candidate]:
-        """Ask for these, and count what they cost."""
+    def _counted(self, title: str, some: list[Candidate], epochs: int) -> Trainings:
+        """Of these, and what they cost is counted."""
         self.title = title
-        try:
-            yield from self._ask(some, epochs)
-        except Unsettled as error:
-            raise Unsettled(
-                f"{error} of '{title}' have a training that did not end, so nothing can be chosen; "
-                f"the same command goes on"
-            ) from None
+        if some:
+            yield [(each, epochs) for each in some]
         self.cost += len(some) * epochs / self.plan.epochs
         return some
 
-    def _judged(self, best: Candidate) -> Trainings[Candidate]:
+    def _judged(self, best: Candidate) -> Trainings:
         """By a whole training and, where that leaves chance, its proof."""
         yield from self._counted(WHOLE, [best], self.plan.epochs)
         if not self.last(best).learns:
             return self._finding("not found", best)
         if best == AS_IT_IS:
             return self._finding("learns", best)
-        finding, found = self._finding("found", best), self.prove(best)
+        finding = self._finding("found", best)
+        try:
+            found = self.prove(best)
+        except Unsettled as error:
+            return Finding("unknown", AS_IT_IS, str(error), [])
         if found.holds:
             return finding._replace(proof=found)
         why = f"refuted: {said(best)} is no better than no change, or than guessing, in whole "

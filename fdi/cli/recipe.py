@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdi.analysis.choice import REFUSED, Reached, Unsettled
+from fdi.analysis.choice import REFUSED, Reached
 from fdi.analysis.choice import STEP as LR
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
@@ -30,6 +30,7 @@ from fdi.analysis.recipe import (
     Proof,
     Rule,
     Scope,
+    Unsettled,
     can_be_lowered,
     proof,
     said,
@@ -41,7 +42,7 @@ from fdi.cli.found import COMPLAINTS, Recipe, budgeted, print_in_log, recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console
-from fdi.cli.trials import Subject, Trials, Words, changed, diverged, refuse_regression
+from fdi.cli.trials import Trials, Words, changed, diverged, refuse_regression
 from fdi.config.identity import LABELS, folder_name
 from fdi.track.files import write_json
 from fdi.track.process import lock
@@ -137,9 +138,9 @@ class Search(Trials):
         each = seconds([self.asked])
         return budgeted(self.rule.plan, 2 * len(self.seeds) - 1, each and each / cores())
 
-    def trainings(self, subject: Subject, candidate: Candidate, epochs: int) -> list[Cell]:
+    def trainings(self, rule: Rule, candidate: Candidate, epochs: int) -> list[Cell]:
         """Of a candidate; its whole training is the first of the proof."""
-        if self.rule.title == WHOLE:
+        if rule.title == WHOLE:
             return self.whole(self.words, _words(candidate))[:1]
         return self.trial(self.words, _words(candidate), epochs)
 
@@ -158,7 +159,8 @@ class Search(Trials):
         loss = _curve(cell, VALID_LOSS)[-1]
         return reached._replace(loss=loss if math.isfinite(loss) else math.inf)
 
-    def train(self, title: str, cells: Sequence[Cell]) -> None:
+    def train(self, cells: Sequence[Cell], title: str = "") -> None:
+        title = title or self.rule.title
         if left := [cell for cell in cells if not finished(cell.directory, "before")]:
             epochs = left[0].values["trainer"]["epochs"]
             number = f"{plural(len(left), 'training')} of {plural(epochs, 'epoch')}"
@@ -170,7 +172,7 @@ class Search(Trials):
         nothing is right where a training diverged.
         """
         runs = [self.whole(self.words), self.whole(self.words, _words(candidate))]
-        self.train("proof", [cell for of in runs for cell in of])
+        self.train([cell for of in runs for cell in of], "proof")
         if not all(_told(cell) for of in runs for cell in of):
             raise Unsettled("a whole training of the proof did not end, so nothing is proven")
         chose = {key for cell in self.trial(self.words, (), 1) for key in _valid(cell).hashes()}
@@ -195,7 +197,7 @@ class Search(Trials):
 
     def find(self) -> Recipe:
         """Ask the rule, write down what it finds, and say it."""
-        self.search([Subject(self.rule)])
+        self.search([self.rule])
         finding = self.rule.found
         words = changed(
             [w for w in self.words if not w.startswith("experiment=")], _words(finding.candidate)

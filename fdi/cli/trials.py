@@ -7,16 +7,13 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from fdi.analysis.choice import FAILS, REFUSED, Asking, Reached, mean
-from fdi.analysis.formats import plural
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, key_of, together
 from fdi.cli.compose import fitting, lacking, source
-from fdi.cli.sweep import run_sweep
 from fdi.config.identity import contents
 from fdi.config.metric import of_result
 from fdi.track import record
@@ -35,14 +32,6 @@ def refuse_regression(cell: Cell, what: str) -> None:
             f"objective = {loss.rpartition('.')[2]}: {what} tells what learns from what guesses by "
             f"the accuracy of classes; take objective=cross_entropy"
         )
-
-
-@dataclass
-class Subject:
-    """What a `rule` asks trainings for, and the `cells` of each of its questions."""
-
-    rule: Asking[Any]
-    cells: dict[Any, list[Cell]] = field(default_factory=dict, init=False)
 
 
 class Trials:
@@ -69,7 +58,6 @@ class Trials:
             raise ValueError(
                 f"{min(same)} is a seed of the trials ({node}.seeds); compare with other seeds"
             )
-        self.trained: set[Path] = set()
         self.refused: set[Path] = set()
 
     def cell(self, words: Sequence[str]) -> Cell:
@@ -106,30 +94,20 @@ class Trials:
             if eps in lacks or precision not in lacks or f"{precision}=float64" not in row:
                 yield tuple(word for word in row if key_of(word) not in lacks)
 
-    def search(self, subjects: Sequence[Subject]) -> None:
-        """Train what the rules of all ask for, in one sweep, until each has found something."""
-        while asking := [each for each in subjects if each.rule.asked]:
-            cells = [cell for each in asking for cell in self.ask(each)]
-            self.train(asking[0].rule.title, cells)
-            for each in asking:
-                each.rule.hear({of: self._means(each.cells[of]) for of in each.rule.asked})
+    def search(self, rules: Sequence[Asking]) -> None:
+        """Train what all ask for, in one sweep, until each has found something."""
+        while asking := [rule for rule in rules if rule.asked]:
+            asked = [{each: self.trainings(rule, *each) for each in rule.asked} for rule in asking]
+            cells = [cell for each in asked for few in each.values() for cell in few]
+            self.train(cells)
+            for rule, each in zip(asking, asked):
+                rule.hear({question: self._means(few) for question, few in each.items()})
 
-    def ask(self, subject: Subject) -> list[Cell]:
-        """The trainings that its rule asks for."""
-        new = {question: self.trainings(subject, *question) for question in subject.rule.asked}
-        subject.cells |= new
-        return [cell for cells in new.values() for cell in cells]
-
-    def trainings(self, subject: Any, candidate: Any, epochs: int) -> list[Cell]:
+    def trainings(self, rule: Any, candidate: Any, epochs: int) -> list[Cell]:
         raise NotImplementedError
 
-    def train(self, title: str, cells: Sequence[Cell]) -> None:
-        """Train what this command has not."""
-        new = {cell.directory: cell for cell in cells if cell.directory not in self.trained}
-        if new:
-            print(f"{title}: {plural(len(new), 'training')}", flush=True)
-            run_sweep(self.arguments, [*new.values()], self.refused)
-            self.trained |= new.keys()
+    def train(self, cells: Sequence[Cell]) -> None:
+        raise NotImplementedError
 
     def _means(self, cells: Sequence[Cell]) -> Reached | None:
         """What the trainings of a candidate reached; None where one cannot tell."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -24,12 +23,13 @@ from fdi.analysis.choice import (
     FAILS,
     TUNED,
     Candidate,
-    Decision,
     Grid,
+    Question,
     Reached,
     Selection,
     usual_cost,
 )
+from fdi.analysis.formats import plural
 from fdi.cli.cells import (
     SHORTENED,
     Cell,
@@ -45,7 +45,7 @@ from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_last, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.trials import Subject, Trials, Words, refuse_regression
+from fdi.cli.trials import Trials, Words, refuse_regression
 from fdi.config.identity import contents, run_id
 from fdi.config.settings import Zoo, check_values
 from fdi.track.files import RUNS, ZOO, parse_json, write_json
@@ -72,29 +72,31 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     return (choice.tell_zoo if choice.zoo else choice.tell)(cells, code), cells
 
 
-@dataclass
-class Tuned(Subject):
+class Subject(Selection):
     """What something is chosen for: an initial state on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
-    `default`: a cell of the configuration.
+    `default`: a cell of the configuration; `cells`: what was asked for.
     """
 
-    rule: Selection
-    place: int
-    words: Words
-    rows: list[Words]
-    default: Cell
-    parts: Sequence[Tuned] = ()
-
-    @property
-    def decision(self) -> Decision:
-        return self.rule.found
+    def __init__(
+        self,
+        plan: Grid,
+        place: int,
+        words: Words,
+        rows: list[Words],
+        default: Cell,
+        parts: Sequence[Subject] = (),
+    ) -> None:
+        super().__init__(plan)
+        self.place, self.words, self.rows, self.default = place, words, rows, default
+        self.parts = parts
+        self.cells: dict[Question, list[Cell]] = {}
 
     @property
     def reached(self) -> dict[int, Reached]:
         """What was chosen reached on validation, by epochs."""
-        chosen = self.decision.candidate
-        return self.rule.known.get(chosen, {}) if chosen else {}
+        chosen = self.found.candidate
+        return self.known.get(chosen, {}) if chosen else {}
 
     @property
     def score(self) -> tuple[float, float]:
@@ -108,7 +110,6 @@ class Choice(Trials):
     def __init__(self, arguments: Namespace) -> None:
         super().__init__(arguments, "tune")
         self.key, self.beside = self.node["key"], self.node["beside"] or {}
-        self.title = f"choosing {self.key}"
         self.zoo = contents(self.config.zoo) if self.config.zoo else None
         if self.zoo:
             check_values(Zoo, self.zoo, "zoo.")
@@ -125,7 +126,8 @@ class Choice(Trials):
             refuse_regression(self.sides[0].default, "a zoo")
         self._kept()
         self.short = shortened(self.source, [side.default for side in self.sides])
-        self.shared: list[Tuned] = []
+        self.shared: list[Subject] = []
+        self.trained: set[Path] = set()
 
     def _refuse(self, sides: Sequence[Words]) -> None:
         refuse_unknown(self.arguments, sides)
@@ -168,7 +170,7 @@ class Choice(Trials):
             for m in self.members
         ]
 
-    def _side(self, place: int, words: Words) -> Tuned:
+    def _side(self, place: int, words: Words) -> Subject:
         default = self.default(words)
         rows = list(dict.fromkeys(self.rows(words, self.beside)))
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
@@ -177,23 +179,22 @@ class Choice(Trials):
         node, epochs = self.node, default.values["trainer"]["epochs"]
         values, short = sorted(node["values"]), max(1, epochs // node["short"])
         plan = Grid(values, len(rows), own, epochs, short, node["keep"], node["extend"])
-        return Tuned(Selection(plan, self.title), place, words, rows, default)
+        return Subject(plan, place, words, rows, default)
 
-    def _together(self, parts: list[Tuned]) -> Tuned:
+    def _together(self, parts: list[Subject]) -> Subject:
         """What suits several sides together: among the steps from the smallest to the largest that
         was chosen for one of them, and the rows that were.
         """
-        first, plan = parts[0], parts[0].rule.plan
-        found = [side for side in parts if side.decision.state != "not found"] or parts
-        chosen = [side.decision.candidate for side in found if side.decision.candidate]
+        first, plan = parts[0], parts[0].plan
+        found = [side for side in parts if side.found.state != "not found"] or parts
+        chosen = [side.found.candidate for side in found if side.found.candidate]
         own = {each.value for each in chosen}
         values = own | {v for v in plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
         plan = plan._replace(
             values=sorted(values), beside=len(rows), extend=0, own=Candidate(plan.own.value)
         )
-        rule = Selection(plan, self.title)
-        return Tuned(rule, first.place, _network(first.words), rows, first.default, parts)
+        return Subject(plan, first.place, _network(first.words), rows, first.default, parts)
 
     @cached_property
     def path(self) -> Path:
@@ -208,13 +209,14 @@ class Choice(Trials):
         """How many trainings that is, about, since it depends on what they reach; and what they
         cost.
         """
-        trainings, left, plan = 0, [], self.sides[0].rule.plan
+        trainings, left, plan = 0, [], self.sides[0].plan
         compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
         for side in self.sides:
-            number, epochs = usual_cost(side.rule.plan)
+            number, epochs = usual_cost(side.plan)
             trainings += number * len(self.tuning)
-            left += [side.default] * round(epochs * len(self.tuning) / side.rule.plan.epochs)
-            self.ask(side)  # raises for values that are refused
+            left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
+            for question in side.asked:
+                self.trainings(side, *question)  # raises for values that are refused
         cost = ""
         if self.config.dry_run:
             cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
@@ -240,10 +242,10 @@ class Choice(Trials):
         }
         pairs = []
         for place in dict.fromkeys(side.place for side in self.sides):
-            sides = [side for side in self.sides if side.place == place and side.decision.candidate]
+            sides = [side for side in self.sides if side.place == place and side.found.candidate]
             pair = sorted(sides, key=lambda side: side.score)[-2:]
             epochs = tuned_epochs(self.source, sides[0].default.overrides) if len(pair) == 2 else 0
-            if epochs > pair[0].rule.plan.epochs:
+            if epochs > pair[0].plan.epochs:
                 more = f"trainer.epochs={epochs}"
                 pairs.append(
                     [c for s in pair for c in self.whole(s.words, (*(self._chosen(s) or ()), more))]
@@ -257,31 +259,40 @@ class Choice(Trials):
             return
         for place in dict.fromkeys(side.place for side in self.sides):
             sides = [side for side in self.sides if side.place == place]
-            parts = [side for side in sides if side.decision.state != "refused"]
-            if len(parts) > 1 and all(side.decision.state != "unknown" for side in parts):
+            parts = [side for side in sides if side.found.state != "refused"]
+            if len(parts) > 1 and all(side.found.state != "unknown" for side in parts):
                 self.shared.append(self._together(parts))
         self.search(self.shared)
         named = varied(side.words for side in self.sides)
         for side in (*self.sides, *self.shared):
             words = [word for word in side.words if key_of(word) in named]
             words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
-            print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
+            print(f"{side.found.state}: {' '.join(words)} ({side.found.why})", flush=True)
 
-    def trainings(self, subject: Tuned, candidate: Candidate, epochs: int) -> list[Cell]:
+    def trainings(self, side: Subject, candidate: Candidate, epochs: int) -> list[Cell]:
         """Of a candidate, for a side or all of its parts."""
-        change = self._change(subject, candidate)
-        parts = subject.parts or [subject]
-        return [cell for part in parts for cell in self.trial(part.words, change, epochs)]
+        change, parts = self._change(side, candidate), side.parts or [side]
+        cells = [cell for part in parts for cell in self.trial(part.words, change, epochs)]
+        side.cells[candidate, epochs] = cells
+        return cells
 
-    def _change(self, side: Tuned, candidate: Candidate) -> Words:
+    def train(self, cells: Sequence[Cell]) -> None:
+        """Those that this command has not."""
+        new = {cell.directory: cell for cell in cells if cell.directory not in self.trained}
+        if new:
+            print(f"choosing {self.key}: {plural(len(new), 'training')}", flush=True)
+            run_sweep(self.arguments, [*new.values()], self.refused)
+            self.trained |= new.keys()
+
+    def _change(self, side: Subject, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
 
-    def _chosen(self, side: Tuned) -> Words | None:
+    def _chosen(self, side: Subject) -> Words | None:
         """The words of what was chosen; None where nothing was."""
-        chosen = side.decision.candidate
+        chosen = side.found.candidate
         return None if chosen is None else self._change(side, chosen)
 
-    def _compared(self, side: Tuned) -> dict[str, list[Cell]]:
+    def _compared(self, side: Subject) -> dict[str, list[Cell]]:
         """The cells that compare a side, by setting; none for several together."""
         shared = {other.place: self._chosen(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(side.place), "best": self._chosen(side)}
@@ -311,16 +322,16 @@ class Choice(Trials):
         write_json(self.path, content)
         return [*cells.values()]
 
-    def _told(self, side: Tuned, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
+    def _told(self, side: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
         values = {question: _tuned(cells[0]) for question, cells in side.cells.items()}
-        chosen, longest = side.decision.candidate, max(side.reached, default=0)
-        trials = [(of, side.rule.known.get(of[0], {}).get(of[1])) for of in values]
+        chosen, longest = side.found.candidate, max(side.reached, default=0)
+        trials = [(of, side.known.get(of[0], {}).get(of[1])) for of in values]
         runs = self.results / RUNS
         return {
             "network": side.place,
             "init": None if side.parts else side.default.values["name"]["init"],
             "words": side.words,
-            **side.decision._asdict(),
+            **side.found._asdict(),
             "candidate": values[chosen, longest] if longest else None,
             "accuracy": side.reached[longest].accuracy if longest else None,
             "seeds": len(self.tuning),
@@ -372,7 +383,7 @@ class Choice(Trials):
         if code or best.empty:
             return code
         told = of_best(networks(runs))
-        epochs = self.short or f"{self.sides[0].rule.plan.epochs} epochs"
+        epochs = self.short or f"{self.sides[0].plan.epochs} epochs"
         lines = [f"each at its best, chosen at {epochs}: {line}" for line in shortly(told)]
         for pair in self.longer():
             code |= run_sweep(self.arguments, pair, self.refused)
@@ -385,11 +396,11 @@ class Choice(Trials):
     def say_unknown(self) -> int:
         """Complain if something is not chosen; returns the exit code."""
         for side in (*self.sides, *self.shared):
-            if not side.decision.candidate:
+            if not side.found.candidate:
                 runs = [look(cell.directory) for cells in side.cells.values() for cell in cells]
                 broken = any(run.state == "broken" for run in runs)
                 then = "mend what is broken, then the same" if broken else "the same"
-                why = side.decision.why
+                why = side.found.why
                 return complain(f"not all is chosen: {why}; {then} command goes on", FAILED)
         return 0
 

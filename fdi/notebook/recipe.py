@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fdi.analysis.choice import FAILS, Reached
+from fdi.analysis.choice import FAILS, Question, Reached
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
     AS_IT_IS,
@@ -31,9 +31,7 @@ from fdi.analysis.recipe import (
     WHOLE,
     Candidate,
     Change,
-    Finding,
     Proof,
-    Question,
     Rule,
     Scope,
     can_be_lowered,
@@ -298,7 +296,7 @@ class _Search:
         with bar(console(), TextColumn("{task.description}"), *BARS, transient=True) as self.shown:
             while rule.asked:
                 rule.hear(self._answers(rule.title, rule.asked))
-        finding: Finding = rule.found
+        finding = rule.found
         self.restore()
         if why and finding.state != "learns":
             finding.open.append(why)

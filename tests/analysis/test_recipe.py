@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fdi.analysis.choice import REFUSED, Reached, Unsettled
+from fdi.analysis.choice import REFUSED, Question, Reached
 from fdi.analysis.recipe import (
     AS_IT_IS,
     FLOOR,
@@ -18,9 +18,9 @@ from fdi.analysis.recipe import (
     Change,
     Finding,
     Proof,
-    Question,
     Rule,
     Scope,
+    Unsettled,
     can_be_lowered,
     joined,
     proof,
