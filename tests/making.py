@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import json
+import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -136,6 +138,26 @@ def write_decision(
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"sides": sides}))
     return path
+
+
+def packed(version: int) -> bytes:
+    """Spikes of two classes."""
+    rng = np.random.default_rng(version)
+    y = np.arange(40) % 2
+    x = (rng.random((40, 12, 6)) < 0.2 + 0.2 * y[:, None, None]).astype(np.int64)
+    file = io.BytesIO()
+    np.savez(file, x=x, y=y)
+    return file.getvalue()
+
+
+def write_wave(path: Path, samples: np.ndarray, rate: int = 8000) -> None:
+    """16 bits, [T] or [T, channels]."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32767).round().astype("<i2").tobytes())
 
 
 def write_shd(path: Path, spikes: Sequence[Any], labels: Sequence[int], *, keys: int = 0) -> Path:

@@ -75,6 +75,8 @@ class Reached(NamedTuple):
 
 FAILS = Reached(0.0, math.inf, 2)
 """A training that diverged."""
+REFUSED = FAILS._replace(classes=1)
+"""One of a network that cannot be drawn."""
 
 
 class Grid(NamedTuple):
@@ -94,8 +96,8 @@ class Grid(NamedTuple):
 
 class Decision(NamedTuple):
     """`state`: chosen; tied, where another is as good by every measure; not found, where none gets
-    past guessing; or unknown, where a training has not said what it reaches: then there is no
-    candidate.
+    past guessing; refused, where the network cannot be drawn; or unknown, where a training has not
+    said what it reaches: then there is no candidate.
     """
 
     state: str
@@ -103,10 +105,49 @@ class Decision(NamedTuple):
     why: str
 
 
-Question = tuple[Candidate, int]
+Question = tuple[Any, int]
 """A candidate, and for how many epochs it is to be trained."""
-Answers = Mapping[Question, Reached]
-Trainings = Generator[list[Question], Answers, None]
+Trainings = Generator[list[Question], None, Any]
+"""Asks for these, goes on when it is known what they reached, and returns what that decides."""
+
+
+class Asking:
+    """A search by a rule, `find`, which has `asked` for trainings, and goes on when it hears what
+    they reached, until it has `found` something. `known`: what each candidate reached, by epochs.
+    """
+
+    found: Any = None
+
+    def __init__(self) -> None:
+        self.known: dict[Any, dict[int, Reached]] = {}
+        self._rule = self.find()
+        self.hear({})
+
+    def find(self) -> Trainings:
+        raise NotImplementedError
+
+    def unknown(self, which: str) -> Any:
+        """What is found where `which` candidates have a training that did not end."""
+        raise NotImplementedError
+
+    def hear(self, answers: Mapping[Question, Reached | None]) -> None:
+        """What was asked for reached this, None where a training cannot tell."""
+        self.asked: list[Question] = []
+        for (candidate, epochs), answer in answers.items():
+            if answer:
+                self.known.setdefault(candidate, {})[epochs] = answer
+        if missing := [*answers.values()].count(None):
+            self.found = self.unknown(f"{missing} of {len(answers)} candidates")
+            return
+        try:
+            self.asked = next(self._rule)
+        except StopIteration as end:
+            self.found = end.value
+
+    def last(self, candidate: Any) -> Reached:
+        """What the longest training of a candidate reached."""
+        known = self.known[candidate]
+        return known[max(known)]
 
 
 def learning_threshold(classes: Any) -> Any:
@@ -123,7 +164,7 @@ def mean(runs: Sequence[Reached]) -> Reached:
     return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
-class Selection:
+class Selection(Asking):
     """The choice of one arm.
 
     1. Each row is tried at one value. Those with gradients NEAR the effective floor may matter; of
@@ -137,26 +178,31 @@ class Selection:
     Where no value gets past guessing, step 2 is repeated with the next row.
     """
 
+    found: Decision
+
     def __init__(self, plan: Grid) -> None:
         self.plan = plan
-        self.known: dict[Candidate, dict[int, Reached]] = {}
+        super().__init__()
 
-    def decide(self) -> Generator[list[Question], Answers, Decision]:
-        """Yields what to train, is sent what it reached, and returns what that decides."""
-        yield from self._ask(self._first(), self.plan.short)
+    def unknown(self, which: str) -> Decision:
+        return Decision("unknown", None, f"{which} have a training that did not end")
+
+    def find(self) -> Trainings:
+        yield from self._new(self._first(), self.plan.short)
+        if all(self.last(each) == REFUSED for each in self._first()):
+            return Decision("refused", self.plan.own, "it cannot be drawn")
         for row in (rows := self._rows()):
             yield from self._values(row)
             if finalists := self._finalists([e for e in self.known if e.beside == row]):
-                yield from self._ask(finalists, self.plan.epochs)
+                yield from self._new(finalists, self.plan.epochs)
                 yield from self._refine(rows)
                 return self._decision(self._whole())
         return self._decision([*self.known])
 
-    def _ask(self, candidates: Iterable[Candidate], epochs: int) -> Trainings:
-        new = [(each, epochs) for each in candidates if epochs not in self.known.get(each, {})]
-        answers = (yield new) if new else {}
-        for each, _ in new:
-            self.known.setdefault(each, {})[epochs] = answers[each, epochs]
+    def _new(self, candidates: Iterable[Candidate], epochs: int) -> Trainings:
+        """Of those that are not known."""
+        if new := [each for each in candidates if epochs not in self.known.get(each, {})]:
+            yield [(each, epochs) for each in new]
 
     def _first(self) -> list[Candidate]:
         value = min(self.plan.values, key=lambda value: _apart(value, self.plan.own.value))
@@ -183,14 +229,9 @@ class Selection:
             values += beyond
 
     def _short(self, every: Sequence[Candidate]) -> Trainings:
-        yield from self._ask(every, self.plan.short)
+        yield from self._new(every, self.plan.short)
         slow = [each for each in every if not self._soon(each) and self.last(each).accuracy]
-        yield from self._ask(slow, min(LONGER * self.plan.short, self.plan.epochs))
-
-    def last(self, candidate: Candidate) -> Reached:
-        """What the longest training of a candidate reached."""
-        known = self.known[candidate]
-        return known[max(known)]
+        yield from self._new(slow, min(LONGER * self.plan.short, self.plan.epochs))
 
     def _soon(self, candidate: Candidate) -> bool:
         """Whether it learns in the short training."""
@@ -220,12 +261,12 @@ class Selection:
                 near = self._beside(top.value, values)
                 far = [v for v in near if _apart(v, top.value) > math.log(FINE)]
                 around = [*near, *(_short(math.sqrt(top.value * v)) for v in far)]  # halfway
-                yield from self._ask([Candidate(v, top.beside) for v in around], self.plan.epochs)
+                yield from self._new([Candidate(v, top.beside) for v in around], self.plan.epochs)
             row = self._whole()[0].beside
             steps = [each.value for each in self._whole() if each.beside == row][: self.plan.keep]
             others = [Candidate(value, other) for other in rows if other != row for value in steps]
             yield from self._short(others)
-            yield from self._ask(self._finalists(others), self.plan.epochs)
+            yield from self._new(self._finalists(others), self.plan.epochs)
             if self._whole()[0].beside == row:
                 return
 
@@ -257,14 +298,11 @@ class Selection:
 
 def play(plan: Grid, reach: Callable[[Question], Reached]) -> tuple[Decision, list[Question]]:
     """What the rule decides, and all that it asks, where it is known what a training will reach."""
-    asking, every = Selection(plan).decide(), []
-    asked = next(asking)
-    while True:
-        every += asked
-        try:
-            asked = asking.send({each: reach(each) for each in asked})
-        except StopIteration as end:
-            return end.value, every
+    search, every = Selection(plan), []
+    while search.asked:
+        every += search.asked
+        search.hear({each: reach(each) for each in search.asked})
+    return search.found, every
 
 
 def usual_cost(plan: Grid) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fdi.analysis.choice import NEAR, Reached
+from fdi.analysis.choice import NEAR, REFUSED, Asking, Reached, Trainings
 from fdi.analysis.statistics import PERCENT, paired, summary
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
@@ -46,8 +46,6 @@ class Change(NamedTuple):
 Candidate = tuple[Change, ...]
 """Changes made together; none: the network as it is."""
 AS_IT_IS: Candidate = ()
-Question = tuple[Candidate, int]
-"""A candidate, and for how many epochs it is to be trained."""
 
 
 class Scope(NamedTuple):
@@ -131,11 +129,9 @@ class Finding(NamedTuple):
 
 
 class Unsettled(Exception):
-    """A training has not said what it reaches; the message says which."""
+    """Nothing is proven; the message says why."""
 
 
-Train = Callable[[str, list[Question]], Mapping[Question, Reached]]
-"""Trains what is asked for under a title; raises Unsettled."""
 Prove = Callable[[Candidate], Proof]
 """Whole trainings of two seeds, without and with a change; raises Unsettled."""
 
@@ -148,7 +144,7 @@ def can_be_lowered(eps: float, to: float, tiny: float = 0.0) -> bool:
     return math.sqrt(tiny) <= to < eps
 
 
-class Rule:
+class Rule(Asking):
     """The search for a recipe.
 
     1. The network as it is gets a short training. At GOOD accuracy no change could add much.
@@ -162,9 +158,11 @@ class Rule:
        steps, as many as fit into the budget; then 4 again, once.
     """
 
-    def __init__(self, plan: Scope, train: Train, prove: Prove) -> None:
-        self.plan, self.train, self.prove = plan, train, prove
-        self.known: dict[Candidate, dict[int, Reached]] = {}
+    found: Finding
+    title: str  # of the trainings that it asks for
+
+    def __init__(self, plan: Scope, prove: Prove) -> None:
+        self.plan, self.prove = plan, prove
         self.cost = 0.0  # of all that was asked for, in whole trainings
         if self._room() < 2:
             least = 1 + 2 * plan.short / plan.epochs
@@ -172,41 +170,37 @@ class Rule:
                 f"budget = {plan.budget:g} leaves no room for short trainings beside the whole one "
                 f"of what they find; give at least {least:g}"
             )
+        super().__init__()
 
-    def find(self) -> Finding:
-        """What it finds."""
-        try:
-            return self._find()
-        except Unsettled as error:
-            return Finding("unknown", AS_IT_IS, str(error), [])
+    def unknown(self, which: str) -> Finding:
+        why = (
+            f"{which} of '{self.title}' have a training that did not end, so nothing can be "
+            f"chosen; the same command goes on"
+        )
+        return Finding("unknown", AS_IT_IS, why, [])
 
-    def _find(self) -> Finding:
+    def find(self) -> Trainings:
         plan = self.plan
-        self._short("as it is", [AS_IT_IS])
+        yield from self._short("as it is", [AS_IT_IS])
         if self.last(AS_IT_IS).accuracy >= GOOD:
             return self._finding("learns", AS_IT_IS)
-        scan = self._short(STEP, self._steps(plan.initial))
-        if plan.initial and all(self.last(each).classes == 1 for each in scan):  # refused
-            self._short(STEP, self._steps(AS_IT_IS))
+        scan = yield from self._short(STEP, self._steps(plan.initial))
+        if plan.initial and all(self.last(each) == REFUSED for each in scan):
+            yield from self._short(STEP, self._steps(AS_IT_IS))
         for _ in range(BEYOND):
-            self._short(STEP, self._beyond(self.best(self.known)))
+            yield from self._short(STEP, self._beyond(self.best(self.known)))
         best = self.best(self.known)
         for kind, changes in plan.stages.items():
             if kind != FLOOR or self.last(best).margin < NEAR:
-                self._short(kind, [joined(best, change) for change in changes])
+                yield from self._short(kind, [joined(best, change) for change in changes])
                 best = self.best(self.known)
-        finding = self._judged(best)
+        finding = yield from self._judged(best)
         if finding.state in ("not found", "refuted"):
             steps = sorted(self._scanned(), key=self._behind)[:OF_STEPS]
             pairs = [joined(*pair) for pair in product(steps, plan.others)]
-            if asked := self._short(PAIRS, pairs):
-                return self._judged(self.best(asked))
+            if asked := (yield from self._short(PAIRS, pairs)):
+                return (yield from self._judged(self.best(asked)))
         return finding
-
-    def last(self, each: Candidate) -> Reached:
-        """What the longest training of a candidate reached."""
-        known = self.known[each]
-        return known[max(known)]
 
     def best(self, of: Iterable[Candidate]) -> Candidate:
         """By short trainings; of equal ones the one with the fewest changes and the nearest step,
@@ -253,27 +247,31 @@ class Rule:
         left = (self.plan.budget - self.cost - 1) * self.plan.epochs
         return max(0, math.floor(left / self.plan.short + 1e-9))
 
-    def _short(self, title: str, candidates: Iterable[Candidate]) -> list[Candidate]:
+    def _short(self, title: str, candidates: Iterable[Candidate]) -> Trainings:
         """Short trainings of those that are new, as many as there is room for."""
         new = [each for each in dict.fromkeys(candidates) if each not in self.known]
-        return self._ask(title, new[: self._room()], self.plan.short)
+        return self._counted(title, new[: self._room()], self.plan.short)
 
-    def _ask(self, title: str, candidates: list[Candidate], epochs: int) -> list[Candidate]:
-        if candidates:
-            answers = self.train(title, [(each, epochs) for each in candidates])
-            self.cost += len(candidates) * epochs / self.plan.epochs
-            for each in candidates:
-                self.known.setdefault(each, {})[epochs] = answers[each, epochs]
-        return candidates
+    def _counted(self, title: str, some: list[Candidate], epochs: int) -> Trainings:
+        """Of these, and what they cost is counted."""
+        self.title = title
+        if some:
+            yield [(each, epochs) for each in some]
+        self.cost += len(some) * epochs / self.plan.epochs
+        return some
 
-    def _judged(self, best: Candidate) -> Finding:
+    def _judged(self, best: Candidate) -> Trainings:
         """By a whole training and, where that leaves chance, its proof."""
-        self._ask(WHOLE, [best], self.plan.epochs)
+        yield from self._counted(WHOLE, [best], self.plan.epochs)
         if not self.last(best).learns:
             return self._finding("not found", best)
         if best == AS_IT_IS:
             return self._finding("learns", best)
-        finding, found = self._finding("found", best), self.prove(best)
+        finding = self._finding("found", best)
+        try:
+            found = self.prove(best)
+        except Unsettled as error:
+            return Finding("unknown", AS_IT_IS, str(error), [])
         if found.holds:
             return finding._replace(proof=found)
         why = f"refuted: {said(best)} is no better than no change, or than guessing, in whole "

@@ -186,6 +186,12 @@ def compared_pairs(members: pd.DataFrame) -> list[Pair]:
     return [pair for pair in every if {*pair} <= {*states}]
 
 
+def _wide(members: pd.DataFrame) -> pd.DataFrame:
+    """The accuracy in each network that all states can be drawn for, by setting and init."""
+    columns = ["setting", "init"]
+    return common(members).pivot(index=["zoo", "network"], columns=columns, values="accuracy")
+
+
 def leads(
     members: pd.DataFrame, wanted: Sequence[Pair] = ()
 ) -> dict[tuple[str, str, str], Comparison]:
@@ -194,9 +200,7 @@ def leads(
     can be drawn for, by the bootstrap over networks and by Holm's method over all that is
     returned.
     """
-    wide = common(members).pivot(
-        index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
-    )
+    wide = _wide(members)
     keys = [(*pair, setting) for setting in SETTINGS for pair in wanted or compared_pairs(members)]
     keys = [key for key in keys if {(key[2], key[0]), (key[2], key[1])} <= {*wide.columns}]
     if not keys:
@@ -298,10 +302,8 @@ def changes(members: pd.DataFrame) -> dict[str, Comparison]:
     """By how many points the lead of each initialization over the baseline differs between the
     default step and each at its best, by the bootstrap over networks and Holm's method.
     """
-    wide = common(members).pivot(
-        index=["zoo", "network"], columns=["setting", "init"], values="accuracy"
-    )
-    if {setting for setting, _ in wide.columns} != {*SETTINGS} or BASELINE not in inits(members):
+    wide = _wide(members)
+    if {*wide.columns.get_level_values("setting")} != {*SETTINGS} or BASELINE not in inits(members):
         return {}
     states = [init for init in inits(members) if init != BASELINE]
     before, after = (wide[setting].sub(wide[setting, BASELINE], axis=0) for setting in SETTINGS)

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdi.analysis.choice import REFUSED, Reached
 from fdi.analysis.choice import STEP as LR
-from fdi.analysis.choice import Reached
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
-    AS_IT_IS,
     FLOOR,
     RECIPE,
     RECIPES,
@@ -29,7 +28,6 @@ from fdi.analysis.recipe import (
     Candidate,
     Change,
     Proof,
-    Question,
     Rule,
     Scope,
     Unsettled,
@@ -44,7 +42,7 @@ from fdi.cli.found import COMPLAINTS, Recipe, budgeted, print_in_log, recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console
-from fdi.cli.trials import REFUSED, Trials, Words, changed, diverged, refuse_regression
+from fdi.cli.trials import Trials, Words, changed, diverged, refuse_regression
 from fdi.config.identity import LABELS, folder_name
 from fdi.track.files import write_json
 from fdi.track.process import lock
@@ -63,8 +61,7 @@ def run_recipe(arguments: Namespace) -> tuple[int, Recipe | None]:
     same command goes on where it stopped, since each training is a run like any other.
     """
     search = Search(arguments)
-    (first, *_) = search.trial(search.words, (), search.rule.plan.short)
-    if search.config.dry_run or not finished(first.directory, "before"):
+    if search.config.dry_run or not finished(search.first, "before"):
         print(search.budget(), flush=True)
     if search.config.dry_run:
         return 0, None
@@ -77,6 +74,8 @@ def run_recipe(arguments: Namespace) -> tuple[int, Recipe | None]:
 
 class Search(Trials):
     """For the network of the command line `arguments`."""
+
+    least = 0.0
 
     def __init__(self, arguments: Namespace) -> None:
         super().__init__(arguments, "recipe")
@@ -106,7 +105,8 @@ class Search(Trials):
             for change in self._changes(kind, rows, known)
         ]
         plan = Scope(LR, step, epochs, self.node["budget"], initial, stages, others)
-        self.rule = Rule(plan, self.trained_by, self.proven)
+        self.rule = Rule(plan, self.proven)
+        self.first = self.trial(self.words, (), plan.short)[0].directory
 
     def _changes(self, kind: str, rows: Mapping[str, str], known: set[Path]) -> Iterator[Change]:
         """Of a kind, each once: those that lead to other runs, and of eps the lower."""
@@ -138,33 +138,19 @@ class Search(Trials):
         each = seconds([self.asked])
         return budgeted(self.rule.plan, 2 * len(self.seeds) - 1, each and each / cores())
 
-    def trained_by(self, title: str, asked: list[Question]) -> dict[Question, Reached]:
-        """What the trainings of the rule reached."""
-        cells = {(of, n): self._cells(title, of, n) for of, n in asked}
-        self._train(title, [cell for of in cells.values() for cell in of])
-        answers = {question: self.means(of, 0.0) for question, of in cells.items()}
-        known = {question: answer for question, answer in answers.items() if answer}
-        if known.get((AS_IT_IS, asked[0][1])) == REFUSED:
-            reason = look(cells[AS_IT_IS, asked[0][1]][0].directory).reason
-            raise ValueError(reason or "the network cannot be drawn")
-        if missing := len(answers) - len(known):
-            raise Unsettled(
-                f"{missing} of {len(answers)} candidates of '{title}' have a training that did not "
-                f"end, so nothing can be chosen; the same command goes on"
-            )
-        return known
-
-    def _cells(self, title: str, candidate: Candidate, epochs: int) -> list[Cell]:
+    def trainings(self, rule: Rule, candidate: Candidate, epochs: int) -> list[Cell]:
         """Of a candidate; its whole training is the first of the proof."""
-        if title == WHOLE:
+        if rule.title == WHOLE:
             return self.whole(self.words, _words(candidate))[:1]
         return self.trial(self.words, _words(candidate), epochs)
 
-    def _reached(self, cell: Cell, least: float) -> Reached | None:
+    def _reached(self, cell: Cell) -> Reached | None:
         """With the loss on the validation split of a trial; a whole training, whose validation
         split proves it, says what it reached on its training split.
         """
-        reached = super()._reached(cell, least)
+        reached = super()._reached(cell)
+        if reached == REFUSED and cell.directory == self.first:
+            raise ValueError(look(cell.directory).reason or "the network cannot be drawn")
         if not reached or math.isinf(reached.loss):
             return reached
         run = look(cell.directory)
@@ -173,19 +159,20 @@ class Search(Trials):
         loss = _curve(cell, VALID_LOSS)[-1]
         return reached._replace(loss=loss if math.isfinite(loss) else math.inf)
 
-    def _train(self, title: str, cells: Sequence[Cell]) -> None:
+    def train(self, cells: Sequence[Cell], title: str = "") -> None:
+        title = title or self.rule.title
         if left := [cell for cell in cells if not finished(cell.directory, "before")]:
             epochs = left[0].values["trainer"]["epochs"]
             number = f"{plural(len(left), 'training')} of {plural(epochs, 'epoch')}"
             print_in_log(f"{title}: {number}")
-        run_sweep(self.arguments, list(cells), self.refused, title)
+        run_sweep(self.arguments, [*cells], self.refused, title)
 
     def proven(self, candidate: Candidate) -> Proof:
         """On validation samples of the seeds of the proof, without those that the search chose by;
         nothing is right where a training diverged.
         """
         runs = [self.whole(self.words), self.whole(self.words, _words(candidate))]
-        self._train("proof", [cell for of in runs for cell in of])
+        self.train([cell for of in runs for cell in of], "proof")
         if not all(_told(cell) for of in runs for cell in of):
             raise Unsettled("a whole training of the proof did not end, so nothing is proven")
         chose = {key for cell in self.trial(self.words, (), 1) for key in _valid(cell).hashes()}
@@ -210,7 +197,8 @@ class Search(Trials):
 
     def find(self) -> Recipe:
         """Ask the rule, write down what it finds, and say it."""
-        finding = self.rule.find()
+        self.search([self.rule])
+        finding = self.rule.found
         words = changed(
             [w for w in self.words if not w.startswith("experiment=")], _words(finding.candidate)
         )

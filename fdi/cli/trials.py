@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fdi.analysis.choice import FAILS, Reached, mean
-from fdi.analysis.formats import plural
+from fdi.analysis.choice import FAILS, REFUSED, Asking, Reached, mean
 from fdi.cli.cells import Cell, combinations, compose_cell, compose_sweep, key_of, together
 from fdi.cli.compose import fitting, lacking, source
-from fdi.cli.sweep import run_sweep
 from fdi.config.identity import contents
 from fdi.config.metric import of_result
 from fdi.track import record
@@ -23,7 +21,6 @@ from fdi.track.record import Run, initial_state, look
 
 TEST = "trainer.test="
 APART = ("seed=", "trainer.epochs=", TEST)  # in which trials differ from what is asked for
-REFUSED = FAILS._replace(classes=1)
 Words = tuple[str, ...]
 CROSS_ENTROPY = "fdi.snn.objective.CrossEntropy"
 
@@ -39,8 +36,11 @@ def refuse_regression(cell: Cell, what: str) -> None:
 
 class Trials:
     """Those of the command line `arguments`, by the `node` of the configuration that says what is
-    chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove.
+    chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove;
+    `least`: margins below it do not count.
     """
+
+    least = -1.0
 
     def __init__(self, arguments: Namespace, node: str) -> None:
         self.arguments, self.source = arguments, source(arguments)
@@ -58,7 +58,6 @@ class Trials:
             raise ValueError(
                 f"{min(same)} is a seed of the trials ({node}.seeds); compare with other seeds"
             )
-        self.trained: set[Path] = set()
         self.refused: set[Path] = set()
 
     def cell(self, words: Sequence[str]) -> Cell:
@@ -95,23 +94,28 @@ class Trials:
             if eps in lacks or precision not in lacks or f"{precision}=float64" not in row:
                 yield tuple(word for word in row if key_of(word) not in lacks)
 
-    def train(self, what: str, asked: Iterable[Cell]) -> None:
-        """Train what this command has not."""
-        new = {cell.directory: cell for cell in asked if cell.directory not in self.trained}
-        if new:
-            print(f"{what}: {plural(len(new), 'training')}", flush=True)
-            run_sweep(self.arguments, [*new.values()], self.refused)
-            self.trained |= new.keys()
+    def search(self, rules: Sequence[Asking]) -> None:
+        """Train what all ask for, in one sweep, until each has found something."""
+        while asking := [rule for rule in rules if rule.asked]:
+            asked = [{each: self.trainings(rule, *each) for each in rule.asked} for rule in asking]
+            cells = [cell for each in asked for few in each.values() for cell in few]
+            self.train(cells)
+            for rule, each in zip(asking, asked):
+                rule.hear({question: self._means(few) for question, few in each.items()})
 
-    def means(self, cells: Sequence[Cell], least: float = -1.0) -> Reached | None:
-        """What the trainings of a candidate reached; None where one cannot tell. Its margin is that
-        of the layers that have a larger one than `least`.
-        """
-        told = [self._reached(cell, least) for cell in cells]
+    def trainings(self, rule: Any, candidate: Any, epochs: int) -> list[Cell]:
+        raise NotImplementedError
+
+    def train(self, cells: Sequence[Cell]) -> None:
+        raise NotImplementedError
+
+    def _means(self, cells: Sequence[Cell]) -> Reached | None:
+        """What the trainings of a candidate reached; None where one cannot tell."""
+        told = [self._reached(cell) for cell in cells]
         known = [each for each in told if each]
         return mean(known) if len(known) == len(told) else None
 
-    def _reached(self, cell: Cell, least: float) -> Reached | None:
+    def _reached(self, cell: Cell) -> Reached | None:
         run = look(cell.directory)
         if cell.directory in self.refused or run.state == record.REFUSED:
             return REFUSED
@@ -125,7 +129,7 @@ class Trials:
             result[metric.key("valid_accuracy_last")],
             result["train_loss_last"],
             result["classes"] or math.nan,
-            min((m for m in margins if m is not None and m > least), default=math.nan),
+            min((m for m in margins if m is not None and m > self.least), default=math.nan),
             metric,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -24,13 +23,13 @@ from fdi.analysis.choice import (
     FAILS,
     TUNED,
     Candidate,
-    Decision,
     Grid,
     Question,
     Reached,
     Selection,
     usual_cost,
 )
+from fdi.analysis.formats import plural
 from fdi.cli.cells import (
     SHORTENED,
     Cell,
@@ -46,7 +45,7 @@ from fdi.cli.cost import estimate
 from fdi.cli.summary import print_best, print_last, print_zoo
 from fdi.cli.sweep import plan_of, run_sweep
 from fdi.cli.task import FAILED, complain
-from fdi.cli.trials import REFUSED, Trials, Words, refuse_regression
+from fdi.cli.trials import Trials, Words, refuse_regression
 from fdi.config.identity import contents, run_id
 from fdi.config.settings import Zoo, check_values
 from fdi.track.files import RUNS, ZOO, parse_json, write_json
@@ -73,56 +72,36 @@ def run_tuned(arguments: Namespace) -> tuple[int, list[Cell]]:
     return (choice.tell_zoo if choice.zoo else choice.tell)(cells, code), cells
 
 
-OPEN = Decision("open", None, "")
-
-
-@dataclass
-class Subject:
+class Subject(Selection):
     """What something is chosen for: an initialization on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
-    `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
-    could tell.
+    `default`: a cell of the configuration; `cells`: what was asked for.
     """
 
-    place: int
-    words: Words
-    rows: list[Words]
-    default: Cell
-    plan: Grid
-    parts: list[Subject] = field(default_factory=list)
-    cells: dict[Question, list[Cell]] = field(default_factory=dict)
-    trials: dict[Question, Reached | None] = field(default_factory=dict)
-    decision: Decision = OPEN
-
-    def __post_init__(self) -> None:
-        self.asking = Selection(self.plan).decide()
-        self.asked = next(self.asking)
+    def __init__(
+        self,
+        plan: Grid,
+        place: int,
+        words: Words,
+        rows: list[Words],
+        default: Cell,
+        parts: Sequence[Subject] = (),
+    ) -> None:
+        super().__init__(plan)
+        self.place, self.words, self.rows, self.default = place, words, rows, default
+        self.parts = parts
+        self.cells: dict[Question, list[Cell]] = {}
 
     @property
-    def longest(self) -> Question | None:
-        """The longest training of what was chosen."""
-        mine = [question for question in self.trials if question[0] == self.decision.candidate]
-        return max(mine, key=lambda question: question[1], default=None)
+    def reached(self) -> dict[int, Reached]:
+        """What was chosen reached on validation, by epochs."""
+        chosen = self.found.candidate
+        return self.known.get(chosen, {}) if chosen else {}
 
     @property
     def score(self) -> tuple[float, float]:
-        """What that reached on validation, the higher the better."""
-        told = self.trials[self.longest] if self.longest else None
-        return told.score if told else FAILS.score
-
-    def hear(self, answers: Mapping[Question, Reached | None]) -> None:
-        self.trials |= answers
-        known = {each: answer for each, answer in answers.items() if answer}
-        if missing := len(answers) - len(known):
-            why = f"{missing} of {len(answers)} candidates have a training that did not end"
-            self.decision = Decision("unknown", None, why)
-        elif all(answer == REFUSED for answer in known.values()):
-            self.decision = Decision("refused", self.plan.own, "it cannot be drawn")
-        else:
-            try:
-                self.asked = self.asking.send(known)
-            except StopIteration as end:
-                self.decision = end.value
+        """What the longest training of that reached, the higher the better."""
+        return self.reached[max(self.reached)].score if self.reached else FAILS.score
 
 
 class Choice(Trials):
@@ -148,6 +127,7 @@ class Choice(Trials):
         self._kept()
         self.short = shortened(self.source, [arm.default for arm in self.arms])
         self.shared: list[Subject] = []
+        self.trained: set[Path] = set()
 
     def _refuse(self, arms: Sequence[Words]) -> None:
         refuse_unknown(self.arguments, arms)
@@ -199,22 +179,22 @@ class Choice(Trials):
         node, epochs = self.node, default.values["trainer"]["epochs"]
         values, short = sorted(node["values"]), max(1, epochs // node["short"])
         plan = Grid(values, len(rows), own, epochs, short, node["keep"], node["extend"])
-        return Subject(place, words, rows, default, plan)
+        return Subject(plan, place, words, rows, default)
 
     def _together(self, parts: list[Subject]) -> Subject:
         """What suits several arms together: among the steps from the smallest to the largest that
         was chosen for one of them, and the rows that were.
         """
-        first = parts[0]
-        found = [arm for arm in parts if arm.decision.state != "not found"] or parts
-        chosen = [arm.decision.candidate for arm in found if arm.decision.candidate]
+        first, plan = parts[0], parts[0].plan
+        found = [arm for arm in parts if arm.found.state != "not found"] or parts
+        chosen = [arm.found.candidate for arm in found if arm.found.candidate]
         own = {each.value for each in chosen}
-        values = own | {v for v in first.plan.values if min(own) < v < max(own)}
+        values = own | {v for v in plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
-        plan = first.plan._replace(
-            values=sorted(values), beside=len(rows), extend=0, own=Candidate(first.plan.own.value)
+        plan = plan._replace(
+            values=sorted(values), beside=len(rows), extend=0, own=Candidate(plan.own.value)
         )
-        return Subject(first.place, _network(first.words), rows, first.default, plan, parts)
+        return Subject(plan, first.place, _network(first.words), rows, first.default, parts)
 
     @cached_property
     def path(self) -> Path:
@@ -235,7 +215,8 @@ class Choice(Trials):
             number, epochs = usual_cost(arm.plan)
             trainings += number * len(self.tuning)
             left += [arm.default] * round(epochs * len(self.tuning) / arm.plan.epochs)
-            self._ask(arm)  # raises for values that are refused
+            for question in arm.asked:
+                self.trainings(arm, *question)  # raises for values that are refused
         cost = ""
         if self.config.dry_run:
             cost = "; as long as " + estimate(left + [self.arms[0].default] * compared)
@@ -261,7 +242,7 @@ class Choice(Trials):
         }
         pairs = []
         for place in dict.fromkeys(arm.place for arm in self.arms):
-            arms = [arm for arm in self.arms if arm.place == place and arm.decision.candidate]
+            arms = [arm for arm in self.arms if arm.place == place and arm.found.candidate]
             pair = sorted(arms, key=lambda arm: arm.score)[-2:]
             epochs = tuned_epochs(self.source, arms[0].default.overrides) if len(pair) == 2 else 0
             if epochs > pair[0].plan.epochs:
@@ -273,49 +254,46 @@ class Choice(Trials):
 
     def decide(self) -> None:
         """For all arms, and for those of each network together."""
-        self._decide(self.arms)
+        self.search(self.arms)
         if self.zoo:
             return
         for place in dict.fromkeys(arm.place for arm in self.arms):
             arms = [arm for arm in self.arms if arm.place == place]
-            parts = [arm for arm in arms if arm.decision.state != "refused"]
-            if len(parts) > 1 and all(arm.decision.state != "unknown" for arm in parts):
+            parts = [arm for arm in arms if arm.found.state != "refused"]
+            if len(parts) > 1 and all(arm.found.state != "unknown" for arm in parts):
                 self.shared.append(self._together(parts))
-        self._decide(self.shared)
+        self.search(self.shared)
         named = varied(arm.words for arm in self.arms)
         for arm in (*self.arms, *self.shared):
             words = [word for word in arm.words if key_of(word) in named]
             words += ["all together"] * bool(arm.parts) + [*(self._chosen(arm) or ())]
-            print(f"{arm.decision.state}: {' '.join(words)} ({arm.decision.why})", flush=True)
+            print(f"{arm.found.state}: {' '.join(words)} ({arm.found.why})", flush=True)
 
-    def _decide(self, arms: Sequence[Subject]) -> None:
-        while waiting := [arm for arm in arms if arm.decision.state == "open"]:
-            every = [cell for arm in waiting for cell in self._ask(arm)]
-            self.train(f"choosing {self.key}", every)
-            for arm in waiting:
-                arm.hear({each: self.means(arm.cells[each]) for each in arm.asked})
+    def trainings(self, arm: Subject, candidate: Candidate, epochs: int) -> list[Cell]:
+        """Of a candidate, for an arm or all of its parts."""
+        change, parts = self._change(arm, candidate), arm.parts or [arm]
+        cells = [cell for part in parts for cell in self.trial(part.words, change, epochs)]
+        arm.cells[candidate, epochs] = cells
+        return cells
 
-    def _ask(self, arm: Subject) -> list[Cell]:
-        """The trainings of all candidates that a arm, or all of its parts, are asked for."""
-        for question in arm.asked:
-            candidate, epochs = question
-            arm.cells[question] = [
-                cell
-                for part in arm.parts or [arm]
-                for cell in self.trial(part.words, self._change(arm, candidate), epochs)
-            ]
-        return [cell for question in arm.asked for cell in arm.cells[question]]
+    def train(self, cells: Sequence[Cell]) -> None:
+        """Those that this command has not."""
+        new = {cell.directory: cell for cell in cells if cell.directory not in self.trained}
+        if new:
+            print(f"choosing {self.key}: {plural(len(new), 'training')}", flush=True)
+            run_sweep(self.arguments, [*new.values()], self.refused)
+            self.trained |= new.keys()
 
     def _change(self, arm: Subject, candidate: Candidate) -> Words:
         return (f"{self.key}={candidate.value:g}", *arm.rows[candidate.beside])
 
     def _chosen(self, arm: Subject) -> Words | None:
         """The words of what was chosen; None where nothing was."""
-        chosen = arm.decision.candidate
+        chosen = arm.found.candidate
         return None if chosen is None else self._change(arm, chosen)
 
     def _compared(self, arm: Subject) -> dict[str, list[Cell]]:
-        """The cells that compare a arm, by setting; none for several together."""
+        """The cells that compare an arm, by setting; none for several together."""
         shared = {other.place: self._chosen(other) for other in self.shared}
         chosen = {"common": (), "shared": shared.get(arm.place), "best": self._chosen(arm)}
         return {
@@ -345,17 +323,17 @@ class Choice(Trials):
         return [*cells.values()]
 
     def _told(self, arm: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-        values = {question: _tuned(arm.cells[question][0]) for question in arm.trials}
-        longest = arm.longest
-        reached = longest and arm.trials[longest]
+        values = {question: _tuned(cells[0]) for question, cells in arm.cells.items()}
+        chosen, longest = arm.found.candidate, max(arm.reached, default=0)
+        trials = [(of, arm.known.get(of[0], {}).get(of[1])) for of in values]
         runs = self.results / RUNS
         return {
             "network": arm.place,
             "init": None if arm.parts else arm.default.values["name"]["init"],
             "words": arm.words,
-            **arm.decision._asdict(),
-            "candidate": values[longest] if longest else None,
-            "accuracy": reached and reached.accuracy,
+            **arm.found._asdict(),
+            "candidate": values[chosen, longest] if longest else None,
+            "accuracy": arm.reached[longest].accuracy if longest else None,
             "seeds": len(self.tuning),
             "trials": [
                 {
@@ -364,7 +342,7 @@ class Choice(Trials):
                     "accuracy": told and told.accuracy,
                     "loss": told.loss if told and math.isfinite(told.loss) else None,
                 }
-                for question, told in arm.trials.items()
+                for question, told in trials
             ],
             "settings": {
                 setting: {
@@ -418,11 +396,11 @@ class Choice(Trials):
     def say_unknown(self) -> int:
         """Complain if something is not chosen; returns the exit code."""
         for arm in (*self.arms, *self.shared):
-            if not arm.decision.candidate:
+            if not arm.found.candidate:
                 runs = [look(cell.directory) for cells in arm.cells.values() for cell in cells]
                 broken = any(run.state == "broken" for run in runs)
                 then = "mend what is broken, then the same" if broken else "the same"
-                why = arm.decision.why
+                why = arm.found.why
                 return complain(f"not all is chosen: {why}; {then} command goes on", FAILED)
         return 0
 

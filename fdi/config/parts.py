@@ -160,7 +160,8 @@ def _plain(words: str, *kinds: type) -> Values:
     )
 
 
-def _either(kinds: Sequence[Values]) -> Values:
+def either(*kinds: Values) -> Values:
+    """What any of them admits."""
     return Values(
         " or ".join(kind.words for kind in kinds),
         lambda value: any(kind.admits(value) for kind in kinds),
@@ -187,7 +188,7 @@ def parameters(made: Callable[..., Any]) -> dict[str, Values]:
         if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
             known[name] = values_of(hints.get(name))
             if argument.default is None and not known[name].admits(None):
-                known[name] = _either([known[name], SIMPLE[types.NoneType]])
+                known[name] = either(known[name], SIMPLE[types.NoneType])
     return known
 
 
@@ -238,9 +239,9 @@ def values_of(hint: Any) -> Values:
         limits = [limit for limit in arguments[1:] if isinstance(limit, Range | _Name)]
         return _within(values_of(arguments[0]), limits)
     if origin in (Union, types.UnionType):
-        return _either([values_of(argument) for argument in arguments])
+        return either(*map(values_of, arguments))
     if origin is Literal:
-        return _either([_one(argument) for argument in arguments])
+        return either(*map(_one, arguments))
     if origin in (tuple, list, Sequence):
         length = len(arguments) if origin is tuple and arguments[-1] is not Ellipsis else None
         return _sequence(values_of(arguments[0]), length)

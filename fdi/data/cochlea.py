@@ -23,7 +23,7 @@ from fdi.config import Mistake
 from fdi.config.metric import in_percent
 from fdi.data.dataset import speakers_apart, train_valid
 from fdi.data.inputs import DataError, log
-from fdi.data.series import SUFFIXES, by_number, sound
+from fdi.data.series import by_number, sound, sounds
 
 CHANNELS = 700
 LEAST = 16_000  # samples a second; the hair cells take steps of two, unstable below 9,080 samples
@@ -103,19 +103,15 @@ def spikes(
 
 def found(folder: Path) -> list[LabelledFile]:
     """The recordings, of at least two labels, which all have equally many samples a second."""
-    files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in SUFFIXES)
-    recordings, rate = [], 0
-    for file in files:
-        wave, hz = sound(file)
-        if hz != (rate := rate or hz):
-            raise DataError(f"{file}: {hz} samples a second, and the first has {rate}; resample")
+    recordings = []
+    for file, wave, rate in sounds(folder):
         if not wave.any():
             raise DataError(f"{file}: no sound in it; leave it out")
         key = _checksum(f"lauscher 1 {LEAST} {SLOT} {rate}".encode() + wave.tobytes())
         recordings.append(LabelledFile(file, file.parent.name, key))
     labels = {each.label for each in recordings}
     if len(labels) < 2:
-        what = f"all recordings are of class {min(labels)}" if files else "no recordings"
+        what = f"all recordings are of class {min(labels)}" if labels else "no recordings"
         raise DataError(f"{folder}: {what}; it must hold a folder for each class, with files .wav")
     return recordings
 

@@ -255,21 +255,25 @@ def labelled_sounds(folder: Path, dt: float, duration: float | None) -> dict[str
         parts = {"": folder}
     content, rate, steps = {}, 0, 0 if duration is None else steps_in(duration, dt)
     for end, place in parts.items():
-        files = sorted(f for f in place.glob("*/*") if f.suffix.lower() in SUFFIXES)
-        if not files:
+        read = [*sounds(place, rate)]
+        if not read:
             raise DataError(f"{place}: no recordings; it must hold {LAYOUT}")
-        waves = []
-        for file in files:
-            wave, hz = sound(file)
-            if hz != (rate := rate or hz):
-                raise DataError(
-                    f"{file}: {hz} samples a second, and the first has {rate}; resample"
-                )
-            waves.append(wave)
+        files, waves, (rate, *_) = zip(*read)
         steps = steps or max(1, round(max(map(len, waves)) / rate / dt))
         content[f"x{end}"] = np.stack([_bands(wave, rate, dt, steps) for wave in waves])
         content[f"y{end}"] = np.array([file.parent.name for file in files])
     return content
+
+
+def sounds(folder: Path, rate: int = 0) -> Iterator[tuple[Path, np.ndarray, int]]:
+    """The recordings in `folder`/LABEL, each as of `sound`. Raises DataError unless all have `rate`
+    samples a second, 0: those of the first.
+    """
+    for file in sorted(f for f in folder.glob("*/*") if f.suffix.lower() in SUFFIXES):
+        wave, hz = sound(file)
+        if hz != (rate := rate or hz):
+            raise DataError(f"{file}: {hz} samples a second, and the first has {rate}; resample")
+        yield file, wave, rate
 
 
 def sound(file: Path) -> tuple[np.ndarray, int]:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fdi.analysis.choice import FAILS, Reached
+from fdi.analysis.choice import FAILS, Question, Reached
 from fdi.analysis.formats import plural
 from fdi.analysis.recipe import (
     AS_IT_IS,
@@ -32,7 +32,6 @@ from fdi.analysis.recipe import (
     Candidate,
     Change,
     Proof,
-    Question,
     Rule,
     Scope,
     can_be_lowered,
@@ -292,10 +291,12 @@ class _Search:
         else:
             initial = (Change(STATE, (f"init={node['init']}",)),)
         plan = Scope("lr", group["lr"], self.epochs, self.budget, initial, stages, others)
-        rule = Rule(plan, self._answers, self._proven)
+        rule = Rule(plan, self._proven)
         print(budgeted(plan, 2 * len(PROOF) - 1, self.epochs * self._seconds()))
         with bar(console(), TextColumn("{task.description}"), *BARS, transient=True) as self.shown:
-            finding = rule.find()
+            while rule.asked:
+                rule.hear(self._answers(rule.title, rule.asked))
+        finding = rule.found
         self.restore()
         if why and finding.state != "learns":
             finding.open.append(why)

@@ -310,8 +310,7 @@ def _take_over(context: RunContext) -> None:
 
 def _resume(context: RunContext) -> Progress:
     """The progress of the checkpoint, if there is one, to which the record is put back; raises
-    ValueError if it is damaged, that of another run, or comes from other data or code. One that an
-    earlier fdi wrote is left, and the run starts again.
+    ValueError if it is damaged, that of another run, or comes from other data or code.
     """
     values, directory = context.values, context.directory
     path = directory / CHECKPOINT
@@ -322,12 +321,7 @@ def _resume(context: RunContext) -> Progress:
     evidence.refuse_other_data(directory, run, values["dataset"], context.data.checksum)
     if context.probe == "only":
         return Progress()
-    try:
-        state = evidence.checkpoint(directory, run)
-    except evidence.Unsigned:
-        context.view.say(f"{path} does not say whose it is, as of an earlier fdi: starts again")
-        path.unlink()
-        return Progress()
+    state = evidence.checkpoint(directory, run)
     measured = record.tables(directory, PROBE)
     if measured and measured[PROBE] != run.files.get(PROBE):
         raise Mistake(

@@ -72,10 +72,6 @@ def resumed(evidence: Mapping[str, Any], epoch: int) -> dict[str, Any]:
     return {**evidence, "numerics": numerics}
 
 
-class Unsigned(Mistake):
-    """A checkpoint, or the record of its run, is of fdi before they said that they are a pair."""
-
-
 def owner(run: Run) -> dict[str, Any]:
     """Whose a checkpoint of `run` is: its place below results/runs, with its id; its evidence."""
     return {"place": "/".join(place(run.config).parts[-4:]), "evidence": run.evidence}
@@ -84,20 +80,15 @@ def owner(run: Run) -> dict[str, Any]:
 def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
     """What the checkpoint in `directory` holds, as fdi.runner.training saves it, if it is that of
     `run`: of its id and its evidence up to that epoch, and of one that has ended the file of then.
-    Raises Unsigned, or ValueError, one line, for any other and for a damaged one. Whoever reads a
-    checkpoint reads it here.
+    Raises ValueError, one line, for any other and for a damaged one. Whoever reads a checkpoint
+    reads it here.
     """
     path = directory / CHECKPOINT
     state = read_checkpoint(path)
-    known = run.files.get(CHECKPOINT)
-    if not isinstance(theirs := state.get("run"), dict) or (run.ended and known is None):
-        raise Unsigned(
-            f"{path} was written by an earlier fdi and does not say of which run it is; to use its "
-            f"weights, delete {directory} and run it again"
-        )
-    epoch = state["progress"]["epoch"]
-    problem = other_owner(owner(run), theirs, epoch)
-    if not problem and (epoch < run.epoch or known not in (None, hashed(path))):
+    known, epoch = run.files.get(CHECKPOINT), state["progress"]["epoch"]
+    problem = other_owner(owner(run), state.get("run") or {}, epoch)
+    known_other = (run.ended or known) and known != hashed(path)
+    if not problem and (epoch < run.epoch or known_other):
         problem = f"is one of after epoch {epoch}, and not the last that its run wrote"
     if problem:
         instead = "" if run.ended else ", or delete it to start the run again"

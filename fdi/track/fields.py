@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from fdi.config.metric import ACCURACY, Metric
-from fdi.config.parts import SIMPLE, Values, spelt
+from fdi.config.parts import SIMPLE, Values, either, spelt
 
 LARGEST = 1e300  # a float holds larger ones, and some sums of these
 
@@ -29,13 +29,6 @@ def _number(least: float, most: float = LARGEST, *kinds: type) -> Values:
 
 def _whole(least: int = 0) -> Values:
     return _number(least, 2**63 - 1, int)
-
-
-def _either(*kinds: Values) -> Values:
-    return Values(
-        " or ".join(kind.words for kind in kinds),
-        lambda value: any(kind.admits(value) for kind in kinds),
-    )
 
 
 def _or_null(kind: Values) -> Values:
@@ -96,7 +89,7 @@ FIELDS: dict[str, Values] = {
     "error": _or_null(TEXT),
     "refused": FLAG,
     "evidence": _or_null(NODE),
-    "evidence.numerics": _or_null(_either(_whole(), TEXT)),
+    "evidence.numerics": _or_null(either(_whole(), TEXT)),
     "evidence.data": _or_null(TEXT),
     "evidence.code": _or_null(_each(TEXT)),
     "evidence.split": _or_null(TEXT),
@@ -175,7 +168,7 @@ def misfit(record: dict[str, Any]) -> str | None:
 
 
 OF_ROW = {"population": TEXT, "expected": _or_null(TEXT)}
-MEASURE = _or_null(_either(LOSS, FLAG))
+MEASURE = _or_null(either(LOSS, FLAG))
 
 
 def is_state(rows: Any) -> bool:

@@ -45,7 +45,6 @@ REFUSED = "refused"  # failed for a value that its user can mend
 SETTLED = (*TRAINED, "probed", "failed", REFUSED)  # whoever is at work
 STATES = (*TRAINED, "probed", "running", "failed", REFUSED, "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
-OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
 STATE_WORDS = {"missing": "not run yet", UNTESTED: "selection run"}
 """What a person reads in place of a state."""
 FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
@@ -196,8 +195,6 @@ def _without(directory: Path, error: ValueError) -> Run:
         there = True
     if there:
         return Run(state="broken", error=str(error).removeprefix(f"{directory}/"))
-    if any((directory / name).exists() for name in OLDER):
-        return Run(state="broken", error="written by fdi before 0.3, which kept other files")
     if (directory / CHECKPOINT).exists() or (directory / METRICS).exists():
         return Run(state="broken", error=f"{RUN}: not there")
     return Run(state="running" if holder(directory) else "missing")

@@ -184,10 +184,10 @@ def best(words: tuple[str, ...], network: Network) -> Found:
     choice = Choice(parse(["-m", "experiment=best", *given, f"seed={FINAL}"]))
     choice.decide()
     side = max(choice.sides, key=lambda side: side.score)
-    candidate = side.decision.candidate
-    assert candidate, side.decision.why
+    candidate = side.found.candidate
+    assert candidate, side.found.why
     init = next(word for word in side.words if word.startswith("init="))
-    epochs = sum(epochs for each in choice.sides for _, epochs in each.trials)
+    epochs = sum(epochs for each in choice.sides for _, epochs in each.cells)
     chosen = (f"{STEP}={candidate.value:g}", *side.rows[candidate.beside], init)
     return Found(chosen, epochs / side.plan.epochs + 1)
 

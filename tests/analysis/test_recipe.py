@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fdi.analysis.choice import Reached
+from fdi.analysis.choice import REFUSED, Question, Reached
 from fdi.analysis.recipe import (
     AS_IT_IS,
     FLOOR,
@@ -18,7 +18,6 @@ from fdi.analysis.recipe import (
     Change,
     Finding,
     Proof,
-    Question,
     Rule,
     Scope,
     Unsettled,
@@ -36,7 +35,6 @@ LOWER = {FLOOR: [Change(FLOOR, ("eps=1e-24",)), Change(FLOOR, ("eps=1e-60",))]}
 OTHERS = [Change("bounds", ("bounds=none",)), Change("another initialization", ("init=g",))]
 PLAN = Scope("lr", 5e-3, 10, 4.0, INITIAL, LOWER, OTHERS)
 STUCK = Reached(0.1, GUESSING, CLASSES, 1e6)
-REFUSED = Reached(0.0, math.inf, 1)
 BETTER = Proof(0.2, 0.8, 0.5, 0.7, 0.7, 0.1, 100, 2)
 WORSE = Proof(0.5, 0.45, -0.1, 0.0, 0.35, 0.1, 100, 2)
 
@@ -60,13 +58,11 @@ def around(best: float, state: str = "init=f"):
 def play(reach, plan: Scope = PLAN, prove=lambda candidate: BETTER):
     """What the rule finds, all that it asked, by title, and what that cost."""
     asked: list[tuple[str, list[Question]]] = []
-
-    def train(title: str, questions: list[Question]):
-        asked.append((title, questions))
-        return {question: reach(*question) for question in questions}
-
-    rule = Rule(plan, train, prove)
-    return rule.find(), asked, rule.cost
+    rule = Rule(plan, prove)
+    while rule.asked:
+        asked.append((rule.title, rule.asked))
+        rule.hear({question: reach(*question) for question in rule.asked})
+    return rule.found, asked, rule.cost
 
 
 def test_what_learns_well_costs_one_short_training():

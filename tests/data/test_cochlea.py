@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import wave
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from making import one_line
+from making import one_line, write_wave
 
 from fdi.cli.data import main
 from fdi.data import cochlea
@@ -23,13 +22,8 @@ RATE = 8000
 
 
 def write(path: Path, seed: int, rate: int = RATE, seconds: float = 0.03) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.random.default_rng(seed).normal(size=round(seconds * rate)) / 4
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    write_wave(path, samples.clip(-1, 1), rate)
     return path
 
 

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import sys
-import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
+from making import write_wave
 
 from fdi.data.arrays import arrays
 from fdi.data.inputs import DataError
 from fdi.data.series import SILENCE, labelled_sounds
 
 RATE, DT = 8000, 0.01
-
-
-def write(path: Path, samples: np.ndarray, rate: int = RATE) -> None:
-    """16 bits, [T] or [T, channels]."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((samples * 32767).round().astype("<i2").tobytes())
 
 
 def tone(hertz: float, seconds: float = 0.3) -> np.ndarray:
@@ -35,8 +24,8 @@ def test_a_tone_is_loud_in_the_bands_around_it(tmp_path):
     tones = {"low": 300.0, "high": 2000.0}
     for label, hertz in tones.items():
         for i in range(10):
-            write(tmp_path / label / f"{i}.wav", 0.5 * tone(hertz))
-    write(tmp_path / "low" / "0.wav", np.stack([tone(300.0, 0.2), 0 * tone(300.0, 0.2)], 1))
+            write_wave(tmp_path / label / f"{i}.wav", 0.5 * tone(hertz))
+    write_wave(tmp_path / "low" / "0.wav", np.stack([tone(300.0, 0.2), 0 * tone(300.0, 0.2)], 1))
     content = labelled_sounds(tmp_path, DT, None)
     assert content["x"].shape == (20, 30, 40)
     centres = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 4000 / 700), 42)[1:-1] / 2595) - 1)
@@ -58,7 +47,7 @@ def test_folders_train_and_test_are_splits(tmp_path):
     for part, n in (("train", 10), ("test", 2)):
         for label in ("a", "b"):
             for i in range(n):
-                write(tmp_path / part / label / f"{i}.wav", 0.1 * (i + 1) * tone(400.0, 0.05))
+                write_wave(tmp_path / part / label / f"{i}.wav", 0.1 * (i + 1) * tone(400.0, 0.05))
     data = arrays(file=tmp_path, dt=DT, valid=0.2)
     assert [len(split.labels) for split in data.splits.values()] == [16, 4, 4]
 
@@ -66,13 +55,13 @@ def test_folders_train_and_test_are_splits(tmp_path):
 def test_what_cannot_be_read_is_a_line(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="no recordings; it must hold a folder for each label"):
         arrays(file=tmp_path, dt=DT)
-    write(tmp_path / "a" / "0.wav", tone(300.0))
+    write_wave(tmp_path / "a" / "0.wav", tone(300.0))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "soundfile", None)
         with pytest.raises(ValueError, match=r"pip install 'fdi-snn\[sound\]'"):
             arrays(file=tmp_path, dt=DT)
     pytest.importorskip("soundfile")
-    write(tmp_path / "b" / "0.wav", tone(300.0), rate=16000)
+    write_wave(tmp_path / "b" / "0.wav", tone(300.0), rate=16000)
     with pytest.raises(DataError, match=r"0\.wav: 16000 samples a second, and the first has 8000"):
         arrays(file=tmp_path, dt=DT)
     (tmp_path / "b" / "0.wav").write_bytes(b"RIFF")

@@ -79,7 +79,7 @@ def test_the_samples_of_the_proof_are_not_those_of_the_choice(tmp_path, monkeypa
 
     monkeypatch.setattr("fdi.cli.recipe._right", right)
     monkeypatch.setattr("fdi.cli.recipe._told", lambda cell: True)
-    monkeypatch.setattr(Search, "_train", lambda *_: None)
+    monkeypatch.setattr(Search, "train", lambda *_: None)
     found = search.proven((Change("step", ("optimizer.lr=1",), 1.0),))
     assert (found.before, found.after, found.seeds) == (0.0, 1.0, 2)
     assert not chose & seen

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from forks import Zygote
+from making import packed
 
 import fdi
 from fdi.track.files import CHECKPOINT, METRICS, RUN
@@ -585,16 +586,6 @@ def table_of(zygote: Zygote, home: Path, what: str) -> tuple[list[dict[str, str]
         assert "no runs in" in end.err, end.err
         return [], end.err
     return records(file.read_text()), end.err
-
-
-def packed(version: int) -> bytes:
-    """Spikes of two classes."""
-    rng = np.random.default_rng(version)
-    y = np.arange(40) % 2
-    x = (rng.random((40, 12, 6)) < 0.2 + 0.2 * y[:, None, None]).astype(np.int64)
-    file = io.BytesIO()
-    np.savez(file, x=x, y=y)
-    return file.getvalue()
 
 
 def own(version: int, age: int) -> str:

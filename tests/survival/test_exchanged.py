@@ -11,10 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from making import SMALL
+from making import SMALL, packed
 
 import fdi
 from fdi.analysis import results
@@ -34,13 +33,6 @@ EPOCHS = 2, 4  # of a run that ends, and of one that is stopped
 OTHERS = ("seed", "step", "data", "code", "epoch", "numerics")
 
 
-def packed(version: int) -> None:
-    rng = np.random.default_rng(version)
-    y = np.arange(40) % 2
-    x = rng.random((40, 12, 6)) < 0.2 + 0.2 * y[:, None, None]
-    np.savez("data.npz", x=x.astype(np.int64), y=y)
-
-
 class Stop(Exception):
     """A process that dies."""
 
@@ -56,7 +48,7 @@ def made(tmp_path_factory) -> Callable[[str, int], Path]:
         place.mkdir()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(place)
-            packed(int(other == "data"))
+            Path("data.npz").write_bytes(packed(int(other == "data")))
             pretend(patch, other)
             epochs = EPOCHS[bool(stopped)] + (other == "epoch" and not stopped)
             given: Any = {"seed": {"seed": 1}, "step": {"optimizer.lr": 0.05}}.get(other, {})
@@ -175,7 +167,7 @@ def test_a_file_of_another_run_changes_nothing_or_is_named(
     made, undisturbed, tmp_path, monkeypatch, caplog, capsys, file, other, stopped
 ):
     monkeypatch.chdir(tmp_path)
-    packed(0)
+    Path("data.npz").write_bytes(packed(0))
     epochs = EPOCHS[bool(stopped)]
     if stopped not in undisturbed:
         own = copied(made("", stopped), tmp_path / "own")

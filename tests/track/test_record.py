@@ -119,7 +119,6 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "of another configuration": (other_configuration, "in another folder"),
     "of a later version": (of_a_later_version, "written by a newer fdi"),
     "without record": (without_record, "not there"),
-    "of an old version": (lambda path: (path / RUN).rename(path / "record.json"), "before 0.3"),
     "too good": (measured("valid_accuracy_last", 2.0), "valid_accuracy_last = 2.0"),
     "too bad": (measured("valid_accuracy_last", -1), "valid_accuracy_last = -1"),
     "no number": (measured("test_accuracy_best", "0.5"), "test_accuracy_best = 0.5"),
