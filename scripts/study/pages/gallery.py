@@ -45,6 +45,7 @@ QUESTIONS = {
     "What happens in a trial, and what does it cost?": (
         "snapshot",
         "speed",
+        "sizes",
         "operations",
         "quantize",
     ),
