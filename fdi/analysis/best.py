@@ -211,7 +211,8 @@ def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
 def _accuracy(row: Mapping[Any, Any]) -> str:
     metric = of_rows([row.get(METRIC)])
     form, signed = metric.form(), metric.form("+")
-    accuracy = f"{row['mean']:{form}} +- {row['sd']:{form}}, n={row['n']}"
+    spread = f" +- {row['sd']:{form}}" if row["n"] > 1 else ""
+    accuracy = f"{row['mean']:{form}}{spread}, n={row['n']}"
     if pd.notna(row["difference"]):
         accuracy += f"\n{row['difference']:{signed}}"
     if pd.notna(row["from"]):

@@ -47,6 +47,8 @@ def intact(path: Path, otherwise: str, hint: str = GET_AGAIN) -> Iterator[None]:
     except (Mistake, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and not path.exists():
+            raise DataError(f"{path}: no such file") from error
         reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")[:200]
         raise DataError(f"{path}: {otherwise} ({reason}); {hint}") from error
 

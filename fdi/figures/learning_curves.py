@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from fdi.analysis.choice import Reached
 from fdi.analysis.collect import SHARED, Page, Pages, Runs, metric_of
 from fdi.analysis.conditions import LABELS, condition_columns, conditions, groups, seed_means
-from fdi.analysis.formats import told
+from fdi.analysis.formats import plural, told
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, summaries
 from fdi.config.metric import ACCURACY, Metric, of_rows
@@ -270,6 +270,8 @@ def draw_proof(
         values = sorted(steps)
         reached = [PERCENT * steps[value].accuracy for value in values]
         axes["steps"].plot(values, reached, "o-", color="0.2", markersize=4)
-        axes["steps"].set(xlabel="step size", ylabel=f"after {epochs} epochs (%)", xscale="log")
+        axes["steps"].set(
+            xlabel="step size", ylabel=f"after {plural(epochs, 'epoch')} (%)", xscale="log"
+        )
         axes["steps"].set_ylim(0, PERCENT)
         return page

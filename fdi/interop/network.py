@@ -6,6 +6,7 @@ that it causes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, cast
@@ -370,11 +371,18 @@ def running(module: nn.Module, batch: Tensor, simulate: Simulate | None) -> Call
     given = partial(trial_in_turn, module) if simulate is None else simulate
 
     def run() -> Any:
-        devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-        with torch.random.fork_rng(devices), torch.compiler.set_stance("force_eager"):
+        with random_numbers_kept(), torch.compiler.set_stance("force_eager"):
             return given(batch)
 
     return run
+
+
+def random_numbers_kept() -> AbstractContextManager[None]:
+    """Inside it random numbers may be drawn, of the CPU and of GPUs in use, as if they were not.
+    Without a list, torch would ask every kind of device that is registered, and some have no state.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_initialized() else 0
+    return torch.random.fork_rng(range(gpus))
 
 
 def trial_in_turn(module: nn.Module, batch: Tensor) -> Any:

@@ -43,6 +43,7 @@ from fdi.cli.found import recipe as as_recipe
 from fdi.cli.terminal import bar, console
 from fdi.config import Mistake
 from fdi.init.probe import floor
+from fdi.interop.network import random_numbers_kept
 
 GAINS = (2.0, 5.0, 0.5)  # factors of all weights
 WEIGHTS = "initial weights"
@@ -425,7 +426,7 @@ class _Search:
     ) -> _Trained:
         self.restore()
         curve: list[float] = []
-        with torch.random.fork_rng():
+        with random_numbers_kept():
             torch.manual_seed(seed)
             self._change(candidate, seed)
             margin, loss = self._margin(), math.nan

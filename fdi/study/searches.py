@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -29,9 +30,10 @@ SEARCHES = {
     "recipe": "recipe",
     "grid of five": "grid of five steps",
     "TPE": "Optuna, 12 trials of step and initialization",
+    "best": "experiment=best: step, eps and initialization",
 }
 """Column `search` -> in words."""
-MARKERS = dict(zip(SEARCHES, "osv^DP*"))
+MARKERS = dict(zip(SEARCHES, "osv^DP*X"))
 
 
 def known(table: pd.DataFrame) -> pd.DataFrame:
@@ -81,14 +83,17 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         color = "tab:blue" if search == "recipe" else "0.35"
         look: style.Look = {"marker": MARKERS[search], "color": color, "linestyle": ""}
         rows = page[page["search"] == search]
+        if rows.empty:
+            continue
         handles.append(sheet.legend_entry(look, name, rows["networks"]))
         for row in rows.itertuples():
             ends = [[row.mean - row.low], [row.high - row.mean]]
             axes[row.start].errorbar(row.cost, row.mean, ends, elinewidth=0.8, **look)
+    ticks = 2.0 ** np.arange(np.ceil(np.log2(page["cost"].max())) + 1)
     for start, panel in axes.items():
         panel.set_title(f"before: {words.init(start)} weights")
         panel.set_xscale("log")
-        panel.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
+        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
         panel.set_xlabel("cost (trainings)")
         panel.set_ylim(0, 80)

@@ -1,7 +1,8 @@
 """What a recipe is worth on networks that nobody chose, drawn by a seed (experiment=zoo), beside
 what else one would do to find a step: nothing; a range test; a grid of five; Optuna's TPE with 12
-trials over step and initial state. All choose by the same validation samples, with seed 1000, and
-what they chose is trained afresh with seed 0 and tested.
+trials over step and initialization; experiment=best over steps, eps and initializations. All choose
+by the same validation samples, with seed 1000, and what they chose is trained afresh with seed 0
+and tested.
 
     pip install 'fdi-snn[optuna]'
     python scripts/study/recipe_zoo.py SEED NETWORKS [--starts kaiming ...] [--part 0/2] [WORDS ...]
@@ -18,8 +19,10 @@ from __future__ import annotations
 import json
 import math
 from argparse import ArgumentParser
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +38,8 @@ from fdi.analysis.choice import STEP, learning_threshold
 from fdi.analysis.recipe import FACTOR, SCAN
 from fdi.analysis.statistics import PERCENT, paired
 from fdi.cli.compose import composed, fitting
-from fdi.cli.tune import random_networks
+from fdi.cli.run import parse
+from fdi.cli.tune import Choice, random_networks
 from fdi.track.evidence import origin
 from fdi.track.files import parse_json, write_json
 from fdi.track.record import TRAINED
@@ -117,21 +121,32 @@ def recipe(words: tuple[str, ...], network: Network) -> Found:
     return Found(chosen, content["cost"][0] + (not own), found.state)
 
 
-def range_test(words: tuple[str, ...], network: Network) -> tuple[Found, Found]:
-    """One training in which the step grows threefold each epoch: where its loss falls fastest, and
-    a tenth of where it is least.
-    """
+@cache
+def range_test(words: tuple[str, ...], network: Network) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and losses of one training in which the step grows threefold each epoch."""
     begin = network.step / BELOW
     losses = [math.log(10)]
     row = reached(words, (step(begin), *EXPONENTIAL), SEARCH, test=False)
     if row is not None:
         losses = fdi.curves(pd.DataFrame([row]))["train/task"].tolist()
-    steps = begin * 3.0 ** np.arange(len(losses))
+    return begin * 3.0 ** np.arange(len(losses)), np.array(losses)
+
+
+def steepest(words: tuple[str, ...], network: Network) -> Found:
+    """The step at which the loss of a range test falls fastest."""
+    steps, losses = range_test(words, network)
     falls = np.diff(np.minimum(losses, math.log(10)), prepend=math.log(10))  # up from chance: none
-    return (
-        Found((step(steps[int(np.argmin(falls))]),), 2),
-        Found((step(steps[int(np.argmin(losses))] / 10),), 2),
-    )
+    return Found((step(steps[int(np.argmin(falls))]),), 2)
+
+
+def below_the_least(words: tuple[str, ...], network: Network) -> Found:
+    """A tenth of the step at which the loss of a range test is least."""
+    steps, losses = range_test(words, network)
+    return Found((step(steps[int(np.argmin(losses))] / 10),), 2)
+
+
+def initialization(words: tuple[str, ...]) -> str:
+    return next(word.partition("=")[2] for word in words if word.startswith("init="))
 
 
 def grid(words: tuple[str, ...], network: Network) -> Found:
@@ -141,7 +156,7 @@ def grid(words: tuple[str, ...], network: Network) -> Found:
 
 def tpe(words: tuple[str, ...], network: Network) -> Found:
     """Over the steps that the recipe scans, and initial states."""
-    start = next(word.partition("=")[2] for word in words if word.startswith("init="))
+    start = initialization(words)
     span = FACTOR ** ((SCAN - 2) // 2)
 
     def choose(trial: optuna.Trial) -> tuple[str, ...]:
@@ -159,31 +174,57 @@ def tpe(words: tuple[str, ...], network: Network) -> Found:
     return Found((f"{STEP}={best[STEP]:.3g}", f"init={best['init']}"), TRIALS + 1)
 
 
-def searched(network: Network, start: str) -> list[dict[str, Any]]:
-    """What each search reaches."""
+def best(words: tuple[str, ...], network: Network) -> Found:
+    """The initialization that reaches most on validation, each at the step and eps of experiment=
+    best; the cost counts all that was trained for it.
+    """
+    start = initialization(words)
+    given = [word for word in words if not word.startswith("init=")]
+    given += [f"init={','.join(dict.fromkeys((start, *STATES)))}", f"tune.seeds=[{SEARCH}]"]
+    choice = Choice(parse(["-m", "experiment=best", *given, f"seed={FINAL}"]))
+    choice.decide()
+    side = max(choice.sides, key=lambda side: side.score)
+    candidate = side.decision.candidate
+    assert candidate, side.decision.why
+    init = next(word for word in side.words if word.startswith("init="))
+    epochs = sum(epochs for each in choice.sides for _, epochs in each.trials)
+    chosen = (f"{STEP}={candidate.value:g}", *side.rows[candidate.beside], init)
+    return Found(chosen, epochs / side.plan.epochs + 1)
+
+
+SEARCHES: dict[str, Callable[[tuple[str, ...], Network], Found]] = {
+    "default": lambda words, network: Found((), 1),
+    "recipe": recipe,
+    "initialized": lambda words, network: Found(("init=fluct_calibrated",), 1),
+    "range test, steepest": steepest,
+    "range test, a tenth of the least": below_the_least,
+    "grid of five": grid,
+    "TPE": tpe,
+    "best": best,
+}
+
+
+def searched(network: Network, start: str, known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each search reaches; `known`: of some of them."""
     words = (*network.words, f"init={start}")
-    found: dict[str, Found] = {"default": Found((), 1)}
+    there = {row["search"]: row for row in known}
+    if "accuracy" not in there.get("default", {"accuracy": 0}):
+        return known
     try:
         tested(words, ())
     except fdi.Mistake as error:
         return [{"search": "default", "state": str(error)}]
-    found["recipe"] = recipe(words, network)
-    found["initialized"] = Found(("init=fluct_calibrated",), 1)
-    found["range test, steepest"], found["range test, a tenth of the least"] = range_test(
-        words, network
-    )
-    found["grid of five"] = grid(words, network)
-    found["TPE"] = tpe(words, network)
-    return [
-        {
-            "search": name,
-            "accuracy": tested(words, each.chosen),
-            "cost": each.cost,
-            "state": each.state,
-            "chosen": " ".join(each.chosen),
-        }
-        for name, each in found.items()
-    ]
+    for name, search in SEARCHES.items():
+        if name not in there:
+            found = search(words, network)
+            there[name] = {
+                "search": name,
+                "accuracy": tested(words, found.chosen),
+                "cost": found.cost,
+                "state": found.state,
+                "chosen": " ".join(found.chosen),
+            }
+    return [there[name] for name in SEARCHES]
 
 
 def main(seed: int, networks_: int, starts: list[str], part: str, words: list[str]) -> None:
@@ -194,15 +235,15 @@ def main(seed: int, networks_: int, starts: list[str], part: str, words: list[st
     FOLDER.mkdir(parents=True, exist_ok=True)
     for network, start in every[mine::parts]:
         path = FOLDER / f"{seed}-{start}-{network.place}.json"
-        if not path.exists():
-            with (FOLDER / f"log-{mine}").open("a") as log, redirect_stdout(log):
-                rows = searched(network, start)
-            about = {"seed": seed, "start": start, **network._asdict()}
-            write_json(path, [about | row for row in rows])
-        short = [(row["search"], row.get("accuracy"), row.get("cost")) for row in parse_json(path)]
+        known = parse_json(path) or []
+        with (FOLDER / f"log-{mine}").open("a") as log, redirect_stdout(log):
+            rows = searched(network, start, known)
+        about = {"seed": seed, "start": start, **network._asdict()}
+        write_json(path, [about | row for row in rows])
+        short = [(row["search"], row.get("accuracy"), row.get("cost")) for row in rows]
         print(start, network.place, network.kind, *short, flush=True)
     kept = [FOLDER / f"{seed}-{start}-{network.place}.json" for network, start in every]
-    rows = [row for path in kept if path.exists() for row in parse_json(path)]
+    rows = [row for path in kept for row in parse_json(path) or []]
     table = pd.DataFrame(rows).drop(columns=["step"])
     table["words"] = table["words"].map(" ".join)
     of = origin(torch.device("cpu"), 1)

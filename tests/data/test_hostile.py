@@ -66,6 +66,11 @@ def test_arrays(what, tmp_path):
         arrays(file=path, dt=1e-3)
 
 
+def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path):
+    with one_line("none.npz: no such file$", DataError):
+        arrays(file=tmp_path / "none.npz", dt=1e-3)
+
+
 @pytest.mark.parametrize("header", [(0x803, 5, 2, 2), (0x8FF, 4, 2, 2), (0x801, 16)])
 def test_mnist(header, tmp_path):
     pytest.importorskip("torchvision")

@@ -56,6 +56,8 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
     assert found.code == 0, found.err
     assert said.out.partition(" compared")[0] in found.out
     assert "each at its best" in found.out
+    assert ", n=1" in found.out
+    assert "nan" not in found.out
     *_, told, command = found.out.splitlines()
     assert "decides nothing" in told
     _, more = command.split(": ", 1)
