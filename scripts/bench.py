@@ -6,7 +6,8 @@ step in a loop of one's own beside the trainer's, "epoch" is a whole training lo
 are those of whole commands (`--before`: of another checkout of fdi, too), "growth" is how times
 grow with sizes, "workers" the memory of a sweep, "accuracy" trains libraries until they
 classify 90 % of Randman correctly, and "sizes" (or --map) compares fdi with the fastest of other
-libraries over sizes of a network. See benchmark/ for what is measured. Ends with a figure.
+libraries over sizes of a network, and goes on where it was interrupted. See benchmark/ for what is
+measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ def main() -> None:
         "workers": workers.measure,
         "parts": partial(parts.measure, options.before),
         "accuracy": accuracy.measure,
-        "sizes": partial(sizes.measure, options.rounds),
     }
     for name in BESIDE:
-        if name in options.workloads:
-            write(options.out.with_stem(f"{options.out.stem}_{name}"), beside[name]())
+        file = options.out.with_stem(f"{options.out.stem}_{name}")
+        if name == "sizes" and name in options.workloads:
+            for known in sizes.measure(options.rounds, file):
+                write(file, known)
+        elif name in options.workloads:
+            write(file, beside[name]())
     if rows:
         draw_speed(options.out)
 

@@ -229,6 +229,13 @@ def test_the_map_has_a_row_for_each_size_and_library(bench, monkeypatch, tmp_pat
     peers = table[table["library"] != "fdi"].groupby(["axis", "batch"])
     assert peers["rounds"].agg(sorted).tolist() == [[1, 2]] * 4
 
+    table[table["recurrent"]].to_csv(tmp_path / "bench_sizes.csv", index=False)  # interrupted
+    bench.main()
+    again = pd.read_csv(tmp_path / "bench_sizes.csv").fillna({"axis": ""})
+    kept = again["recurrent"]
+    pd.testing.assert_frame_equal(again[kept], table[table["recurrent"]])
+    assert (again.loc[~kept, "cpu_ms"] != table.loc[~table["recurrent"], "cpu_ms"]).all()
+
 
 def test_the_parts_of_an_epoch_add_up(bench, monkeypatch):
     """A part that fdi no longer has would end the measurement."""

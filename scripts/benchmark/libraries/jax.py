@@ -90,7 +90,7 @@ def build(work: dict, before: bool = False, unroll: int = 1) -> JaxLearner:
                 if work.get("recurrent"):
                     current += last @ weights[f"{name}->{name}"]
                 i = ALPHA * i + current
-                u = BETA * u * (1 - jax.lax.stop_gradient(last)) + (1 - BETA) * i
+                u = (BETA * u + (1 - BETA) * i) * (1 - jax.lax.stop_gradient(last))
                 s, below = spike(u), name
                 after.append((u, i, s))
             u, i = states[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ class Sparse(TorchLearner):
 
     def put(self, x: Events, labels: np.ndarray) -> tuple[Tensor, Tensor]:
         rows = torch.from_numpy(x.dense()).flatten(0, 1)
-        return rows.to_sparse_csr(), torch.from_numpy(labels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its sparse matrices are "in beta state"
+            return rows.to_sparse_csr(), torch.from_numpy(labels)
 
 
 def build(work: dict) -> Sparse:
@@ -36,7 +39,7 @@ def build(work: dict) -> Sparse:
         out = []
         for current in drive:
             i = ALPHA * i + (current if recurrent is None else current + s @ recurrent.T)
-            u = BETA * u * (1 - s.detach()) + (1 - BETA) * i
+            u = (BETA * u + (1 - BETA) * i) * (1 - s.detach())
             s = Spike.apply(u - 1)
             j = ALPHA * j + s @ last.weight.T
             v = slow * v + (1 - slow) * j
