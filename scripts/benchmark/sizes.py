@@ -28,7 +28,7 @@ CENTRE = dict(batch=32, units=256, density=0.05, steps=100, recurrent=False)
 AXES = {
     "batch": ("batch", (1, 8, 32, 256, 1024), {}),
     "hidden units": ("units", (16, 64, 256, 1024, 4096), {}),
-    "recurrent units": ("units", (16, 256, 1024, 2048, 4096), dict(recurrent=True)),
+    "recurrent units": ("units", (16, 256, 1024, 2048), dict(recurrent=True)),
     "inputs that spike in a step": ("density", (0.01, 0.05, 0.1, 0.5), {}),
     "time steps": ("steps", (20, 100, 500, 2000), {}),
 }
