@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +11,12 @@ from tempfile import TemporaryDirectory
 import nbformat
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
+from traitlets.config import Config
 
 NOTEBOOKS = Path("examples")
 PAGES = Path("docs/notebooks")
 TIMEOUT = 1200  # s a cell
+SHOWN = ["text/markdown", "image/png", "text/plain"]  # of what a cell shows, best first
 
 
 def main() -> int:
@@ -39,10 +40,10 @@ def executed(file: Path) -> nbformat.NotebookNode:
 
 def write_page(name: str, notebook: nbformat.NotebookNode) -> Path:
     """The notebook as markdown, its pictures beside it."""
-    text, resources = MarkdownExporter().from_notebook_node(
+    exporter = MarkdownExporter(config=Config(NbConvertBase={"display_data_priority": SHOWN}))
+    text, resources = exporter.from_notebook_node(
         notebook, {"unique_key": name, "output_files_dir": name}
     )
-    text = re.sub(r"<style.*?</style>\n", "", text, flags=re.DOTALL)
     page = PAGES / f"{name}.md"
     for picture, content in resources["outputs"].items():
         (PAGES / picture).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Each initial state at its best: what was chosen for it, by the decision that `experiment=best`
+"""Each initialization at its best: what was chosen for it, by the decision that `experiment=best`
 wrote, and how it compares there, at the values of the configuration, and at those that suit all.
 """
 
@@ -38,18 +38,18 @@ NETWORK = ("dataset", "model", "layers", "epochs", "settings")
 DATA = ("dataset.name", "dataset.file", "data")
 """Of those that differ, the first one that tells all data apart is said alone."""
 HEADLINE = (("fluct", BASELINE), ("common", "best"))
-"""The initial states and settings of the shortest comparison, which pages, claims and the figure
+"""The initializations and settings of the shortest comparison, which pages, claims and the figure
 show: one family of Holm's method, so that they say the same.
 """
 MAY_DIFFER = ("trainer.epochs", "readout", "model.depth", "init.", *TUNED)
 
 
-class Side(NamedTuple):
-    """The tested runs of an initial state of a `network` (those of NETWORK) in one of SETTINGS.
+class Arm(NamedTuple):
+    """The tested runs of an initialization of a `network` (those of NETWORK) in one of SETTINGS.
 
     `values`: those of TUNED, as the runs have them; `choice`: what the decision says of the initial
     state; `difference` to the baseline in the same setting, whose own best values may be others,
-    None without pairs: its p and interval are those of Holm's method over the sides of one table.
+    None without pairs: its p and interval are those of Holm's method over the arms of one table.
     """
 
     init: str
@@ -82,9 +82,9 @@ class Side(NamedTuple):
 
 def networks(
     results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
-) -> list[list[Side]]:
-    """The sides of each network for which something was chosen, in the order of their names and
-    sizes, of these initial states, or all. Of two decisions on one network and initial state, the
+) -> list[list[Arm]]:
+    """The arms of each network for which something was chosen, in the order of their names and
+    sizes, of these initializations, or all. Of two decisions on one network and initialization, the
     later one counts; the best common step of a network is that of one decision, see
     `_with_one_common_step`. What is returned is the family of Holm's method: it is for one table,
     and what else was measured changes nothing in it.
@@ -92,7 +92,7 @@ def networks(
     runs = with_layers(results.runs[results.runs["state"] == "done"])
     place = {"/".join(path.split("/")[-4:]): row for row, path in enumerate(runs["path"])}
     tested = [
-        Side(
+        Arm(
             choice["init"],
             setting,
             {key: runs[key].iloc[rows[0]] for key in TUNED if key in chosen_at["values"]},
@@ -105,32 +105,32 @@ def networks(
         if setting in settings
         if (rows := [place[path] for path in chosen_at["runs"] if path in place])
     ]
-    every = pd.concat([runs.iloc[:0], *(side.runs for side in tested)])
-    tested = [side._replace(network=_named(side.runs.iloc[0], every)) for side in tested]
+    every = pd.concat([runs.iloc[:0], *(arm.runs for arm in tested)])
+    tested = [arm._replace(network=_named(arm.runs.iloc[0], every)) for arm in tested]
     shown = _with_one_common_step(tested)
-    last = {(side.network, side.init, side.setting): side for side in shown}
-    sides = sorted(last.values(), key=lambda side: side.network)
-    names = [(*side.network, side.init, side.setting) for side in sides]
+    last = {(arm.network, arm.init, arm.setting): arm for arm in shown}
+    arms = sorted(last.values(), key=lambda arm: arm.network)
+    names = [(*arm.network, arm.init, arm.setting) for arm in arms]
     compared = differences(
         pd.DataFrame(names, columns=[*NETWORK, "init", "setting"]),
-        [side.seeds for side in sides],
+        [arm.seeds for arm in arms],
         {"init": BASELINE},
         [*NETWORK, "setting"],
-        [side.metric.scale for side in sides],
+        [arm.metric.scale for arm in arms],
     )
-    each = correct(compared, np.zeros(len(sides)))
-    whole = [side._replace(difference=difference) for side, difference in zip(sides, each)]
-    return [[*group] for _, group in groupby(whole, key=lambda side: side.network)]
+    each = correct(compared, np.zeros(len(arms)))
+    whole = [arm._replace(difference=difference) for arm, difference in zip(arms, each)]
+    return [[*group] for _, group in groupby(whole, key=lambda arm: arm.network)]
 
 
-def _with_one_common_step(sides: Sequence[Side]) -> list[Side]:
+def _with_one_common_step(arms: Sequence[Arm]) -> list[Arm]:
     """Without the best common steps of a network that are not those of the decision on most of its
-    initial states, of several such ones the last.
+    initializations, of several such ones the last.
     """
-    common = [side for side in sides if side.setting == "shared"]
-    counts = Counter((side.network, side.choice["decision"]) for side in common)
+    common = [arm for arm in arms if arm.setting == "shared"]
+    counts = Counter((arm.network, arm.choice["decision"]) for arm in common)
     latest = dict(sorted(counts, key=counts.__getitem__))  # of equal ones, the last stays last
-    return [s for s in sides if s.setting != "shared" or latest[s.network] == s.choice["decision"]]
+    return [s for s in arms if s.setting != "shared" or latest[s.network] == s.choice["decision"]]
 
 
 def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
@@ -150,7 +150,7 @@ def _named(first: pd.Series, every: pd.DataFrame) -> tuple[Any, ...]:
 def each_at_its_best(
     results: Results, inits: Sequence[str] = (), settings: Sequence[str] = tuple(SETTINGS)
 ) -> pd.DataFrame:
-    """Of `networks`, a row for each network, initial state and setting: NETWORK, init, setting,
+    """Of `networks`, a row for each network, initialization and setting: NETWORK, init, setting,
     TUNED, n, mean, sd, low, high of the test accuracy in percent; `at_chance`, how many of the runs
     are no better than guessing; the `difference` to the baseline, its interval `from`, `to` over
     `pairs`, its `p` and its `verdict`, by Holm's method; and of the decision `choice`, its state,
@@ -160,29 +160,29 @@ def each_at_its_best(
     return pd.DataFrame(
         [
             {
-                **dict(zip(NETWORK, side.network)),
-                "init": side.init,
-                "setting": side.setting,
-                **side.values,
-                **side.reached._asdict(),
-                "at_chance": sum(guesses(side.runs.dropna(subset=["test_samples"]))),
-                **dict(zip(VERSUS, versus_columns(side.difference).values())),
-                "p": side.difference.p if side.difference else np.nan,
-                "verdict": side.verdict,
-                "choice": side.choice["state"],
-                "why": side.choice["why"],
-                "validated": side.metric.scale * (side.choice["accuracy"] or np.nan),
-                "tuned": side.choice["seeds"],
-                "numerics": side.runs["numerics"].iloc[0],
-                **({METRIC: str(side.metric)} if METRIC in results.runs else {}),
+                **dict(zip(NETWORK, arm.network)),
+                "init": arm.init,
+                "setting": arm.setting,
+                **arm.values,
+                **arm.reached._asdict(),
+                "at_chance": sum(guesses(arm.runs.dropna(subset=["test_samples"]))),
+                **dict(zip(VERSUS, versus_columns(arm.difference).values())),
+                "p": arm.difference.p if arm.difference else np.nan,
+                "verdict": arm.verdict,
+                "choice": arm.choice["state"],
+                "why": arm.choice["why"],
+                "validated": arm.metric.scale * (arm.choice["accuracy"] or np.nan),
+                "tuned": arm.choice["seeds"],
+                "numerics": arm.runs["numerics"].iloc[0],
+                **({METRIC: str(arm.metric)} if METRIC in results.runs else {}),
             }
-            for sides in networks(results, inits, settings)
-            for side in sides
+            for arms in networks(results, inits, settings)
+            for arm in arms
         ]
     )
 
 
-OF_SIDES = (
+OF_ARMS = (
     "test accuracy in percent after the last epoch, mean +- standard deviation over n seeds, with "
     "the difference to Kaiming over pairs of equal seed and its 95 % interval, by Holm's method "
     "over the table: at the step of the configuration, at one that suits all together, and at one "
@@ -191,7 +191,7 @@ OF_SIDES = (
 
 
 def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """`each_at_its_best` for people: a row for each network and initial state."""
+    """`each_at_its_best` for people: a row for each network and initialization."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
         layers = plural(row["layers"], "layer")

@@ -19,12 +19,12 @@ from fdi.track.files import parse_json, tell
 
 STEP = "optimizer.lr"
 TUNED = (STEP, "optimizer.eps", "optimizer.precision")
-"""Keys in which the sides of a comparison may differ, each having its own best value."""
+"""Keys in which the arms of a comparison may differ, each having its own best value."""
 SETTINGS = {"common": "default step", "shared": "best common step", "best": "each at its best"}
 CHOICES, CHOICE = "choices", "choice.json"  # below results: choices/<name>/choice.json
-OF_SIDE = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
+OF_ARM = ("init", "state", "why", "candidate", "accuracy", "seeds", "trials", "settings")
 LONGER = 3  # times the short training, after which a candidate at chance counts as not found
-NEAR = 1e3  # largest gradient of a layer over the floor of the optimizer, below which that matters
+NEAR = 1e3  # largest gradient of a layer over the effective floor, below which that matters
 FINE = 2.0  # largest factor between the best value and its neighbours
 SOME = 0.05  # R2, up to which nothing is learned
 LOSS = 0.98  # of that of guessing: below it, training learns something
@@ -117,17 +117,17 @@ def learning_threshold(classes: Any) -> Any:
 
 
 def mean(runs: Sequence[Reached]) -> Reached:
-    """Of several seeds or sides."""
+    """Of several seeds or arms."""
     accuracy, loss = (sum(each) / len(runs) for each in zip(*((e.accuracy, e.loss) for e in runs)))
     classes, margin = max(each.classes for each in runs), min(each.margin for each in runs)
     return Reached(accuracy, loss, classes, margin, runs[0].metric)
 
 
 class Selection:
-    """The choice of one side.
+    """The choice of one arm.
 
-    1. Each row is tried at one value. Those with gradients NEAR the floor may matter; of the others
-       one, the first, stands for all, and the search begins with it.
+    1. Each row is tried at one value. Those with gradients NEAR the effective floor may matter; of
+       the others one, the first, stands for all, and the search begins with it.
     2. All values get a short training. What is at chance then is not yet known: it goes on, until
        LONGER times as many epochs. Where the best is at an end, there is a next value.
     3. The best of those that learned soon, and of those that were slow, are trained to the end;
@@ -285,24 +285,24 @@ def _short(value: float) -> float:
 
 
 def decisions(results: Path) -> list[dict[str, Any]]:
-    """What the decisions below `results` say of each initial state, OF_SIDE and which `decision` it
-    is, the oldest first; a line for each file that is none.
+    """What the decisions below `results` say of each initialization, OF_ARM and which `decision`
+    it is, the oldest first; a line for each file that is none.
     """
     chosen = []
     for path in sorted((results / CHOICES).glob(f"*/{CHOICE}"), key=os.path.getmtime):
         try:
             content: Any = parse_json(path)
-            sides = [_checked(side) for side in content["sides"] if side["init"]]
-            chosen += [side | {"decision": path.parent.name} for side in sides]
+            arms = [_checked(arm) for arm in content["sides"] if arm["init"]]
+            chosen += [arm | {"decision": path.parent.name} for arm in arms]
         except (ValueError, TypeError, KeyError, AttributeError):
             tell(f"{path} is left out: not a decision; fdi-run -m experiment=best writes it again")
     return chosen
 
 
-def _checked(side: dict[str, Any]) -> dict[str, Any]:
+def _checked(arm: dict[str, Any]) -> dict[str, Any]:
     """Raises KeyError or TypeError for what is no part of a decision."""
-    for trial in side["trials"]:
+    for trial in arm["trials"]:
         _ = trial["epochs"] + 0, trial["accuracy"], trial[STEP]
-    for setting, content in side["settings"].items():
+    for setting, content in arm["settings"].items():
         _ = SETTINGS[setting], content["values"][STEP], [path.split() for path in content["runs"]]
-    return {key: side[key] for key in OF_SIDE}
+    return {key: arm[key] for key in OF_ARM}

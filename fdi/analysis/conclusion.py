@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from fdi.analysis import zoo
-from fdi.analysis.best import Side
+from fdi.analysis.best import Arm
 from fdi.analysis.choice import TUNED
 from fdi.analysis.conditions import TESTED, Seeds, compared, difference
 from fdi.analysis.formats import plural, told
@@ -177,14 +177,14 @@ def _names(keys: pd.DataFrame) -> list[str]:
     return [", ".join(filter(None, pair)) for pair in zip(map(str, keys["init"]), texts)]
 
 
-def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
-    """For each network, the sides at their best, with the comparisons of their table."""
-    family = sum(side.difference is not None for sides in networks for side in sides)
-    best = [{s.init: s for s in sides if s.setting == "best"} for sides in networks]
+def of_best(networks: Sequence[Sequence[Arm]]) -> list[Conclusion]:
+    """For each network, the arms at their best, with the comparisons of their table."""
+    family = sum(arm.difference is not None for arms in networks for arm in arms)
+    best = [{s.init: s for s in arms if s.setting == "best"} for arms in networks]
     return [
         of_seeds(
-            {init: side.seeds for init, side in by_init.items()},
-            {init: side.difference for init, side in by_init.items()},
+            {init: arm.seeds for init, arm in by_init.items()},
+            {init: arm.difference for init, arm in by_init.items()},
             family,
         )
         for by_init in best
@@ -193,7 +193,7 @@ def of_best(networks: Sequence[Sequence[Side]]) -> list[Conclusion]:
 
 
 def of_zoo(members: pd.DataFrame) -> list[Conclusion]:
-    """Initial states over the random networks that all can be drawn for, at their best, with the
+    """Initializations over the random networks that all can be drawn for, at their best, with the
     comparisons of their table, and those of the leader with others by the same method. As many of
     those that are drawn as before are such.
     """
@@ -243,7 +243,8 @@ def shortly(lines: Sequence[Conclusion]) -> list[str]:
 
 def next_step(lines: Sequence[Conclusion], command: str, key: str = "seed") -> str:
     """The command to give after this one of a sweep: with as many seeds as tell more, or networks,
-    by their `key`; where all is decided, each initial state at the step that suits it, or pictures.
+    by their `key`; where all is decided, each initialization at the step that suits it, or
+    pictures.
     """
     words = shlex.split(command)[2:]
     names = {word.partition("=")[0]: word.partition("=")[2] for word in words}

@@ -67,13 +67,13 @@ def unbounded(runs: Runs) -> pd.DataFrame:
     return runs[modes(runs) == "none"]
 
 
-FRESH = ", fresh optimizer"
-HANDED_ON = 3  # numerics: before, each phase had a fresh optimizer, whatever the key says
-REGIMES = ("none", "joint", "prime", "prime + joint", f"prime{FRESH}", f"prime + joint{FRESH}")
+RESET = ", reset optimizer"
+HANDED_ON = 3  # numerics: before, the optimizer was reset for each phase, whatever the key says
+REGIMES = ("none", "joint", "prime", "prime + joint", f"prime{RESET}", f"prime + joint{RESET}")
 
 
 def _homeostasis(runs: Runs) -> pd.Series:
-    """Whether bounds on the activity are in the loss, trained alone first, or both; and whether the
+    """Whether activity regularization is in the loss, trained alone first, or both; and whether the
     optimizer forgets the phase before the task.
     """
     keys = ("prime_epochs", "joint", "fresh_optimizer")

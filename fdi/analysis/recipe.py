@@ -51,7 +51,7 @@ Question = tuple[Candidate, int]
 
 
 class Scope(NamedTuple):
-    """What may be changed: the `step`, configured as `key`, in the state that `initial` leads to;
+    """What may be changed: the `step`, configured as `key`, with the initialization `initial`;
     then what is in `stages`, by kind; where that does not suffice, `others`. A training has
     `epochs`; the search costs at most `budget` of them.
     """
@@ -152,11 +152,11 @@ class Rule:
     """The search for a recipe.
 
     1. The network as it is gets a short training. At GOOD accuracy no change could add much.
-    2. From the initial state of the plan, steps by a FACTOR to both sides, one short training each:
+    2. From the initialization of the plan, steps by a FACTOR up and down, one short training each:
        SCAN in all, and BEYOND where the best is at an end. The least validation loss is the best,
        here and below.
-    3. At the best, each stage of the plan in turn; eps only where some gradient is NEAR the floor
-       of the optimizer.
+    3. At the best, each stage of the plan in turn; eps only where some gradient is NEAR the
+       effective floor.
     4. The best gets a whole training. Where that leaves chance, it is proven.
     5. Where it does not, or its proof refutes it: the other changes, each with the OF_STEPS best
        steps, as many as fit into the budget; then 4 again, once.
@@ -215,13 +215,13 @@ class Rule:
         return min(of, key=self._behind)
 
     def _scanned(self) -> list[Candidate]:
-        """Those that differ in the step and the initial state of the plan alone."""
+        """Those that differ in the step and the initialization of the plan alone."""
         kinds = {STEP, *(change.kind for change in self.plan.initial)}
         return [each for each in self.known if {change.kind for change in each} <= kinds]
 
     @property
     def steps(self) -> dict[float, Reached]:
-        """Step size -> what a short training with it reached, from the initial state."""
+        """Step size -> what a short training with it reached, from the initialization."""
         found = {self._value(e): self.known[e][self.plan.short] for e in self._scanned()}
         return dict(sorted(found.items()))
 
@@ -311,9 +311,7 @@ class Rule:
         missing = [kind for kind, changes in kinds.items() if changes and kind not in tried]
         lines = [f"not tried: {', '.join(missing)}"] if missing else []
         if FLOOR in missing and math.isnan(self.last(AS_IT_IS).margin):
-            lines.append(
-                "whether eps matters: no gradient was measured beside the optimizer's floor"
-            )
+            lines.append("whether eps matters: no gradient was measured beside the effective floor")
         return lines
 
     def reached(self, each: Candidate) -> str:

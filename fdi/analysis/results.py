@@ -261,8 +261,8 @@ def measured_states(results: Results) -> Iterator[tuple[dict[str, str], list[Any
 OF_STATES = (
     "initial states, means over n seeds, of gradients medians: standard deviation of the membrane "
     "potential without reset in units of the threshold, its target, firing rate, norm of the "
-    "gradient of the task (*: every element is below the optimizer's floor), and by which factor "
-    "the standard deviation differs from its target at most (2/3: in 2 of 3 seeds)"
+    "gradient of the task (*: every element is below the effective floor of eps), and by which "
+    "factor the standard deviation differs from its target at most (2/3: in 2 of 3 seeds)"
 )
 NUMBERS = {"sigma_U": "measured_sigma_u", "target": "target_sigma_u", "rate (Hz)": "rate"}
 

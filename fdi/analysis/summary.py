@@ -61,7 +61,7 @@ from fdi.config import Mistake
 from fdi.config.metric import of_rows
 from fdi.config.parts import choose
 from fdi.track.files import atomic
-from fdi.track.record import REFUSED, STATES
+from fdi.track.record import REFUSED, STATE_WORDS, STATES
 
 SAID = ("tags", "note")
 CHANCE = "chance"
@@ -179,7 +179,9 @@ def readable(summary: pd.DataFrame) -> pd.DataFrame:
 def counted(runs: Runs) -> list[str]:
     """How many runs are in each state, and what is wrong with each broken one, a line each."""
     counts = Counter(runs["state"])
-    states = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    states = ", ".join(
+        f"{counts[state]} {STATE_WORDS.get(state, state)}" for state in STATES if counts[state]
+    )
     broken = runs[runs["state"] == "broken"]
     return [
         f"{plural(len(runs), 'run')}: {states}",

@@ -1,4 +1,4 @@
-"""Random networks: what they learn from which initial state, at the optimizer's default step size
+"""Random networks: what they learn from which initialization, at the optimizer's default step size
 and each at its best.
 """
 
@@ -34,7 +34,7 @@ SETTINGS = {name: choice.SETTINGS[name] for name in ("common", "best")}
 
 def members(results: Results) -> pd.DataFrame:
     """A row for each zoo (the seed that drew it), network, init and setting: kind, words, the step
-    size `optimizer.lr` and the floor, where the optimizer has one; `validated` (validation accuracy
+    size `optimizer.lr` and eps, where the optimizer has one; `validated` (validation accuracy
     that chose the best one), state (that of the run, or "refused"), accuracy (on the test set, a
     share; the mean over seeds), `learns` (at least 3 times chance, or half way from chance to 1 if
     that is less; what failed or was refused does not) and `expected`, what the probe said before
@@ -59,11 +59,11 @@ def members(results: Results) -> pd.DataFrame:
 
 
 def _every_side(results: Results) -> pd.DataFrame:
-    """The sides of all files; a line for one that is damaged."""
+    """The arms of all files; a line for one that is damaged."""
     rows: list[dict[str, Any]] = []
     for path in sorted((results.folder / ZOO).glob("*.json")):
         with spared(str(path)):
-            rows += sides(path)
+            rows += arms(path)
     return pd.DataFrame(rows)
 
 
@@ -76,12 +76,12 @@ def runs_of(members: pd.DataFrame, results: Results) -> Runs:
 
 
 def placed(results: Results) -> pd.DataFrame:
-    """The runs, with the place below the results that `sides` calls `run`."""
+    """The runs, with the place below the results that `arms` calls `run`."""
     place = results.runs["path"].astype(str).str.removeprefix(f"{results.folder}/")
     return results.runs.assign(run=place)
 
 
-def sides(path: Path) -> list[dict[str, Any]]:
+def arms(path: Path) -> list[dict[str, Any]]:
     """Those of one file; raises ValueError where it is none of a zoo."""
     try:
         content: Any = parse_json(path)
@@ -89,18 +89,18 @@ def sides(path: Path) -> list[dict[str, Any]]:
         return [
             {
                 "zoo": seed,
-                "network": int(side["network"]),
-                "init": str(side["init"]),
+                "network": int(arm["network"]),
+                "init": str(arm["init"]),
                 "setting": str(setting),
-                "validated": None if side["accuracy"] is None else float(side["accuracy"]),
-                "run": None if side["state"] == "refused" else f"{RUNS}/{run}",
-                "kind": str(networks[side["network"]]["kind"]),
-                "words": [*map(str, networks[side["network"]]["words"])],
+                "validated": None if arm["accuracy"] is None else float(arm["accuracy"]),
+                "run": None if arm["state"] == "refused" else f"{RUNS}/{run}",
+                "kind": str(networks[arm["network"]]["kind"]),
+                "words": [*map(str, networks[arm["network"]]["words"])],
                 **chosen_at["values"],
                 STEP: float(chosen_at["values"][STEP]),
             }
-            for side in content["sides"]
-            for setting, chosen_at in side["settings"].items()
+            for arm in content["sides"]
+            for setting, chosen_at in arm["settings"].items()
             for run in chosen_at["runs"]
         ]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
@@ -127,7 +127,7 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def learning(members: pd.DataFrame) -> pd.DataFrame:
-    """What networks learn from each initial state, for people: how many of them, their mean
+    """What networks learn from each initialization, for people: how many of them, their mean
     accuracy, and its lead over the baseline. Of networks that all states can be drawn for.
     """
     shared, ahead = common(members), leads(members)
@@ -164,7 +164,7 @@ def inits(members: pd.DataFrame) -> list[str]:
 
 
 def common(members: pd.DataFrame) -> pd.DataFrame:
-    """Those of the networks that all initial states can be drawn for; a training that failed has
+    """Those of the networks that all initializations can be drawn for; a training that failed has
     the accuracy of guessing.
     """
     network = [members["zoo"], members["network"]]
@@ -175,12 +175,12 @@ def common(members: pd.DataFrame) -> pd.DataFrame:
 
 
 REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_calibrated"))
-"""Initial states beside what they refine, or what they set likewise."""
+"""Initializations beside what they refine, or what they set likewise."""
 Pair = tuple[str, str]
 
 
 def compared_pairs(members: pd.DataFrame) -> list[Pair]:
-    """Each initial state beside the baseline, and those that are REFINED."""
+    """Each initialization beside the baseline, and those that are REFINED."""
     states = inits(members)
     every = [*((init, BASELINE) for init in states if init != BASELINE), *REFINED]
     return [pair for pair in every if {*pair} <= {*states}]
@@ -189,9 +189,9 @@ def compared_pairs(members: pd.DataFrame) -> list[Pair]:
 def leads(
     members: pd.DataFrame, wanted: Sequence[Pair] = ()
 ) -> dict[tuple[str, str, str], Comparison]:
-    """By how many points the mean test accuracy of one initial state is above that of the other, by
-    (init, other, setting), for these pairs or all `compared_pairs`: over the networks that all
-    states can be drawn for, by the bootstrap over networks and by Holm's method over all that is
+    """By how many points the mean test accuracy of one initialization is above that of the other,
+    by (init, other, setting), for these pairs or all `compared_pairs`: over the networks that all
+    can be drawn for, by the bootstrap over networks and by Holm's method over all that is
     returned.
     """
     wide = common(members).pivot(
@@ -245,7 +245,7 @@ def learned_by_one(members: pd.DataFrame, setting: str) -> dict[Pair, list[tuple
 
 
 def beyond_table(members: pd.DataFrame) -> list[str]:
-    """What the table cannot say: initial states that refine others, how far the leads change where
+    """What the table cannot say: initializations that refine others, how far the leads change where
     each has its best step, in how many networks only one of two learns, and how to read all this.
     """
     lines, ahead = [], leads(members)
@@ -273,7 +273,7 @@ def beyond_table(members: pd.DataFrame) -> list[str]:
     networks = members[["zoo", "network"]].drop_duplicates()
     count = len(shared[["zoo", "network"]].drop_duplicates())
     lines.append(
-        f"of the {count} of {len(networks)} networks that all these initial states can be drawn "
+        f"of the {count} of {len(networks)} networks that all these initializations can be drawn "
         f"for; accuracy: mean test accuracy over networks, of each the mean over its seeds; "
         f"{_updates(shared)}differences in points with 95 % intervals by the bootstrap over "
         f"networks; a training that failed counts as guessing; all verdicts of the table and of "
@@ -295,7 +295,7 @@ def _updates(members: pd.DataFrame) -> str:
 
 
 def changes(members: pd.DataFrame) -> dict[str, Comparison]:
-    """By how many points the lead of each initial state over the baseline differs between the
+    """By how many points the lead of each initialization over the baseline differs between the
     default step and each at its best, by the bootstrap over networks and Holm's method.
     """
     wide = common(members).pivot(

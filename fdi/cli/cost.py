@@ -17,7 +17,7 @@ from fdi.cli.terminal import console, duration
 from fdi.data.download import SOURCES, present
 from fdi.track.evidence import check_done, refuse_other_code
 from fdi.track.files import CHECKPOINT
-from fdi.track.record import REFUSED, SAID, finished, look
+from fdi.track.record import REFUSED, STATE_WORDS, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
@@ -134,7 +134,9 @@ def dry_run(cells: Sequence[Cell]) -> None:
     states = [REFUSED if why else look(cell.directory).state for cell, why in zip(cells, refusals)]
     keys = [k for k in varied(cell.overrides for cell in cells) if k not in (*LABELS, "seed")]
     for cell, state in zip(cells, states):
-        line = f"{SAID.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
+        line = (
+            f"{STATE_WORDS.get(state, state):<11}  {cell.directory}  {' '.join(chosen(cell, keys))}"
+        )
         out.print(line.rstrip())
     out.print(cells_by_state(states))
     for why in dict.fromkeys(filter(None, refusals)):

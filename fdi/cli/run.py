@@ -155,7 +155,7 @@ def parser(sections: Mapping[str, Mapping[str, str]] = MappingProxyType({})) -> 
     made = Parser(
         "fdi-run",
         usage="fdi-run [-m] [group=option ...] [key=value ...]",
-        description="fdi-run trains a spiking neural network from a chosen initial state and "
+        description="fdi-run trains a spiking neural network from a chosen initialization and "
         "records how well it learns.",
         epilog="The same command resumes a stopped run after its last epoch. Results: "
         "results/runs/<dataset>/<model>/<init>/.",

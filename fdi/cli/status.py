@@ -18,7 +18,7 @@ from fdi.config.parts import choose
 from fdi.track import plans
 from fdi.track.files import directories, printable
 from fdi.track.plans import SweepPlan
-from fdi.track.record import REFUSED, SAID, STATES, STOPPED, Run, look
+from fdi.track.record import REFUSED, STATE_WORDS, STATES, STOPPED, Run, look
 
 ALONE = "single runs"
 
@@ -89,5 +89,5 @@ def _print_table(out: Console, plan: SweepPlan, runs: Mapping[str, Run]) -> None
     columns["cells"] = [str(row.total()) for _, row in rows]
     for state in STATES:
         if total[state]:
-            columns[SAID.get(state, state)] = [str(row[state] or "") for _, row in rows]
+            columns[STATE_WORDS.get(state, state)] = [str(row[state] or "") for _, row in rows]
     print_table(out, columns, LABELS)

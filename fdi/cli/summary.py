@@ -1,4 +1,4 @@
-"""What a sweep did: initial states beside each other, one line per group of cells that differ in
+"""What a sweep did: initializations beside each other, one line per group of cells that differ in
 their seed only, and the failures.
 """
 
@@ -18,7 +18,7 @@ from fdi.cli.terminal import console, print_note, print_table
 from fdi.config.identity import LABELS
 from fdi.init.verdict import Row, is_lost, verdict
 from fdi.track.fields import is_number
-from fdi.track.record import REFUSED, SAID, SETTLED, STATES, TRAINED, finished, look
+from fdi.track.record import REFUSED, SETTLED, STATE_WORDS, STATES, TRAINED, finished, look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def state_rows(results: Results) -> list[Row]:
     """A row for each initial state and each of its hidden layers: what tells the state apart, and
     means over its `n` seeds, of gradients medians. `below_floor`: no element of the gradient
-    reaches the floor of the optimizer; `agree`: how many seeds have this verdict; `bounded`: the
+    reaches the effective floor; `agree`: how many seeds have this verdict; `bounded`: the
     gradient of the task was not measured alone.
     """
     from fdi.analysis.formats import short_names  # pandas: only where runs are in a table
@@ -142,12 +142,12 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell], command: str) -> li
 
 def print_best(table: pd.DataFrame) -> None:
     """What fdi.analysis.best.each_at_its_best found, and what its columns are."""
-    from fdi.analysis.best import OF_SIDES, sides_in_words
+    from fdi.analysis.best import OF_ARMS, sides_in_words
     from fdi.analysis.summary import as_judged
 
     out, rows = console(), sides_in_words(table)
     print_table(out, rows, ["network", "init"])
-    print_note(out, as_judged(OF_SIDES, table))
+    print_note(out, as_judged(OF_ARMS, table))
 
 
 def print_zoo(table: pd.DataFrame) -> None:
@@ -166,7 +166,7 @@ def cells_by_state(states: Iterable[str]) -> str:
     counts = Counter(states)
     total = counts.total()
     known = [state for state in (*STATES, ELSEWHERE) if counts[state]]
-    each = ", ".join(f"{counts[state]} {SAID.get(state, state)}" for state in known)
+    each = ", ".join(f"{counts[state]} {STATE_WORDS.get(state, state)}" for state in known)
     return f"{total} {'cell' if total == 1 else 'cells'}: {each}"
 
 

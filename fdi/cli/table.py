@@ -151,7 +151,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
+    from fdi.analysis.best import OF_ARMS, each_at_its_best, sides_in_words
     from fdi.analysis.summary import as_judged
     from fdi.cli.summary import print_best
 
@@ -160,7 +160,7 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
         raise ValueError(
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
-    caption, show = as_judged(OF_SIDES, table), partial(print_best, table)
+    caption, show = as_judged(OF_ARMS, table), partial(print_best, table)
     return Found(table, sides_in_words(table), caption, "tab:best", show)
 
 

@@ -143,7 +143,7 @@ def changed(words: Sequence[str], change: Sequence[str]) -> Words:
 
 
 def _margin(row: dict[str, Any]) -> float | None:
-    """The largest gradient of a hidden layer over the floor of the optimizer."""
+    """The largest gradient of a hidden layer over the effective floor of the optimizer."""
     named: list[Any] = [
         row.get(key) for key in ("rate", "grad_task_max", "floor_steady", "floor_noisy")
     ]

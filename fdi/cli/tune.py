@@ -1,7 +1,7 @@
-"""A comparison of each side at its best: first a value is chosen for each side on validation, with
-seeds of its own, by the rule of fdi.analysis.choice; then the sides are compared with other seeds:
+"""A comparison of each arm at its best: first a value is chosen for each arm on validation, with
+seeds of its own, by the rule of fdi.analysis.choice; then the arms are compared with other seeds:
 at the values of the configuration, at those that suit all of them together, and each at its own. In
-a zoo each side is an initial state on one of the random networks that are drawn first.
+a zoo each arm is an initialization on one of the random networks that are drawn first.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ OPEN = Decision("open", None, "")
 
 @dataclass
 class Subject:
-    """What something is chosen for: an initial state on the network of this `place`, or several of
+    """What something is chosen for: an initialization on the network of this `place`, or several of
     them together, its `parts`. `words`: those of the command; `rows`: those beside a value;
     `default`: a cell of the configuration. `trials`: what was asked, with None for what no training
     could tell.
@@ -142,37 +142,37 @@ class Choice(Trials):
                 (m.place, (*m.words, *state)) for m in self.members for state in self.conditions
             ]
         self._refuse([words for _, words in every])
-        self.sides = [self._side(place, words) for place, words in every]
+        self.arms = [self._arm(place, words) for place, words in every]
         if self.zoo:
-            refuse_regression(self.sides[0].default, "a zoo")
+            refuse_regression(self.arms[0].default, "a zoo")
         self._kept()
-        self.short = shortened(self.source, [side.default for side in self.sides])
+        self.short = shortened(self.source, [arm.default for arm in self.arms])
         self.shared: list[Subject] = []
 
-    def _refuse(self, sides: Sequence[Words]) -> None:
-        refuse_unknown(self.arguments, sides)
+    def _refuse(self, arms: Sequence[Words]) -> None:
+        refuse_unknown(self.arguments, arms)
         chosen = {key for keys in (self.key, *self.beside) for key in keys.split("+")}
         if others := chosen - {*TUNED}:
             raise ValueError(
                 f"tune chooses {min(others)}; the comparison knows {', '.join(TUNED)} as what may "
-                f"differ between its sides"
+                f"differ between its arms"
             )
-        if given := chosen & {key_of(word) for side in sides for word in side}:
+        if given := chosen & {key_of(word) for arm in arms for word in arm}:
             raise ValueError(
                 f"{min(given)} is what is chosen (tune): leave it out, or give tune.values"
             )
 
     def _kept(self) -> dict[str, Any]:
-        """What the file of a zoo of this seed holds already: other networks, and initial states.
+        """What the file of a zoo of this seed holds already: other networks, and initializations.
         Raises ValueError where other words drew it, or made the runs.
         """
         content = parse_json(self.path) if self.zoo else None
         if content is None:
             return {"sides": [], "networks": []}
-        from fdi.analysis.zoo import sides
+        from fdi.analysis.zoo import arms
 
         try:
-            sides(self.path)
+            arms(self.path)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
         if any(mine != other for mine, other in zip(self._networks(), content["networks"])):
@@ -183,14 +183,14 @@ class Choice(Trials):
         return content
 
     def _networks(self) -> list[dict[str, Any]]:
-        """What tells the networks of a zoo, without their initial states."""
-        values = {side.place: side.default.values for side in self.sides}
+        """What tells the networks of a zoo, without their initializations."""
+        values = {arm.place: arm.default.values for arm in self.arms}
         return [
             {"kind": m.kind, "words": [*m.words], "id": run_id(values[m.place] | {"init": {}})}
             for m in self.members
         ]
 
-    def _side(self, place: int, words: Words) -> Subject:
+    def _arm(self, place: int, words: Words) -> Subject:
         default = self.default(words)
         rows = list(dict.fromkeys(self.rows(words, self.beside)))
         places = [self.cell((*words, *row, "seed=0")).directory for row in rows]
@@ -202,12 +202,12 @@ class Choice(Trials):
         return Subject(place, words, rows, default, plan)
 
     def _together(self, parts: list[Subject]) -> Subject:
-        """What suits several sides together: among the steps from the smallest to the largest that
+        """What suits several arms together: among the steps from the smallest to the largest that
         was chosen for one of them, and the rows that were.
         """
         first = parts[0]
-        found = [side for side in parts if side.decision.state != "not found"] or parts
-        chosen = [side.decision.candidate for side in found if side.decision.candidate]
+        found = [arm for arm in parts if arm.decision.state != "not found"] or parts
+        chosen = [arm.decision.candidate for arm in found if arm.decision.candidate]
         own = {each.value for each in chosen}
         values = own | {v for v in first.plan.values if min(own) < v < max(own)}
         rows = [first.rows[row] for row in sorted({each.beside for each in chosen})]
@@ -221,24 +221,24 @@ class Choice(Trials):
         """Where the decision is kept, the same whatever seeds it is compared with."""
         if self.zoo:
             return self.results / ZOO / f"seed={self.zoo['seed']}.json"
-        sides = sorted(str(side.default.directory) for side in self.sides)
-        name = self.sides[0].default.values["name"]["experiment"]
-        return self.results / CHOICES / f"{name}-{digest(' '.join(sides))[:8]}" / CHOICE
+        arms = sorted(str(arm.default.directory) for arm in self.arms)
+        name = self.arms[0].default.values["name"]["experiment"]
+        return self.results / CHOICES / f"{name}-{digest(' '.join(arms))[:8]}" / CHOICE
 
     def cost(self) -> str:
         """How many trainings that is, about, since it depends on what they reach; and what they
         cost.
         """
-        trainings, left, plan = 0, [], self.sides[0].plan
-        compared = len(self.sides) * len(self.seeds) * (2 if self.zoo else 3)
-        for side in self.sides:
-            number, epochs = usual_cost(side.plan)
+        trainings, left, plan = 0, [], self.arms[0].plan
+        compared = len(self.arms) * len(self.seeds) * (2 if self.zoo else 3)
+        for arm in self.arms:
+            number, epochs = usual_cost(arm.plan)
             trainings += number * len(self.tuning)
-            left += [side.default] * round(epochs * len(self.tuning) / side.plan.epochs)
-            self._ask(side)  # raises for values that are refused
+            left += [arm.default] * round(epochs * len(self.tuning) / arm.plan.epochs)
+            self._ask(arm)  # raises for values that are refused
         cost = ""
         if self.config.dry_run:
-            cost = "; as long as " + estimate(left + [self.sides[0].default] * compared)
+            cost = "; as long as " + estimate(left + [self.arms[0].default] * compared)
         some = f"{plan.short} to " * (plan.short < plan.epochs)
         short = ""
         if self.short:
@@ -247,23 +247,23 @@ class Choice(Trials):
             again = "; then the two best again for as many, where that costs less than the choice"
             short += again * (not self.zoo)
         return (
-            f"{self.key} for {len(self.sides)} sides: about {trainings} trainings to choose, of "
+            f"{self.key} for {len(self.arms)} arms: about {trainings} trainings to choose, of "
             f"{some}{plan.epochs} epochs, and {compared} that are compared"
             f"{short}{cost}"
         )
 
     def longer(self) -> list[list[Cell]]:
-        """Of each network the two sides that are best on validation, as chosen, with the epochs
+        """Of each network the two arms that are best on validation, as chosen, with the epochs
         that are tuned; none where that costs more than the choice did.
         """
         tried = {
-            c.directory: c for s in (*self.sides, *self.shared) for c in chain(*s.cells.values())
+            c.directory: c for s in (*self.arms, *self.shared) for c in chain(*s.cells.values())
         }
         pairs = []
-        for place in dict.fromkeys(side.place for side in self.sides):
-            sides = [side for side in self.sides if side.place == place and side.decision.candidate]
-            pair = sorted(sides, key=lambda side: side.score)[-2:]
-            epochs = tuned_epochs(self.source, sides[0].default.overrides) if len(pair) == 2 else 0
+        for place in dict.fromkeys(arm.place for arm in self.arms):
+            arms = [arm for arm in self.arms if arm.place == place and arm.decision.candidate]
+            pair = sorted(arms, key=lambda arm: arm.score)[-2:]
+            epochs = tuned_epochs(self.source, arms[0].default.overrides) if len(pair) == 2 else 0
             if epochs > pair[0].plan.epochs:
                 more = f"trainer.epochs={epochs}"
                 pairs.append(
@@ -272,88 +272,88 @@ class Choice(Trials):
         return pairs if _epochs(chain(*pairs)) < _epochs(tried.values()) else []
 
     def decide(self) -> None:
-        """For all sides, and for those of each network together."""
-        self._decide(self.sides)
+        """For all arms, and for those of each network together."""
+        self._decide(self.arms)
         if self.zoo:
             return
-        for place in dict.fromkeys(side.place for side in self.sides):
-            sides = [side for side in self.sides if side.place == place]
-            parts = [side for side in sides if side.decision.state != "refused"]
-            if len(parts) > 1 and all(side.decision.state != "unknown" for side in parts):
+        for place in dict.fromkeys(arm.place for arm in self.arms):
+            arms = [arm for arm in self.arms if arm.place == place]
+            parts = [arm for arm in arms if arm.decision.state != "refused"]
+            if len(parts) > 1 and all(arm.decision.state != "unknown" for arm in parts):
                 self.shared.append(self._together(parts))
         self._decide(self.shared)
-        named = varied(side.words for side in self.sides)
-        for side in (*self.sides, *self.shared):
-            words = [word for word in side.words if key_of(word) in named]
-            words += ["all together"] * bool(side.parts) + [*(self._chosen(side) or ())]
-            print(f"{side.decision.state}: {' '.join(words)} ({side.decision.why})", flush=True)
+        named = varied(arm.words for arm in self.arms)
+        for arm in (*self.arms, *self.shared):
+            words = [word for word in arm.words if key_of(word) in named]
+            words += ["all together"] * bool(arm.parts) + [*(self._chosen(arm) or ())]
+            print(f"{arm.decision.state}: {' '.join(words)} ({arm.decision.why})", flush=True)
 
-    def _decide(self, sides: Sequence[Subject]) -> None:
-        while waiting := [side for side in sides if side.decision.state == "open"]:
-            every = [cell for side in waiting for cell in self._ask(side)]
+    def _decide(self, arms: Sequence[Subject]) -> None:
+        while waiting := [arm for arm in arms if arm.decision.state == "open"]:
+            every = [cell for arm in waiting for cell in self._ask(arm)]
             self.train(f"choosing {self.key}", every)
-            for side in waiting:
-                side.hear({each: self.means(side.cells[each]) for each in side.asked})
+            for arm in waiting:
+                arm.hear({each: self.means(arm.cells[each]) for each in arm.asked})
 
-    def _ask(self, side: Subject) -> list[Cell]:
-        """The trainings of all candidates that a side, or all of its parts, are asked for."""
-        for question in side.asked:
+    def _ask(self, arm: Subject) -> list[Cell]:
+        """The trainings of all candidates that a arm, or all of its parts, are asked for."""
+        for question in arm.asked:
             candidate, epochs = question
-            side.cells[question] = [
+            arm.cells[question] = [
                 cell
-                for part in side.parts or [side]
-                for cell in self.trial(part.words, self._change(side, candidate), epochs)
+                for part in arm.parts or [arm]
+                for cell in self.trial(part.words, self._change(arm, candidate), epochs)
             ]
-        return [cell for question in side.asked for cell in side.cells[question]]
+        return [cell for question in arm.asked for cell in arm.cells[question]]
 
-    def _change(self, side: Subject, candidate: Candidate) -> Words:
-        return (f"{self.key}={candidate.value:g}", *side.rows[candidate.beside])
+    def _change(self, arm: Subject, candidate: Candidate) -> Words:
+        return (f"{self.key}={candidate.value:g}", *arm.rows[candidate.beside])
 
-    def _chosen(self, side: Subject) -> Words | None:
+    def _chosen(self, arm: Subject) -> Words | None:
         """The words of what was chosen; None where nothing was."""
-        chosen = side.decision.candidate
-        return None if chosen is None else self._change(side, chosen)
+        chosen = arm.decision.candidate
+        return None if chosen is None else self._change(arm, chosen)
 
-    def _compared(self, side: Subject) -> dict[str, list[Cell]]:
-        """The cells that compare a side, by setting; none for several together."""
+    def _compared(self, arm: Subject) -> dict[str, list[Cell]]:
+        """The cells that compare a arm, by setting; none for several together."""
         shared = {other.place: self._chosen(other) for other in self.shared}
-        chosen = {"common": (), "shared": shared.get(side.place), "best": self._chosen(side)}
+        chosen = {"common": (), "shared": shared.get(arm.place), "best": self._chosen(arm)}
         return {
-            setting: self.whole(side.words, own)
+            setting: self.whole(arm.words, own)
             for setting, own in chosen.items()
-            if own is not None and not side.parts
+            if own is not None and not arm.parts
         }
 
     def write(self) -> list[Cell]:
         """Write the decision: what each candidate reached, what was chosen and why, and which runs
         compare it. Returns these.
         """
-        sides = [(side, self._compared(side)) for side in (*self.sides, *self.shared)]
-        cells = {c.directory: c for _, asked in sides for few in asked.values() for c in few}
+        arms = [(arm, self._compared(arm)) for arm in (*self.arms, *self.shared)]
+        cells = {c.directory: c for _, asked in arms for few in asked.values() for c in few}
         content: dict[str, Any] = {
             "command": plan_of(self.arguments, [*cells.values()]).command,
             "tune": self.node,
-            "sides": [self._told(*side) for side in sides],
+            "sides": [self._told(*arm) for arm in arms],
         }
         if self.zoo:
             mine, kept, networks = content["sides"], self._kept(), self._networks()
-            new = {(side["network"], side["init"]) for side in mine}
+            new = {(arm["network"], arm["init"]) for arm in mine}
             mine += [s for s in kept["sides"] if (s["network"], s["init"]) not in new]
             networks += kept["networks"][len(networks) :]
             content |= {"zoo": self.zoo, "networks": networks}
         write_json(self.path, content)
         return [*cells.values()]
 
-    def _told(self, side: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
-        values = {question: _tuned(side.cells[question][0]) for question in side.trials}
-        longest = side.longest
-        reached = longest and side.trials[longest]
+    def _told(self, arm: Subject, compared: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
+        values = {question: _tuned(arm.cells[question][0]) for question in arm.trials}
+        longest = arm.longest
+        reached = longest and arm.trials[longest]
         runs = self.results / RUNS
         return {
-            "network": side.place,
-            "init": None if side.parts else side.default.values["name"]["init"],
-            "words": side.words,
-            **side.decision._asdict(),
+            "network": arm.place,
+            "init": None if arm.parts else arm.default.values["name"]["init"],
+            "words": arm.words,
+            **arm.decision._asdict(),
             "candidate": values[longest] if longest else None,
             "accuracy": reached and reached.accuracy,
             "seeds": len(self.tuning),
@@ -364,7 +364,7 @@ class Choice(Trials):
                     "accuracy": told and told.accuracy,
                     "loss": told.loss if told and math.isfinite(told.loss) else None,
                 }
-                for question, told in side.trials.items()
+                for question, told in arm.trials.items()
             ],
             "settings": {
                 setting: {
@@ -388,7 +388,7 @@ class Choice(Trials):
         return code
 
     def tell(self, cells: Sequence[Cell], code: int) -> int:
-        """How the sides compare at their best, what that comes to, and whether it stays in as many
+        """How the arms compare at their best, what that comes to, and whether it stays in as many
         epochs as are tuned; returns the exit code.
         """
         from fdi.analysis.best import each_at_its_best, networks
@@ -405,7 +405,7 @@ class Choice(Trials):
         if code or best.empty:
             return code
         told = of_best(networks(runs))
-        epochs = self.short or f"{self.sides[0].plan.epochs} epochs"
+        epochs = self.short or f"{self.arms[0].plan.epochs} epochs"
         lines = [f"each at its best, chosen at {epochs}: {line}" for line in shortly(told)]
         for pair in self.longer():
             code |= run_sweep(self.arguments, pair, self.refused)
@@ -417,12 +417,12 @@ class Choice(Trials):
 
     def say_unknown(self) -> int:
         """Complain if something is not chosen; returns the exit code."""
-        for side in (*self.sides, *self.shared):
-            if not side.decision.candidate:
-                runs = [look(cell.directory) for cells in side.cells.values() for cell in cells]
+        for arm in (*self.arms, *self.shared):
+            if not arm.decision.candidate:
+                runs = [look(cell.directory) for cells in arm.cells.values() for cell in cells]
                 broken = any(run.state == "broken" for run in runs)
                 then = "mend what is broken, then the same" if broken else "the same"
-                why = side.decision.why
+                why = arm.decision.why
                 return complain(f"not all is chosen: {why}; {then} command goes on", FAILED)
         return 0
 
@@ -432,7 +432,7 @@ def _epochs(cells: Iterable[Cell]) -> int:
 
 
 def _network(words: Words) -> Words:
-    """Without the words of the initial state."""
+    """Without the words of the initialization."""
     return tuple(word for word in words if not word.startswith(("init=", "init.")))
 
 

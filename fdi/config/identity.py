@@ -60,7 +60,7 @@ def canonical(config: Mapping[str, Any]) -> str:
     A key is neutral where it says what fdi did before there was this key, which need not be its
     default; keys within a node come before the node. All GPUs of a machine are one device. The
     order of keys does not matter, whole floats count as integers (1 and 1.0 are the same run), and
-    what is off does not count: bounds on the activity, a schedule.
+    what is off does not count: activity regularization, a schedule.
     """
     values = _canonical(plain(config) if isinstance(config, DictConfig) else config)
     _drop_what_is_off(values)

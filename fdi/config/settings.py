@@ -65,7 +65,7 @@ class Figure:
 
 @dataclass
 class Tune:
-    """What is chosen for each side of a comparison before it is made: `key`, by validation accuracy
+    """What is chosen for each arm of a comparison before it is made: `key`, by validation accuracy
     with `seeds` of its own, among `values`, which go on by the same factor where the best one is at
     an end, at most `extend` times; together with the values of `beside`, written as in
     hydra.sweeper.params (null: of nothing).
@@ -84,7 +84,7 @@ class Tune:
 
 @dataclass
 class Zoo:
-    """Random networks that initial states are compared on: how many, drawn by which seed, and from
+    """Random networks that initializations are compared on: how many, drawn by which seed, and from
     what. `kinds`: name -> {share, draw}; `draw`: key -> values, written as in a sweep, or
     interval(low,high), int(interval(...)) for whole numbers, tag(log,interval(...)) evenly in
     their logarithm; those of a kind come before those of all.
@@ -99,7 +99,7 @@ class Zoo:
 @dataclass
 class Recipe:
     """How a change is looked for that makes a network learn, for the cost of `budget` trainings,
-    with `seeds` of its own: the step from the initial state `init`; then lower floors `eps`; then
+    with `seeds` of its own: the step from the initialization `init`; then lower floors `eps`; then
     `others`, kind -> what it changes, both written as in Tune.beside.
     """
 

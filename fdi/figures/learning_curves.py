@@ -115,10 +115,11 @@ def data(results: Results) -> Pages:
 
     Epochs count from the start of the task, so those of a priming phase are 0 and less; accuracies
     in percent, rates in Hz. An epoch counts where all seeds of the line have it. Of runs that
-    differ in other keys than those of the initialization, a page has the set with most
-    initializations, the largest of these, the last of these (say, with bounds on the activity), and
-    the title says which; with more than six lines it keeps one of each initialization, and of these
-    six. Sets that only guess have no page.
+    differ in one other key than those of the initialization, a page has all where that makes at
+    most six lines and each initialization has each value; else the set with most initializations,
+    the largest of these, the last of these (say, with activity regularization), and the title says
+    which. With more than six lines it keeps one of each initialization, and of these six. Sets that
+    only guess have no page.
     """
     return paginate(results, results.curves_of, is_shown)
 
@@ -139,15 +140,19 @@ def paginate(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pag
                 for name in columns
                 if name not in (*own, *named) and members[name].nunique(dropna=False) > 1
             ]
-            chosen = best_set(members, varied, lambda _: 1)
-            shown, by = chosen, own
-            if sum(1 for _ in conditions(chosen, own)) > MOST:
+            chosen, by = best_set(members, varied, lambda _: 1), own
+            if len(varied) == 1 and _crossed(members, varied[0], own):
+                chosen, by = members, [*own, *varied]
+            shown = chosen
+            if sum(1 for _ in conditions(chosen, by)) > MOST:
                 shown, by = usual(chosen), ["init"]
             page = curve_lines(shown, by, read, wanted)
             if len(page) and not guessed(chosen):
                 few = foremost(page["init"])
                 left = page["init"].nunique() - len(few)
-                names = [c for c in varied if not c.startswith(IN_WORDS) and c not in SHARED]
+                names = [
+                    c for c in varied if not c.startswith(IN_WORDS) and c not in {*SHARED, *by}
+                ]
                 others = names, chosen[names].astype(object).iloc[0]
                 depth = chosen.iloc[0].get("model.depth")
                 layers = "" if pd.isna(depth) else words.layers(depth)
@@ -160,6 +165,13 @@ def paginate(results: Results, read: Read, wanted: Callable[[str], bool]) -> Pag
                 )
                 pages[_key(group, named, values)] = page, shown[shown["init"].isin(few)]
     return pages
+
+
+def _crossed(runs: Runs, key: str, own: Sequence[str]) -> bool:
+    """Whether every initialization was trained at every value of `key`, in at most MOST lines."""
+    of_value = runs.groupby(key, dropna=False)["init"].nunique()
+    whole = bool((of_value == runs["init"].nunique()).all())
+    return whole and sum(1 for _ in conditions(runs, [*own, key])) <= MOST
 
 
 def _key(group: pd.DataFrame, named: Sequence[str], values: Sequence[Any]) -> str:

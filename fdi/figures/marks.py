@@ -108,7 +108,7 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
 
 def depths(axes: Axes, rows: pd.DataFrame, look: Look, place: float, n: int, width: float) -> None:
     """A line over layers for each kind of population (E and I are not joined), shifted for the
-    `place` of `n` initial states by so many times `width`.
+    `place` of `n` initializations by so many times `width`.
     """
     rows = rows.assign(x=rows["x"] + width * (place - (n - 1) / 2)).sort_values("x")
     for _, kind in rows.groupby(rows["population"].str.replace(r"\d", "", regex=True), sort=False):
@@ -179,7 +179,7 @@ def beside(
     names: Sequence[str],
     columns: int,
 ) -> None:
-    """A point with its interval for each initial state, at each x in this order, a level for one
+    """A point with its interval for each initialization, at each x in this order, a level for one
     that has no x; in one of so many panels side by side.
     """
     for i, initial in enumerate(initials):
@@ -202,7 +202,7 @@ def beside(
 def lines(
     axes: Axes, rows: pd.DataFrame, initials: Sequence[InitialState], scale: str, values: pd.Series
 ) -> None:
-    """A line for each initial state over the column x, a level for one without x; the axis is that
+    """A line for each initialization over the column x, a level for one without x; the axis is that
     of all `values`.
     """
     values = values.dropna().astype(float)

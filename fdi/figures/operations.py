@@ -1,4 +1,4 @@
-"""What an initial state reaches, and what the trained network costs."""
+"""What an initialization reaches, and what the trained network costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fdi.figures import marks, sheet, style, words
 from fdi.figures.sweeps import learned
 
 PLACE, TITLE = 10.7, "What is reached, and what it costs"
-ABOUT = "test accuracy against synaptic operations and energy per sample, for each initial state"
+ABOUT = "test accuracy against synaptic operations and energy per sample, for each initialization"
 NEEDS = "finished runs of at least two initializations"
 COMMAND = "fdi-run -m init=kaiming,fluct 'seed=range(3)'"
 SIZE = (style.COLUMN, 1.8)

@@ -13,12 +13,13 @@ from typing import Any
 import pandas as pd
 
 from fdi import __version__
+from fdi.analysis.conclusion import of_sweep, shortly
 from fdi.analysis.conditions import LABELS, groups
 from fdi.analysis.formats import plural
 from fdi.analysis.results import Results, studies
 from fdi.analysis.summary import caption, counted, keys, readable, summarize
 from fdi.figures.catalogue import about, figure, file_name, pages, with_own
-from fdi.figures.sheet import Page, alternative, png
+from fdi.figures.sheet import Page, alternative, caption_text, png
 from fdi.track.files import printable, spared
 
 STYLE, SCRIPT = (files("fdi.figures").joinpath(f"report.{kind}") for kind in ("css", "js"))
@@ -28,11 +29,15 @@ FILTER = (
 )
 
 
-def image(figure: Page) -> str:
-    """A picture with its alternative text."""
+def image(figure: Page, title: str) -> str:
+    """A picture as in a paper, with its alternative text, and its caption but for the `title`."""
     packed = base64.b64encode(png(figure)).decode()
     alt = escape(alternative(figure))
-    return f'<figure><img src="data:image/png;base64,{packed}" alt="{alt}"></figure>'
+    caption = escape(caption_text(figure.caption.removeprefix(f"{title}. ")))
+    return (
+        f'<figure class="mm{figure.paper}"><img src="data:image/png;base64,{packed}" alt="{alt}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def html_table(rows: pd.DataFrame, named: bool = False) -> str:
@@ -84,7 +89,8 @@ def html(
         *asked,
     ]
     names = [TABLES, *pictures, *(name for name, _ in asked)]
-    said = "<br>".join(map(escape, counted(main.runs)))
+    lines = [*counted(main.runs), *_verdicts(mine.runs)]
+    said = "<br>".join(map(escape, lines))
     links = "".join(f'<li><a href="#{_anchor(name)}">{escape(name)}</a></li>' for name in names)
     parts = [f"<h1>{title}</h1><p class=said>{said}</p><nav><ul>{links}</ul></nav>"]
     parts += [f"{_heading(name, 2)}{content}" for name, content in sections]
@@ -93,6 +99,11 @@ def html(
         f'<!doctype html><html lang="en"><head>{head}<style>{STYLE.read_text()}</style></head>'
         f"<body>{body}<script>{SCRIPT.read_text()}</script></body></html>\n"
     )
+
+
+def _verdicts(runs: pd.DataFrame) -> list[str]:
+    """What the tested runs come to, in sentences."""
+    return shortly(of_sweep(runs)) if runs["state"].eq("done").any() else []
 
 
 def _asked(mine: Results, measured: Results) -> Iterator[tuple[str, str]]:
@@ -131,7 +142,7 @@ def _figures(
             contents |= pages(module, mine, measured)
         for page, content in contents.items():
             with spared(f"the figure {file_name(name, page)}"):
-                images.append(image(figure(module, content)))
+                images.append(image(figure(module, content, paper=True), module.TITLE))
         command = f"<code>{escape(module.COMMAND)}</code>"
         if images:
             more = (
@@ -139,7 +150,7 @@ def _figures(
             )
             drawn[module.TITLE] = (
                 f"<section>{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>{images[0]}"
-                f"{more * (len(images) > 1)}<p class=note>Data: {command}</p></section>"
+                f"{more * (len(images) > 1)}<p class=note>Such runs: {command}</p></section>"
             )
         elif module.COMMAND.startswith(RUN):
             lacking.append(f"<li>{escape(module.TITLE)}: {escape(module.NEEDS)}: {command}</li>")
@@ -151,7 +162,8 @@ def _figures(
 def _tables(mine: Results, measured: Results) -> Iterator[str]:
     for title, results in (("Own runs", mine), ("The measurements that come with fdi", measured)):
         if results.runs["state"].eq("done").any():
-            yield f"<details><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
+            shown = " open" * (results is mine)
+            yield f"<details{shown}><summary>{title}</summary>{FILTER}{''.join(_summary(results))}"
             yield "</details>"
 
 

@@ -36,6 +36,7 @@ FINDING: style.Look = {"fontsize": 8, "fontweight": "bold"}
 DETAILS: style.Look = {"fontsize": 5.5, "color": "0.3"}
 LEGEND: style.Look = {"loc": "outside right center", "labelspacing": 0.6}
 SHADES = 256  # of a PNG
+SPOKEN = 25  # words of an alternative text
 
 
 PAPER_MM = (85, 180)  # one column of a journal, for panels below one another, and two
@@ -141,16 +142,18 @@ def around(figure: Page, page: pd.DataFrame, title: str) -> None:
         _legend_inside(figure, labels)
         return
     height, text = figure.get_figheight(), _lines(figure, title, FINDING["fontsize"])
+    foot = _lines(figure, said, DETAILS["fontsize"])
+    over, under = _inches(text, FINDING["fontsize"]), _inches(foot, DETAILS["fontsize"])
     if title:
         figure.suptitle(text, x=0.01, ha="left", **FINDING)
-        height += _inches(text, FINDING["fontsize"])
+        height += over
+    figure.supxlabel(foot, x=0.01, ha="left", **DETAILS)
+    height += under
     if labels:
         figure.legend(figure.entries, labels, **LEGEND)
         least = _inches("\n".join(labels), 7) + 0.06 * len(labels)
-        height = max(height, least + 2 * _inches(text, FINDING["fontsize"]))
-    text = _lines(figure, said, DETAILS["fontsize"])
-    figure.supxlabel(text, x=0.01, ha="left", **DETAILS)
-    figure.set_figheight(height + _inches(text, DETAILS["fontsize"]))
+        height = max(height, least + 2 * over + under, least + 2 * under)
+    figure.set_figheight(height)
 
 
 def _legend_inside(figure: Page, labels: Sequence[str]) -> None:
@@ -161,6 +164,8 @@ def _legend_inside(figure: Page, labels: Sequence[str]) -> None:
     canvas.draw()
     ink, pixels = np.ones(canvas.get_width_height()[::-1], bool), np.asarray(canvas.buffer_rgba())
     for panel in figure.axes:
+        if panel.images:  # white says something there
+            continue
         left, low, right, high = map(round, panel.bbox.extents)
         ink[low:high, left:right] = pixels[::-1, :, :3][low:high, left:right].min(2) < INK
     within = np.pad(ink.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
@@ -219,20 +224,19 @@ def caption_text(caption: str, form: Callable[[str], str] = str) -> str:
 
 
 def alternative(figure: Page) -> str:
-    """What the picture shows, for those who do not see it."""
-    panels = [panel for panel in figure.axes if panel.axison]
+    """What the picture shows, for those who do not see it: its title and finding; without one, its
+    axes and legend, in at most SPOKEN words.
+    """
     labels = {
-        "Panels": [panel.get_title("left") or panel.get_ylabel() for panel in panels],
-        "Over": [panel.get_xlabel() for panel in panels],
+        "Over": [panel.get_xlabel() for panel in figure.axes if panel.axison],
         "Legend": [str(entry.get_label()) for entry in figure.entries],
     }
-    texts = [
-        f"{name}: {'; '.join(dict.fromkeys(filter(None, texts_of)))}"
-        for name, texts_of in labels.items()
-        if any(texts_of)
-    ]
-    first = figure.caption.partition(". ")[0]
-    return caption_text(". ".join(filter(None, [first, figure.finding, ". ".join(texts)])) + ".")
+    text = ". ".join(filter(None, [figure.caption.partition(". ")[0], figure.finding]))
+    for name, names in labels.items():
+        longer = f"{text}. {name}: {'; '.join(dict.fromkeys(filter(None, names)))}"
+        if not figure.finding and any(names) and len(longer.split()) <= SPOKEN:
+            text = longer
+    return caption_text(f"{text}.")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -88,9 +88,9 @@ class InitialState(NamedTuple):
 def styled_states(
     table: pd.DataFrame, key: str = "init.sigma_u", alone: bool = False
 ) -> Iterator[InitialState]:
-    """The initial states of a table with the columns init, baseline and shade, the values of `key`:
-    baselines first, then each initialization from light to dark. `alone`: the shade is the name of
-    those that have several.
+    """The initializations of a table with the columns init, baseline and shade, the values of
+    `key`: baselines first, then each initialization from light to dark. `alone`: the shade is the
+    name of those that have several.
     """
     for (_, init), rows in groups(table, [~table["baseline"].astype(bool), "init"]):
         values = sorted(rows["shade"].unique(), key=lambda value: (pd.isna(value), value))

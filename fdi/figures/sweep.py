@@ -156,7 +156,7 @@ class Sweep:
         return min(self.figure.columns, len(drawn))
 
     def _shown(self, page: Page) -> Page:
-        """What is drawn: the foremost initial states; and where some of the panels have intervals,
+        """What is drawn: the foremost initializations; and where some of the panels have intervals,
         these.
         """
         page = page[page["init"].isin(sweeps.foremost(page["init"]))]
@@ -206,7 +206,7 @@ class Sweep:
         return runs.dropna(subset=[*figure.panels, *({figure.x} & {*COLUMNS})])
 
     def _levels(self, group: pd.DataFrame) -> int:
-        """How many values of x the runs compare; 0 where no initial state has enough of them, as
+        """How many values of x the runs compare; 0 where no initialization has enough of them, as
         each has its own where it was chosen for it.
         """
         if group[self.figure.x].nunique(dropna=False) < self.figure.least:
@@ -216,7 +216,7 @@ class Sweep:
         return chosen["x"].nunique() if most >= self.figure.least else 0
 
     def _chosen(self, group: pd.DataFrame) -> pd.DataFrame:
-        """The runs of the initial states that are compared, with `x`, `shade` and `sigma_u`."""
+        """The runs of the initializations that are compared, with `x`, `shade` and `sigma_u`."""
         figure, group = self.figure, group.assign(x=self._x(group))
         named = [figure.x, figure.shade, *figure.panels]
         swept = [key for key in named if key.startswith("init.")] * (not figure.usual)

@@ -174,7 +174,7 @@ def near_one(runs: Runs) -> pd.DataFrame:
 
 
 def initial_states(runs: Runs, *keys: str) -> pd.DataFrame:
-    """The runs of a figure that compares initial states: each initialization at each of its values
+    """The runs of a figure that compares initializations: each initialization at each of its values
     of the `keys` (sigma_u unless given), and one config of those without. Their column `sigma_u`:
     that of those at several.
     """
@@ -214,7 +214,7 @@ def others(runs: Runs, x: str) -> list[str]:
 
 
 def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
-    """The initial states with at least two values of `key` (a column) at equal values of the
+    """The initializations with at least two values of `key` (a column) at equal values of the
     columns `within`. Others belong to another question.
     """
     if key not in states:
@@ -224,7 +224,7 @@ def crossed(states: pd.DataFrame, key: str, *within: str) -> pd.DataFrame:
     return states.loc[values[values >= 2].index]
 
 
-MOST = 6  # initial states that are told apart
+MOST = 6  # initializations that are told apart
 FIRST = ("kaiming", "fluct", "fluct_calibrated", "lsuv", "pytorch")
 
 

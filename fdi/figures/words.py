@@ -154,15 +154,15 @@ def schedule_name(target: str) -> str:
 
 
 def bounds(runs: pd.DataFrame) -> str:
-    """no, upper, lower, or both bounds on the activity, as text."""
+    """No activity regularization, or with which of its bounds, as text."""
     if (joint := _common(runs, "homeostasis.joint")) is None:
         return ""
     sides = {side: _common(runs, f"homeostasis.{side}.strength") for side in ("upper", "lower")}
     if joint and [*sides.values()] == [None, None]:
-        return "bounds on activity"
-    held = [f"{side} bound" for side, strength in sides.items() if joint and strength]
-    names = "both bounds" if len(held) > 1 else (held or ["no bounds"])[0]
-    return f"{names} on activity"
+        return "activity regularization"
+    held = [f" ({side} bound)" for side, strength in sides.items() if joint and strength]
+    regularized = f"{'' if held else 'no '}activity regularization"
+    return regularized + (held[0] if len(held) == 1 else "")
 
 
 def _common(runs: pd.DataFrame, column: str) -> object:

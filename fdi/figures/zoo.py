@@ -1,4 +1,4 @@
-"""Random networks: what they reach from each initial state."""
+"""Random networks: what they reach from each initialization."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fdi.analysis.zoo import SETTINGS, common, inits, leads, members, runs_of
 from fdi.figures import marks, sheet, style, words
 
 PLACE, TITLE = 0.5, "Random networks"
-ABOUT = "what random networks reach from each initial state"
+ABOUT = "what random networks reach from each initialization"
 NEEDS = "runs of experiment=zoo"
 COMMAND = "fdi-run -m experiment=zoo"
 SIZE = (style.COLUMN, 1.9)
 
 
 def data(results: Results) -> Pages:
-    """One page, of the networks that all initial states can be drawn for: a row for each init and
+    """One page, of the networks that all initializations can be drawn for: a row for each init and
     setting: place, mean accuracy (%), `low` and `high`, where the baseline and the interval of the
     lead over it end, `text`: how many networks learn, finding, title.
     """
@@ -79,7 +79,7 @@ def panels(page: pd.DataFrame) -> list[list[str]]:
 
 
 def draw(page: pd.DataFrame, axes: Mapping[str, Axes]) -> None:
-    """A row for each initial state, beside its marks in how many networks it learns."""
+    """A row for each initialization, beside its marks in how many networks it learns."""
     panel = axes["learn"]
     marks.setting_marks(panel, page)
     marks.named_rows(panel, page.drop_duplicates("place")["init"].map(words.init).tolist())

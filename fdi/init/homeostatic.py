@@ -1,5 +1,5 @@
-"""Homeostasis as an initial state: the weights of another one, brought to a target on training data
-before the task starts.
+"""Homeostasis as an initialization: the weights of another one, brought to a target on training
+data before the task starts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CENTRED = 0.1  # of its spread, what the mean of its potential may be away from 
 
 @dataclass(frozen=True)
 class Homeostatic(Strategy):
-    """The weights that the initial state `base` draws with these `options`, then one of two rules.
+    """The weights that the initialization `base` draws with these `options`, then one of two rules.
 
     "bounds": descend the bounds of Rossbroich et al. 2022 on spike counts alone, with their
     optimizer and the step size `lr`, until in each hidden population at most 1 % of the neurons are
@@ -56,7 +56,7 @@ class Homeostatic(Strategy):
 
     @cached_property
     def of(self) -> Strategy:
-        """The initial state that `base` names."""
+        """The initialization that `base` names."""
         return named(self.base, **(self.options or {}))
 
     @property

@@ -301,8 +301,8 @@ def follow_gradients(
 
 
 def floor(optimizer: Optimizer) -> Floor:
-    """The floor of `optimizer`: copies of it are fed with gradients of sizes s from 1e3 to 1e-37;
-    the optimizer and its weights stay as they are.
+    """The effective floor of `optimizer`: copies of it are fed with gradients of sizes s from 1e3
+    to 1e-37; the optimizer and its weights stay as they are.
 
         step(s) = mean |dw(s)|,   floor = s where step(s) = step(1e3) / 2
 

@@ -42,9 +42,9 @@ Row = dict[str, Any]
 class Training(NamedTuple):
     """The training that follows on an initial state.
 
-    `optimizer`: its name with the value that sets its floor, or else its step size; `lower`: how to
-    lower the floor; `least`: the floor with the least value at this precision, None if it cannot be
-    lowered.
+    `optimizer`: its name with the value that sets its effective floor, or else its step size;
+    `lower`: how to lower the floor; `least`: the floor with the least value at this precision, None
+    if it cannot be lowered.
     """
 
     optimizer: str
@@ -318,11 +318,11 @@ def unmoved(
         if not size:
             why = "it was 0 in each step of training"
         elif size < floor:
-            why = f"it fell to {size:.2g} in training, below the floor of {floor:.2g}"
+            why = f"it fell to {size:.2g} in training, below the effective floor of {floor:.2g}"
         elif remembers:
             why = (
                 "the optimizer still divides by the gradients of priming: "
-                "homeostasis.fresh_optimizer=true begins anew"
+                "homeostasis.fresh_optimizer=true resets its state"
             )
         elif row["step"] < spacing:
             why = (

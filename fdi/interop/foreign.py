@@ -1,4 +1,4 @@
-"""The initial state of any network, of fdi or of snnTorch, Norse, SpikingJelly or Sinabs."""
+"""The initialization of any network, of fdi or of snnTorch, Norse, SpikingJelly or Sinabs."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def initialize(
     generator: Generator | None = None,
     **options: Any,
 ) -> list[LayerReport]:
-    """Draw the weights of a spiking network by an initial state of `conf/init`, or by a Strategy of
-    your own: any network of fdi.snn, or of snnTorch, Norse, SpikingJelly or Sinabs.
+    """Draw the weights of a spiking network by an initialization of `conf/init`, or by a Strategy
+    of your own: any network of fdi.snn, or of snnTorch, Norse, SpikingJelly or Sinabs.
 
         fdi.initialize(network, "fluct_calibrated", sigma_u=0.8, batch=spikes, dt=1e-3)
 

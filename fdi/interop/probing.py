@@ -222,7 +222,7 @@ def _training(optimizer: torch.optim.Optimizer) -> Training:
     name, options = type(optimizer).__name__, optimizer.param_groups[0]
     if isinstance(eps := options.get("eps"), int | float):
         return Training(f"{name} with eps={eps:g}", "lower optimizer.eps")
-    return Training(f"{name} with lr={options['lr']:g}", "take an optimizer without a floor")
+    return Training(f"{name} with lr={options['lr']:g}", "take an optimizer without eps")
 
 
 def _layer(row: dict[str, Any], learns: bool) -> LayerState:

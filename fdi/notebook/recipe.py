@@ -476,8 +476,8 @@ class _Search:
         return every, sum(losses) / len(every)
 
     def _margin(self, describe: bool = False) -> float:
-        """The largest gradient of a weight over the floor of the optimizer, the least of all; what
-        the trial names, and the gradients, are `seen` where they are to be described.
+        """The largest gradient of a weight over the effective floor, the least of all; what the
+        trial names, and the gradients, are `seen` where they are to be described.
         """
         inputs, labels = self.train[0]
         self.optimizer.zero_grad()

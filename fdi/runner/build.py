@@ -206,7 +206,7 @@ def training_words(config: DictConfig) -> Training:
 
 
 def training_of(optimizer: torch.optim.Optimizer) -> Training:
-    """The words for an optimizer, and how low its `eps` can set the floor at its precision."""
+    """The words for an optimizer, and its least effective floor at its precision."""
     name, options = type(optimizer).__name__.lower(), optimizer.defaults
     lr, eps = options.get("lr"), options.get("eps")
     if isinstance(eps, int | float) and not isinstance(eps, bool):
@@ -215,7 +215,7 @@ def training_of(optimizer: torch.optim.Optimizer) -> Training:
             least = math.sqrt(torch.finfo(optimizer.precision).tiny)
         return Training(f"{name} with eps={eps:g}", "lower optimizer.eps", least)
     known = f" with lr={lr:g}" if isinstance(lr, int | float) else ""
-    return Training(name + known, "take optimizer=adam_atan2, which has no floor")
+    return Training(name + known, "take optimizer=adam_atan2, which has no eps")
 
 
 def schedule(config: DictConfig, net: Network, data: Dataset) -> Schedule | None:

@@ -97,7 +97,7 @@ def take_initial_state(
 
 
 def _followed(context: RunContext, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of a probe, with the floors of the optimizer."""
+    """The rows of a probe, with the effective floors of the optimizer."""
     names = [row["population"] for row in rows]
     weights = {n: [p.weight for p in context.network.afferents(n)] for n in names}
     follow_gradients(rows, context.trainer.optimizer, weights)

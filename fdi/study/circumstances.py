@@ -1,4 +1,4 @@
-"""The circumstances of a measurement: bounds on the activity and floor of the optimizer, and
+"""The circumstances of a measurement: activity regularization and eps of the optimizer, and
 whether both are the authors'.
 """
 
@@ -79,12 +79,12 @@ def bounds_of_task(run: Mapping[Any, Any]) -> str:
 
 
 def floor_of_run(run: Mapping[Any, Any]) -> str:
-    """The floor of the optimizer, by its eps."""
+    """eps of the optimizer, as text."""
     return f"eps {run['optimizer.eps']:.0e}"
 
 
 def circumstances(run: Mapping[Any, Any]) -> str:
-    """The bounds and the floor of a run, as text."""
+    """The bounds and eps of a run, as text."""
     return f"{bounds_of_task(run)}, {floor_of_run(run)}"
 
 

@@ -49,14 +49,14 @@ from fdi.study.published import columns, published, quotes
 INTERVALS = (
     "Intervals (95 %, in brackets) are Student's over n paired seeds. On test sets of fewer than "
     f"{SMALL} samples they include the binomial noise from the choice of these samples; for a "
-    "difference this is an upper bound, since both sides are tested on the same samples. "
+    "difference this is an upper bound, since both arms are tested on the same samples. "
     "Differences that are all equal are judged by the exact sign test."
 )
 RULE = (
     "Each claim has a design, written down in `fdi/study/claims.yaml`. A comparison judges the "
     "claim only if its runs are what the design asks for: what is changed can act (a bound is "
     "crossed at the start, and the start alone stays at chance), and the training has as many "
-    "updates as the authors', or both sides have settled; else it *cannot act* or is *too short*. "
+    "updates as the authors', or both arms have settled; else it *cannot act* or is *too short*. "
     "Those that judge are decided by Holm's method over all of a claim, with the interval that "
     "goes with this decision; without a decision they are against the claim where the interval "
     f"lies within the margin of {DESIGNS['margin']} points, and *too wide* elsewhere. The column "
@@ -64,7 +64,7 @@ RULE = (
     "contradicted: none, and at least one is against it. "
     f"{INTERVALS} Bounds (both for fully connected networks, the upper one for others, unless the "
     f"claim is about bounds) and eps ({EPS:g}) are the authors'; the last column but one shows "
-    "each side at the step size and eps that validation chose for it. For each network the longest "
+    "each arm at the step size and eps that validation chose for it. For each network the longest "
     f"training with several seeds counts, else the longest. Deep networks have {DEEP} hidden "
     "layers or more."
 )
@@ -88,7 +88,7 @@ SEEDS = (
 def claims(results: Results) -> pd.DataFrame:
     """One row per claim: claim, status, `on` which data, for it (how many comparisons of how many),
     set aside (how many, and why), measured (a line of text each, those of published networks first,
-    then the deepest), best (the same with each side at the step size and eps that suit it),
+    then the deepest), best (the same with each arm at the step size and eps that suit it),
     published.
     """
     chosen = results.of(standard(results.runs))

@@ -62,7 +62,7 @@ def interval_in_words(difference: Comparison) -> str:
 
 
 def starting_state(members: pd.DataFrame) -> str:
-    """The initial state to start from."""
+    """The initialization to start from."""
     judged, shared = judge(members), zoo.common(members)
     best = shared[shared["setting"] == "best"].groupby("init")["accuracy"].mean()
     today = DESIGN["start"]["today"]

@@ -21,8 +21,8 @@ def depth(run: Mapping[Any, Any]) -> int:
 
 
 class Contrast(NamedTuple):
-    """`one` minus `other`: the mean of `quantity` on each side over common seeds, and the paired
-    difference. `run` is a row of the run table that has what both sides have in common, `sides` all
+    """`one` minus `other`: the mean of `quantity` on each arm over common seeds, and the paired
+    difference. `run` is a row of the run table that has what both arms have in common, `arms` all
     runs of both.
     """
 
@@ -31,7 +31,7 @@ class Contrast(NamedTuple):
     one: float
     other: float
     difference: Comparison
-    sides: tuple[Runs, Runs]
+    arms: tuple[Runs, Runs]
 
 
 def training_of_run(run: Mapping[str, Any]) -> str:
@@ -50,11 +50,11 @@ def contrast_of(
 ) -> Contrast | None:
     """The runs of one condition against those of another; None where they have no pairs."""
     names = [*dict.fromkeys((quantity, *TESTED))]
-    a, b = (by_seed(side, names, same_data=same_data)[0] for side in (one, other))
+    a, b = (by_seed(arm, names, same_data=same_data)[0] for arm in (one, other))
     apart = difference(a, b, quantity, scale)
     if not apart.n:
         return None
-    ours, theirs = (float((scale * side.of(quantity)).mean()) for side in pairs(a, b, quantity))
+    ours, theirs = (float((scale * arm.of(quantity)).mean()) for arm in pairs(a, b, quantity))
     run: dict[Any, Any] = one.iloc[0].to_dict()
     return Contrast(run, quantity, ours, theirs, apart, (one, other))
 
@@ -75,6 +75,6 @@ def contrasts(
     keys = ["dataset", "model", *differing(both, "init.", "_one", *free)]
     same_data = not any(key.startswith("dataset") for key in free)
     for _, group in both.groupby(keys, dropna=False, sort=False):
-        sides = group[group["_one"]], group[~group["_one"]]
-        if all(map(len, sides)) and (found := contrast_of(*sides, quantity, scale, same_data)):
+        arms = group[group["_one"]], group[~group["_one"]]
+        if all(map(len, arms)) and (found := contrast_of(*arms, quantity, scale, same_data)):
             yield found

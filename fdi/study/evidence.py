@@ -49,7 +49,7 @@ class NetworkName(NamedTuple):
 
 class Evidence(NamedTuple):
     """One comparison, as text with a {} for its interval. `same`: whether the claim says that the
-    two sides are equally good, not that one is better. `obstacle`: why it does not judge the claim,
+    two arms are equally good, not that one is better. `obstacle`: why it does not judge the claim,
     IDLE or SHORT and what is missing, "" where it does.
     """
 
@@ -123,13 +123,13 @@ def means_and_difference(contrast: Contrast) -> str:
 
 
 def fluct_at_its_best(results: Results, design: Design) -> Iterator[str]:
-    """What fluctuation-driven weights reach against Kaiming's, as text, each side with the step
+    """What fluctuation-driven weights reach against Kaiming's, as text, each arm with the step
     size and eps that suit it, in the networks of a claim that compares them.
     """
     if design.get("starts") != ["kaiming"] or design["differs"] != "init":
         return
-    for sides in networks(results, *HEADLINE):
-        best = {side.init: side for side in sides if side.setting == "best"}
+    for arms in networks(results, *HEADLINE):
+        best = {arm.init: arm for arm in arms if arm.setting == "best"}
         if not {"fluct", "kaiming"} <= best.keys():
             continue
         one, other = best["fluct"], best["kaiming"]
@@ -152,10 +152,10 @@ def _pairs(design: Design, runs: Runs, results: Results) -> Iterator[tuple[str, 
         return
     for start, phase in product(design["starts"], design["phases"]):
         for bounded in _bounded(runs, phase):
-            sides = FLUCT | bounded, STARTS[start] | bounded
+            arms = FLUCT | bounded, STARTS[start] | bounded
             if design["differs"] == "homeostasis":
-                sides = STARTS[start] | bounded, STARTS[start] | FREE
-            for contrast in longest(contrasts(runs, *sides)):
+                arms = STARTS[start] | bounded, STARTS[start] | FREE
+            for contrast in longest(contrasts(runs, *arms)):
                 kind = bounds_of_task(contrast.run | {"homeostasis.joint": True}) + WHEN[phase]
                 what = f"{start}, {kind} against none"
                 if design["differs"] == "init":
@@ -205,12 +205,12 @@ def at_the_start(results: Results) -> pd.DataFrame:
 
 def _idle(design: Design, contrast: Contrast, runs: Runs, begun: pd.DataFrame) -> str:
     """Why the intervention of a design could not act in these runs, "" where it could."""
-    one, other = contrast.sides
+    one, other = contrast.arms
     if "acts" not in design:
-        return f"{IDLE}: both sides guess" if _guess(one) and _guess(other) else ""
+        return f"{IDLE}: both arms guess" if _guess(one) and _guess(other) else ""
     bad = other if design["differs"] == "init" else one
     if not set(design["acts"]) & _acting(bad, begun):
-        return f"{IDLE}: at the start no activity is beyond the bounds"
+        return f"{IDLE}: at the start no activity is beyond a bound"
     run = bad.iloc[0]
     same = {key: run[key] for key in run.index if key in NETWORK or key.startswith("init.")}
     if not _guess(where(runs, same | FREE)):
@@ -225,40 +225,40 @@ def _acting(runs: Runs, begun: pd.DataFrame) -> set[str]:
     return {side for side in beyond if beyond[side] and run[f"homeostasis.{side}.strength"] > 0}
 
 
-def _guess(side: Runs) -> bool:
+def _guess(arm: Runs) -> bool:
     """Whether these runs are on average no better than guessing."""
-    chance = chance_level(side["classes"], side["test_samples"])
-    return bool(side[ACCURACY].mean() <= chance.mean())
+    chance = chance_level(arm["classes"], arm["test_samples"])
+    return bool(arm[ACCURACY].mean() <= chance.mean())
 
 
 def _short(contrast: Contrast, begun: pd.DataFrame) -> str:
     """How much shorter than the authors' a training was that has not settled, else ""."""
-    made, asked, short = updates(contrast.sides, begun)
+    made, asked, short = updates(contrast.arms, begun)
     return f"{SHORT}: {made:,.0f} of {asked:,} updates" if short else ""
 
 
-def updates(sides: Sequence[Runs], begun: pd.DataFrame) -> tuple[float, int, bool]:
-    """How many updates two sides make, how many the authors make, and whether the training is too
-    short to judge by: less than theirs, and one of the sides has not settled.
+def updates(arms: Sequence[Runs], begun: pd.DataFrame) -> tuple[float, int, bool]:
+    """How many updates two arms make, how many the authors make, and whether the training is too
+    short to judge by: less than theirs, and one of the arms has not settled.
     """
-    model = sides[0]["model"].iloc[0]
+    model = arms[0]["model"].iloc[0]
     asked = DESIGNS["updates"].get(model, DESIGNS["updates"]["others"])
-    made = min(_updates(side, begun) for side in sides)
-    return made, asked, made < asked and not all(map(_settled, sides))
+    made = min(_updates(arm, begun) for arm in arms)
+    return made, asked, made < asked and not all(map(_settled, arms))
 
 
-def _updates(side: Runs, begun: pd.DataFrame) -> float:
+def _updates(arm: Runs, begun: pd.DataFrame) -> float:
     """How many updates these runs make in the task, 0 where nobody knows."""
-    run = side.iloc[0].fillna(0.0)
+    run = arm.iloc[0].fillna(0.0)
     samples = DESIGNS["samples"].get(run["dataset"])
     if cut := run.get("dataset.max_train"):  # dataset.test: of data that come in one piece
         samples = cut * (1 - run.get("dataset.valid", 0.0) / (1 - run.get("dataset.test", 0.0)))
     if samples is None:
-        return float(np.nan_to_num(begun.reindex(side["path"])["updates"].min()))
+        return float(np.nan_to_num(begun.reindex(arm["path"])["updates"].min()))
     return run["trainer.epochs"] * np.ceil(samples / run["trainer.batch_size"])
 
 
-def _settled(side: Runs) -> bool:
+def _settled(arm: Runs) -> bool:
     """Whether these runs have left chance and were best some time before their end."""
-    best = (side["best_epoch"] / side["epoch"]).mean()
-    return not _guess(side) and bool(best <= DESIGNS["settled"])
+    best = (arm["best_epoch"] / arm["epoch"]).mean()
+    return not _guess(arm) and bool(best <= DESIGNS["settled"])

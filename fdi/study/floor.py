@@ -75,7 +75,7 @@ def data(results: Results) -> Pages:
 
 def _finding(single: pd.DataFrame) -> str:
     """How many runs learn among those whose optimizer follows the initial gradient, and among the
-    others: from the initial states that have both, where a floor can act.
+    others: from the initializations that have both, where a floor can act.
     """
     rows = single.dropna(subset=["classes", "test_samples"])
     above = rows["x"] >= 1

@@ -78,7 +78,7 @@ def _spread(norms: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The initial states from which every hidden layer has a gradient in all seeds."""
+    """The initializations from which every hidden layer has a gradient in all seeds."""
     hidden = table[table["population"] != READOUT]
     reached = hidden.groupby(["init", "x"], dropna=False)["silent"].max().eq(0).reset_index()
     swept, others = reached[reached["x"].notna()], reached[reached["x"].isna()]

@@ -1,5 +1,5 @@
 """What the initial states of runs say: the spread of the membrane potential that their weights
-imply by the theory, and how far their gradients lie above the floor of the optimizer.
+imply by the theory, and how far their gradients lie above the effective floor.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def largest(results: Results) -> pd.DataFrame:
 
 def ratios(results: Results) -> pd.DataFrame:
     """`largest` of the finished runs without bounds whose initial state was measured and whose
-    optimizer has a floor.
+    optimizer has an effective floor.
     """
     runs = unbounded(results.runs[results.runs["state"] == "done"])
     table = largest(results).reindex(runs["path"])

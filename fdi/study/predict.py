@@ -44,7 +44,7 @@ QUANTITIES: dict[str, Callable[[Layers], pd.Series]] = {
     "no silent neurons (largest share in a layer)": lambda layers: -layers["silent"].max(),
     "largest gradient of a layer": lambda layers: layers["grad"].max(),
 }
-RATIO = "largest gradient over the optimizer's floor"
+RATIO = "largest gradient over the effective floor"
 
 
 def predictors(results: Results, bounds: bool) -> pd.DataFrame:
@@ -143,7 +143,7 @@ SCORES = {"no": 0, "not known": 1, "doubtful": 1, "yes": 2}
 
 
 def learning_by_verdict(members: pd.DataFrame) -> pd.DataFrame:
-    """For each initial state, kind and verdict how many learn at the default step and at the best,
+    """For each initialization, kind and verdict how many learn at the default step and at the best,
     and the area under the curve: the probability that of two runs of which one learns the verdict
     prefers it.
     """

@@ -46,7 +46,8 @@ SETTLED = (*TRAINED, "probed", "failed", REFUSED)  # whoever is at work
 STATES = (*TRAINED, "probed", "running", "failed", REFUSED, "interrupted", "missing", "broken")
 STOPPED = ("failed", "interrupted")  # the same command goes on with them
 OLDER = ("record.json", "status.json", ".hydra")  # files of a run of fdi before 0.3
-SAID = {"missing": "not run yet"}  # what a person reads in place of a state
+STATE_WORDS = {"missing": "not run yet", UNTESTED: "selection run"}
+"""What a person reads in place of a state."""
 FREE = ("tags", "note", "seal")  # of a record, which its seal does not cover
 MEASURED = ("test_accuracy_last", "test_accuracy_best")
 
@@ -171,8 +172,9 @@ def look(directory: Path) -> Run:
     """What one can see of a run now; nothing is raised.
 
     Its state is missing where there is nothing; broken where the record is not whole, and `error`
-    says how; untested where the test set was not looked at; refused where it failed for a value
-    that its user can mend; running only while a process holds it, else interrupted.
+    says how; untested (a selection run) where the test set was not looked at; refused where it
+    failed for a value that its user can mend; running only while a process holds it, else
+    interrupted.
     """
     try:
         run = whole(directory)

@@ -24,7 +24,7 @@ def SMORMS3(
     precision: Precision = "float32",
 ) -> Optimizer:
     """The optimizer of Rossbroich et al. 2022 (Funk 2015); `lr`: upper limit of the step size,
-    `eps`: floor, `precision`: of its running means. Equations: fdi.train.rules.
+    `eps`: sets the effective floor, `precision`: of its running means. Equations: fdi.train.rules.
     """
     from fdi.train import rules
 
@@ -34,8 +34,8 @@ def SMORMS3(
 def AdamAtan2(
     params: Iterable[Tensor], lr: StepSize = 5e-3, betas: tuple[Share, Share] = (0.9, 0.999)
 ) -> Optimizer:
-    """Adam without eps, and so without a floor (Everett et al. 2024, arXiv:2407.05872). Equations:
-    fdi.train.rules.
+    """Adam without eps, and so without an effective floor (Everett et al. 2024, arXiv:2407.05872).
+    Equations: fdi.train.rules.
     """
     from fdi.train import rules
 

@@ -10,9 +10,9 @@ curves/<dataset>_<model>_probed.csv.gz  those with what the probe measured meanw
 probe.csv.gz                      initial states, a row per run and hidden population
 provenance.csv                    command, commit, versions, machine, date
 choices/<name>/choice.json        what experiment=best decided
-zoo.csv                           one row per random network, initial state and setting, with the
+zoo.csv                           one row per random network, initialization and setting, with the
 command that makes its runs
-zoo_grid.csv                      what each step size and floor reached that was tried there
+zoo_grid.csv                      what each step size and eps reached that was tried there
 zoo_states.csv                    initial states, a row per network, initial state and population
 zoo_curves.csv                    their learning curves, as means over seeds
 
@@ -93,7 +93,7 @@ STATE = [
 def _export_zoo(drawn: Results, folder: Path) -> int:
     """Write the four files of a zoo, with what made it in the first line."""
     files = sorted((drawn.folder / ZOO).glob("*.json"))
-    table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.sides(f)])
+    table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.arms(f)])
     runs = zoo.placed(drawn).merge(sides[["zoo", "network", "setting", "run"]], on="run")
     tested = runs[runs["state"] == "done"]
     if tested.empty:

@@ -1,8 +1,8 @@
 """What the rule of `experiment=best` would choose where a whole grid is trained already, and how
 much of the best validation accuracy that loses: `python scripts/study/simulate_choice.py RESULTS`.
 
-The grid are runs below RESULTS/runs of one network that differ in their initial state, seed, step
-size and the floor of the optimizer alone, each trained to its end with trainer.test=false and no
+The grid are runs below RESULTS/runs of one network that differ in their initialization, seed, step
+size and the eps of the optimizer alone, each trained to its end with trainer.test=false and no
 schedule, so that its first epochs are those of a short training. For eight convolutions:
 
     for floor in 1e-8+float32 1e-16+float32 1e-24+float32 1e-36+float64 1e-60+float64; do
@@ -52,7 +52,7 @@ def grid(results: Results, init: str) -> tuple[list[float], dict[Question, Reach
 
 
 def simulate(results: Results) -> pd.DataFrame:
-    """A row for each initial state: what is chosen, the best of the grid, what the choice loses in
+    """A row for each initialization: what is chosen, the best of the grid, what the choice loses in
     points, and what it costs in whole trainings of a candidate.
     """
     epochs = int(results.runs["trainer.epochs"].max())

@@ -61,7 +61,7 @@ PAGES = (
     DOCS / "speed.md",
     DOCS / "howto" / "libraries.md",
     DOCS / "howto" / "why-not-learning.md",
-    DOCS / "howto" / "snntorch-457.md",
+    Path("results/reference/snntorch-457.md"),
     Path("results/reference/README.md"),
 )
 TABLES = {

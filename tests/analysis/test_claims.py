@@ -130,7 +130,7 @@ def test_shallow_networks_are_no_evidence_about_depth(measured):
 
 def test_networks_of_which_both_sides_guess_cannot_tell(measured):
     found = measured([0.0, 0.001, 0.0], layers=7, base=0.1).loc[DEEP]
-    assert found[["status", "measured"]].tolist() == [IDLE, f"1 x {IDLE}: both sides guess"]
+    assert found[["status", "measured"]].tolist() == [IDLE, f"1 x {IDLE}: both arms guess"]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_the_longest_training_counts_even_of_fewer_seeds(measured):
 
 
 RESTORES = "Homeostasis restores activity and thus training in deep networks"
-BROADENS = "Homeostasis broadens the range of good initial states"
-PARTLY = "Homeostasis makes up only partly for bad initial states"
+BROADENS = "Homeostasis broadens the range of good initializations"
+PARTLY = "Homeostasis makes up only partly for bad initializations"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_a_fresh_optimizer_after_priming_is_a_condition_of_its_own():
             "numerics": [3, 3, 3, 3, 1, "unknown of 01234567"],
         }
     )
-    prime, both = "prime, fresh optimizer", "prime + joint, fresh optimizer"
+    prime, both = "prime, reset optimizer", "prime + joint, reset optimizer"
     found = [*COLUMNS["homeostasis"].of(runs)]
     assert found == ["none", "prime", prime, "joint", both, "joint"]
 

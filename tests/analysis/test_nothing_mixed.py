@@ -11,7 +11,7 @@ import pytest
 import yaml
 from making import EVIDENCE, one_line, write_decision
 
-from fdi.analysis.best import OF_SIDES, each_at_its_best, sides_in_words
+from fdi.analysis.best import OF_ARMS, each_at_its_best, sides_in_words
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
 from fdi.analysis.results import own
@@ -142,7 +142,7 @@ def test_sides_are_told_in_what_their_runs_are_judged_by(tmp_path):
     table = each_at_its_best(replace(results, runs=results.runs.assign(metric="error")))
     (cell,) = set(sides_in_words(table)["each at its best"].str.partition("\n")[0])
     assert cell == "0.251 +- 0.001, n=3"
-    assert as_judged(OF_SIDES, table).startswith("test set, as each row is judged, after the last")
+    assert as_judged(OF_ARMS, table).startswith("test set, as each row is judged, after the last")
 
 
 def test_a_side_at_its_best_has_the_runs_of_the_newest_numerics(tmp_path):

@@ -51,7 +51,7 @@ def test_each_gets_the_step_that_validation_prefers_and_is_compared_with_other_s
 ):
     said = fdi_run(*WORDS, "dry_run=true")
     assert (said.code, {path.name for path in tmp_path.iterdir()}) == (0, {"data.npz"})
-    assert "optimizer.lr for 2 sides: about " in said.out
+    assert "optimizer.lr for 2 arms: about " in said.out
     found = fdi_run(*WORDS)
     assert found.code == 0, found.err
     assert said.out.partition(" compared")[0] in found.out

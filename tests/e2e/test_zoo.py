@@ -53,7 +53,7 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("run.json")}
     found = fdi_run(*WORDS, *SMALL)
     assert found.code == 0, found.err
-    assert "optimizer.lr for 4 sides: about 8 trainings to choose" in found.out
+    assert "optimizer.lr for 4 arms: about 8 trainings to choose" in found.out
     assert {path: path.stat().st_mtime_ns for path in first} == first, "more networks, not others"
     *_, sentence, command = found.out.splitlines()
     _, more = command.split(": ", 1)

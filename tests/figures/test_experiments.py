@@ -151,7 +151,7 @@ def test_homeostasis(results, drawn):
     assert found.set_index("x")["mean"].to_dict() == pytest.approx(expected)
     _, axes = drawn(homeostasis, page)
     marks = [label.get_text() for label in axes["rate"].get_xticklabels()]
-    assert marks == ["no bounds", "bounds", "priming", "priming\nand bounds"]
+    assert marks == ["none", "in the\nloss", "priming", "priming\nand in the\nloss"]
 
 
 def test_states_of_another_experiment_are_left_out(results):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -89,6 +90,18 @@ def test_in_a_paper_the_panels_stand_alone_with_a_legend_where_nothing_is(name, 
             assert not any(box.contains(x, y) for x, y in np.asarray(path.vertices))
             joined = line.get_linestyle() != "None"
             assert not (joined and path.intersects_bbox(box, filled=False))
+
+
+def test_a_legend_hides_no_part_of_a_matrix():
+    """White in a matrix says that there are none, in a panel of lines that there is room."""
+    figure, axes = sheet.page([["matrix", "lines"]], paper=True)
+    axes["matrix"].imshow(np.zeros((4, 4)), cmap="Greys")
+    entries = axes["lines"].plot(np.tile([0, 1], 200), label="full")
+    sheet.above(figure, entries, "")
+    sheet.around(figure, pd.DataFrame({"source": ["none"]}), "A matrix")
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(axes["matrix"].bbox)
 
 
 def test_missing_data_is_listed_with_its_command(write_run, figures):

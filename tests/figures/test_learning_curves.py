@@ -150,15 +150,28 @@ def test_a_crowded_page_keeps_one_line_of_each_initialization(write_run, tmp_pat
 
 
 def test_of_equal_sets_the_last_is_drawn_and_said(results):
-    key = "homeostasis.joint"
-    runs = [("fluct", seed, 0.5, 1, {key: joint}) for joint in (True, False) for seed in (0, 1)]
+    both = ({"homeostasis.joint": joint, "neuron.beta": 10 + joint} for joint in (True, False))
+    runs = [("fluct", seed, 0.5, 1, config) for config in both for seed in (0, 1)]
     page = pages_of(learning_curves, results(runs))["randman_dense"]
     (title,) = page["title"].unique()
-    assert title.endswith(", fully connected network, 3 epochs, bounds on activity")
+    assert title.endswith(", fully connected network, 3 epochs, activity regularization, beta = 11")
     assert set(page["n"]) == {2}
-    left = "2 runs (homeostasis.joint = false)"
+    left = "2 runs (homeostasis.joint = false, neuron.beta = 10)"
     assert (page["left"] == left).all()
     assert page["source"].iloc[0].endswith(f"; left out: {left}")
+
+
+def test_one_other_key_of_few_values_has_a_line_for_each(results):
+    steps = (0.005, 0.02)
+    runs = [
+        (init, 0, 0.5, 1, {"optimizer.lr": lr}) for init in ("fluct", "kaiming") for lr in steps
+    ]
+    page = pages_of(learning_curves, results(runs))["randman_dense"]
+    names = ("fluctuation-driven", "Kaiming")
+    assert {*page["line"]} == {f"{name}, lr = {lr:g}" for name in names for lr in steps}
+    assert "left out" not in page["source"].iloc[0]
+    few = pages_of(learning_curves, results([*runs, ("lsuv", 0, 0.5, 1, {"optimizer.lr": 0.005})]))
+    assert set(few["randman_dense"]["line"]) == {*names, "LSUV"}, "LSUV has one step alone"
 
 
 def test_one_seed_of_a_data_set_that_was_cut_says_so(results, drawn):
@@ -215,7 +228,7 @@ RATES = {"optimizer._target_": "fdi.train.optimizers.SMORMS3", "optimizer.eps": 
 
 def test_a_title_says_the_step_size_or_the_range_of_several():
     runs = pd.DataFrame({**RATES, "optimizer.lr": [0.005, 0.05], "homeostasis.joint": False})
-    last = "eps 1e-16, no bounds on activity"
+    last = "eps 1e-16, no activity regularization"
     assert words.condition(runs.head(1)) == f"SMORMS3, step size 0.005, {last}"
     assert words.condition(runs) == f"SMORMS3, step size 0.005 to 0.05, {last}"
     assert words.condition(runs, ["optimizer.lr"]) == f"SMORMS3, {last}", "it is an axis"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,20 @@ def test_a_report_says_what_it_leaves_out(results):
     page = html(own(results), own(results))
     assert "<p class=said>3 runs: 1 done, " in page
     assert f"<br>broken: {path.parent}: run.json" in page
+
+
+def test_a_report_says_what_the_runs_come_to_and_what_each_picture_shows(write_run, tmp_path):
+    """The verdict on top, the table of conditions open, captions as text without their title."""
+    for seed in range(3):
+        write_run("fluct", seed, [0.1, 0.3, 0.5 + seed / 100])
+        write_run("kaiming", seed, [0.1, 0.2, 0.3])
+    page = html(own(tmp_path), own(tmp_path))
+    assert "<p class=said>6 runs: 6 done<br>fluct is better than kaiming by 21.0 points" in page
+    assert "<details open><summary>Own runs" in page
+    captions = re.findall("<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == page.count("<figure")
+    (curves,) = [text for text in captions if "data: own runs" in text and "epoch" in text][-1:]
+    assert not curves.startswith("Learning curves.")
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of snnTorch
-PAGE = ROOT / "docs" / "howto" / "snntorch-457.md"
+PAGE = ROOT / "results" / "reference" / "snntorch-457.md"
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_what_ate_the_step_is_said(followed):
         network.projections[0].weight.grad.clamp_(-1e-36, 1e-36)
 
     still, *_ = followed(1e-25, spoil=shrink)
-    assert "below the floor" in still["h1"]
+    assert "below the effective floor" in still["h1"]
     still, *_ = followed(1e-5, optimizer=lambda network: optimizer_of(network, lr=1e-12))
     assert "are lost in rounding" in still["h2"]
 

@@ -18,7 +18,7 @@ IDENTITY, STEP, FROZEN = "init.identity", "optimizer.lr", '["hidden"]'
 
 
 def how_deep(measured: Results) -> str:
-    """A row for each data set and initial state, a column for each number of layers: test accuracy
+    """A row for each data set and initialization, a column for each number of layers: test accuracy
     in percent at the step size that validation chooses (mean, lowest and highest of n seeds), and
     this step; `guessing` where no run is better than that, - where there is none.
     """
@@ -34,8 +34,8 @@ def how_deep(measured: Results) -> str:
 
 
 def controls(measured: Results) -> str:
-    """A row for each initial state and number of layers: the same with hidden layers that learn and
-    with frozen ones, each at its own step, and their difference over paired seeds, with its
+    """A row for each initialization and number of layers: the same with hidden layers that learn
+    and with frozen ones, each at its own step, and their difference over paired seeds, with its
     interval corrected for all rows.
     """
     state = ["dataset", "layers", "init", IDENTITY]

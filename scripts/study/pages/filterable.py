@@ -81,7 +81,7 @@ def long(table: str) -> bool:
 
 def link(name: str, table: str, up: str) -> str:
     """What stands on a page in its place; `up` leads from there to docs/."""
-    return f"[{rows(table)} rows, to filter]({up}{PAGE}#{name})\n"
+    return f"[{rows(table)} rows]({up}{PAGE}#{name})\n"
 
 
 def section(name: str, title: str, source: str, text: str) -> str:

@@ -10,7 +10,7 @@ from fdi.analysis import zoo
 from fdi.analysis.choice import learning_threshold
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.conditions import BASELINE, where
-from fdi.analysis.derived import COLUMNS, FRESH, MODES, modes, unbounded, with_layers
+from fdi.analysis.derived import COLUMNS, MODES, RESET, modes, unbounded, with_layers
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT, Comparison, correct, paired, summary
 from fdi.figures import words
@@ -162,9 +162,9 @@ PRIMED = {
     "none": "none",
     "joint": "in the loss",
     "prime": "primed",
-    f"prime{FRESH}": "primed, then optimizer state reset",
+    f"prime{RESET}": "primed, then optimizer state reset",
     "prime + joint": "primed, then in the loss",
-    f"prime + joint{FRESH}": "primed, optimizer state reset, then in the loss",
+    f"prime + joint{RESET}": "primed, optimizer state reset, then in the loss",
 }
 """Homeostasis -> words."""
 
@@ -194,8 +194,8 @@ def primed(measured: Results) -> str:
                     "beside none": "" if way == "none" else with_interval(found),
                 }
             )
-        if {"prime", f"prime{FRESH}"} <= {*ways}:
-            found = _difference(ways[f"prime{FRESH}"], ways["prime"])
+        if {"prime", f"prime{RESET}"} <= {*ways}:
+            found = _difference(ways[f"prime{RESET}"], ways["prime"])
             fresh += f"\n{rows[-1]['network']}, from {init}: optimizer state reset after priming, "
             fresh += f"against kept, {difference(found)}, n = {found.n}.\n"
     return listed(rows, "fdi-run -m experiment=restore") + fresh

@@ -12,16 +12,14 @@ from fdi.analysis.results import Results
 from fdi.figures import sheet, style, words
 from fdi.figures.catalogue import FIGURES, about, figure, file_name, pages_of
 
-MOST = 2  # pictures of a figure; `make report` draws the others
 HEAD = """# Gallery
 
-The figures that `make figures` draws, by the question they answer, from the measurements in
-[`results/reference`](measurements.md), at most two of a kind; `fdi-report` puts all of them on one
-page. A click opens the picture, which says below it where its data come from. This page is written
-by `python scripts/study/update_docs.py`.
+One picture of each figure, by the question that it answers; `make figures` draws them for every
+network, from [the measurements](measurements.md). A click opens the picture, which says below where
+its data come from. Written by `python scripts/study/update_docs.py`.
 """
 QUESTIONS = {
-    "Which initial state trains better?": (
+    "Which initialization trains better?": (
         "zoo",
         "best",
         "depth",
@@ -38,10 +36,10 @@ QUESTIONS = {
         "which_step",
         "searches",
     ),
-    "Is it the bounds on the activity?": ("bounds", "homeostasis", "restore"),
+    "Is it the activity regularization?": ("bounds", "homeostasis", "restore"),
     "Is it the readout, or a normalization?": ("readout", "instead"),
     "Which spread of the potential is best?": ("gain", "lazy"),
-    "And recurrent networks, and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
+    "What of recurrent networks and Dale's law?": ("alpha", "recurrent_alpha", "dale"),
     "What happens in a trial, and what does it cost?": (
         "snapshot",
         "speed",
@@ -50,7 +48,7 @@ QUESTIONS = {
         "quantize",
     ),
 }
-REST = "And else"
+REST = "Further figures"
 
 
 def gallery(measured: Results, pictures: Path) -> str:
@@ -64,16 +62,19 @@ def gallery(measured: Results, pictures: Path) -> str:
 
 
 def _sections(measured: Results, pictures: Path) -> Iterator[str]:
-    """A grid of thumbnails for each question; the name of a figure leads to its first one."""
+    """A grid of thumbnails for each question; the name of a figure leads to its own."""
     known = {name for names in QUESTIONS.values() for name in names}
     rest = tuple(name for name in FIGURES if name not in known)
     for question, names in (QUESTIONS | ({REST: rest} if rest else {})).items():
         shown, missing = [], []
         for name in names:
             pages = pages_of(FIGURES[name], measured)
-            shown += [*_thumbnails(name, pages, pictures)]
-            missing += [] if pages else [name]
-        yield f'## {question}\n\n<div class="gallery">\n{"".join(shown)}</div>\n'
+            if pages:
+                shown.append(_thumbnail(name, pages, pictures))
+            else:
+                missing.append(name)
+        pictured = f'<div class="gallery">\n{"".join(shown)}</div>\n' if shown else ""
+        yield f"## {question}\n\n{pictured}"
         for name in missing:
             yield (
                 f'<span id="{name}"></span>*{name} is not measured yet: it needs '
@@ -81,21 +82,17 @@ def _sections(measured: Results, pictures: Path) -> Iterator[str]:
             )
 
 
-def _thumbnails(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) -> Iterator[str]:
-    """Each picture with its sentence, leading to the whole picture."""
-    module = FIGURES[name]
-    for number, (page, content) in enumerate(most_evident(pages)):
-        stem = file_name(name, page)
-        drawn = figure(module, content)
-        with style.house_style():
-            pdf, _ = sheet.save(drawn, pictures / stem)
-        pdf.unlink()
-        where = f"{_where(page)}." if page else ""
-        sentence = escape(f"The same: {where}" if number else f"{about(module)} {where}".rstrip())
-        anchor = "" if number else f' id="{name}"'
-        file = f"{pictures.name}/{stem}.png"
-        image = f'<img src="{file}" alt="{escape(sheet.alternative(drawn))}" loading="lazy">'
-        yield f'<a{anchor} href="{file}">{image}{sentence}</a>\n'
+def _thumbnail(name: str, pages: Mapping[str, pd.DataFrame], pictures: Path) -> str:
+    """The most evident picture with its sentence, leading to the whole picture."""
+    module, page = FIGURES[name], max(pages, key=lambda page: _evidence(page, pages[page]))
+    stem, drawn = file_name(name, page), figure(module, pages[page])
+    with style.house_style():
+        pdf, _ = sheet.save(drawn, pictures / stem)
+    pdf.unlink()
+    sentence = escape(f"{about(module)} {_where(page)}." if page else about(module))
+    file = f"{pictures.name}/{stem}.png"
+    image = f'<img src="{file}" alt="{escape(sheet.alternative(drawn))}" loading="lazy">'
+    return f'<a id="{name}" href="{file}">{image}{sentence}</a>\n'
 
 
 def _where(page: str) -> str:
@@ -108,14 +105,9 @@ def _where(page: str) -> str:
     return page
 
 
-def most_evident(pages: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
-    """The simulation, if there is one, and the pages with most seeds and initial states; those with
-    two values of x after others.
+def _evidence(page: str, rows: pd.DataFrame) -> tuple[bool, bool, float]:
+    """Highest for the simulation, if there is one, then for the page with most seeds and
+    initializations; those with two values of x are below others.
     """
-
-    def evidence(page: tuple[str, pd.DataFrame]) -> tuple[bool, bool, float]:
-        name, rows = page
-        states, values = (rows[key].nunique() if key in rows else 1 for key in ("init", "x"))
-        return name == "", values != 2, rows["n"].max() * states if "n" in rows else 0
-
-    return sorted(pages.items(), key=evidence, reverse=True)[:MOST]
+    states, values = (rows[key].nunique() if key in rows else 1 for key in ("init", "x"))
+    return page == "", values != 2, rows["n"].max() * states if "n" in rows else 0

@@ -11,8 +11,8 @@ from fdi.analysis import zoo
 from fdi.analysis.best import (
     HEADLINE,
     NETWORK,
-    OF_SIDES,
-    Side,
+    OF_ARMS,
+    Arm,
     each_at_its_best,
     networks,
     sides_in_words,
@@ -35,11 +35,9 @@ def headline(measured: Results) -> str:
     """Fluctuation-driven against Kaiming weights, a row per network."""
     begun, rows = at_the_start(measured), {}
     of_networks = networks(measured, *HEADLINE)
-    newest = max(
-        (side.runs["numerics"].max() for sides in of_networks for side in sides), default=0
-    )
-    for sides in of_networks:
-        at = {(side.init, side.setting): side for side in sides}
+    newest = max((arm.runs["numerics"].max() for arms in of_networks for arm in arms), default=0)
+    for arms in of_networks:
+        at = {(arm.init, arm.setting): arm for arm in arms}
         if not {(ONE, "best"), (BASELINE, "best")} <= {*at}:
             continue
         usual, best = at[ONE, "common"], at[ONE, "best"]
@@ -57,7 +55,7 @@ def headline(measured: Results) -> str:
     return markdown(pd.DataFrame([rows[key] for key in sorted(rows)]))
 
 
-def _against(own: Side, base: Side) -> str:
+def _against(own: Arm, base: Arm) -> str:
     """Both means, their difference, its interval, and the verdict."""
     means = f"{own.reached.mean:.0f} against {base.reached.mean:.0f}"
     return f"{means}: {difference(own.difference)}" if own.difference else means
@@ -76,7 +74,7 @@ def at_their_best(measured: Results) -> str:
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
     shown = markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
-    return f"{shown}\n{OF_SIDES[0].upper()}{OF_SIDES[1:]}.\n{_by_family(measured, table)}"
+    return f"{shown}\n{OF_ARMS[0].upper()}{OF_ARMS[1:]}.\n{_by_family(measured, table)}"
 
 
 def _by_family(measured: Results, every: pd.DataFrame) -> str:

@@ -51,7 +51,7 @@ def _compared(by_init: pd.DataFrame) -> str:
 
 
 def moving(measured: Results) -> str:
-    """A row per initial state and step size of networks behind a normalization that were trained
+    """A row per initialization and step size of networks behind a normalization that were trained
     with several: how far their hidden weights moved, |W - W0| / |W0|, the accuracy, and how it
     differs from that at the usual step size.
     """

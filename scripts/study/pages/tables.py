@@ -49,7 +49,7 @@ def behind(name: str, measured: Results) -> str:
 
 
 def _compares(page: pd.DataFrame, columns: Mapping[str, str]) -> bool:
-    """Whether there are several initial states on the page."""
+    """Whether there are several initializations on the page."""
     states = [name for name, title in columns.items() if title in ("init", "sigma_U", "gain")]
     return len(page[[name for name in states if name in page]].drop_duplicates()) > 1
 
