@@ -40,8 +40,7 @@ def data(results: Results) -> Pages:
 
 def fastest(table: pd.DataFrame) -> pd.DataFrame:
     """The row of the fastest library but fdi at each size."""
-    others = table[table["library"] != "fdi"]
-    others = others.fillna({"axis": ""})
+    others = table[table["library"] != "fdi"].fillna({"axis": ""})
     sizes = ["axis", *dict.fromkeys(COLUMNS.values()), "recurrent"]
     return others.loc[others.groupby(sizes, sort=False)["ratio"].idxmin()]
 
@@ -71,6 +70,8 @@ def draw(page: Page, axes: Mapping[str, Axes]) -> None:
         panel.set_ylim(page["ratio"].min() / 1.5, page["ratio"].max() * 1.5)
         panel.yaxis.set_major_formatter("{x:g}")
         panel.set_xlabel(axis)
+    for row in panels(page):
+        axes[row[0]].set_ylabel("time over that of fdi")
     handles = [Line2D([], [], **look, label=name) for name, look in dots.items()]
     handles.append(
         Line2D([], [], color=looks.ACCENT, linestyle="--", linewidth=0.8, label=f"{GOAL} times")
