@@ -4,8 +4,10 @@ conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/
 Some workloads have a table of their own, which stands beside that of the others: "own_loop" is a
 step in a loop of one's own beside the trainer's, "epoch" is a whole training loop of fdi, "parts"
 are those of whole commands (`--before`: of another checkout of fdi, too), "growth" is how times
-grow with sizes, "workers" the memory of a sweep, and "accuracy" trains libraries until they
-classify 90 % of Randman correctly. See benchmark/ for what is measured. Ends with a figure.
+grow with sizes, "workers" the memory of a sweep, "accuracy" trains libraries until they
+classify 90 % of Randman correctly, and "sizes" (or --map) compares fdi with the fastest of other
+libraries over sizes of a network, and goes on where it was interrupted. See benchmark/ for what is
+measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from benchmark import accuracy, epoch, growth, own_loop, parts, workers
+from benchmark import accuracy, epoch, growth, own_loop, parts, sizes, workers
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
@@ -24,13 +26,14 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import render
 from fdi.study import speed
 
-BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy")
+BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy", "sizes")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     choices = [*WORKLOADS, *DEFAULT, *FIELD, *PAPER, *BESIDE]
     parser.add_argument("--workloads", nargs="+", default=choices, choices=choices)
+    parser.add_argument("--map", action="store_const", const=["sizes"], dest="workloads")
     parser.add_argument("--libraries", nargs="+", default=[], help="these and fdi alone")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--before", type=Path, help="another checkout of fdi, for parts")
@@ -50,8 +53,12 @@ def main() -> None:
         "accuracy": accuracy.measure,
     }
     for name in BESIDE:
-        if name in options.workloads:
-            write(options.out.with_stem(f"{options.out.stem}_{name}"), beside[name]())
+        file = options.out.with_stem(f"{options.out.stem}_{name}")
+        if name == "sizes" and name in options.workloads:
+            for known in sizes.measure(options.rounds, file):
+                write(file, known)
+        elif name in options.workloads:
+            write(file, beside[name]())
     if rows:
         draw_speed(options.out)
 

@@ -27,6 +27,7 @@ FIGURES = (
     "calibrated",
     "snapshot",
     "speed",
+    "sizes",
 )
 PLAIN = {
     "model.norm": "none",

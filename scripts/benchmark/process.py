@@ -17,6 +17,7 @@ from benchmark.libraries import on_one_batch
 
 LONGEST = 300  # s, of a first step that compiles
 TURN = 0.5  # s and more, as in training, where steps follow each other without a pause
+Clock = Callable[[], float]
 WARM = 3  # steps after which the peak of memory is read
 
 
@@ -31,14 +32,16 @@ class First(NamedTuple):
 
 
 class Process:
-    """A training step in a process of its own, with these variables in its environment. If the
-    first one fails or takes longer than LONGEST, TimeoutError or EOFError.
+    """A training step in a process of its own, with these variables in its environment, timed by a
+    `clock`. If the first one fails or takes longer than LONGEST, TimeoutError or EOFError.
     """
 
-    def __init__(self, build: Callable, work: dict, **environment: str) -> None:
+    def __init__(
+        self, build: Callable, work: dict, clock: Clock = time.perf_counter, **environment: str
+    ) -> None:
         context = get_context("spawn")
         self._pipe, end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(end, build, work), daemon=True)
+        self._process = context.Process(target=_serve, args=(end, build, work, clock), daemon=True)
         with patch.dict(os.environ, environment):
             self._process.start()
         end.close()
@@ -64,7 +67,7 @@ def side_by_side(processes: Sequence[Process]) -> list[float]:
     return [process._pipe.recv() for process in processes]
 
 
-def _serve(pipe: Connection, build: Callable, work: dict) -> None:
+def _serve(pipe: Connection, build: Callable, work: dict, clock: Clock) -> None:
     """The first steps, then a turn of each length that comes, until that is 0."""
     step = on_one_batch(build, work)
     before, start = _forget_peak(), time.perf_counter()
@@ -74,11 +77,11 @@ def _serve(pipe: Connection, build: Callable, work: dict) -> None:
         step()
     pipe.send(First(loss, seconds, _memory("VmHWM") - before))
     while length := pipe.recv():
-        start, taken = time.perf_counter(), 0
-        while time.perf_counter() - start < length:
+        start, taken = clock(), 0
+        while clock() - start < length:
             step()
             taken += 1
-        pipe.send((time.perf_counter() - start) / taken)
+        pipe.send((clock() - start) / taken)
 
 
 def _memory(field: str) -> float:

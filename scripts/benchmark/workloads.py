@@ -96,7 +96,7 @@ def batch(work: dict) -> tuple[Events, np.ndarray]:
     """Random events of the workload's density, and random labels."""
     rng = np.random.default_rng(0)
     rows, size = work["batch"] * work["steps"], int(np.prod(work["shape"]))
-    counts = rng.binomial(size, DENSITY, rows)
+    counts = rng.binomial(size, work.get("density", DENSITY), rows)
     units = np.concatenate([np.sort(rng.choice(size, n, replace=False)) for n in counts]).astype(
         np.int32
     )
@@ -137,7 +137,7 @@ def _drawn(work: dict) -> Network:
         net,
         Fluct(nu=nu),
         Fluct(nu=nu),
-        nu_input=work.get("nu_input", DENSITY / DT),
+        nu_input=work.get("nu_input", work.get("density", DENSITY) / DT),
         measure=None,
         generator=torch.Generator().manual_seed(work.get("seed", 0)),
     )

@@ -43,6 +43,7 @@ from pages.lazy import decaying, laziness
 from pages.libraries import asked, compared, printed, rates
 from pages.speed import (
     accuracy,
+    below,
     epoch,
     field,
     growth,
@@ -112,6 +113,7 @@ TABLES = {
     "epoch": epoch,
     "own_loop": own_loop,
     "growth": growth,
+    "below": below,
     "parts": parts,
     "workers": workers,
     "rates": rates,  # needs snntorch, as do the next

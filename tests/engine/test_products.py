@@ -9,7 +9,7 @@ import torch
 from fdi.data.inputs import Frames
 from fdi.engine.cpu import CpuEngine
 from fdi.engine.cpu.kernels.jit import kernel
-from fdi.engine.cpu.kernels.rows import add_product, add_taps, product, turn
+from fdi.engine.cpu.kernels.rows import STRIP, add_product, add_strips, add_taps, product, turn
 from fdi.snn.models import dense
 from fdi.snn.objective import Objective
 
@@ -32,6 +32,24 @@ def test_products_of_every_number_of_rows_and_columns(fresh):
                 w.reshape(-1), 0, columns + EXTRA, INNER, columns,
             )  # fmt: skip
             np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_strips_give_the_bits_of_the_product_of_the_whole_matrix(dtype):
+    whole, call = kernel(add_product.py_func), kernel(add_strips.py_func)
+    rng = np.random.default_rng(0)
+    width, inner = STRIP // np.dtype(dtype).itemsize, 300
+    for columns in (3, 16, 32, 40, 64, 109):
+        w, full = rng.normal(size=(inner, columns)).astype(dtype), columns // width * width
+        parts = [w[:, j : j + width].ravel() for j in range(0, full, width)]
+        strips = np.concatenate([*parts, w[:, full:].ravel()])
+        for rows in (1, 4, 7, 9):
+            a = rng.normal(size=(rows, inner)).astype(dtype)
+            out = rng.normal(size=(1, rows, columns + EXTRA)).astype(dtype).repeat(2, 0)
+            given = 0, columns + EXTRA, a.reshape(-1), 0, inner, rows
+            whole(out[0].reshape(-1), *given, w.reshape(-1), 0, columns, inner, columns)
+            call(out[1].reshape(-1), *given, strips, 0, inner, columns)
+            np.testing.assert_array_equal(*out)
 
 
 def test_taps_of_every_number_of_rows():

@@ -16,7 +16,7 @@ from fdi.figures import report
 from fdi.figures.catalogue import FIGURES, PROTOCOL, file_name, pages, pages_of
 from fdi.figures.report import html_table
 from fdi.figures.sweep import Sweep
-from fdi.study import speed
+from fdi.study import sizes, speed
 from fdi.study.measured import read_export
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -66,7 +66,7 @@ def test_no_figure_drops_runs_in_silence(name, measured):
     """
     pages = {page: runs for page, (_, runs) in FIGURES[name].data(measured).items()}
     known = [runs for runs in pages.values() if runs is not None]
-    assert (len(known) < len(pages)) == (name in (*SIMULATED, "zoo", "searches", "speed"))
+    assert (len(known) < len(pages)) == (name in (*SIMULATED, "zoo", "searches", "speed", "sizes"))
     if not known:
         return
     few = min(known, key=len)["path"]
@@ -114,6 +114,24 @@ def test_every_page_of_the_reference(drawn, measured):
     for name in FIGURES:
         for page in pages_of(FIGURES[name], measured).values():
             drawn(FIGURES[name], page)
+
+
+def test_fastest_other_library_at_each_size(tmp_path, drawn):
+    centre = dict(batch=32, units=256, density=0.05, steps=100, recurrent=False, machine="m")
+    rows = [
+        dict(centre, **{column: value}, axis=axis, library=name, ratio=ratio * value)
+        for axis, column in sizes.COLUMNS.items()
+        for value in (1, 2)
+        for name, ratio in (("fdi", 1 / value), ("slow", 9.0), ("fast", 2.0))
+    ]
+    corner = dict(centre, batch=1, axis="", library="slow", ratio=7.0)
+    pd.DataFrame([*rows, corner]).to_csv(tmp_path / "bench_sizes.csv", index=False)
+    page = pages_of(sizes, own(tmp_path))[""]
+    assert page["library"].value_counts().to_dict() == {"fast": 10, "slow": 1}
+    _, axes = drawn(sizes, page)
+    line, *dots = axes["batch"].lines[:3]
+    assert line.get_ydata().tolist() == [dot.get_ydata()[0] for dot in dots] == [2, 4]
+    assert all(panel.get_ylim()[0] < 2 for panel in axes.values())
 
 
 def test_speed(tmp_path, drawn):

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from fdi.analysis.results import own
+from fdi.data.inputs import Frames
 from fdi.engine.reference import ReferenceEngine
 from fdi.study.measured import read_export
 
@@ -204,6 +206,37 @@ def test_a_library_without_a_first_step_has_a_row_without_numbers(bench, monkeyp
     assert rows[2]["relative_to"] == "reference"
 
 
+def test_the_map_has_a_row_for_each_size_and_library(bench, monkeypatch, tmp_path):
+    """Peers that are far from the fastest leave after their first turn; the centre, which all axes
+    share, is measured once.
+    """
+    from benchmark import libraries, sizes
+
+    monkeypatch.setattr(sizes, "CENTRE", dict(sizes.CENTRE, batch=2, units=5, steps=8))
+    monkeypatch.setattr(sizes, "AXES", {"batch": ("batch", (1, 2), {}), "x": ("units", (5,), {})})
+    monkeypatch.setattr(sizes, "CORNERS", (dict(recurrent=True),))
+    best = {name: libraries.BEST[name] for name in ("fdi", "torch (sparse input)")}
+    monkeypatch.setattr(sizes, "BEST", {**best, "torch (again)": libraries.ours.reference})
+    monkeypatch.setattr(sizes, "APART", 1)
+    monkeypatch.setattr("sys.argv", ["bench.py", "--map", "--rounds", "2", "--out"])
+    sys.argv.append(str(tmp_path / "bench.csv"))
+    bench.main()
+    table = pd.read_csv(tmp_path / "bench_sizes.csv").fillna({"axis": ""})
+    assert len(table) == 4 * 3
+    assert table["axis"].unique().tolist() == ["batch", "x", ""]
+    assert (table.loc[table["library"] == "fdi", ["ratio", "rounds"]] == [1, 2]).all(axis=None)
+    assert table[table["axis"] == "x"]["cpu_ms"].tolist() == table["cpu_ms"].tolist()[3:6]
+    peers = table[table["library"] != "fdi"].groupby(["axis", "batch"])
+    assert peers["rounds"].agg(sorted).tolist() == [[1, 2]] * 4
+
+    table[table["recurrent"]].to_csv(tmp_path / "bench_sizes.csv", index=False)  # interrupted
+    bench.main()
+    again = pd.read_csv(tmp_path / "bench_sizes.csv").fillna({"axis": ""})
+    kept = again["recurrent"]
+    pd.testing.assert_frame_equal(again[kept], table[table["recurrent"]])
+    assert (again.loc[~kept, "cpu_ms"] != table.loc[~table["recurrent"], "cpu_ms"]).all()
+
+
 def test_the_parts_of_an_epoch_add_up(bench, monkeypatch):
     """A part that fdi no longer has would end the measurement."""
     from benchmark import epoch
@@ -294,6 +327,27 @@ def test_floor_counts_what_arrives_at_normalized_layers(bench, monkeypatch):
     for name in ("h1->h2", "h1->h3", "h3->readout"):
         early = spikes[name[:2]][:-2].sum((0, 1))
         assert torch.equal(seen[name].double(), early.double())
+
+
+def test_torch_alone_trains_the_same_network(bench):
+    """Updates go ahead in another order within a step, so that all comes some steps earlier, and in
+    a trial that ends in silence the same: in a layer without recurrent weights.
+    """
+    from benchmark import libraries
+
+    work = dict(SMALL, steps=60, density=0.2, lr=1e-2)
+    x, labels = libraries.batch(work)
+    x = Frames(x.dense().swapaxes(0, 1) * (np.arange(60) < 20)[None, :, None])
+    losses = []
+    for build in (libraries.ours.fdi, libraries.torch.build):
+        learner = build(work)
+        batch = learner.put(x, labels)
+        losses.append([learner.step(batch) for _ in range(10)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+    assert losses[1][-1] < 0.8 * losses[1][0]
+    recurrent = libraries.on_one_batch(libraries.torch.build, dict(work, recurrent=True))
+    first, *_, last = (recurrent() for _ in range(20))
+    assert last < first
 
 
 @pytest.mark.parametrize("work", [NORMED, dict(MAPS, learn_tau=True, pool=(2, 2, 2))])

@@ -18,7 +18,7 @@ from fdi.engine.cpu.dense_forward import (
 )
 from fdi.engine.cpu.dense_layout import BLOCK, SORTED
 from fdi.engine.cpu.kernels.jit import inlined, jit
-from fdi.engine.cpu.kernels.rows import add_product, copy, part, repeat, scatter
+from fdi.engine.cpu.kernels.rows import add_product, add_strips, copy, part, repeat, scatter
 from fdi.engine.cpu.kernels.simd import (
     REGISTERS,
     constants,
@@ -62,14 +62,11 @@ def _through_own(layer, g, now, pace, second, samples, natural):
     """Adds W^T gI[t + 2] of the layer's own projections to the row of gS[t] of all samples."""
     later, size = now + 2 * layer.width, layer.units
     if layer.recurrent_from < layer.exc:
-        add_product(
-            g, now, pace, g, later, pace, samples, natural, layer.own_0, layer.pitch_0, size,
-            layer.exc,
-        )  # fmt: skip
+        add_strips(g, now, pace, g, later, pace, samples, natural, layer.own_0, size, layer.exc)
     if layer.exc < size:
-        add_product(
-            g, now + layer.exc, pace, g, later + second, pace, samples, natural, layer.own_1,
-            layer.pitch_1, size, size - layer.exc,
+        add_strips(
+            g, now + layer.exc, pace, g, later + second, pace, samples, natural, layer.own_1, size,
+            size - layer.exc,
         )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ sources, where weights lie), weights in the order of the kernels, and scratch me
 A layer is one population, or two side by side (excitatory first); the last layer is the readout.
 `tables` holds, layer after layer, the weight rows that a spike adds to the currents: first of the
 sources below ([source units, width]), then of the layer itself. `natural` holds the same weights
-the other way round, [target units, source units], for the products of the backward pass. Rows of
-`tables` are padded to `width`, a multiple of WIDTH. Maps below (convolutions) are a source like the
-input; their spikes have the codes of conv_plan.
+the other way round, [target units, source units], for the products of the backward pass, those of
+recurrent projections in strips of columns (see rows.add_strips). Rows of `tables` are padded to
+`width`, a multiple of WIDTH. Maps below (convolutions) are a source like the input; their spikes
+have the codes of conv_plan.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 
 from fdi.engine.checks import refused
 from fdi.engine.cpu.conv_plan import ConvLayout, MapsOut
-from fdi.engine.cpu.kernels.rows import LANES, turn
+from fdi.engine.cpu.kernels.rows import LANES, STRIP, turn
 from fdi.engine.cpu.neurons import (
     DifferentNeurons,
     Neurons,
@@ -47,8 +48,6 @@ LAYER = (
     "own_at",  # the recurrent rows in `tables`
     "own_0",  # recurrent weights in `natural`, from channel 0
     "own_1",  # from channel 1
-    "pitch_0",  # numbers from one row of these to the next
-    "pitch_1",
     "learned_at",  # where `tables` has the gradients of tau_mem, or -1
     "first_source",
     "last_source",  # behind the last one
@@ -85,8 +84,8 @@ class DensePlan(NamedTuple):
 
 class WeightPlace(NamedTuple):
     """Where a projection's weight [target, source] lies: row and column (unit of the layer) in
-    `tables`, start in `natural` (or -1) and `step` from a row to the next there. `maps`: the maps
-    that it reads.
+    `tables`, start in `natural` (or -1) and `step` from a row to the next there; of a recurrent one
+    the start of the layer's weights of that source, and their rows. `maps`: the maps that it reads.
     """
 
     projection: Projection
@@ -173,10 +172,9 @@ class _Layout:
         )  # fmt: skip
         for channel, p in enumerate(layer):
             if p.name in own:
-                pitch = record[f"pitch_{channel}"] = _pitch(p.units)
                 record[f"own_{channel}"] = self.natural
-                starts[p.name] = self.home[p.name][1], self.natural, pitch
-                self.natural += size * pitch
+                starts[p.name] = self.home[p.name][1], self.natural, size
+                self.natural += size * p.units
         self.records.append(record)
         self.places += [self._place(projection, record, starts) for projection in afferents]
         self.tables += (rows + (size if own else 0)) * width
@@ -203,7 +201,7 @@ class _Layout:
         column, (row, at, step) = self.home[projection.target][1], starts[projection.source]
         store = record["own_at"] if projection.recurrent else record["table_at"]
         seen = self.maps.out if self.maps and projection.source == self.foot else None
-        at = at if at < 0 else at + column * step
+        at = at if at < 0 or projection.recurrent else at + column * step
         return WeightPlace(projection, store, record["width"], row, column, at, step, seen)
 
     def find_heard(self) -> None:
@@ -273,9 +271,21 @@ def pack(layout: Layout, tables: np.ndarray, natural: np.ndarray) -> None:
             continue
         (target, source), flat = weight.shape, weight.numpy().reshape(-1)
         turn(flat, 0, source, target, source, tables, _start(place), place.width)
-        if place.natural_at >= 0:
+        if place.projection.recurrent:
+            _put_strips(natural, place, flat.reshape(target, source))
+        elif place.natural_at >= 0:
             rows = natural[place.natural_at : place.natural_at + target * place.step]
             rows.reshape(target, place.step)[:, :source] = flat.reshape(target, source)
+
+
+def _put_strips(natural: np.ndarray, place: WeightPlace, weight: np.ndarray) -> None:
+    """The weights of a recurrent projection, [target, source], in the layout of rows.add_strips."""
+    (target, source), width, rows = weight.shape, STRIP // weight.itemsize, place.step
+    strips, rest = divmod(source, width)
+    end, own = place.natural_at + strips * rows * width, slice(place.column, place.column + target)
+    whole = natural[place.natural_at : end].reshape(strips, rows, width)
+    whole[:, own] = weight[:, : source - rest].reshape(target, strips, width).swapaxes(0, 1)
+    natural[end : end + rows * rest].reshape(rows, rest)[own] = weight[:, source - rest :]
 
 
 def unpack(layout: Layout, tables: np.ndarray) -> Iterator[tuple[Projection, torch.Tensor]]:

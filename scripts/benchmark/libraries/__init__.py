@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import partial
 
-from benchmark.libraries import jax, norse, ours, sinabs, snntorch, spikingjelly, stork
+from benchmark.libraries import jax, norse, ours, sinabs, snntorch, spikingjelly, stork, torch
 from benchmark.libraries.tools import Learner
 from benchmark.workloads import batch
 
@@ -29,17 +29,24 @@ LIBRARIES: dict[str, Callable[[dict], Learner]] = {
     "spyx": jax.spyx,
 }
 """Name, beginning with that of the module that must be importable -> builder of a learner."""
+BEST = {
+    **{name: LIBRARIES[name] for name in ("fdi", "stork", "snntorch", "spikingjelly")},
+    "jax (input first)": jax.hoisted,
+    "torch (sparse input)": torch.build,
+}
+"""The same of those that may be the fastest at some size of a fully connected network."""
+
+
+def importable(builders: dict[str, Callable[[dict], Learner]]) -> dict[str, Callable]:
+    """Those of these libraries that are there."""
+    return {n: build for n, build in builders.items() if importlib.util.find_spec(n.split()[0])}
 
 
 def available() -> dict[str, Callable[[dict], Learner]]:
     """The libraries that can be imported; without stork, fdi's reference engine stands in for it
     under the name "reference".
     """
-    there = {
-        name: build
-        for name, build in LIBRARIES.items()
-        if importlib.util.find_spec(name.split()[0])
-    }
+    there = importable(LIBRARIES)
     return there if "stork" in there else {**there, "reference": ours.reference}
 
 

@@ -43,6 +43,7 @@ QUESTIONS = {
     "What happens in a trial, and what does it cost?": (
         "snapshot",
         "speed",
+        "sizes",
         "operations",
         "quantize",
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pandas as pd
 
 from fdi.analysis.results import Results
-from fdi.study import speed
+from fdi.study import sizes, speed
 from pages.tables import markdown
 
 
@@ -162,3 +162,28 @@ def epoch(measured: Results) -> str:
     )
     wide = parts.pivot(index="output", columns="part", values="share")[parts["part"].unique()]
     return markdown(wide.reset_index(names="output to a"))
+
+
+def below(measured: Results) -> str:
+    """A row for each size at which a step of the fastest other library takes less than `GOAL` times
+    as long as one of fdi.
+    """
+    rows = sizes.fastest(measured.csv("bench_sizes")).drop_duplicates([*_SIZES])
+    slow = rows[rows["ratio"] < sizes.GOAL].sort_values("ratio")
+    kinds = slow["recurrent"].map({True: "recurrent", False: "feed-forward"})
+    table = pd.DataFrame(
+        {
+            "hidden units": slow["units"].map("{:,}".format) + ", " + kinds,
+            "batch": slow["batch"].map("{:,}".format),
+            "inputs that spike in a step": slow["density"].map("{:.0%}".format),
+            "time steps": slow["steps"].map("{:,}".format),
+            "fastest other library": slow["library"],
+            "its time / fdi's": slow["ratio"].map("{:.2f}".format),
+        }
+    )
+    where = f"{rows['machine'].iloc[0]}, one thread, least CPU time of"
+    told = f"bench_sizes.csv: {len(slow)} of {len(rows)} sizes; {where}"
+    return markdown(table) + f"\n{told} n = {rows['rounds'].max()} rounds\n"
+
+
+_SIZES = (*dict.fromkeys(sizes.COLUMNS.values()), "recurrent")

@@ -16,6 +16,7 @@ from numba.np.arrayobj import populate_array
 
 from fdi.engine.cpu.kernels.jit import inlined, jit, kernel
 from fdi.engine.cpu.kernels.simd import (
+    BYTES,
     REGISTERS,
     Mask,
     Vector,
@@ -40,6 +41,7 @@ from fdi.engine.cpu.kernels.simd import (
 LANES = 16  # numbers of a vector, at most
 TALL, WIDE = (8, 2) if REGISTERS == 32 else (6, 1)
 """Rows, and vectors of columns, of a tile of a product, whose sums stay in registers."""
+STRIP = WIDE * BYTES  # of a row of a tile
 DEEP = 256  # so many rows of a matrix are multiplied at a time, of which a strip stays in a cache
 
 
@@ -259,6 +261,27 @@ def product(
 ) -> None:  # fmt: skip
     """The same, out = a w."""
     _product(True, out, out_at, out_step, a, a_at, a_step, rows, w, w_at, w_step, inner, columns)
+
+
+@jit
+def add_strips(
+    out: np.ndarray, out_at: int, out_step: int, a: np.ndarray, a_at: int, a_step: int, rows: int,
+    w: np.ndarray, w_at: int, inner: int, columns: int,
+) -> None:  # fmt: skip
+    """`add_product` with a w whose columns lie strip after strip, [strips, inner, STRIP bytes], and
+    behind these what is left of them, [inner, rest]: rows of a large matrix that lie far apart come
+    late from the memory.
+    """
+    wide, width, j = fill_many(out.dtype.type(0), WIDE), WIDE * lanes(out), 0
+    while j + width <= columns:
+        at, strip = out_at + j, w_at + j * inner
+        _strip(wide, False, out, at, out_step, a, a_at, a_step, rows, w, strip, inner, width)
+        j += width
+    if j < columns:
+        rest, at = columns - j, out_at + j
+        add_product(
+            out, at, out_step, a, a_at, a_step, rows, w, w_at + j * inner, rest, inner, rest
+        )  # fmt: skip
 
 
 @inlined
