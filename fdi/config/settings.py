@@ -220,8 +220,9 @@ def check_values(schema: type, values: Mapping[str, Any], path: str = "") -> Non
     and for a value that its hints, or the `choices` of its fields, do not admit.
     """
     hints, known = parts.hints_of(schema), parts.parameters(schema)
-    for key in values.keys() - hints.keys():
-        raise Mistake(f"{path}{key}: no such key; {choose(key, hints)}")
+    for key in values:  # in their order, so that the same mistake gets the same line
+        if key not in hints:
+            raise Mistake(f"{path}{key}: no such key; {choose(key, hints)}")
     for entry in fields(schema):
         key = f"{path}{entry.name}"
         if entry.name not in values:

@@ -99,10 +99,11 @@ def checkpoint(directory: Path, run: Run) -> dict[str, Any]:
 def other_owner(mine: Mapping[str, Any], theirs: Mapping[str, Any], epoch: Any) -> str | None:
     """What is wrong with a checkpoint that says that it is `theirs`, in the folder of `mine`."""
     if theirs.get("place") != mine["place"]:
-        return f"is that of {theirs.get('place')} after epoch {epoch}, and its run {mine['place']}"
-    one, other = mine["evidence"] or {}, theirs.get("evidence") or {}
+        other = theirs.get("place", "an unknown run")
+        return f"is that of {other} after epoch {epoch}, and its run {mine['place']}"
+    one, said = mine["evidence"] or {}, theirs.get("evidence") or {}
     for key in (*SHARED, "split"):
-        before, now = other.get(key), one.get(key)
+        before, now = said.get(key), one.get(key)
         later = key == "numerics" and _goes_on(str(before), str(now), epoch)
         if before is None or (before != now and not later):
             return f"is of {key} {before} after epoch {epoch}, and its run of {key} {now}"
