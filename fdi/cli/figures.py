@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             figures[name] = there.get(name) or figure_named(name, mine.runs, modules)
     for name, module in figures.items():
         if module is None:
-            raise ValueError(f"no figure {name}; {choose(name, [*there, *swept_keys(mine.runs)])}")
+            shown = "every figure shows init by colour; learning_curves and best show it alone"
+            other = choose(name, [*there, *swept_keys(mine.runs)])
+            raise ValueError(f"no figure {name}; {shown if name == 'init' else other}")
     missing = _draw_pages(figures, mine, measured, among, arguments)
     nothing = len(missing) == len(figures)
     no_reference = measured is not None and measured.runs.empty

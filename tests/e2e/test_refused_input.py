@@ -204,6 +204,7 @@ TABLES = [
     ("table", ["--probe", "--runs", "a.csv"], "--runs"),
     ("table", ["--best", "--runs", "a.csv"], "--runs"),
     ("figures", [], "no runs in results/runs; make some: fdi-run"),
+    ("figures", ["--own", "init"], "no figure init; every figure shows init by colour; learning"),
     ("figures", ["--own", "learning_curve"], "no figure learning_curve; did you mean learning_cur"),
     ("table", ["--columns", "init"], "--columns goes with --csv or --latex"),
     ("table", ["--probe", "--full"], "argument --full: not allowed with argument --probe"),
