@@ -64,7 +64,7 @@ def test_a_checkpoint_that_does_not_say_whose_it_is_is_not_gone_on_with(capsys):
         lambda: fdi.load(run),
         lambda: fdi.run("init=from_run", f"init.run={run}", **SMALL),
     ):
-        with one_line(f"{run / CHECKPOINT} is that of None after epoch 2"):
+        with one_line(f"{run / CHECKPOINT} is that of an unknown run after epoch 2"):
             read()
     assert len(fdi.run(**SMALL | EPOCHS[3]).metrics) == 3
 

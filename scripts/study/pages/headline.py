@@ -225,13 +225,12 @@ def recipe_verdicts(measured: Results) -> str:
         )
         notes += (
             f"* From {words.init(start)} weights a recipe is {verdict} Optuna: "
-            f"{with_interval(below)} points, where the interval had to lie above {ENOUGH:g}. "
-            f"It costs {page.loc[(start, 'recipe'), 'median']:.1f} trainings in the median; "
-            f"`experiment=best` costs {page.loc[(start, 'best'), 'cost']:.0f}, and reaches "
-            f"{with_interval(paired(accuracy['best'], accuracy['recipe']))} points more. "
-            f"Of {len(gain)} recipes, proven: {proven}; refuted: {refuted}; nothing found: {none}; "
-            f"not needed: {learned}; a network more than {-WORSE:g} points worse: "
-            f"{(gain < WORSE).sum()}.\n"
+            f"{with_interval(below)} points, where the interval had to lie above {ENOUGH:g}; "
+            f"`experiment=best`, at {page.loc[(start, 'best'), 'cost']:.0f} trainings, reaches "
+            f"{with_interval(paired(accuracy['best'], accuracy['recipe']))} more. Of {len(gain)} "
+            f"recipes ({page.loc[(start, 'recipe'), 'median']:.1f} trainings in the median) "
+            f"{proven} are proven, {refuted} refuted, {none} found nothing, {learned} not needed; "
+            f"networks left more than {-WORSE:g} points worse: {(gain < WORSE).sum()}.\n"
         )
     return notes
 
