@@ -70,7 +70,11 @@ def conclude(
         return Conclusion("; ".join(said), leader, decided=True)
     if not {*unsure} <= {*known}:
         return Conclusion("; ".join([*said, f"one {noun} decides nothing"]), leader, FIRST)
-    line, more = _more([known[name] for name in unsure], level, metric, samples, noun)
+    best = metric.ends[metric.sign > 0]
+    if all(reached[name] == best for name in unsure):
+        line, more = "none can be better; fewer epochs, or a harder task, may tell", None
+    else:
+        line, more = _more([known[name] for name in unsure], level, metric, samples, noun)
     return Conclusion("; ".join([*said, line]), leader, more)
 
 

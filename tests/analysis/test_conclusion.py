@@ -44,6 +44,15 @@ def test_the_smallest_visible_difference_is_half_of_the_interval_that_the_table_
     assert paired(spreading(6, 0.1, 8.0), np.zeros(6), noise=3.0).enough() is None
 
 
+def test_where_none_can_be_better_more_seeds_are_not_proposed(tmp_path, write_run):
+    for seed in range(3):
+        write_run("fluct", seed, 1.0)
+        write_run("kaiming", seed, 1.0)
+    (found,) = of_sweep(runs(tmp_path))
+    assert found.text.endswith("; none can be better; fewer epochs, or a harder task, may tell")
+    assert found.more is None
+
+
 def test_a_decided_sweep_says_by_how_much_and_the_next_command_chooses_the_step(
     tmp_path, write_run
 ):
