@@ -48,7 +48,6 @@ def page(request, report):
         tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.goto(report.as_uri())
-        tab.click("summary")
         tab.wait_for_selector("tbody tr")
         yield tab
         browser.close()
@@ -108,6 +107,7 @@ def test_the_page_does_not_scroll_sideways_and_words_can_be_read(page):
 
 
 def test_a_thousand_runs_are_there_within_a_second(page):
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     paint = page.evaluate(
         "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
     )

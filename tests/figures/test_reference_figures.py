@@ -84,6 +84,9 @@ def test_no_figure_drops_runs_in_silence(name, measured):
     found = Results(runs, curves, both(measured.probe), measured.folder)
     told = {page: runs for page, (_, runs) in FIGURES[name].data(found).items() if runs is not None}
     missing = len(runs) - pd.concat(told.values())["path"].nunique()
+    if name == "learning_curves":  # draws a line for each value of one key
+        assert missing == 0
+        return
     assert missing >= len(runs) / 2
     for page, shown in told.items():
         (value,), content = shown[KEY].unique(), pages_of(FIGURES[name], found)[page]
