@@ -146,6 +146,7 @@ def below_the_least(words: tuple[str, ...], network: Network) -> Found:
 
 
 def initialization(words: tuple[str, ...]) -> str:
+    """The value of the word `init=`."""
     return next(word.partition("=")[2] for word in words if word.startswith("init="))
 
 
@@ -183,13 +184,13 @@ def best(words: tuple[str, ...], network: Network) -> Found:
     given += [f"init={','.join(dict.fromkeys((start, *STATES)))}", f"tune.seeds=[{SEARCH}]"]
     choice = Choice(parse(["-m", "experiment=best", *given, f"seed={FINAL}"]))
     choice.decide()
-    side = max(choice.sides, key=lambda side: side.score)
-    candidate = side.found.candidate
-    assert candidate, side.found.why
-    init = next(word for word in side.words if word.startswith("init="))
-    epochs = sum(epochs for each in choice.sides for _, epochs in each.cells)
-    chosen = (f"{STEP}={candidate.value:g}", *side.rows[candidate.beside], init)
-    return Found(chosen, epochs / side.plan.epochs + 1)
+    arm = max(choice.arms, key=lambda arm: arm.score)
+    candidate = arm.found.candidate
+    assert candidate, arm.found.why
+    epochs = sum(epochs for each in choice.arms for _, epochs in each.cells)
+    init = f"init={initialization(arm.words)}"
+    chosen = (f"{STEP}={candidate.value:g}", *arm.rows[candidate.beside], init)
+    return Found(chosen, epochs / arm.plan.epochs + 1)
 
 
 SEARCHES: dict[str, Callable[[tuple[str, ...], Network], Found]] = {
