@@ -190,7 +190,7 @@ OF_ARMS = (
 )
 
 
-def sides_in_words(table: pd.DataFrame) -> pd.DataFrame:
+def arms_in_words(table: pd.DataFrame) -> pd.DataFrame:
     """`each_at_its_best` for people: a row for each network and initialization."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ Trainings = Generator[list[Question], None, Any]
 """Asks for these, goes on when it is known what they reached, and returns what that decides."""
 
 
-class Asking:
+class Asking(ABC):
     """A search by a rule, `find`, which has `asked` for trainings, and goes on when it hears what
     they reached, until it has `found` something. `known`: what each candidate reached, by epochs.
     """
@@ -123,12 +124,13 @@ class Asking:
         self._rule = self.find()
         self.hear({})
 
+    @abstractmethod
     def find(self) -> Trainings:
-        raise NotImplementedError
+        """The rule."""
 
+    @abstractmethod
     def unknown(self, which: str) -> Any:
         """What is found where `which` candidates have a training that did not end."""
-        raise NotImplementedError
 
     def hear(self, answers: Mapping[Question, Reached | None]) -> None:
         """What was asked for reached this, None where a training cannot tell."""

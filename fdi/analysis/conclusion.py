@@ -72,7 +72,7 @@ def conclude(
         return Conclusion("; ".join([*said, f"one {noun} decides nothing"]), leader, FIRST)
     best = metric.ends[metric.sign > 0]
     if all(reached[name] == best for name in unsure):
-        line, more = "none can be better; fewer epochs, or a harder task, may tell", None
+        line, more = "none can be better; fewer epochs, or a harder task, may tell them apart", None
     else:
         line, more = _more([known[name] for name in unsure], level, metric, samples, noun)
     return Conclusion("; ".join([*said, line]), leader, more)

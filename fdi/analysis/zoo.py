@@ -43,7 +43,7 @@ def members(results: Results) -> pd.DataFrame:
     if not (table := results.csv(ROWS)).empty:
         words = table["words"].str.split()
         return _judged(table.assign(words=words, expected=table["expected"].fillna("")))
-    table = _every_side(results)
+    table = _every_arm(results)
     if table.empty:
         return table
     runs = placed(results)
@@ -58,7 +58,7 @@ def members(results: Results) -> pd.DataFrame:
     return _judged(one_row_each(table))
 
 
-def _every_side(results: Results) -> pd.DataFrame:
+def _every_arm(results: Results) -> pd.DataFrame:
     """The arms of all files; a line for one that is damaged."""
     rows: list[dict[str, Any]] = []
     for path in sorted((results.folder / ZOO).glob("*.json")):
@@ -70,7 +70,7 @@ def _every_side(results: Results) -> pd.DataFrame:
 def runs_of(members: pd.DataFrame, results: Results) -> Runs:
     """The runs of some of the `members`."""
     keys = ["zoo", "network", "init", "setting"]
-    named = _every_side(results).merge(members[keys], on=keys)["run"]
+    named = _every_arm(results).merge(members[keys], on=keys)["run"]
     runs = placed(results)
     return runs[runs["run"].isin(named)]
 

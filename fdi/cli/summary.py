@@ -142,10 +142,10 @@ def _print_what_is_done(out: Console, cells: Sequence[Cell], command: str) -> li
 
 def print_best(table: pd.DataFrame) -> None:
     """What fdi.analysis.best.each_at_its_best found, and what its columns are."""
-    from fdi.analysis.best import OF_ARMS, sides_in_words
+    from fdi.analysis.best import OF_ARMS, arms_in_words
     from fdi.analysis.summary import as_judged
 
-    out, rows = console(), sides_in_words(table)
+    out, rows = console(), arms_in_words(table)
     print_table(out, rows, ["network", "init"])
     print_note(out, as_judged(OF_ARMS, table))
 

@@ -151,7 +151,7 @@ def _summary(results: Results, arguments: argparse.Namespace) -> Found:
 
 
 def _best(results: Results, arguments: argparse.Namespace) -> Found:
-    from fdi.analysis.best import OF_ARMS, each_at_its_best, sides_in_words
+    from fdi.analysis.best import OF_ARMS, arms_in_words, each_at_its_best
     from fdi.analysis.summary import as_judged
     from fdi.cli.summary import print_best
 
@@ -161,7 +161,7 @@ def _best(results: Results, arguments: argparse.Namespace) -> Found:
             "nothing was chosen for any network of these runs; fdi-run -m experiment=best does it"
         )
     caption, show = as_judged(OF_ARMS, table), partial(print_best, table)
-    return Found(table, sides_in_words(table), caption, "tab:best", show)
+    return Found(table, arms_in_words(table), caption, "tab:best", show)
 
 
 def _zoo(results: Results, arguments: argparse.Namespace) -> Found:

@@ -5,6 +5,7 @@ see the test set; and what they reached.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -34,7 +35,7 @@ def refuse_regression(cell: Cell, what: str) -> None:
         )
 
 
-class Trials:
+class Trials(ABC):
     """Those of the command line `arguments`, by the `node` of the configuration that says what is
     chosen. `conditions`: the words of each, without a seed; `seeds`: those that compare or prove;
     `least`: margins below it do not count.
@@ -103,11 +104,13 @@ class Trials:
             for rule, each in zip(asking, asked):
                 rule.hear({question: self._means(few) for question, few in each.items()})
 
+    @abstractmethod
     def trainings(self, rule: Any, candidate: Any, epochs: int) -> list[Cell]:
-        raise NotImplementedError
+        """Those of a candidate that a rule asks for."""
 
+    @abstractmethod
     def train(self, cells: Sequence[Cell]) -> None:
-        raise NotImplementedError
+        """Train these."""
 
     def _means(self, cells: Sequence[Cell]) -> Reached | None:
         """What the trainings of a candidate reached; None where one cannot tell."""

@@ -150,7 +150,7 @@ def _figures(
             )
             drawn[module.TITLE] = (
                 f"<section>{_heading(module.TITLE, 3)}<p>{escape(about(module))}</p>{images[0]}"
-                f"{more * (len(images) > 1)}<p class=note>Such runs: {command}</p></section>"
+                f"{more * (len(images) > 1)}<p class=note>Runs like these: {command}</p></section>"
             )
         elif module.COMMAND.startswith(RUN):
             lacking.append(f"<li>{escape(module.TITLE)}: {escape(module.NEEDS)}: {command}</li>")

@@ -49,7 +49,9 @@ def test_where_none_can_be_better_more_seeds_are_not_proposed(tmp_path, write_ru
         write_run("fluct", seed, 1.0)
         write_run("kaiming", seed, 1.0)
     (found,) = of_sweep(runs(tmp_path))
-    assert found.text.endswith("; none can be better; fewer epochs, or a harder task, may tell")
+    assert found.text.endswith(
+        "; none can be better; fewer epochs, or a harder task, may tell them apart"
+    )
     assert found.more is None
 
 

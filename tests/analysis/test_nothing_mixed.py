@@ -11,7 +11,7 @@ import pytest
 import yaml
 from making import EVIDENCE, one_line, write_decision
 
-from fdi.analysis.best import OF_ARMS, each_at_its_best, sides_in_words
+from fdi.analysis.best import OF_ARMS, arms_in_words, each_at_its_best
 from fdi.analysis.collect import runs
 from fdi.analysis.conditions import LABELS, condition_columns, moments
 from fdi.analysis.results import own
@@ -129,7 +129,7 @@ def test_a_best_common_step_is_one_that_was_chosen_for_all_together(tmp_path, th
     table = each_at_its_best(own(tmp_path))
     shared = table[table["setting"] == "shared"].set_index("init")["optimizer.lr"]
     assert shared.to_dict() == dict.fromkeys(given, 0.15)
-    shown = sides_in_words(table).set_index("init")["best common step"]
+    shown = arms_in_words(table).set_index("init")["best common step"]
     assert shown["lsuv"] == "-"
     path.write_text(path.read_text().replace("0.15", "0.0015"))
     edited = each_at_its_best(own(tmp_path))["optimizer.lr"]
@@ -140,7 +140,7 @@ def test_sides_are_told_in_what_their_runs_are_judged_by(tmp_path):
     write_decision(tmp_path, "best-0", 0.1, {"kaiming": 0.1, "fluct": 0.1})
     results = own(tmp_path)
     table = each_at_its_best(replace(results, runs=results.runs.assign(metric="error")))
-    (cell,) = set(sides_in_words(table)["each at its best"].str.partition("\n")[0])
+    (cell,) = set(arms_in_words(table)["each at its best"].str.partition("\n")[0])
     assert cell == "0.251 +- 0.001, n=3"
     assert as_judged(OF_ARMS, table).startswith("test set, as each row is judged, after the last")
 

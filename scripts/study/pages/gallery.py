@@ -15,8 +15,7 @@ from fdi.figures.catalogue import FIGURES, about, figure, file_name, pages_of
 HEAD = """# Gallery
 
 One picture of each figure, by the question that it answers; `make figures` draws them for every
-network, from [the measurements](measurements.md). A click opens the picture, which
-names its network.
+network, from [the measurements](measurements.md). A click opens the picture.
 """
 QUESTIONS = {
     "Which initialization trains better?": (

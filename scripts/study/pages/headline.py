@@ -13,9 +13,9 @@ from fdi.analysis.best import (
     NETWORK,
     OF_ARMS,
     Arm,
+    arms_in_words,
     each_at_its_best,
     networks,
-    sides_in_words,
 )
 from fdi.analysis.choice import SETTINGS, STEP
 from fdi.analysis.conditions import BASELINE
@@ -73,7 +73,7 @@ def at_their_best(measured: Results) -> str:
     table = each_at_its_best(measured)
     if table.empty:
         return unmeasured(FIGURES["best"].COMMAND)
-    shown = markdown(sides_in_words(table).map(lambda text: text.replace("\n", "<br>")))
+    shown = markdown(arms_in_words(table).map(lambda text: text.replace("\n", "<br>")))
     return f"{shown}\n{OF_ARMS[0].upper()}{OF_ARMS[1:]}.\n{_by_family(measured, table)}"
 
 
@@ -226,8 +226,8 @@ def recipe_verdicts(measured: Results) -> str:
         notes += (
             f"* From {words.init(start)} weights a recipe is {verdict} Optuna: "
             f"{with_interval(below)} points, where the interval had to lie above {ENOUGH:g}; "
-            f"`experiment=best`, at {page.loc[(start, 'best'), 'cost']:.0f} trainings, reaches "
-            f"{with_interval(paired(accuracy['best'], accuracy['recipe']))} more. Of {len(gain)} "
+            f"`experiment=best`, at {page.loc[(start, 'best'), 'cost']:.0f} trainings, differs by "
+            f"{with_interval(paired(accuracy['best'], accuracy['recipe']))}. Of {len(gain)} "
             f"recipes ({page.loc[(start, 'recipe'), 'median']:.1f} trainings in the median) "
             f"{proven} are proven, {refuted} refuted, {none} found nothing, {learned} not needed; "
             f"networks left more than {-WORSE:g} points worse: {(gain < WORSE).sum()}.\n"
