@@ -29,6 +29,7 @@ from torch import Tensor
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
 from fdi.config import Mistake
+from fdi.config.identity import plain
 from fdi.data.dataset import Dataset, stream
 from fdi.engine.reference import ReferenceEngine
 from fdi.runner import build
@@ -90,7 +91,7 @@ def both(config: DictConfig, perturbed: float | None = None) -> tuple[list[Row],
         )
     network = build.network(config, data)
     device, engine = torch.device("cpu"), ReferenceEngine()
-    context = build.run_context(config, Path(), None, data, device, network, engine)
+    context = build.run_context(config, plain(config), Path(), None, data, device, network, engine)
     phases = context.phases
     network.load_weights(initial_network(context)[0].weights())
     network.double()

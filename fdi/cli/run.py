@@ -111,7 +111,7 @@ def _run_one(arguments: Namespace, cell: Cell) -> int:
     new = not cell.directory.exists()
     make_folder(cell)
     try:
-        code = run_cell(cell.config, cell.overrides)
+        code = run_cell(cell)
     except KeyboardInterrupt:
         print_result(cell)
         raise

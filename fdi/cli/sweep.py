@@ -31,11 +31,11 @@ from fdi.cli.task import FAILED, complain, revisit, run_cell
 from fdi.cli.terminal import bar, console, duration
 from fdi.config.cache import stamp
 from fdi.config.metric import of_result
-from fdi.config.settings import prepare
+from fdi.config.settings import settings
 from fdi.track import evidence, plans
 from fdi.track.files import RUN
 from fdi.track.process import end_with, repeating
-from fdi.track.record import REFUSED, SETTLED, Run, finished, look
+from fdi.track.record import REFUSED, SETTLED, Run, finished, look, place
 
 PAUSE = 0.5  # s between two looks, longer where a look takes long
 
@@ -85,7 +85,7 @@ def launch(
     if node._target_.endswith(".BasicLauncher") or (node.get("n_jobs") == -1 and short(cells)):
         ready()
         for cell in cells:
-            run_cell(cell.config, cell.overrides, sweep=True)
+            run_cell(cell, sweep=True)
         return
     here = node._target_.endswith(".LocalLauncher")
     job: Any = partial(_job, os.getcwd(), os.getpid() if here else None)
@@ -138,7 +138,8 @@ def _job(folder: str, parent: int | None, config: DictConfig) -> int:
     os.chdir(folder)
     if parent:
         end_with(parent)
-    return run_cell(prepare(config), HydraConfig.get().overrides.task, sweep=True)
+    words, values = tuple(HydraConfig.get().overrides.task), settings(config)
+    return run_cell(Cell(words, values, place(values)), sweep=True)
 
 
 def _room(launcher: DictConfig) -> tuple[int | None, int | None]:
@@ -179,7 +180,7 @@ class Watch:
         """A line for each cell that has ended since the last look; returns what runs now."""
         running, left, begun = [], [], 0.0
         for cell in self.left:
-            run = look(cell.directory)
+            run = look(cell.directory) if cell.directory.exists() else Run()
             if run.state == "running":
                 running.append(f"{run.epoch}/{run.epochs or '?'}")
                 begun += run.epoch / (run.epochs or 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -25,22 +25,22 @@ Fingerprint = Callable[[Mapping[str, Any]], str | None]
 complain = partial(command.complain, "fdi-run")
 
 
-def run_cell(config: DictConfig, words: Sequence[str], sweep: bool = False) -> int:
-    """Run one cell, given its checked configuration and the words it was asked for with, unless it
-    is done. Returns the exit code. A failure is printed as one line; its traceback is in run.log.
+def run_cell(cell: Cell, sweep: bool = False) -> int:
+    """Run one cell, unless it is done. Returns the exit code. A failure is printed as one line; its
+    traceback is in run.log.
 
     In a sweep, which says itself what is done, whatever the cell prints goes to its own output.log,
     and the sweep prints what its record says of a failure.
     """
-    directory = record.place(config)
-    if finished(directory, config.probe):
-        return 0 if sweep else _again(config, directory)
+    directory = cell.directory
+    if finished(directory, cell.values["probe"]):
+        return 0 if sweep else _again(cell.config, directory)
     if not sweep:
-        line, code = _attempt(config, directory, words)
+        line, code = _attempt(cell)
         return complain(line, code) if code else code
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / OUTPUT).open("a") as file, redirect_stdout(file):
-        line, code = _attempt(config, directory, words)
+        line, code = _attempt(cell)
     told = record.look(directory).state in ("failed", record.REFUSED, "broken")  # by the sweep
     return complain(line, code) if code and not told else code
 
@@ -89,19 +89,19 @@ def revisit(config: DictConfig, directory: Path, files: Fingerprint = fingerprin
     return line
 
 
-def _attempt(config: DictConfig, directory: Path, words: Sequence[str]) -> tuple[str, int]:
+def _attempt(cell: Cell) -> tuple[str, int]:
     """Run a cell; returns what went wrong, in one line, and the exit code."""
     from fdi.cli.terminal import Terminal
     from fdi.runner.story import execute
 
     try:
-        execute(config, directory, Terminal(), words)
+        execute(cell.config, cell.directory, Terminal(), cell.overrides)
     except ValueError as error:
         return str(error), REFUSED
     except Busy as error:
         return str(error), FAILED
     except Exception as error:
-        log = directory / LOG
+        log = cell.directory / LOG
         where = f" (traceback in {log})" if log.exists() else ""
         return f"{type(error).__name__}: {error}{where}", FAILED
     return "", 0

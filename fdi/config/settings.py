@@ -290,11 +290,6 @@ def check_part(path: str, node: Any, folders: Sequence[Path] = ()) -> None:
 LONGEST_NAME = 100  # bytes
 
 
-def prepare(config: DictConfig) -> DictConfig:
-    """The configuration a run sees: `settings` with closed keys."""
-    return OmegaConf.create(settings(config), flags={"struct": True})
-
-
 def settings(config: DictConfig) -> dict[str, Any]:
     """The values of a run: checked, what is auto decided, interpolations resolved, without
     Hydra's own node and `figure`, `tune` and `zoo` of its experiment.

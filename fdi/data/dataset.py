@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property, partial, wraps
@@ -412,35 +412,38 @@ def stamps(path: Path) -> list[Stamp]:
     return sorted(filter(None, map(stamp, files)))
 
 
-KEPT = 2**29  # bytes kept; what was used longest ago goes first
+KEPT = 2**29  # bytes of data that are kept; what was used longest ago goes first
 
 Options = ParamSpec("Options")
 Made = TypeVar("Made")
-_kept: OrderedDict[tuple[Any, ...], tuple[Any, int]] = OrderedDict()
+_kept: defaultdict[int, OrderedDict[tuple[Any, ...], tuple[Any, int]]] = defaultdict(OrderedDict)
 
 
-def keep(make: Callable[Options, Made]) -> Callable[Options, Made]:
+def keep(make: Callable[Options, Made], most: int | None = None) -> Callable[Options, Made]:
     """`make`, except that it returns what it returned before for equal arguments: paths by the
-    sizes and times of the files there, arrays by their numbers.
+    sizes and times of the files there, arrays by their numbers. `most`: bytes that all who say the
+    same keep together, in place of KEPT.
 
     Nobody can write to the arrays in what it returns.
     """
+    most = KEPT if most is None else most
+    shelf = _kept[most]
 
     @wraps(make)
     def kept(*given: Options.args, **options: Options.kwargs) -> Made:
         named = [*given, *(option for pair in sorted(options.items()) for option in pair)]
         key = (make.__module__, make.__qualname__, *map(_identity, named))
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key][0]
+        if key in shelf:
+            shelf.move_to_end(key)
+            return shelf[key][0]
         made = make(*given, **options)
         arrays = list(_arrays_in(made))
         for array in arrays:
             array.setflags(write=False)
-        if (own := sum(array.nbytes for array in arrays)) <= KEPT:
-            _kept[key] = made, own
-        while sum(size for _, size in _kept.values()) > KEPT:
-            _kept.popitem(last=False)
+        if (own := sum(array.nbytes for array in arrays)) <= most:
+            shelf[key] = made, own
+        while sum(size for _, size in shelf.values()) > most:
+            shelf.popitem(last=False)
         return made
 
     return kept

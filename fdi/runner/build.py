@@ -18,7 +18,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
-from fdi.config.identity import contents, plain
+from fdi.config.identity import contents
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
 from fdi.data.dataset import Dataset, stream
 from fdi.data.inputs import reading_data
@@ -400,6 +400,7 @@ class RunContext:
 
 def run_context(
     config: DictConfig,
+    values: Mapping[str, Any],
     directory: Path,
     view: Any,
     data: Dataset,
@@ -407,11 +408,11 @@ def run_context(
     net: Network,
     engine: Engine,
 ) -> RunContext:
-    """What is trained, with what trains it."""
+    """What is trained, with what trains it; `values`: those of the whole configuration."""
     hidden = strategy(config)
     name, same = config.readout_init, config.readout_init == "same" or hidden.takes_readout()
     return RunContext(
-        values=plain(config),
+        values=values,
         directory=directory,
         view=view,
         data=data,

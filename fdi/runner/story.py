@@ -44,13 +44,14 @@ from fdi.track.files import (
     LOG,
     METRICS,
     PROBE,
+    RUN,
     Metrics,
     atomic,
     make_directory,
     write_checkpoint,
 )
 from fdi.track.process import lock
-from fdi.track.record import shorter
+from fdi.track.record import Run, shorter
 from fdi.train.optimizers import relative_to
 from fdi.train.trainer import Phase, Progress, activity
 
@@ -107,24 +108,31 @@ def execute(
         if before.result is not None:  # another process was here a moment ago
             return before.result
         make_directory(directory)
-        begun = record.new(plain(config), overrides)
         kept = {name: getattr(before, name) for name in KEPT}
-        record.write(directory, replace(begun, **kept))
+        values = plain(config)
+        begun = replace(record.new(values, overrides), **kept)
+        if (directory / RUN).exists():  # others see from now on that it goes on
+            record.write(directory, begun)
         try:
-            return _run(config, directory, view)
+            return _run(config, values, directory, view, begun)
         except (KeyboardInterrupt, SystemExit):
             with suppress(OSError, ValueError):
-                record.change(directory, state="interrupted")
+                record.write(directory, replace(_known(directory, begun), state="interrupted"))
             raise
         except Exception as error:
-            raise _recorded(error, config, directory) from None
+            raise _recorded(error, config, directory, begun) from None
 
 
 KEPT = ("epoch", "epochs", "evidence", "origin", "resumed", "files")
 """What of a record stays when its run goes on."""
 
 
-def _recorded(error: Exception, config: DictConfig, directory: Path) -> Exception:
+def _known(directory: Path, begun: Run) -> Run:
+    """The record; `begun`, that of a new run, until there is one."""
+    return record.whole(directory) if (directory / RUN).exists() else begun
+
+
+def _recorded(error: Exception, config: DictConfig, directory: Path, begun: Run) -> Exception:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         gib = config.engine.get("memory")
         limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
@@ -135,24 +143,27 @@ def _recorded(error: Exception, config: DictConfig, directory: Path) -> Exceptio
         (directory / LOG).write_text(traceback.format_exc())
         refused = isinstance(error, ValueError)
         reason = str(error) if refused else f"{type(error).__name__}: {error}"
-        record.change(directory, state="failed", error=reason, refused=refused)
+        run = _known(directory, begun)
+        record.write(directory, replace(run, state="failed", error=reason, refused=refused))
     return error
 
 
-def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
-    context = _built(config, directory, view)
+def _run(
+    config: DictConfig, values: Mapping[str, Any], directory: Path, view: Any, begun: Run
+) -> dict[str, Any]:
+    context = _built(config, values, directory, view)
     if not (directory / CHECKPOINT).exists() and context.probe != "only":
-        _take_over(context)
+        _take_over(context, begun)
     plan = _planned(context)
     initial, measure, updates = initial_network(context)
     if config.trainer.get("lr_relative"):
         relative_to(context.trainer.optimizer, context.network, initial)
     progress = _resume(context)
-    _write_origin(context, progress.epoch, plan)
+    run = _of_origin(context, progress.epoch, plan, begun)
     if context.probe == "only":
         take_initial_state(context, initial, measure, updates)
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
-        record.end(directory, record.whole(directory), state)
+        record.end(directory, run, state)
         return {}
     with build.mirror(config, directory, progress.epoch) as mirror:
         rows: list[dict[str, Any]] = []
@@ -163,25 +174,29 @@ def _run(config: DictConfig, directory: Path, view: Any) -> dict[str, Any]:
             if mirror and rows:
                 mirror.probe(rows)
         del measure  # it keeps spikes
-        known = record.whole(directory).files.get(METRICS) if progress.epoch else None
+        epochs = sum(phase.epochs for phase in context.phases)
+        files = run.files | record.tables(directory, PROBE)
+        record.write(directory, replace(run, epochs=epochs, files=files))
+        known = run.files.get(METRICS) if progress.epoch else None
         metrics = Metrics(directory / METRICS, progress.epoch, known)
         data = splits(context)
         train(context, data, progress, metrics, mirror, initial, rows)
         result = final_result(context, data, progress, initial)
         if mirror:
             mirror.result(result)
-        record.end(directory, record.whole(directory), "done", result)
+        run = replace(record.whole(directory), epoch=progress.epoch)
+        record.end(directory, run, "done", result)
     return result
 
 
-def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> None:
-    """Write down what the run comes from; of one that goes on after `epoch`, beside what it came
-    from first.
+def _of_origin(context: RunContext, epoch: int, plan: Mapping[str, Any], begun: Run) -> Run:
+    """The record with what the run comes from; of one that goes on after `epoch`, beside what it
+    came from first.
     """
     values, directory = context.values, context.directory
+    run = _known(directory, begun)
     if context.probe == "only" and (directory / CHECKPOINT).exists():  # its training stays as it is
-        return
-    run = record.whole(directory)
+        return run
     now = evidence.origin(context.device, context.threads)
     if not now["command"].startswith("fdi-run"):  # a worker of a launcher
         now["command"] = shlex.join(["fdi-run", *run.words])
@@ -202,7 +217,7 @@ def _write_origin(context: RunContext, epoch: int, plan: Mapping[str, Any]) -> N
             (directory / PROBE).unlink(missing_ok=True)  # with probe=none none follows
             measured = {}
         run = replace(run, evidence=mine, origin=now, resumed=[], files=measured)
-    record.write(directory, replace(run, epoch=epoch))
+    return replace(run, epoch=epoch)
 
 
 FORWARD = 0.4  # of the time of a step, without its backward pass
@@ -216,7 +231,7 @@ def try_epoch(config: DictConfig) -> float:
     silent: Any = SimpleNamespace(say=lambda line: None)
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        context = _built(config, Path(folder), silent)
+        context = _built(config, plain(config), Path(folder), silent)
         context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
         few = data.train.only(np.arange(len(data.train))[: STEPS * context.trainer.batch_size])
@@ -232,7 +247,7 @@ def try_epoch(config: DictConfig) -> float:
     return rows[-1]["seconds"] / len(few) * samples * context.threads
 
 
-def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
+def _built(config: DictConfig, values: Mapping[str, Any], directory: Path, view: Any) -> RunContext:
     """All objects of the run. Raises ValueError for what does not fit together."""
     data = build.dataset(config)
     device = build.device(config)
@@ -243,7 +258,8 @@ def _built(config: DictConfig, directory: Path, view: Any) -> RunContext:
             f"reach the membrane; make it longer (dataset.steps or dataset.duration)"
         )
     engine.check(network)
-    context = build.run_context(config, directory, view, data, device, network.to(device), engine)
+    made = data, device, network.to(device), engine
+    context = build.run_context(config, values, directory, view, *made)
     last = len(data.train) % context.trainer.batch_size or context.trainer.batch_size
     for norm in context.network.norms.values():  # of an epoch, the batch that may be too small
         norm.check(last)
@@ -267,7 +283,7 @@ def _planned(context: RunContext) -> Mapping[str, Any]:
     return plan.record
 
 
-def _take_over(context: RunContext) -> None:
+def _take_over(context: RunContext, begun: Run) -> None:
     """Begin with the files of the longest finished run that was trained alike, for as many epochs
     or fewer: then the numbers are those of a run from the start.
     """
@@ -293,13 +309,14 @@ def _take_over(context: RunContext) -> None:
             continue
         if rows := record.initial_state(other, run):
             write_initial_state(context, rows)
-        own = record.change(
-            directory,
+        taken = replace(
+            begun,
             evidence=run.evidence,
             origin=run.origin | {"continues": str(other)},
             resumed=run.resumed,
-            files=record.tables(directory, PROBE) if rows else record.whole(directory).files,
+            files=record.tables(directory, PROBE) if rows else begun.files,
         )
+        own = record.write(directory, taken)
         with atomic(directory / METRICS) as path:
             shutil.copyfile(other / METRICS, path)
         state["run"] = state["run"] | evidence.owner(own)  # this makes it a run that goes on

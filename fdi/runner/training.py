@@ -5,6 +5,8 @@ epochs, on disk.
 
 from __future__ import annotations
 
+import json
+import pickle
 import time
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -15,7 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fdi.data.dataset import Split, stream
+from fdi.config.identity import canonical
+from fdi.data.dataset import Split, keep, stream
 from fdi.data.inputs import Input
 from fdi.init.probe import follow_gradients, probe_populations
 from fdi.init.strategy import Measure, draw_weights
@@ -30,7 +33,6 @@ from fdi.track.files import (
     PROBE,
     Metrics,
     refusing_damage,
-    sync,
     write_checkpoint,
     write_json,
 )
@@ -49,32 +51,53 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
+STATES = 2**25  # bytes of initial states that are kept for runs that train otherwise
+LATER = ("epochs", "patience", "stop_at_loss", "clip", "test")  # what of the trainer acts later
+
+
+def what_begins(context: RunContext) -> str:
+    """What of a configuration, and of the data, decides an initial state and what is measured of
+    it, but for the optimizer's floor.
+    """
+    config = json.loads(canonical(context.values))
+    for key in ("optimizer", "scheduler"):
+        config.pop(key, None)
+    for key in LATER:
+        config["trainer"].pop(key, None)
+    device, code = str(context.device), evidence.code(context.values)
+    return json.dumps([config, device, context.data.checksum, code])
+
+
 def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
     """The network with the weights that a run starts from, on the CPU, the same at each call; what
-    measured it while it was drawn; and by how many updates it was primed, where that belongs to its
-    initial state.
+    measured it while it was drawn, if this did; and by how many updates it was primed, where that
+    belongs to its initial state.
     """
     data, device, strategy = context.data, context.device, context.strategy
-    inputs, _ = batch(context)
-    weights = stream(context.trainer.seed, "weights")
-    network = context.new_network()
-    measure, updates = context.engine.measuring(inputs), None
-    strategy.check(network)
-    draw_weights(
-        network,
-        strategy,
-        context.readout,
-        nu_input=build.input_rate(data, network),
-        measure=lambda below: measure(
-            below if str(device) == "cpu" else deepcopy(below).to(device)
-        ),
-        analogue=data.nu is None,
-        generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
-    )
-    if strategy.homeostatic:
-        from fdi.runner.primed import primed  # only where networks are primed
+    network, measure = context.new_network(), context.engine.measuring(batch(context)[0])
 
-        network, updates = primed(context, network.to(device), strategy)
+    def drawn(what: str) -> tuple[tuple[np.ndarray, ...], int | None]:
+        weights, updates, made = stream(context.trainer.seed, "weights"), None, network
+        strategy.check(made)
+        draw_weights(
+            made,
+            strategy,
+            context.readout,
+            nu_input=build.input_rate(data, made),
+            measure=lambda below: measure(
+                below if str(device) == "cpu" else deepcopy(below).to(device)
+            ),
+            analogue=data.nu is None,
+            generator=torch.Generator().manual_seed(int(weights.integers(2**63))),
+        )
+        if strategy.homeostatic:
+            from fdi.runner.primed import primed  # only where networks are primed
+
+            made, updates = primed(context, made.to(device), strategy)
+        return tuple(weight.clone().numpy() for weight in made.weights().values()), updates
+
+    weights, updates = keep(drawn, STATES)(what_begins(context))
+    network.to("cpu").load_weights(dict(zip(network.weights(), map(torch.tensor, weights))))
     return network, measure, updates
 
 
@@ -87,7 +110,13 @@ def take_initial_state(
     context.network.load_weights(initial.weights())
     if context.probe == "none":
         return []
-    rows = _followed(context, _probed(context, measure, bool(context.probe_every)))
+
+    def measured(what: str) -> tuple[np.ndarray]:
+        rows = _probed(context, measure, bool(context.probe_every))
+        return (np.frombuffer(pickle.dumps(rows), np.uint8),)
+
+    (content,) = keep(measured, STATES)(what_begins(context))
+    rows = _followed(context, pickle.loads(content.tobytes()))
     if context.strategy.homeostatic:
         tell_target(context.view, context.strategy, rows, updates)
     write_initial_state(context, rows)
@@ -134,7 +163,7 @@ def write_initial_state(context: RunContext, rows: list[dict[str, Any]]) -> None
     said = {"updates": updates, "expected": expected(rows)}
     for row in rows:
         row |= said
-    write_json(context.directory / PROBE, rows)
+    write_json(context.directory / PROBE, rows, alone=False)
 
 
 def save_checkpoint(
@@ -222,10 +251,11 @@ def train(
     initial: Network,
     probed: list[dict[str, Any]],
 ) -> None:
-    """Fit, with a row of metrics after each epoch, and a checkpoint and a status after those that
-    end SAVE_EVERY seconds after the one before, and after the last. After the first epoch of the
-    task, says which layers did not move that were followed where it began: in the `initial` state,
-    as `probed`, or, measured again, in that after priming.
+    """Fit, with a row of metrics after each epoch, a checkpoint and the record after those that end
+    SAVE_EVERY seconds after the one before, and a checkpoint after the last: then the record of a
+    run that has ended follows. After the first epoch of the task, says which layers did not move
+    that were followed where it began: in the `initial` state, as `probed`, or, measured again, in
+    that after priming.
     """
     data, directory = context.data, context.directory
     epochs = sum(phase.epochs for phase in context.phases)
@@ -234,14 +264,7 @@ def train(
     begun = _begin_task(context) if progress.epoch == primes > 0 else (initial.weights(), probed)
     own, tables = evidence.owner(record.whole(directory)), record.tables(directory, PROBE)
     unsaved: list[dict[str, Any]] = []  # the mirror is told only of epochs that a checkpoint holds
-    saved = 0.0
-
-    def curve() -> dict[str, str]:
-        return {METRICS: metrics.checksum} if progress.epoch else {}
-
-    def mark() -> None:
-        known = {"epoch": progress.epoch, "epochs": epochs, "files": tables | curve()}
-        record.change(directory, state="running", **known)
+    saved = time.monotonic()
 
     def on_epoch(row: dict[str, Any]) -> None:
         nonlocal saved, begun
@@ -253,18 +276,20 @@ def train(
         elif progress.epoch == primes:
             begun = _begin_task(context)
         unsaved.append({key: value for key, value in row.items() if value is not None})
-        if progress.phase < len(context.phases) and time.monotonic() - saved < SAVE_EVERY:
+        late = time.monotonic() - saved >= SAVE_EVERY
+        if progress.phase < len(context.phases) and not late:
             return
-        sync(metrics.path)
+        metrics.sync()
+        curve = {METRICS: metrics.checksum}
         state = context.network, context.trainer.optimizer, progress, context.trainer.schedule
-        save_checkpoint(directory / CHECKPOINT, *state, own | {"files": curve()})
-        mark()
+        save_checkpoint(directory / CHECKPOINT, *state, own | {"files": curve})
+        if late:
+            record.change(directory, epoch=progress.epoch, files=tables | curve)
         for each in unsaved if mirror else ():
             mirror.row(each)
         unsaved.clear()
         saved = time.monotonic()
 
-    mark()
     with context.view.training(epochs, len(data.train), progress.epoch, loss) as report:
         context.trainer.fit(
             splits["train"],

@@ -20,28 +20,31 @@ import traceback
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from glob import escape, glob
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from fdi.config import Mistake
+from fdi.config.cache import Stamp, stamp
 
 LARGEST = 2**26  # bytes that a file of text may have
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, alone: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it becomes `path` when the block ends well and is
-    gone otherwise. When that is over, it is on disk. Its name is that of nobody else: threads have
-    one process, and processes in two containers the same number.
+    gone otherwise. When that is over, it is on disk; if it is not `alone`, under its new name only
+    once the next file beside it is. Its temporary name is that of nobody else: threads have one
+    process, and processes in two containers the same number.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-        sync(path.parent)
+        if alone:
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,17 +66,24 @@ def make_directory(directory: Path) -> None:
     lock must be held.
     """
     (directory / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
-    for folder in (directory, *list(directory.parents)[:6]):  # up to that of results
-        sync(folder)
+    for folder in (directory, *list(directory.parents)[:5]):  # up to results
+        _put(stamp(str(folder)))
     for file in (RUN, PROBE, METRICS, CHECKPOINT):
         path = directory / file
         for left in path.parent.glob(f".{path.name}.[0-9]*"):
             left.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a file as a whole, or leave the old one."""
-    with atomic(path) as temporary:
+@lru_cache(maxsize=256)
+def _put(folder: Stamp | None) -> None:
+    """Put the name of a folder on disk; the names in it follow with the first file there."""
+    if folder:
+        sync(Path(folder.name).parent)
+
+
+def write_json(path: Path, content: Any, alone: bool = True) -> None:
+    """Write a file as a whole, or leave the old one; `alone`: see `atomic`."""
+    with atomic(path, alone) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -271,8 +281,12 @@ class Metrics:
                 f"back, or delete the folder {path.parent} to start again"
             )
         self.header = next(csv.reader(kept[:1]), None)
-        with atomic(path) as temporary:
-            temporary.write_text("".join(kept))
+        self._named = path.exists()
+        if self._named:
+            with atomic(path) as temporary:
+                temporary.write_text("".join(kept))
+        else:
+            path.touch()
 
     @property
     def checksum(self) -> str:
@@ -291,6 +305,13 @@ class Metrics:
             file.seek(0, os.SEEK_END)
             file.write(text.getvalue())
         self._written.update(text.getvalue().encode())
+
+    def sync(self) -> None:
+        """Put the rows on disk, with the name of a new file."""
+        sync(self.path)
+        if not self._named:
+            sync(self.path.parent)
+        self._named = True
 
 
 def _rows(path: Path, epoch: int) -> list[str]:

@@ -110,7 +110,7 @@ def _watched() -> Iterator[Spans]:
         "checkpoint": [(training, "save_checkpoint")],
         "metrics and status": [
             (Metrics, "append"),
-            (training, "sync"),
+            (Metrics, "sync"),
             (record, "change"),
         ],
         "progress": [(Epochs, "batch")],

@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from fdi.analysis.results import of_folder
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
+from fdi.config.identity import plain
 from fdi.engine.reference import ReferenceEngine
 from fdi.figures import style
 from fdi.init.strategy import seen
@@ -91,7 +92,7 @@ def layers(config: DictConfig) -> pd.DataFrame:
     data, engine = build.dataset(config), ReferenceEngine()
     network = build.network(config, data)
     device = build.device(config)
-    context = build.run_context(config, Path(), None, data, device, network, engine)
+    context = build.run_context(config, plain(config), Path(), None, data, device, network, engine)
     inputs, labels = batch(context)
     initial = initial_network(context)[0]
     engine.step(initial, inputs, labels, context.phases[-1].objective)

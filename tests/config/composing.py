@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fdi.cli.cells import Cell, compose_cells
 from fdi.cli.compose import composed as compose
 from fdi.cli.run import parse
-from fdi.config.settings import prepare
+from fdi.config.settings import settings
 
 CONF = Path(__file__).parents[2] / "fdi" / "conf"  # in a checkout a link to conf
 
@@ -28,7 +28,7 @@ def composed(*overrides: str) -> DictConfig:
 
 
 def prepared(*overrides: str) -> DictConfig:
-    return prepare(composed(*overrides))
+    return OmegaConf.create(settings(composed(*overrides)), flags={"struct": True})
 
 
 def cells(*words: str) -> list[Cell]:

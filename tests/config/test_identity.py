@@ -20,7 +20,6 @@ from omegaconf import OmegaConf
 
 from fdi.config.identity import contents, run_id
 from fdi.config.parts import ROLES, complete, defaults, option, options, resolve
-from fdi.config.settings import prepare
 from fdi.track.record import place as run_directory
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "reference"
@@ -130,7 +129,7 @@ def test_identity_does_not_change_between_versions():
 
 def test_directory_is_the_one_hydra_uses():
     config = composed("seed=3")
-    directory = run_directory(prepare(config))
+    directory = run_directory(prepared("seed=3"))
     assert re.fullmatch(r"results/runs/randman/dense/fluct/seed=3-[0-9a-f]{16}", str(directory))
     assert f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}" == str(directory)
 

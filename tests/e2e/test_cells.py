@@ -79,7 +79,7 @@ def test_what_is_left_starts_again_when_a_launcher_loses_a_worker(fdi_run, monke
     def launch(arguments, cells, *_):
         launches.append([cell.config.seed for cell in cells])
         if len(launches) < 3:
-            run_cell(cells[0].config, cells[0].overrides, sweep=True)
+            run_cell(cells[0], sweep=True)
         raise RuntimeError("a worker was killed. It was worker 7.")
 
     monkeypatch.setattr("fdi.cli.sweep.launch", launch)

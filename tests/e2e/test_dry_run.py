@@ -80,7 +80,7 @@ def test_few_short_cells_need_no_second_process(monkeypatch, words, epoch, short
     monkeypatch.setattr(cost, "_tried", lambda _: {cost.same_cost(cells[0].values): epoch})
     assert cost.short(cells) == short
     if short:
-        monkeypatch.setattr(sweep, "run_cell", lambda config, *_, **__: here.append(config.seed))
+        monkeypatch.setattr(sweep, "run_cell", lambda cell, **_: here.append(cell.values["seed"]))
         sweep.launch(arguments, cells)
         assert here == [*range(5)]
 
