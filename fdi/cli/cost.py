@@ -94,7 +94,7 @@ def _tried(cells: Sequence[Cell]) -> dict[str, float]:
             from fdi.runner.story import try_epoch  # torch: only where it is needed
 
             with suppress(ValueError, OSError, RuntimeError):
-                seconds[kind] = try_epoch(cell.config)
+                seconds[kind] = try_epoch(cell.values)
     return seconds
 
 

@@ -95,7 +95,7 @@ def _attempt(cell: Cell) -> tuple[str, int]:
     from fdi.runner.story import execute
 
     try:
-        execute(cell.config, cell.directory, Terminal(), cell.overrides)
+        execute(cell.values, cell.directory, Terminal(), cell.overrides)
     except ValueError as error:
         return str(error), REFUSED
     except Busy as error:

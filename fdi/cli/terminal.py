@@ -52,7 +52,10 @@ class _Plain(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         shown = [printable(str(o), "\n") if isinstance(o, str | Path) else o for o in objects]
-        super().print(*shown, **options)
+        if self.is_terminal or options or not all(isinstance(each, str) for each in shown):
+            super().print(*shown, **options)
+        else:  # as rich does, 0.3 ms a line faster
+            print(*shown, file=self.file, flush=True)
 
 
 def console() -> Console:

@@ -413,6 +413,7 @@ def stamps(path: Path) -> list[Stamp]:
 
 
 KEPT = 2**29  # bytes of data that are kept; what was used longest ago goes first
+SMALL = 2**25  # bytes of what is kept for further runs of one seed
 
 Options = ParamSpec("Options")
 Made = TypeVar("Made")

@@ -251,7 +251,7 @@ def _train(cell: Cell, view: Terminal) -> None:
     new = not cell.directory.exists()
     try:
         with _as_the_command():
-            execute(cell.config, cell.directory, view, cell.overrides)
+            execute(cell.values, cell.directory, view, cell.overrides)
     except ValueError:
         if new:
             leave_nothing(cell)

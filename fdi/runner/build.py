@@ -5,9 +5,11 @@ phases; together they are the `RunContext` of a run.
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from fdi.config import Mistake
 from fdi.config.identity import contents
+from fdi.config.own_code import ours
 from fdi.config.parts import SURROGATE, choose, nodes, resolve, role, spelt
-from fdi.data.dataset import Dataset, stream
+from fdi.data.dataset import SMALL, Dataset, keep, stream
 from fdi.data.inputs import reading_data
 from fdi.data.targets import NO_CLASS, ONE_HOT, change_within_samples, one_hot
 from fdi.engine import Engine
@@ -30,6 +33,7 @@ from fdi.init.verdict import Training
 from fdi.snn.network import Network, draw_time_constants
 from fdi.snn.neuron import Neuron
 from fdi.snn.objective import EVERY, MEANS, CrossEntropy, Loss, LowerBound, UpperBound
+from fdi.track.evidence import fingerprint
 from fdi.train.optimizers import KINDS, fuse, parameter_groups
 from fdi.train.rules import SMORMS3
 from fdi.train.trainer import Phase, Schedule, Trainer, phases
@@ -38,9 +42,20 @@ _THREADS = torch.get_num_threads()
 
 
 def dataset(config: DictConfig) -> Dataset:
-    """The data, downloaded if need be. Errors are one line that names the data set."""
+    """The data, downloaded if need be; what fdi generates once for runs of one seed. Errors are one
+    line that names the data set.
+    """
+
+    def read(what: str = "") -> Dataset:
+        data: Dataset = made(config, "dataset", seed=config.seed)
+        return data
+
     with reading_data(f"dataset = {config.name.dataset}"):
-        return made(config, "dataset", seed=config.seed)
+        node = contents(config.dataset)
+        named = {"root", "file"} & node.keys() or fingerprint(node)
+        if named or not ours(node["_target_"]):
+            return read()
+        return keep(read, SMALL)(json.dumps([node, config.seed]))
 
 
 def device(config: DictConfig) -> torch.device:
@@ -339,9 +354,11 @@ def trainer(config: DictConfig, data: Dataset, net: Network, engine: Engine) -> 
 
 
 @contextmanager
-def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
-    """Where the learning curves go besides metrics.csv: the open loggers of the run as one, None
-    without any; `epoch`: the last one that they have.
+def mirror(
+    config: DictConfig, values: Mapping[str, Any], directory: Path, epoch: int
+) -> Iterator[Any]:
+    """Where the learning curves go besides metrics.csv: the open loggers of the run with these
+    `values` as one, None without any; `epoch`: the last one that they have.
     """
     keys = [key for key, node in nodes("logger", config.logger).items() if node is not None]
     if not keys:
@@ -349,7 +366,7 @@ def mirror(config: DictConfig, directory: Path, epoch: int) -> Iterator[Any]:
         return
     from fdi.track.mirrors import Mirror  # only where there are loggers
 
-    given, logs = (contents(config, resolve=False), directory, epoch), []
+    given, logs = (deepcopy(dict(values)), directory, epoch), []
     with ExitStack() as opened:
         for key in keys:
             opens = made(config, key, *given)

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from fdi.config import Mistake
-from fdi.config.identity import plain
 from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Split
 from fdi.data.inputs import Input
@@ -79,26 +78,26 @@ def _fixed(context: RunContext) -> dict[str, Split]:
 
 
 def execute(
-    config: DictConfig, directory: Path, view: Any, overrides: Sequence[str] = ()
+    values: Mapping[str, Any], directory: Path, view: Any, overrides: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Execute the run of `config` in `directory`, or go on where it stopped; returns its result. It
-    shows itself to `view`, a fdi.cli.terminal.Terminal; `overrides` lead to `config`, and are
-    written down.
+    """Execute the run of these `values` (fdi.config.settings) in `directory`, or go on where it
+    stopped; returns its result. It shows itself to `view`, a fdi.cli.terminal.Terminal; `overrides`
+    lead to the values, and are written down.
 
     A run that is done is not run again, and nothing in its directory is touched; with probe=only
     nothing is trained, and nothing returned. Raises ValueError for what a user can mend, Diverged
     for a training that fails, Busy if another process is at it; whatever is raised on the way is in
     the record and run.log first.
     """
-    if record.finished(directory, config.probe):
+    if record.finished(directory, values["probe"]):
         before = record.whole(directory)
         line = evidence.check_done(
-            directory, before, config, lambda: build.dataset(config).checksum
+            directory, before, values, lambda: build.dataset(_config(values)).checksum
         )
         if line:
             view.say(line)
         return before.result or {}
-    with lock(directory, config.take_over):
+    with lock(directory, values["take_over"]):
         before = record.look(directory)
         if before.state == "broken":  # nobody can tell of which data and code it is
             raise Mistake(
@@ -109,18 +108,17 @@ def execute(
             return before.result
         make_directory(directory)
         kept = {name: getattr(before, name) for name in KEPT}
-        values = plain(config)
         begun = replace(record.new(values, overrides), **kept)
         if (directory / RUN).exists():  # others see from now on that it goes on
             record.write(directory, begun)
         try:
-            return _run(config, values, directory, view, begun)
+            return _run(values, directory, view, begun)
         except (KeyboardInterrupt, SystemExit):
             with suppress(OSError, ValueError):
                 record.write(directory, replace(_known(directory, begun), state="interrupted"))
             raise
         except Exception as error:
-            raise _recorded(error, config, directory, begun) from None
+            raise _recorded(error, values, directory, begun) from None
 
 
 KEPT = ("epoch", "epochs", "evidence", "origin", "resumed", "files")
@@ -132,12 +130,14 @@ def _known(directory: Path, begun: Run) -> Run:
     return record.whole(directory) if (directory / RUN).exists() else begun
 
 
-def _recorded(error: Exception, config: DictConfig, directory: Path, begun: Run) -> Exception:
+def _recorded(
+    error: Exception, values: Mapping[str, Any], directory: Path, begun: Run
+) -> Exception:
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        gib = config.engine.get("memory")
+        gib = values["engine"].get("memory")
         limit = f"engine.memory = {gib:g} (GiB of a step and its data) or " if gib else ""
         error = MemoryError(
-            f"device {config.device} is out of memory; lower {limit}trainer.batch_size"
+            f"device {values['device']} is out of memory; lower {limit}trainer.batch_size"
         )
     with suppress(OSError, ValueError):  # its folder is gone: only the caller can tell
         (directory / LOG).write_text(traceback.format_exc())
@@ -148,10 +148,8 @@ def _recorded(error: Exception, config: DictConfig, directory: Path, begun: Run)
     return error
 
 
-def _run(
-    config: DictConfig, values: Mapping[str, Any], directory: Path, view: Any, begun: Run
-) -> dict[str, Any]:
-    context = _built(config, values, directory, view)
+def _run(values: Mapping[str, Any], directory: Path, view: Any, begun: Run) -> dict[str, Any]:
+    context = _built(config := _config(values), values, directory, view)
     if not (directory / CHECKPOINT).exists() and context.probe != "only":
         _take_over(context, begun)
     plan = _planned(context)
@@ -165,7 +163,7 @@ def _run(
         state = "interrupted" if (directory / CHECKPOINT).exists() else "probed"
         record.end(directory, run, state)
         return {}
-    with build.mirror(config, directory, progress.epoch) as mirror:
+    with build.mirror(config, values, directory, progress.epoch) as mirror:
         rows: list[dict[str, Any]] = []
         if progress.epoch:
             view.say(f"{directory}: resumed after epoch {progress.epoch}")
@@ -224,14 +222,14 @@ FORWARD = 0.4  # of the time of a step, without its backward pass
 STEPS = 5  # of training that are timed
 
 
-def try_epoch(config: DictConfig) -> float:
-    """Core-seconds of an epoch of the run, by STEPS steps of training after as many in which
-    kernels may be compiled; nothing is written.
+def try_epoch(values: Mapping[str, Any]) -> float:
+    """Core-seconds of an epoch of the run of these `values`, by STEPS steps of training after as
+    many in which kernels may be compiled; nothing is written.
     """
     silent: Any = SimpleNamespace(say=lambda line: None)
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        context = _built(config, plain(config), Path(folder), silent)
+        context = _built(_config(values), values, Path(folder), silent)
         context.network.load_weights(initial_network(context)[0].weights())
         data, phase = context.data, context.phases[0]
         few = data.train.only(np.arange(len(data.train))[: STEPS * context.trainer.batch_size])
@@ -245,6 +243,12 @@ def try_epoch(config: DictConfig) -> float:
         )
     samples = len(data.train) + FORWARD * len(data.splits["valid"])
     return rows[-1]["seconds"] / len(few) * samples * context.threads
+
+
+def _config(values: Mapping[str, Any]) -> DictConfig:
+    """The values with dots between keys, but for those that say what a run is."""
+    used = {key: value for key, value in values.items() if key not in ("identity", "recipe")}
+    return OmegaConf.create(used, flags={"struct": True})
 
 
 def _built(config: DictConfig, values: Mapping[str, Any], directory: Path, view: Any) -> RunContext:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from fdi.config.identity import canonical
-from fdi.data.dataset import Split, keep, stream
+from fdi.data.dataset import SMALL, Split, keep, stream
 from fdi.data.inputs import Input
 from fdi.init.probe import follow_gradients, probe_populations
 from fdi.init.strategy import Measure, draw_weights
@@ -51,7 +51,6 @@ def batch(context: RunContext) -> tuple[Input, np.ndarray]:
     return train.batch(chosen, stream(seed, "init noise"))
 
 
-STATES = 2**25  # bytes of initial states that are kept for runs that train otherwise
 LATER = ("epochs", "patience", "stop_at_loss", "clip", "test")  # what of the trainer acts later
 
 
@@ -96,7 +95,7 @@ def initial_network(context: RunContext) -> tuple[Network, Measure, int | None]:
             made, updates = primed(context, made.to(device), strategy)
         return tuple(weight.clone().numpy() for weight in made.weights().values()), updates
 
-    weights, updates = keep(drawn, STATES)(what_begins(context))
+    weights, updates = keep(drawn, SMALL)(what_begins(context))
     network.to("cpu").load_weights(dict(zip(network.weights(), map(torch.tensor, weights))))
     return network, measure, updates
 
@@ -115,7 +114,7 @@ def take_initial_state(
         rows = _probed(context, measure, bool(context.probe_every))
         return (np.frombuffer(pickle.dumps(rows), np.uint8),)
 
-    (content,) = keep(measured, STATES)(what_begins(context))
+    (content,) = keep(measured, SMALL)(what_begins(context))
     rows = _followed(context, pickle.loads(content.tobytes()))
     if context.strategy.homeostatic:
         tell_target(context.view, context.strategy, rows, updates)

@@ -51,7 +51,7 @@ def _measure(output: str) -> list[dict]:
     with tempfile.TemporaryDirectory() as folder:
         cell = default_run(f"paths.results={folder}", f"trainer.epochs={EPOCHS}")
         with _watched() as spans, _output(output, Path(folder)):
-            story.execute(cell.config, cell.directory, Terminal(Console()))
+            story.execute(cell.values, cell.directory, Terminal(Console()))
     ends = [stop for _, stop in spans["line"]]
     epochs = len(ends) - 1
     parts = {

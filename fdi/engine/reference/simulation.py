@@ -368,6 +368,8 @@ class Growing:
             same += 1
         del self.layers[same:]
         known = {name: spikes for layer in self.layers for name, spikes in layer.passed.items()}
+        if not known and network.afferents(network.readout.name):  # nothing will grow on it
+            return simulate(network, self.x, ("moments",))
         activity = simulate(network, self.x, ("moments",), known=known)
         for layer in network.layers[same:]:
             self.layers.append(_Layer(network, layer, known, activity))

@@ -73,10 +73,10 @@ def start(tmp_path, monkeypatch) -> Iterator[Callable[..., tuple[dict[str, Any],
         (cell,) = compose_cells(parse(given))
         monkeypatch.setattr(build, "dataset", lambda config: data(kind))
         if where == "cpu":
-            return execute(cell.config, cell.directory, Terminal(Console())), cell.directory
+            return execute(cell.values, cell.directory, Terminal(Console())), cell.directory
         monkeypatch.setattr(build, "device", lambda config: pretend.device())
         with pretend.Pretend():
-            return execute(cell.config, cell.directory, Terminal(Console())), cell.directory
+            return execute(cell.values, cell.directory, Terminal(Console())), cell.directory
 
     yield begin
     torch.use_deterministic_algorithms(False)
