@@ -250,11 +250,11 @@ def train(
     initial: Network,
     probed: list[dict[str, Any]],
 ) -> None:
-    """Fit, with a row of metrics after each epoch, a checkpoint and the record after those that end
-    SAVE_EVERY seconds after the one before, and a checkpoint after the last: then the record of a
-    run that has ended follows. After the first epoch of the task, says which layers did not move
-    that were followed where it began: in the `initial` state, as `probed`, or, measured again, in
-    that after priming.
+    """Fit, with a row of metrics after each epoch, a checkpoint and the record after the first and
+    those that end SAVE_EVERY seconds after the one before, and a checkpoint after the last: then
+    the record of a run that has ended follows. After the first epoch of the task, says which layers
+    did not move that were followed where it began: in the `initial` state, as `probed`, or,
+    measured again, in that after priming.
     """
     data, directory = context.data, context.directory
     epochs = sum(phase.epochs for phase in context.phases)
@@ -263,7 +263,7 @@ def train(
     begun = _begin_task(context) if progress.epoch == primes > 0 else (initial.weights(), probed)
     own, tables = evidence.owner(record.whole(directory)), record.tables(directory, PROBE)
     unsaved: list[dict[str, Any]] = []  # the mirror is told only of epochs that a checkpoint holds
-    saved = time.monotonic()
+    saved, first = time.monotonic(), progress.epoch + 1
 
     def on_epoch(row: dict[str, Any]) -> None:
         nonlocal saved, begun
@@ -275,7 +275,9 @@ def train(
         elif progress.epoch == primes:
             begun = _begin_task(context)
         unsaved.append({key: value for key, value in row.items() if value is not None})
-        late = time.monotonic() - saved >= SAVE_EVERY
+        # the first epoch is saved at once, unless all are about to end within that time
+        share = 1 + epochs - progress.epoch if progress.epoch == first else 1
+        late = share * (time.monotonic() - saved) >= SAVE_EVERY
         if progress.phase < len(context.phases) and not late:
             return
         metrics.sync()
