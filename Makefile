@@ -59,7 +59,7 @@ notebooks: $(INSTALLED_DEV) ## run the notebooks of examples/, and write their p
 bench: $(INSTALLED) ## measure training speed, and draw it
 	$(BIN)/python scripts/bench.py
 
-gpu-check: ## on a machine with a GPU, numpy and torch: ten minutes that decide, written to gpu-check.md
+gpu-check: ## on a machine with a GPU, numpy and torch: whether it computes what the CPU does, and how fast, written to gpu-check.md
 	$(PYTHON) scripts/gpu_check.py
 
 clean: ## remove what was built; .venv, data and results stay

@@ -1,170 +1,130 @@
-"""For the first person with a GPU: python scripts/gpu_check.py [--minutes 10] [--out gpu-check.md],
-from the checkout, without installing fdi; it needs numpy and torch.
+"""For the first person with a GPU: python scripts/gpu_check.py [--out gpu-check.md], from the
+checkout, without installing fdi; it needs numpy and torch, and some minutes.
 
-Asks the card one row of each kind, in the order in which they decide, then the others, and is done
-in four fifths of the time. Each row comes from a process of its own: after a fault of a GPU a
-process can do nothing more with it. The page is written anew after each row; behind its table
-stands what a maintainer needs of each failure. Fails if a row does.
+For each kind of neuron, in float64, whether small networks have the numbers of the reference
+engine; for each workload of the bench, in float32, how far a training step of a few samples on data
+kept on the card is from that of the reference engine on the CPU, whether it is as far the second
+time, and its time and memory for a whole batch. The page is written anew after each row. Fails if
+a row does; after a fault of the card none of the rows below it can pass.
 """
 
 from __future__ import annotations
 
 import argparse
-import faulthandler
-import json
-import os
-import re
-import signal
-import subprocess
+import statistics
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-NEEDED = ("numpy", "torch")
-COMMAND = [sys.executable, str(Path(__file__).resolve()), "--row"]
-LONGEST = 120  # s of a row
-WHERE = signal.SIGUSR1  # asks a row where it is
-SHARE = 0.8  # of the minutes, for rows; the rest is for what cannot be counted
-DECIDES = {
-    "card": "whether there is one, and which",
-    "network": "whether whole networks have the numbers of the reference engine",
-    "kept": "whether a shuffled batch of kept data is the batch that was meant",
-    "run": "whether a training can be repeated, and is that of the reference engine",
-    "cost": "whether a step needs the memory that was counted, and how long it takes",
-    "library": "whether engine=cuda is worth it",
-}
-"""Kind of a row -> what it decides, in the order in which they are asked."""
+sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
+SAMPLES, WARM, ROUNDS = 8, 3, 9  # that are compared; steps: untimed, timed
+SPIKES, GRADIENT = 1e-3, 5e-2  # shares that may differ: sums have another order in cuDNN
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=minutes, default=10)
     parser.add_argument("--out", type=Path, default=Path("gpu-check.md"))
-    parser.add_argument("--row", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if not options.out.parent.is_dir():
-        parser.error(f"--out {options.out}: there is no folder {options.out.parent}")
-    if lacking := [name for name in NEEDED if find_spec(name) is None]:
+    out = parser.parse_args().out
+    if lacking := [name for name in ("numpy", "torch") if find_spec(name) is None]:
         sys.exit(f"gpu_check needs {', '.join(lacking)}: pip install {' '.join(lacking)}")
-    if options.row:
-        faulthandler.enable()
-        faulthandler.register(WHERE)
-    from benchmark import gpu  # torch: after the question whether it is there
+    import torch
 
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    if options.row:
-        print(json.dumps(gpu.row(options.row)))
-        return
-    signal.signal(signal.SIGTERM, _stop)  # as if interrupted: no row goes on alone
-    ends = time.monotonic() + 60 * SHARE * options.minutes
-    page = Page(options.out)
-    try:
-        for name in gpu.rows():
-            left = ends - time.monotonic()
-            found = _apart(name, min(LONGEST, left)) if left > 0 else UNREACHED
-            if name == "card" and found[0] == "FAIL":
-                sys.exit("\n".join([*found[2].splitlines()[-30:], f"gpu_check: {found[1]}"]))
-            page.add(name, *found)
-    except KeyboardInterrupt:
-        sys.exit(f"\nstopped; {options.out} has what was found until then")
-    page.end()
-    sys.exit(bool(page.failures))
+    if not torch.cuda.is_available():
+        sys.exit(
+            f"gpu_check: PyTorch finds no CUDA device here (torch {torch.__version__} is built for "
+            f"CUDA {torch.version.cuda}); it takes a GPU, and a PyTorch for its driver"
+        )
+    card = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, torch {torch.__version__}"
+    sys.exit(write(out, card, rows(torch.device("cuda"))))
 
 
-UNREACHED = ("-", "not reached in this time", "")
-
-
-def minutes(given: str) -> float:
-    """A number of them."""
-    number = float(given)
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"{given} is not more than 0")
-    return number
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _apart(name: str, seconds: float) -> tuple[str, str, str]:
-    """A row from a process of its own: its verdict, what it found, or how it ended, and what it
-    said on the way; of one that takes too long, where it was.
-    """
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with subprocess.Popen([*COMMAND, name], start_new_session=True, **pipes) as row:
+def write(out: Path, card: str, asked: Iterator[tuple[str, Callable[[], str]]]) -> bool:
+    """The page; whether a row failed."""
+    lines = ["# fdi on a GPU", "", card, "", "| what | | found |", "|---|---|---|"]
+    failed = False
+    for name, ask in asked:
         try:
-            told, said = row.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            row.send_signal(WHERE)
-            time.sleep(1)
-            _end(row)
-            return "FAIL", f"not done after {seconds:.0f} s", row.communicate()[1]
-        finally:
-            _end(row)
-    if row.returncode == 0:
-        verdict, found = json.loads(told.splitlines()[-1])
-        return verdict, found, said
-    found = _last_words(said)
-    if row.returncode < 0:
-        found = f"killed by {signal.Signals(-row.returncode).name}"
-    return "FAIL", found, said
+            verdict, found = "PASS", ask()
+        except Exception as error:
+            verdict, found = "FAIL", " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            failed = True
+        lines.append(f"| {name} | {verdict} | {found} |")
+        print(*lines[-1:], flush=True)
+        out.write_text("\n".join([*lines, ""]))
+    print(f"wrote {out}; please send it to us")
+    return failed
 
 
-def _last_words(said: str) -> str:
-    """The error, without the advice that torch appends to it."""
-    lines = said.strip().splitlines() or ["without a word"]
-    return next((x for x in reversed(lines) if re.match(r"[\w.]+: ", x)), lines[-1])[:160]
+def rows(device) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What is asked, and what answers it or raises."""
+    from benchmark.workloads import WORKLOADS
+
+    from fdi.snn.neuron import KINDS
+
+    for name, kind in KINDS.items():
+        yield f"neuron {name}", partial(neuron, kind())
+    for name, work in WORKLOADS.items():
+        yield f"numbers of {name}", partial(numbers, work, device)
+        yield f"a step of {name}", partial(cost, work, device)
 
 
-def _end(row: subprocess.Popen[str]) -> None:
-    """And what it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(row.pid, signal.SIGKILL)
+def neuron(one) -> str:
+    """The contract of an engine, for a kind of neuron."""
+    from fdi.engine.cuda import CudaEngine
+    from fdi.testing import check
+
+    check(one, engine=CudaEngine())
+    return "as the reference engine, to 1e-9"
 
 
-class Page:
-    """What was found so far, in a file from the first row on."""
+def numbers(work: dict, device) -> str:
+    """Spikes and gradients beside the reference engine's, of shuffled samples that are kept."""
+    import numpy as np
+    from benchmark.workloads import batch, network
 
-    def __init__(self, out: Path) -> None:
-        self.out, self.card, self.last = out, "", ""
-        self.rows: dict[str, list[str]] = {}
-        self.failures: list[str] = []
+    from fdi.engine.cuda import CudaEngine
+    from fdi.engine.oracle import OBJECTIVE, compare
 
-    def add(self, name: str, verdict: str, found: str, said: str) -> None:
-        """One more row."""
-        kind = name.partition(":")[0]
-        if kind == "card":
-            self.card = found
-        if kind != self.last:
-            print(f"\n{DECIDES[kind]}")
-        self.last = kind
-        self.rows.setdefault(kind, []).append(f"| {name} | {verdict} | {found} |")
-        print(f"{verdict:5}{name}: {found}", flush=True)
-        if verdict == "FAIL":
-            command = f"python scripts/gpu_check.py --row {name!r}"
-            words = [command, f"card: {self.card}", found, *said.splitlines()[-30:]]
-            self.failures.append("\n".join([f"## {name}", "", "```", *words, "```", ""]))
-        self._write()
+    net, (x, labels) = network(work), batch(work)
+    order = np.random.default_rng(0).permutation(len(x))[:SAMPLES]
+    given = net, x, labels[order], CudaEngine(), device, OBJECTIVE, order
+    found, again = compare(*given), compare(*given)
+    told = f"{found.spikes:g} of {found.total:g} spikes, {found.gradient:.1e} of a gradient differ"
+    near = found.spikes <= SPIKES * found.total and found.gradient <= GRADIENT
+    assert near, told
+    assert found.total > 0, told
+    assert found == again, f"{told}; the second time {again.gradient:.1e}"
+    return told
 
-    def end(self) -> None:
-        """Say how it went."""
-        ask = "; open an issue for each, with its text on the page" if self.failures else ""
-        print(f"\n{len(self.failures)} failed{ask}; wrote {self.out}, please send it to us")
 
-    def _write(self) -> None:
-        table = ["| what | | found |", "|---|---|---|"]
-        for kind in DECIDES:
-            if kind in self.rows:
-                table += [f"| **{DECIDES[kind]}** | | |", *self.rows[kind]]
-        head = ["# fdi on a GPU", "", self.card, "", f"{len(self.failures)} failed", ""]
-        new = self.out.with_name(self.out.name + ".new")
-        new.write_text("\n".join([*head, *table, "", *self.failures]))
-        new.replace(self.out)
+def cost(work: dict, device) -> str:
+    """Time and memory of a training step, beside the memory that was counted."""
+    import torch
+    from benchmark.workloads import batch, network
+
+    from fdi.engine.cuda import CudaEngine
+    from fdi.engine.oracle import OBJECTIVE
+
+    (x, labels), net, engine = batch(work), network(work).to(device), CudaEngine()
+    (counted,) = engine.plan(net, x.steps, len(x), {}, {}).lines
+    kept = engine.keep(net, {"x": x})[0]["x"]
+    optimizer = torch.optim.Adam(net.parameters(), 1e-4)
+    times = []
+    for _ in range(WARM + ROUNDS):
+        start = time.perf_counter()
+        engine.step(net, kept, labels, OBJECTIVE)
+        optimizer.step()
+        net.constrain()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(1e3 * (time.perf_counter() - start))
+    told = f"{statistics.median(times[WARM:]):.2f} ms; {counted}"
+    if device.type == "cuda":
+        told += f"; {torch.cuda.max_memory_allocated() / 2**30:.3g} GiB at most until now"
+    return told
 
 
 if __name__ == "__main__":

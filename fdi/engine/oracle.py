@@ -16,10 +16,6 @@ from fdi.engine.reference import ReferenceEngine
 from fdi.snn.network import Activity, Network
 from fdi.snn.objective import LowerBound, Objective, UpperBound
 
-ROUNDED = (1e-3, 5e-2)
-"""Share of spikes and of a gradient that may differ where sums are rounded in another order, as in
-convolutions of cuDNN and in plain torch: a spike at threshold may move.
-"""
 OBJECTIVE = Objective("mean", UpperBound(0.1, 0.5), LowerBound(100.0, 2.0))
 
 

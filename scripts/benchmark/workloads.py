@@ -44,14 +44,6 @@ WORKLOADS = {
     "dale": _dense("Dale 700-(128E+32I)-20", 128, dale=True),
     "long": _dense("dense 700-128-20, T = 350, batch 400", 128, steps=350, batch=400),
 }  # fmt: skip
-MORE = {
-    "deep, long": dict(WORKLOADS["deep"], about="deep 700-3x128-20, T = 350", steps=350),
-    "conv recurrent": _conv(
-        "conv 2x16x16, 16 filters 3x3, recurrent 3x3, max pooling 2", (2, 16, 16), (16,), 50,
-        padding=1, pool=(2,), recurrent_kernel=3,
-    ),
-}  # fmt: skip
-"""Looked at for a GPU only; the other libraries do not compute them."""
 PAPER = {
     "shd conv": _conv(
         "conv 700, 16r-32r-64r filters of 21-7-7, T = 350", (1, 700), (16, 32, 64), 350,
