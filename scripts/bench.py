@@ -2,12 +2,11 @@
 conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
 
 Some workloads have a table of their own, which stands beside that of the others: "own_loop" is a
-step in a loop of one's own beside the trainer's, "epoch" is a whole training loop of fdi, "parts"
-are those of whole commands (`--before`: of another checkout of fdi, too), "growth" is how times
-grow with sizes, "workers" the memory of a sweep, "accuracy" trains libraries until they
-classify 90 % of Randman correctly, and "sizes" (or --map) compares fdi with the fastest of other
-libraries over sizes of a network, and goes on where it was interrupted. See benchmark/ for what is
-measured. Ends with a figure.
+step in a loop of one's own beside the trainer's, "parts" are those of whole commands (`--before`: of
+another checkout of fdi, too), "growth" is how times grow with sizes, "workers" the memory of a
+sweep, "accuracy" trains libraries until they classify 90 % of Randman correctly, and "sizes" (or
+--map) compares fdi with the fastest of other libraries over sizes of a network, and goes on where
+it was interrupted. See benchmark/ for what is measured. Ends with a figure.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from benchmark import accuracy, epoch, growth, own_loop, parts, sizes, workers
+from benchmark import accuracy, growth, own_loop, parts, sizes, workers
 from benchmark.steps import compare
 from benchmark.workloads import DEFAULT, FIELD, PAPER, WORKLOADS
 
@@ -26,7 +25,7 @@ from fdi.analysis.results import own
 from fdi.figures.catalogue import render
 from fdi.study import speed
 
-BESIDE = ("own_loop", "epoch", "growth", "workers", "parts", "accuracy", "sizes")
+BESIDE = ("own_loop", "growth", "workers", "parts", "accuracy", "sizes")
 
 
 def main() -> None:
@@ -46,7 +45,6 @@ def main() -> None:
             write(options.out, rows)  # what is measured stays if the rest is interrupted
     beside: dict[str, Callable[[], list[dict]]] = {
         "own_loop": partial(own_loop.measure, options.rounds),
-        "epoch": epoch.measure,
         "growth": growth.measure,
         "workers": workers.measure,
         "parts": partial(parts.measure, options.before),

@@ -22,11 +22,12 @@ import numpy as np
 import torch
 
 from benchmark import machine
-from benchmark.epoch import default_run
 from benchmark.libraries import available
 from benchmark.libraries.tools import Learner
 from benchmark.steps import version_of
 from benchmark.workloads import DEFAULT
+from fdi.cli.cells import compose_cells
+from fdi.cli.run import parse
 from fdi.data.dataset import Split
 from fdi.runner import build
 
@@ -100,7 +101,8 @@ def train(
     builder: Callable[[dict], Learner], seed: int, rate: float, most: int, on_test: bool
 ) -> Training:
     """Until GOAL of the validation or of the test split is right, at most for `most` epochs."""
-    config = default_run(f"seed={seed}").config
+    (cell,) = compose_cells(parse([f"seed={seed}"]))  # that of `fdi-run`
+    config = cell.config
     data, size = build.dataset(config), config.trainer.batch_size
     work = dict(
         DEFAULT["default"], classes=data.classes, steps=data.steps, batch=size, seed=seed, lr=rate,

@@ -44,7 +44,6 @@ from pages.libraries import asked, compared, printed, rates
 from pages.speed import (
     accuracy,
     below,
-    epoch,
     field,
     growth,
     own_loop,
@@ -110,7 +109,6 @@ TABLES = {
     "speed": steps,
     "field": field,
     "accuracy": accuracy,
-    "epoch": epoch,
     "own_loop": own_loop,
     "growth": growth,
     "below": below,

@@ -55,7 +55,7 @@ SIMULATED = ("rates", "question", "answer", "cure", "compared")
 """Tables of networks that run while they are written: below, and in tests/interop."""
 
 
-OFTEN = ("headline", "pooling", "epoch")  # of different pages
+OFTEN = ("headline", "pooling", "parts")  # of different pages
 
 
 @pytest.mark.parametrize(
@@ -235,20 +235,6 @@ def test_the_map_has_a_row_for_each_size_and_library(bench, monkeypatch, tmp_pat
     kept = again["recurrent"]
     pd.testing.assert_frame_equal(again[kept], table[table["recurrent"]])
     assert (again.loc[~kept, "cpu_ms"] != table.loc[~table["recurrent"], "cpu_ms"]).all()
-
-
-def test_the_parts_of_an_epoch_add_up(bench, monkeypatch):
-    """A part that fdi no longer has would end the measurement."""
-    from benchmark import epoch
-
-    small = ("dataset.samples=20", "dataset.steps=20", "model.hidden=4", "engine=reference")
-    run = epoch.default_run
-    monkeypatch.setattr(epoch, "default_run", lambda *words: run(*words, *small, "threads=1"))
-    monkeypatch.setattr(epoch, "EPOCHS", 3)
-    for output, of in pd.DataFrame(epoch.measure()).groupby("output"):
-        share = of.set_index("part")["share"]
-        assert share["metrics and status"] > 0, output
-        assert share[["step", "evaluation", "everything else"]].sum() == pytest.approx(1)
 
 
 def test_serial_share_of_a_step(bench):

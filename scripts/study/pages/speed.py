@@ -154,16 +154,6 @@ def _spread(values: pd.Series) -> str:
     return f"{values.mean():#.3g} +- {values.std():#.2g}"
 
 
-def epoch(measured: Results) -> str:
-    """A column for each part of an epoch of the default run, in percent."""
-    parts = measured.csv("bench_epoch")
-    parts = parts[parts["part"] != "epoch"].assign(
-        share=lambda rows: rows["share"].map("{:.1%}".format)
-    )
-    wide = parts.pivot(index="output", columns="part", values="share")[parts["part"].unique()]
-    return markdown(wide.reset_index(names="output to a"))
-
-
 def below(measured: Results) -> str:
     """A row for each size at which a step of the fastest other library takes less than `GOAL` times
     as long as one of fdi.
