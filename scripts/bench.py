@@ -2,8 +2,8 @@
 conv ...] [--libraries stork ...] [--rounds 9] [--before FOLDER] [--out results/bench.csv].
 
 Some workloads have a table of their own, which stands beside that of the others: "own_loop" is a
-step in a loop of one's own beside the trainer's, "parts" are those of whole commands (`--before`: of
-another checkout of fdi, too), "growth" is how times grow with sizes, "workers" the memory of a
+step in a loop of one's own beside the trainer's, "parts" are those of whole commands (`--before`:
+of another checkout of fdi, too), "growth" is how times grow with sizes, "workers" the memory of a
 sweep, "accuracy" trains libraries until they classify 90 % of Randman correctly, and "sizes" (or
 --map) compares fdi with the fastest of other libraries over sizes of a network, and goes on where
 it was interrupted. See benchmark/ for what is measured. Ends with a figure.

@@ -38,7 +38,7 @@ from fdi.analysis.recipe import (
 from fdi.cli.cells import Cell, compose_cell, refuse_unknown, varied
 from fdi.cli.compose import lacking
 from fdi.cli.cost import cores, seconds
-from fdi.cli.found import COMPLAINTS, Recipe, budgeted, print_in_log, recipe
+from fdi.cli.recipe_result import COMPLAINTS, Recipe, budgeted, print_in_log, recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import FAILED, complain
 from fdi.cli.terminal import console

@@ -27,7 +27,7 @@ from fdi.analysis.collect import Runs, checked
 from fdi.analysis.results import EXAMPLE, read_curves
 from fdi.cli.cells import Cell, compose_cells, compose_sweep, leave_nothing
 from fdi.cli.compose import explain, forget, quoted
-from fdi.cli.found import Recipe
+from fdi.cli.recipe_result import Recipe
 from fdi.cli.sweep import run_sweep
 from fdi.cli.task import measured_state
 from fdi.cli.terminal import Terminal

@@ -37,8 +37,8 @@ from fdi.analysis.recipe import (
     can_be_lowered,
     proof,
 )
-from fdi.cli.found import Recipe, budgeted, print_in_log
-from fdi.cli.found import recipe as as_recipe
+from fdi.cli.recipe_result import Recipe, budgeted, print_in_log
+from fdi.cli.recipe_result import recipe as as_recipe
 from fdi.cli.terminal import bar, console
 from fdi.config import Mistake
 from fdi.init.probe import floor
