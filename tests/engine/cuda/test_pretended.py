@@ -4,8 +4,6 @@ numbers are those of the CPU.
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 import pretend
@@ -16,23 +14,13 @@ from fdi.engine.cuda.memory import usable_memory
 from fdi.track import record
 from fdi.track.files import CHECKPOINT
 
-SIGNED = (
-    "pytorch", "kaiming", "xavier", "orthogonal", "lsuv", "fluct", "fluct_mu", "fluct_calibrated",
-)  # fmt: skip
-INITS = {
-    **dict.fromkeys(("dense", "recurrent", "conv", "conv_recurrent"), SIGNED),
-    **dict.fromkeys(("dale", "dale_conv"), ("fluct", "fluct_lognormal", "fluct_calibrated")),
-}
-MATRIX = [
-    cell
-    for model, inits in INITS.items()
-    for cell in product(
-        (model,),
-        inits,
-        ("events", "frames", "constant"),
-        ("joint", "prime"),
-        ("adam", "sgd", "smorms3"),
-    )
+MATRIX = [  # each model and each of the other values; where weights are measured, on the device
+    ("dense", "lsuv", "frames", "prime", "adam"),
+    ("recurrent", "fluct_calibrated", "events", "joint", "smorms3"),
+    ("conv", "fluct_calibrated", "frames", "prime", "sgd"),
+    ("conv_recurrent", "fluct_calibrated", "constant", "joint", "adam"),
+    ("dale", "fluct_lognormal", "events", "prime", "smorms3"),
+    ("dale_conv", "fluct_calibrated", "frames", "joint", "sgd"),
 ]
 
 
