@@ -1,6 +1,5 @@
 """A table of networks of others: each is initialized right, by a simulator of its own in this file,
-or refused, and then nothing is changed. `pytest -v tests/interop/test_table.py` prints a line each;
-`python tests/interop/test_table.py` writes the table.
+or refused, and then nothing is changed. `pytest -v tests/interop/test_table.py` prints a line each.
 """
 
 from __future__ import annotations
@@ -577,14 +576,3 @@ def test_a_network_is_right_or_refused(make, expected):
         assert reported == pytest.approx(SIGMA_U, rel=0.021)
         # behind what is left alone neurons fire from the start of a trial on, in step
         assert measured == pytest.approx(SIGMA_U, rel=0.15 if expected else 0.1)
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    print("| network | what became of it | spread, aimed at 0.9 |\n| --- | --- | --- |")
-    for case in cases():
-        make, expected = case.values
-        if make is not None:
-            became, spreads = tried(make, expected)
-            each = ", ".join(f"{measured:.2f}" for _, measured in spreads.values())
-            print(f"| {case.id} | {became} | {each} |", flush=True)
