@@ -7,30 +7,34 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Any
+
+from rich.progress import Progress
 
 from fdi.analysis.formats import plural
 from fdi.cli.cells import LABELS, Cell, chosen, varied
 from fdi.cli.summary import cells_by_state
-from fdi.cli.terminal import console, duration
-from fdi.data.download import SOURCES, present
+from fdi.cli.terminal import bar, console, duration
 from fdi.track.evidence import check_done, refuse_other_code
 from fdi.track.files import CHECKPOINT
 from fdi.track.record import REFUSED, STATE_WORDS, finished, look
 
 FREE = ("seed", "root", "tau", "threshold", "theta", "beta", "readout", "drop")
 TRIED = "by some steps of training, within a factor of 2: later ones may have more spikes, or fewer"
-KINDS_TRIED = 3  # kinds that are tried
+TRYING = "a few steps of each kind of network"
+KINDS_TRIED = 3  # kinds of network, where the user waits for something else
+KINDS_ASKED = 12  # in a dry run, which says nothing else
 FEW = 200  # epochs of all cells, at most, of which it is asked how long they take
 SHORT = 20.0  # core-seconds: what fewer save side by side, the start of a second process takes
 
 
-def estimate(cells: Sequence[Cell]) -> str:
-    """As in: 520 cells, about 16 h on 2 cores, by some kinds that are tried. Nothing for none."""
+def estimate(cells: Sequence[Cell], kinds: int = KINDS_TRIED) -> str:
+    """As in: 520 cells, about 16 h on 2 cores, by the first `kinds` of network, which are tried.
+    Nothing for no cells.
+    """
     if not cells:
         return ""
-    known, seconds = total(cells, _tried(cells))
+    known, seconds = total(cells, _tried(cells, kinds))
     number = f"{known:,} of " if 0 < known < len(cells) else ""
     which = f"{number}{plural(len(cells), 'cell')}"
     if not known:
@@ -85,12 +89,11 @@ def same_cost(values: Mapping[str, Any]) -> str:
     return json.dumps([*groups, values["engine"]["name"], values["trainer"]["batch_size"]])
 
 
-def _tried(cells: Sequence[Cell]) -> dict[str, float]:
-    """Core-seconds of an epoch of the first KINDS_TRIED kinds whose data are here."""
-    seconds = {}
-    for kind, cell in islice({same_cost(cell.values): cell for cell in cells}.items(), KINDS_TRIED):
-        name, root = cell.values["name"]["dataset"], cell.values["dataset"].get("root")
-        if root is None or (name in SOURCES and present(name, Path(root))):
+def _tried(cells: Sequence[Cell], kinds: int = KINDS_TRIED) -> dict[str, float]:
+    """Core-seconds of an epoch of the first `kinds`."""
+    seconds, alike = {}, {same_cost(cell.values): cell for cell in cells}
+    with bar(console(), *Progress.get_default_columns(), transient=True) as progress:
+        for kind, cell in progress.track([*islice(alike.items(), kinds)], description=TRYING):
             from fdi.runner.story import try_epoch  # torch: only where it is needed
 
             with suppress(ValueError, OSError, RuntimeError):
@@ -143,5 +146,5 @@ def dry_run(cells: Sequence[Cell]) -> None:
         out.print(why)
     begin = (cell for cell, why in zip(cells, refusals) if not why)
     left = [cell for cell in begin if not finished(cell.directory, cell.values["probe"])]
-    if cost := estimate(left):
+    if cost := estimate(left, KINDS_ASKED):
         out.print(cost)

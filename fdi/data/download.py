@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -45,7 +46,8 @@ class Archive:
 @dataclass(frozen=True)
 class Listed:
     """One line of `fdi-data list`. `samples`: train / valid / test as published; `size`: of the
-    download; `module`: import it needs.
+    download; `form`: `shape` of a step and `rate` of a unit, in Hz, nothing where they are not
+    known; `module`: import it needs.
     """
 
     classes: str
@@ -53,6 +55,7 @@ class Listed:
     size: str
     licence: str
     archives: tuple[Archive, ...] = ()
+    form: Mapping[str, Any] | None = None
     module: str | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,8 +22,10 @@ from torch import Tensor
 
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
-from fdi.data.dataset import Split
+from fdi.data.dataset import Dataset, Split
+from fdi.data.download import SOURCES, present
 from fdi.data.inputs import Input
+from fdi.data.stand_in import published, stand_in
 from fdi.engine import Engine
 from fdi.runner import build
 from fdi.runner.build import RunContext
@@ -219,30 +222,30 @@ def _of_origin(context: RunContext, epoch: int, plan: Mapping[str, Any], begun: 
 
 
 FORWARD = 0.4  # of the time of a step, without its backward pass
-STEPS = 5  # of training that are timed
+STEPS = 5  # of training that are timed where they take less than a second, else one is
 
 
 def try_epoch(values: Mapping[str, Any]) -> float:
-    """Core-seconds of an epoch of the run of these `values`, by STEPS steps of training after as
-    many in which kernels may be compiled; nothing is written.
+    """Core-seconds of an epoch of the run of these `values`, by some steps of training after as
+    many in which kernels may be compiled; nothing is written or downloaded: data that are not here
+    have a stand-in.
     """
+    name, options = values["name"]["dataset"], values["dataset"]
+    size, root = values["trainer"]["batch_size"], options.get("root")
+    absent = root is not None and not (name in SOURCES and present(name, Path(root)))
+    given = stand_in(name, options, STEPS * size) if absent else None
     silent: Any = SimpleNamespace(say=lambda line: None)
-    rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
-        context = _built(_config(values), values, Path(folder), silent)
+        context = _built(_config(values), values, Path(folder), silent, given)
         context.network.load_weights(initial_network(context)[0].weights())
-        data, phase = context.data, context.phases[0]
-        few = data.train.only(np.arange(len(data.train))[: STEPS * context.trainer.batch_size])
-        context.trainer.fit(
-            few,
-            None,
-            [Phase(phase.name, phase.objective, 2)],
-            Progress(),
-            duration=data.steps * data.dt,
-            on_epoch=rows.append,
-        )
-    samples = len(data.train) + FORWARD * len(data.splits["valid"])
-    return rows[-1]["seconds"] / len(few) * samples * context.threads
+        each = _sample_seconds(context, size)
+        if each * STEPS * size < 1:
+            each = _sample_seconds(context, STEPS * size)
+    splits = context.data.splits
+    train, valid = (
+        published(name, options) if absent else (len(splits["train"]), len(splits["valid"]))
+    )
+    return each * (train + FORWARD * valid)
 
 
 def _config(values: Mapping[str, Any]) -> DictConfig:
@@ -251,9 +254,33 @@ def _config(values: Mapping[str, Any]) -> DictConfig:
     return OmegaConf.create(used, flags={"struct": True})
 
 
-def _built(config: DictConfig, values: Mapping[str, Any], directory: Path, view: Any) -> RunContext:
-    """All objects of the run. Raises ValueError for what does not fit together."""
-    data = build.dataset(config)
+def _sample_seconds(context: RunContext, few: int) -> float:
+    """Core-seconds that a sample takes in the second of two epochs of a `few`."""
+    ends: list[float] = []
+    data, phase = context.data, context.phases[0]
+    tried = data.train.only(np.arange(min(few, len(data.train))))
+    context.trainer.fit(
+        tried,
+        None,
+        [Phase(phase.name, phase.objective, 2)],
+        Progress(),
+        duration=data.steps * data.dt,
+        on_epoch=lambda row: ends.append(time.process_time()),
+    )
+    return (ends[1] - ends[0]) / len(tried)
+
+
+def _built(
+    config: DictConfig,
+    values: Mapping[str, Any],
+    directory: Path,
+    view: Any,
+    given: Dataset | None = None,
+) -> RunContext:
+    """All objects of the run, with the `given` data or its own. Raises ValueError for what does not
+    fit together.
+    """
+    data = given or build.dataset(config)
     device = build.device(config)
     network, engine = build.network(config, data), build.engine(config)
     if data.steps <= network.delay:

@@ -10,11 +10,13 @@ from commands import REFERENCE, SMALL, TINY
 from fdi.cli import cost, sweep
 from fdi.cli.cells import compose_cells
 from fdi.cli.run import parse
+from fdi.data.download import SOURCES
+from fdi.data.stand_in import published, stand_in
 
 
 @pytest.fixture
 def untried(monkeypatch):
-    monkeypatch.setattr(cost, "KINDS_TRIED", 0)
+    monkeypatch.setattr(cost, "KINDS_ASKED", 0)
 
 
 def test_dry_run_lists_cells_and_makes_nothing(fdi_run, tmp_path, untried):
@@ -59,6 +61,17 @@ def test_what_cells_cost_follows_from_an_epoch_of_their_kind(words, number, epoc
     assert cost.total(cells, {cost.same_cost(cells[0].values): 7.0}) == (number, 7 * epochs)
 
 
+TRAINED = {  # samples of training and validation, from the publications
+    "shd": (7340, 816),
+    "ssc": (75466, 9981),
+    "nmnist": (54000, 6000),
+    "dvs_gesture": (969, 108),
+    "cifar10": (45000, 5000),
+    "mnist": (54000, 6000),
+    "fashion_mnist": (54000, 6000),
+}
+
+
 FAST = ("engine=cpu", "device=cpu", "threads=null")
 
 
@@ -77,7 +90,7 @@ def test_few_short_cells_need_no_second_process(monkeypatch, words, epoch, short
     """They run here where as many processes as cores may run them, and no others do."""
     arguments = parse(["-m", *TINY, *words, "seed=range(5)", "hydra/launcher=local"])
     cells, here = compose_cells(arguments), []
-    monkeypatch.setattr(cost, "_tried", lambda _: {cost.same_cost(cells[0].values): epoch})
+    monkeypatch.setattr(cost, "_tried", lambda *_: {cost.same_cost(cells[0].values): epoch})
     assert cost.short(cells) == short
     if short:
         monkeypatch.setattr(sweep, "run_cell", lambda cell, **_: here.append(cell.values["seed"]))
@@ -89,8 +102,30 @@ def test_an_epoch_is_tried_and_nothing_is_written_or_downloaded(fdi_run, tmp_pat
     given = ("-m", *SMALL, REFERENCE, "seed=0,1", "dry_run=true", "trainer.epochs=1000000")
     line = fdi_run(*given).out.splitlines()[-1]
     assert re.match(r"2 cells, about [\d,.e+]+ \w+ on \d+ cores? \(by some steps", line)
-    assert fdi_run("dataset=shd", "dry_run=true").out.splitlines()[-1] == "1 cell, cost not known"
+    small = ("dataset=shd", "dataset.dt=0.1", "trainer.batch_size=20", "model.hidden=4")
+    assert fdi_run(*small, "dry_run=true").out.splitlines()[-1].startswith("1 cell, ")
+    where = fdi_run("dataset=japanese_vowels", "dry_run=true").out.splitlines()[-1]
+    assert where == "1 cell, cost not known"
     assert not list(tmp_path.iterdir())
+
+
+NOT_HERE = [name for name, source in SOURCES.items() if source.form]
+
+
+@pytest.mark.parametrize("name", NOT_HERE)
+def test_what_is_not_here_has_a_stand_in_of_its_form(name):
+    """As many samples, steps and units as the files have, spikes at their rate or images."""
+    options = compose_cells(parse([f"dataset={name}"]))[0].values["dataset"]
+    data, (train, valid) = stand_in(name, options, 25), published(name, options)
+    assert len(data.train) >= 25
+    assert (train, valid) == TRAINED[name]
+    form = SOURCES[name].form or {}
+    assert data.shape == (*form["shape"],)
+    assert data.steps == options.get("steps") or data.steps == round(options["duration"] / 0.002)
+    if "rate" in form:
+        assert data.nu == pytest.approx(form["rate"], rel=0.1)
+    else:
+        assert data.nu is None
 
 
 def test_a_swept_key_counts_for_the_cells_that_have_it(fdi_run, untried):
