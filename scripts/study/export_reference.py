@@ -85,8 +85,8 @@ OF_A_ZOO = ("experiment", "budget", "zoo.", "tune.", "hydra", "paths.", "seed", 
 OF_THE_EXPERIMENT = ("optimizer.lr", "trainer.batch_size", "trainer.epochs")
 MEASURED = ["train/task", "train/accuracy", "valid/accuracy"]
 STATE = [
-    "population", "neurons", "mean", "sigma", "rate", "silent", "grad_task_max", "floor_steady",
-    "floor_noisy",
+    "population", "neurons", "mean", "sigma", "rate", "silent", "grad_task_max", "weight_rms",
+    "floor_steady", "floor_noisy",
 ]  # fmt: skip
 
 
