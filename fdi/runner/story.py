@@ -23,9 +23,7 @@ from torch import Tensor
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Dataset, Split
-from fdi.data.download import SOURCES, present
 from fdi.data.inputs import Input
-from fdi.data.stand_in import published, stand_in
 from fdi.engine import Engine
 from fdi.runner import build
 from fdi.runner.build import RunContext
@@ -230,6 +228,9 @@ def try_epoch(values: Mapping[str, Any]) -> float:
     many in which kernels may be compiled; nothing is written or downloaded: data that are not here
     have a stand-in.
     """
+    from fdi.data.download import SOURCES, present  # what no run needs
+    from fdi.data.stand_in import published, stand_in
+
     name, options = values["name"]["dataset"], values["dataset"]
     size, root = values["trainer"]["batch_size"], options.get("root")
     absent = root is not None and not (name in SOURCES and present(name, Path(root)))
