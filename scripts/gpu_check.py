@@ -28,6 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("gpu-check.md"))
     out = parser.parse_args().out
+    if not out.parent.is_dir():
+        parser.error(f"--out {out}: there is no folder {out.parent}")
     if lacking := [name for name in ("numpy", "torch") if find_spec(name) is None]:
         sys.exit(f"gpu_check needs {', '.join(lacking)}: pip install {' '.join(lacking)}")
     import torch

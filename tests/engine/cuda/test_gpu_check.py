@@ -52,7 +52,7 @@ def test_a_wrong_engine_fails_and_the_rows_below_it_are_asked(check, monkeypatch
     assert any(row.startswith("| numbers of dense | FAIL | AssertionError: ") for row in rows)
 
 
-def bare(lacking: set[str]) -> subprocess.CompletedProcess:
+def bare(lacking: set[str], first: str = "") -> subprocess.CompletedProcess:
     """gpu_check where these packages, and all that torch does not need, are missing."""
     code = f"""
 import sys
@@ -67,7 +67,7 @@ real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *given: None if name in {lacking!r} else real(name, *given)
 check = runpy.run_path({str(SCRIPTS / "gpu_check.py")!r})
 check["main"].__globals__["sys"].argv = ["gpu_check.py"]
-import fdi.testing, benchmark.workloads
+{first}
 check["main"]()
 """
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -80,6 +80,19 @@ FAR = {
 
 
 def test_torch_and_numpy_are_enough_and_without_a_card_it_says_so():
-    ended = bare(FAR)
+    ended = bare(FAR, "import fdi.testing, benchmark.workloads")
     assert ended.returncode == 1
     assert ended.stderr.startswith("gpu_check: PyTorch finds no CUDA device here")
+
+
+def test_what_is_missing_is_said_first():
+    ended = bare({"numpy"})
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "gpu_check needs numpy: pip install numpy"
+
+
+def test_a_folder_that_is_not_there_is_said_before_anything_is_asked(check, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["gpu_check.py", "--out", "nowhere/page.md"])
+    with pytest.raises(SystemExit):
+        check.main()
+    assert "--out nowhere/page.md: there is no folder nowhere" in capsys.readouterr().err
