@@ -17,7 +17,8 @@ zoo_states.csv                    initial states, a row per network, initial sta
 zoo_curves.csv                    their learning curves, as means over seeds
 
 A folder of results with a zoo in it gives these four and nothing else: its runs are of networks
-that nobody chose, and would count in every table of chosen ones.
+that nobody chose, and would count in every table of chosen ones. What these files hold of other
+networks and initializations stays, so that machines can share a zoo.
 """
 
 from __future__ import annotations
@@ -91,7 +92,11 @@ STATE = [
 
 
 def _export_zoo(drawn: Results, folder: Path) -> int:
-    """Write the four files of a zoo, with what made it in the first line."""
+    """Write the four files of a zoo, with what made it in the first line, and add what is there of
+    other networks and initializations.
+
+    Raises ValueError where a network of the same seed and place is another one there.
+    """
     files = sorted((drawn.folder / ZOO).glob("*.json"))
     table, sides = zoo.members(drawn), pd.DataFrame([row for f in files for row in zoo.arms(f)])
     runs = zoo.placed(drawn).merge(sides[["zoo", "network", "setting", "run"]], on="run")
@@ -118,9 +123,29 @@ def _export_zoo(drawn: Results, folder: Path) -> int:
         f"{zoo.ROWS}_states": hidden.reindex(columns=[*ZOO_RUN[:3], *STATE]),
         f"{zoo.ROWS}_curves": _means(tested),
     }
+    published = replace(drawn, folder=folder)
     for name, rows in tables.items():
-        write_with_source(in_one_type(rows), folder / f"{name}.csv", made)
+        whole, source = _with_others(published.csv(name), in_one_type(rows), made)
+        write_with_source(whole, folder / f"{name}.csv", source)
     return len(tested)
+
+
+def _with_others(old: pd.DataFrame, new: pd.DataFrame, made: str) -> tuple[pd.DataFrame, str]:
+    """`new` and, of `old`, networks and initializations that are not new; and what made both."""
+    if old.empty:
+        return new, made
+    others, key = old.drop(columns="source"), ZOO_RUN[:3]
+    both = others[others.columns.intersection([*ZOO_RUN[:2], "words"])].merge(new, on=ZOO_RUN[:2])
+    if "words" in old and len(other := both[both["words_x"] != both["words_y"]]):
+        raise ValueError(
+            f"network {other['network'].iloc[0]} of zoo.seed={other['zoo'].iloc[0]} is another one "
+            f"in the measurements: export to another folder"
+        )
+    others = others[~pd.MultiIndex.from_frame(others[key]).isin(pd.MultiIndex.from_frame(new[key]))]
+    if others.empty:
+        return new, made
+    rows = _below(others, new).sort_values(ZOO_RUN[:2], kind="stable")
+    return rows, f"{old['source'].iloc[0]}; and {made}"
 
 
 def _commands(table: pd.DataFrame, tested: pd.DataFrame) -> list[str]:

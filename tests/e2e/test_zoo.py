@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import runpy
 import shlex
 from pathlib import Path
@@ -104,8 +106,29 @@ def test_each_network_is_compared_at_the_default_step_and_at_the_step_that_valid
     assert fdi_run(*WORDS, *SMALL, "zoo.networks=1", "init=lsuv").code == 0
     more = members(own(tmp_path / "results"))
     assert len(more) == len(both) + 2, "other states beside those that are there"
+    shared(tmp_path, kept)
     kept.write_text("{}")
     assert "seed=0.json: damaged; remove it" in fdi_run(*WORDS, *SMALL).err
+
+
+def shared(home: Path, kept: Path) -> None:
+    """What is exported in two parts, of other networks and initializations, is what is at once."""
+    EXPORT(home / "results", home / "whole")
+    content = kept.read_text()
+    whole = json.loads(content)
+    for part, mine in (("first", True), ("second", False)):
+        sides = [s for s in whole["sides"] if (s["network"] == 0 and s["init"] != "lsuv") == mine]
+        kept.write_text(json.dumps(whole | {"sides": sides, "command": f"fdi-run {part}"}))
+        EXPORT(home / "results", home / "parts")
+    for file in (home / "whole").iterdir():
+        told, *lines = (home / "parts" / file.name).read_text().splitlines()
+        assert re.match(r"# fdi-run first, commit .*; and fdi-run second, commit ", told)
+        assert sorted(lines) == sorted(file.read_text().splitlines()[1:])
+    whole["networks"][0]["words"] = ["model=conv"]
+    kept.write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match=r"network 0 of zoo\.seed=0 is another one"):
+        EXPORT(home / "results", home / "parts")
+    kept.write_text(content)
 
 
 def test_a_state_that_cannot_be_drawn_is_a_result_and_no_failure(fdi_run, tmp_path):
