@@ -29,6 +29,7 @@ from fdi.config import Mistake
 from fdi.config.cache import Stamp, stamp
 
 LARGEST = 2**26  # bytes that a file of text may have
+FOLDER = 0x10  # DOS attribute of an entry in an archive; torch reads nothing of one
 
 
 @contextmanager
@@ -136,6 +137,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             with zipfile.ZipFile(file) as archive:
                 if entry := archive.testzip():
                     raise Mistake(f"the checksum of {entry} is wrong")
+                for info in archive.infolist():
+                    if info.external_attr & FOLDER:
+                        raise Mistake(f"{info.filename} is marked as a folder")
             file.seek(0)
             state = torch.load(file, map_location="cpu", weights_only=True)
         for weights in (state["weights"], state["progress"]["best_weights"] or {}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import zipfile
 
 import pytest
 import torch
@@ -61,6 +62,20 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, trained, count):
             assert len(said.splitlines()) == 1
         assert path.read_bytes() == damaged
     assert refused > count / 4
+
+
+def test_a_tensor_that_is_marked_as_a_folder_is_refused(tmp_path, trained):
+    path = tmp_path / "last.pt"
+    training.save_checkpoint(path, *trained, Progress())
+    damaged = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        names = [entry.filename for entry in archive.infolist()]
+    name = next(name for name in names if name.endswith("data/0"))
+    place = damaged.rindex(name.encode())  # in the archive's list, whose entries begin 46 before
+    damaged[place - 46 + 38] |= 0x10
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"data/0 is marked as a folder\); delete it to start"):
+        content(path, *trained)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
