@@ -66,7 +66,8 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, trained, count):
 
 def test_a_tensor_that_is_marked_as_a_folder_is_refused(tmp_path, trained):
     path = tmp_path / "last.pt"
-    training.save_checkpoint(path, *trained, Progress())
+    network, optimizer = trained
+    training.save_checkpoint(path, network, optimizer, Progress())
     damaged = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         names = [entry.filename for entry in archive.infolist()]
