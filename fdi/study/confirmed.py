@@ -24,13 +24,23 @@ RATIO = "weight_rms"
 
 def measured_members(measured: Results) -> pd.DataFrame:
     """The `members` of the experiment that are measured; none where nothing is."""
-    folder = measured.folder / PLACE
-    table = zoo.members(Results(pd.DataFrame(), None, None, folder))
+    table = zoo.members(_its(measured))
     return table if table.empty else table[table["zoo"] == DESIGN["seed"]]
+
+
+def measured_states(measured: Results) -> pd.DataFrame:
+    """The initial states of these networks: a row per network, init and hidden population."""
+    return _its(measured).csv("zoo_states")
+
+
+def _its(measured: Results) -> Results:
+    return Results(pd.DataFrame(), None, None, measured.folder / PLACE)
 
 
 def is_complete(members: pd.DataFrame) -> bool:
     """Whether all networks and all arms are there, without which nothing is judged."""
+    if members.empty:
+        return False
     settings = [*zoo.SETTINGS]
     there = members.groupby("network")["setting"].value_counts().unstack().reindex(columns=settings)
     free = members[~members["kind"].str.startswith("dale")].groupby("network")["init"].nunique()
@@ -84,7 +94,7 @@ def starting_state(members: pd.DataFrame) -> str:
 
 def answer(members: pd.DataFrame) -> str:
     """How the README begins; what is missing where not all networks are there."""
-    if members.empty or not is_complete(members):
+    if not is_complete(members):
         count = members["network"].nunique() if len(members) else 0
         return (
             f"The experiment that decides is [written down](fdi/study/confirmed.yaml): {count} of "

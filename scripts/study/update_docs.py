@@ -12,6 +12,7 @@ from pathlib import Path
 from pages import filterable
 from pages.advice import advice
 from pages.claims import full, standing
+from pages.confirmed import answered, decided, described
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
@@ -54,7 +55,6 @@ from pages.speed import (
 from pages.tables import behind
 
 from fdi.analysis.results import Results
-from fdi.study import confirmed
 from fdi.study.measured import read_export
 
 DOCS = Path("docs")
@@ -75,7 +75,9 @@ TABLES = {
     "alpha": partial(behind, "recurrent_alpha"),
     "headline": headline,
     "drawn": drawn,
-    "confirmed": lambda measured: f"  {confirmed.answer(confirmed.measured_members(measured))}\n",
+    "confirmed": answered,
+    "decided": decided,
+    "described": described,
     "foretold": foretold,
     "lowered": lowered,
     "one_layer": one_layer,

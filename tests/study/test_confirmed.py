@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from fdi.analysis.results import Results
 from fdi.analysis.zoo import SETTINGS
 from fdi.cli.cells import compose_cell
 from fdi.study import confirmed
@@ -84,21 +89,56 @@ def test_a_state_that_is_worse_at_the_default_step_is_none_to_start_from():
 def test_nothing_is_judged_before_all_networks_are_there():
     table = members()
     for part in (table[table["network"] < 59], table[table["init"] != "lsuv"], table[:0]):
-        assert part.empty or not is_complete(part)
+        assert not is_complete(part)
         assert "it is judged when all are" in answer(part)
     dale = table.assign(kind=np.where(table["network"] < 5, "dale", "dense"))
     left = dale[(dale["kind"] != "dale") | dale["init"].str.startswith("fluct")]
     assert is_complete(left), "Dale's law forbids four of the arms"
 
 
-def test_strata_split_the_networks_by_the_ratio_of_the_weights():
-    size = {"fluct": lambda i: (0.5, 1.0, 2.0)[i % 3], "kaiming_scaled": lambda i: 1.0}
+def weights(size: Callable[[int], float]) -> pd.DataFrame:
+    """Initial states in which fluct's weights are so many times as large as those of others."""
     rows = [
-        {"network": i, "population": layer, "init": init, confirmed.RATIO: of(i)}
-        for init, of in size.items()
+        {"network": i, "population": layer, "init": arm, confirmed.RATIO: 1.0}
         for i in range(60)
+        for arm in DESIGN["arms"]
         for layer in ("h1", "h2")
     ]
-    found = dict(by_ratio(members(fluct=5.0), pd.DataFrame(rows)))
+    table = pd.DataFrame(rows)
+    of_fluct = table["init"] == "fluct"
+    return table.assign(**{confirmed.RATIO: np.where(of_fluct, table["network"].map(size), 1.0)})
+
+
+def test_strata_split_the_networks_by_the_ratio_of_the_weights():
+    states = weights(lambda network: (0.5, 1.0, 2.0)[network % 3])
+    found = dict(by_ratio(members(fluct=5.0), states))
     assert [of.n for of in found.values()] == [20, 20, 20]
     assert all(of.mean == pytest.approx(5, abs=2) for of in found.values())
+
+
+def test_pages_hold_the_declared_pairs_and_describe_the_parts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts" / "study")
+    from pages.confirmed import answered, decided, described
+
+    measured = Results(pd.DataFrame(), None, None, tmp_path)
+    assert "Not measured yet" in decided(measured)
+    folder = tmp_path / confirmed.PLACE
+    folder.mkdir()
+    table = members(fluct=12.0)
+    of = np.where(table["network"] % 2, "dataset=digits", "dataset=randman")
+    whole = table.assign(words=of, expected="yes")
+    whole["optimizer.lr"] = 1e-3
+    whole.to_csv(folder / "zoo.csv", index=False)
+    weights(lambda network: 0.5).to_csv(folder / "zoo_states.csv", index=False)
+    rows = decided(measured).splitlines()[2:]
+    assert len(rows) == len(DESIGN["pairs"])
+    assert rows[0].startswith("| fluctuation-driven against Kaiming |")
+    lead = judge(table)["fluct", "kaiming", "best"][0]
+    assert f": {lead.mean:+.1f} ({lead.low:+.1f}..{lead.high:+.1f}), better |" in rows[0]
+    assert answered(measured).startswith("**Yes.**")
+    parts = described(measured)
+    assert parts.count("| Randman |") == parts.count("| handwritten digits |") == 6
+    assert re.findall(r"\| weights.*? \| (\d+) \| (\S+)", parts)[1:] == [("0", "-"), ("0", "-")]
+    whole[whole["network"] < 59].to_csv(folder / "zoo.csv", index=False)
+    assert "Not measured yet" in decided(measured)
+    assert "Not measured yet" in described(measured)

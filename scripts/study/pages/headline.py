@@ -103,7 +103,7 @@ def random_networks(measured: Results) -> str:
         return unmeasured(FIGURES["zoo"].COMMAND)
     tables = {
         "What networks reach": zoo.learning(table),
-        "In parts": parts(table),
+        "In parts": parts(table, zoo.optimizers(table), table["kind"], datasets(table)),
         "What the probe expected before training, and what was learned": learning_by_verdict(table),
     }
     shown = [f"**{title}**\n\n{markdown(of)}" for title, of in tables.items()]
@@ -111,26 +111,30 @@ def random_networks(measured: Results) -> str:
     return "\n".join([*shown, notes, f"{zoo.ROWS}.csv: {table['source'].iloc[0]}\n"])
 
 
-def parts(table: pd.DataFrame) -> pd.DataFrame:
-    """What the networks of each optimizer, kind and data set reach from each initialization, with
-    its lead over Kaiming weights and a plain 95 % interval: it describes, and decides nothing.
+def parts(table: pd.DataFrame, *by: pd.Series) -> pd.DataFrame:
+    """What the networks of each part reach from each initialization, with its lead over Kaiming
+    weights and a plain 95 % interval: it describes, and decides nothing. Each of `by` names the
+    part of each row of the `table`.
     """
     shared = zoo.common(table)
-    data = shared["words"].map(lambda of: next(w for w in of if w.startswith("dataset=")))
-    names = data.str.removeprefix("dataset=").map(
-        lambda of: words.dataset_name(of).partition(" (")[0]
-    )
-    values = (zoo.optimizers(shared), shared["kind"], names)
     return pd.DataFrame(
         {"networks": part, "initialization": words.init(init)}
         | {
             title: _reached(of[of["setting"] == setting], init)
             for setting, title in zoo.SETTINGS.items()
         }
-        for by in values
-        for part, of in shared.groupby(by)
+        for column in by
+        for part, of in shared.groupby(column)
         for init in zoo.inits(of)
     )
+
+
+def datasets(table: pd.DataFrame) -> pd.Series:
+    """The data set of each network of a zoo in words."""
+    named = table["words"].map(
+        lambda of: next(w for w in of if w.startswith("dataset=")).partition("=")[2]
+    )
+    return named.map(lambda of: words.dataset_name(of).partition(" (")[0])
 
 
 def _reached(of: pd.DataFrame, init: str) -> str:
