@@ -12,7 +12,7 @@ from pathlib import Path
 from pages import filterable
 from pages.advice import advice
 from pages.claims import full, standing
-from pages.confirmed import answered, decided, described
+from pages.confirmed import answered, decided, described, outlasting
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
@@ -78,6 +78,7 @@ TABLES = {
     "confirmed": answered,
     "decided": decided,
     "described": described,
+    "longer": outlasting,
     "foretold": foretold,
     "lowered": lowered,
     "one_layer": one_layer,

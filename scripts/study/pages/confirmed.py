@@ -1,4 +1,4 @@
-"""The tables of the confirmatory experiment: what it decides, and what it describes."""
+"""The tables of the experiments on random networks that were written down before they were run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fdi.analysis import zoo
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import words
-from fdi.study import confirmed
+from fdi.study import confirmed, longer
 from pages.headline import datasets, parts
-from pages.tables import markdown, unmeasured, with_interval
+from pages.tables import difference, markdown, unmeasured, with_interval
 
 
 def answered(measured: Results) -> str:
@@ -29,7 +29,7 @@ def decided(measured: Results) -> str:
     reached = PERCENT * shared.groupby(["setting", "init"])["accuracy"].mean()
     rows = []
     for own, other in confirmed.PAIRS:
-        row = {"weights": f"{words.init(own)} against {words.init(other)}"}
+        row = {"weights": _pair(own, other)}
         for setting, title in zoo.SETTINGS.items():
             difference, verdict = judged[own, other, setting]
             means = f"{reached[setting, own]:.1f} against {reached[setting, other]:.1f}"
@@ -50,3 +50,20 @@ def described(measured: Results) -> str:
         for difference in [with_interval(found) if found.n > 1 else "-"]
     ]
     return f"{by_part}\n{markdown(pd.DataFrame(strata))}"
+
+
+def outlasting(measured: Results) -> str:
+    """Whether the lead outlasts a long training, and the pairs after each number of updates."""
+    table = measured.csv(longer.NAME)
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    means = longer.by_network(table).mean() if len(table) else None
+    for (own, other, updates), found in longer.leads(table).items() if len(table) else ():
+        row = rows.setdefault((own, other), {"weights": _pair(own, other)})
+        reached = f"{means[updates, own]:.1f} against {means[updates, other]:.1f}"
+        row[f"after {updates:,} updates"] = f"{reached}: {difference(found)}"
+    shown = f"\n{markdown(pd.DataFrame([*rows.values()]))}" if rows else ""
+    return f"{longer.answer(table)}\n{shown}"
+
+
+def _pair(own: str, other: str) -> str:
+    return f"{words.init(own)} against {words.init(other)}"
