@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from making import write_run
 
 from fdi.analysis.results import Results
 from fdi.study import longer
 from fdi.study.longer import DESIGN, UPDATES, answer, commands, drawn, leads
 
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
 CHANCE = np.random.default_rng(5)
 NEEDED = sum(DESIGN["shares"].values())
 
@@ -121,7 +125,7 @@ def test_a_training_that_failed_has_the_accuracy_of_guessing():
 
 
 def test_the_page_says_how_many_are_trained_and_lists_the_pairs(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts" / "study")
+    monkeypatch.syspath_prepend(SCRIPTS)
     from pages.confirmed import outlasting
 
     measured = Results(pd.DataFrame(), None, None, tmp_path)
@@ -133,3 +137,24 @@ def test_the_page_says_how_many_are_trained_and_lists_the_pairs(tmp_path, monkey
     assert len([row for row in rows if row.startswith("| fluctuation-driven against")]) == 2
     assert "+20" in rows[3]
     assert "better" in rows[3]
+
+
+def test_what_is_trained_is_added_to_what_other_machines_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    script = importlib.import_module("longer")
+    reference, folder = tmp_path / "reference", tmp_path / "trained"
+    reference.mkdir()
+    monkeypatch.setattr("sys.argv", ["longer.py", str(reference)])
+    assert script.main() == 1
+    assert "networks are missing" in capsys.readouterr().out
+    monkeypatch.setattr(script.confirmed, "is_complete", lambda members: True)
+    monkeypatch.setattr("sys.argv", ["longer.py", str(reference), str(folder)])
+    for place, accuracy in (("2-13", 0.5), ("2-13", 0.6), ("2-7", 0.7)):
+        shutil.rmtree(folder, ignore_errors=True)
+        for epochs in DESIGN["epochs"].values():
+            write_run(folder / place, accuracy=accuracy, config={"trainer.epochs": epochs})
+        assert script.main() == 0
+    table = pd.read_csv(reference / "longer.csv", comment="#")
+    assert [*table["network"]] == [7] * 3 + [13] * 3
+    assert [*table["updates"]] == [*UPDATES] * 2
+    assert [*table["accuracy"]] == [0.7] * 3 + [0.6] * 3
