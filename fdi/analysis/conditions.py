@@ -48,6 +48,7 @@ from fdi.track.evidence import SHARED
 from fdi.track.record import UNTESTED
 
 UNTRAINED = ("broken", "probed", UNTESTED)
+OBJECTS = ("._target_", "neuron.surrogate")  # columns that name code
 SPLIT = "data_checksum"
 BASELINE = "kaiming"
 VERSUS = ("versus", "versus_low", "versus_high", "versus_n", "versus_p")
@@ -78,7 +79,7 @@ def condition_columns(runs: Runs) -> list[str]:
 
     A key is compared between runs with the same data set and model, a key of `init` only between
     those of the same init, and a key of an object only between those with the same `_target_`,
-    which otherwise differs itself.
+    which otherwise differs itself. So is the user's own code, between runs of the same objects.
     """
     trained = runs[~runs["state"].isin(UNTRAINED)]
     return [*LABELS, *(column for column in differing(trained) if _differs(trained, column))]
@@ -90,6 +91,8 @@ def _differs(runs: Runs, column: str) -> bool:
     within = ["dataset", "model"]
     within += ["init"] if owner == "init" else []
     within += [target] if target in runs and target != column else []
+    if column == "code":
+        within += [name for name in config_columns(runs) if name.endswith(OBJECTS)]
     return bool(_several(runs.groupby(within, dropna=False, sort=False), column).any())
 
 

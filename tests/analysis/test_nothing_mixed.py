@@ -98,6 +98,17 @@ def test_an_initialization_of_ones_own_is_a_pair_with_the_baseline(write_run, tm
     assert table.loc["mine", "init.own_code"].nunique() == 2
 
 
+def test_a_neuron_of_ones_own_is_named_and_its_code_only_where_it_changed(write_run, tmp_path):
+    neuron = {"neuron._target_": "mine.leaky"}
+    for seed in range(2):
+        write_run("fluct", seed, 0.9)
+        write_run("fluct", seed, 0.8, config=neuron, **made(code={"neuron": "01"}))
+    assert condition_columns(runs(tmp_path)) == [*LABELS, "neuron._target_"]
+    assert summarize(runs(tmp_path))["n"].tolist() == [2, 2]
+    write_run("fluct", 2, 0.7, config=neuron, **made(code={"neuron": "02"}))
+    assert condition_columns(runs(tmp_path)) == [*LABELS, "code", "neuron._target_"]
+
+
 @pytest.mark.parametrize(
     ("other", "config"), [({"split": "x"}, {"dataset.max_train": 900}), ({"numerics": 3}, {})]
 )
