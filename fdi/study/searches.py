@@ -24,7 +24,7 @@ SIZE = (style.COLUMN, 2.0)
 CLASSES = 10  # of the networks of experiment=zoo
 SEARCHES = {
     "default": "the configured step",
-    "initialized": "fluct_calibrated at the configured step",
+    "initialized": "fluct at the configured step",
     "range test, steepest": "range test, steepest loss",
     "range test, a tenth of the least": "range test, least loss / 10",
     "recipe": "recipe",

@@ -196,7 +196,7 @@ def best(words: tuple[str, ...], network: Network) -> Found:
 SEARCHES: dict[str, Callable[[tuple[str, ...], Network], Found]] = {
     "default": lambda words, network: Found((), 1),
     "recipe": recipe,
-    "initialized": lambda words, network: Found(("init=fluct_calibrated",), 1),
+    "initialized": lambda words, network: Found(("init=fluct",), 1),
     "range test, steepest": steepest,
     "range test, a tenth of the least": below_the_least,
     "grid of five": grid,
