@@ -29,10 +29,12 @@ def published(measured: Results) -> pd.DataFrame:
     """The `members` of both draws, each at its best, with optimizer and depth."""
     both = pd.concat([zoo.members(measured), confirmed.measured_members(measured)])
     both = both[both["setting"] == "best"]
+    # An optimizer that was given to all of a zoo stands in its commands, not in the words drawn
+    given = [[*words, *str(command).split()] for words, command in both[["words", "command"]].values]
     depth = both["words"].map(
         lambda words: next(int(w.partition("=")[2]) for w in words if w.startswith("model.depth="))
     )
-    return both.assign(optimizer=zoo.optimizers(both), depth=depth)
+    return both.assign(optimizer=zoo.optimizers(both.assign(words=given)), depth=depth)
 
 
 def drawn(members: pd.DataFrame) -> list[tuple[int, int]]:

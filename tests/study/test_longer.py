@@ -12,7 +12,7 @@ import pytest
 from making import write_run
 
 from fdi.analysis.results import Results
-from fdi.study import longer
+from fdi.study import confirmed, longer
 from fdi.study.longer import DESIGN, UPDATES, answer, commands, drawn, leads
 
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
@@ -62,6 +62,16 @@ def test_networks_of_other_kinds_and_those_without_all_states_are_not_drawn():
     refused = (table["network"] % 5 == 0) & (table["init"] == "lsuv")
     without = table.assign(state=np.where(refused, "refused", "done"))
     assert all(place % 5 for _, place in drawn(without))
+
+
+def test_the_published_networks_are_of_the_declared_optimizers():
+    reference = Path(__file__).parents[2] / "results" / "reference"
+    table = longer.published(Results(pd.DataFrame(), None, None, reference))
+    declared = table[table["zoo"] == confirmed.DESIGN["seed"]]
+    assert {*declared.loc[declared["state"] != "refused", "optimizer"]} == {"adam"}
+    about = table.drop_duplicates(["zoo", "network"]).set_index(["zoo", "network"])
+    of = about.loc[drawn(table), "optimizer"]
+    assert of.value_counts().to_dict() == DESIGN["shares"]
 
 
 def test_commands_train_what_is_published_for_longer():
