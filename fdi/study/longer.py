@@ -30,7 +30,9 @@ def published(measured: Results) -> pd.DataFrame:
     both = pd.concat([zoo.members(measured), confirmed.measured_members(measured)])
     both = both[both["setting"] == "best"]
     # An optimizer that was given to all of a zoo stands in its commands, not in the words drawn
-    given = [[*words, *str(command).split()] for words, command in both[["words", "command"]].values]
+    given = [
+        [*words, *str(command).split()] for words, command in both[["words", "command"]].values
+    ]
     depth = both["words"].map(
         lambda words: next(int(w.partition("=")[2]) for w in words if w.startswith("model.depth="))
     )
