@@ -174,7 +174,12 @@ def common(members: pd.DataFrame) -> pd.DataFrame:
     return members.assign(accuracy=members["accuracy"].fillna(guess))[drawn]
 
 
-REFINED = (("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_calibrated"))
+REFINED = (
+    ("fluct", "kaiming_scaled"),
+    ("fluct_calibrated", "fluct"),
+    ("lsuv", "fluct"),
+    ("lsuv", "fluct_calibrated"),
+)
 """Initializations beside what they refine, or what they set likewise."""
 Pair = tuple[str, str]
 

@@ -26,13 +26,10 @@ FIRST, *_, LAST = UPDATES = [*DESIGN["epochs"]]
 
 
 def published(measured: Results) -> pd.DataFrame:
-    """The `members` of both draws, each at its best, with optimizer and depth."""
+    """The `members` of both draws, with optimizer and depth."""
     both = pd.concat([zoo.members(measured), confirmed.measured_members(measured)])
-    both = both[both["setting"] == "best"]
     # An optimizer that was given to all of a zoo stands in its commands, not in the words drawn
-    given = [
-        [*words, *str(command).split()] for words, command in both[["words", "command"]].values
-    ]
+    given = both["words"] + both["command"].fillna("").str.split()
     depth = both["words"].map(
         lambda words: next(int(w.partition("=")[2]) for w in words if w.startswith("model.depth="))
     )
@@ -43,7 +40,8 @@ def drawn(members: pd.DataFrame) -> list[tuple[int, int]]:
     """(zoo, network) of those to train, optimizers and depths by turns, so that the first ones are
     as mixed as all.
     """
-    states = members[members["init"].isin(DESIGN["reached_by"])]
+    at_best = members[members["setting"] == "best"]
+    states = at_best[at_best["init"].isin(DESIGN["reached_by"])]
     key = ["zoo", "network"]
     able = states[states["state"] != "refused"].groupby(key)["init"].nunique()
     best = states.groupby(key)["accuracy"].max()
@@ -62,12 +60,13 @@ def drawn(members: pd.DataFrame) -> list[tuple[int, int]]:
 
 
 def commands(members: pd.DataFrame) -> Iterator[str]:
-    """What trains them, each network's results below a folder of its own; of states whose step is
-    published.
+    """What trains them, each at its best step, each network's results below a folder of its own; of
+    states whose step is published.
     """
     epochs = ",".join(map(str, DESIGN["epochs"].values()))
     seeds = ",".join(map(str, DESIGN["seeds"]))
-    by_place = members.set_index(["zoo", "network", "init"])["command"]
+    at_best = members[members["setting"] == "best"]
+    by_place = at_best.set_index(["zoo", "network", "init"])["command"]
     for seed, network in drawn(members):
         for state in DESIGN["states"]:
             if (place := (seed, network, state)) in by_place.index:

@@ -17,11 +17,20 @@ import pandas as pd
 from scipy import stats
 
 REFERENCE = Path("results/reference")
-STATES = ["kaiming", "fluct", "fluct_calibrated", "lsuv", "homeostatic"]
-REFINED = [("fluct_calibrated", "fluct"), ("lsuv", "fluct"), ("lsuv", "fluct_calibrated")]
+STATES = ["kaiming", "fluct", "fluct_calibrated", "lsuv", "homeostatic", "kaiming_scaled"]
+BESIDE = [("fluct", "kaiming_scaled"), ("fluct_calibrated", "fluct"), ("lsuv", "fluct")]
+BESIDE += [("lsuv", "fluct_calibrated")]
+DECLARED = [("fluct", "kaiming"), ("fluct", "kaiming_scaled"), ("kaiming_scaled", "kaiming")]
+DECLARED += [("pytorch", "kaiming"), ("lsuv", "fluct"), ("fluct_calibrated", "fluct")]
+DECLARED += [("lsuv", "kaiming_scaled")]
+LONGER = [("fluct", "kaiming"), ("fluct", "kaiming_scaled"), ("lsuv", "fluct")]
 SETTINGS = ("common", "best")
-LEAD = r"([+-][\d.]+) \(([+-][\d.]+)\.\.([+-][\d.]+)\), (\w+)"
-WIDE = 0.5  # points by which ends of intervals differ that are drawn with other samples
+LEAD = r"([+-][\d.]+) \(([+-][\d.]+)\.\.([+-][\d.]+)\),? (\w+)"
+REACHED = r"([\d.]+) against ([\d.]+): " + LEAD
+WIDE = 1.0  # points by which ends of intervals differ that are drawn with other samples
+MARGIN = 3  # points, of the experiment that was declared
+Lead = tuple[float, float, float, float]
+Number = tuple[str, float, float, float]
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -32,42 +41,72 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def networks() -> tuple[pd.DataFrame, dict[tuple[str, str, str], tuple[float, ...]]]:
-    """Accuracies (%) of the networks that all states can be drawn for, a column for each setting
-    and state; and of each pair the mean difference, its interval and p, by the bootstrap.
+def compared(differences: list[np.ndarray]) -> list[Lead]:
+    """Of each difference over networks the mean, the ends of its interval, and p, by the bootstrap
+    and Holm's method.
     """
-    rows = pd.read_csv(REFERENCE / "zoo.csv", comment="#")
-    reached = 100 * rows.pivot(index="network", columns=["setting", "init"], values="accuracy")
-    reached = reached.dropna()
-    pairs = [(state, "kaiming") for state in STATES[1:]] + REFINED
-    keys = [(*pair, setting) for setting in SETTINGS for pair in pairs]
-    chance = np.random.default_rng(20261202)
-    drawn = chance.integers(len(reached), size=(20_000, len(reached)))
-    of = [(reached[at, one] - reached[at, other]).to_numpy() for one, other, at in keys]
-    means = [values[drawn].mean(axis=1) for values in of]
+    n = len(differences[0])
+    picked = np.random.default_rng(20261202).integers(n, size=(20_000, n))
+    means = [values[picked].mean(axis=1) for values in differences]
     p = np.array([2 * (min((m <= 0).sum(), (m >= 0).sum()) + 1) / (len(m) + 1) for m in means])
     p = np.minimum(p, 1)
     ends = [np.quantile(m, [tail, 1 - tail]) for m, tail in zip(means, 0.025 * p / holm(p))]
-    found = zip(of, ends, holm(p))
-    return reached, {
-        key: (float(values.mean()), *map(float, end), float(adjusted))
-        for key, (values, end, adjusted) in zip(keys, found)
-    }
+    return [
+        (float(values.mean()), float(low), float(high), float(adjusted))
+        for values, (low, high), adjusted in zip(differences, ends, holm(p))
+    ]
+
+
+def networks(
+    file: str, pairs: list[tuple[str, str]]
+) -> tuple[pd.DataFrame, dict[tuple[str, str, str], Lead]]:
+    """Accuracies (%) of the networks that all states can be drawn for, a column for each setting
+    and state; and what the pairs come to. A training that failed has the accuracy of guessing.
+    """
+    rows = pd.read_csv(REFERENCE / file, comment="#")
+    drawn = rows[rows["state"] != "refused"]
+    drawn = drawn.assign(accuracy=100 * drawn["accuracy"].fillna(1 / drawn["classes"]))
+    reached = drawn.pivot(index="network", columns=["setting", "init"], values="accuracy").dropna()
+    keys = [(*pair, setting) for setting in SETTINGS for pair in pairs]
+    of = [(reached[at, one] - reached[at, other]).to_numpy() for one, other, at in keys]
+    return reached, dict(zip(keys, compared(of)))
 
 
 def cells(page: str, table: str) -> list[list[str]]:
     """The rows of a table between its marks."""
-    text = Path(page).read_text()
-    (inside,) = re.findall(rf"<!-- table {table} -->\n(.*?)<!-- end -->", text, re.DOTALL)
-    lines = [line for line in inside.splitlines() if line.startswith("|")][2:]
+    lines = [line for line in between(page, table).splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def drawn(page: str) -> Iterator[tuple[str, float, float, float]]:
+def between(page: str, table: str) -> str:
+    """What stands between the marks of a table."""
+    text = Path(page).read_text()
+    (inside,) = re.findall(rf"<!-- table {table} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    return str(inside)
+
+
+def of_lead(what: str, said: str, lead: Lead, word: str) -> Iterator[Number]:
+    """The difference, the ends of its interval, and whether the page has this verdict."""
+    *numbers, verdict = re.fullmatch(LEAD, said).groups()  # type: ignore[union-attr]
+    for name, number, ours, apart in zip(
+        ("lead", "from", "to"), map(float, numbers), lead, (0.0501, WIDE, WIDE)
+    ):
+        yield f"{what}: {name}", number, ours, apart
+    yield f"{what}: {verdict}", verdict == word, 1, 0
+
+
+def verdict(lead: Lead, margin: float = 0) -> str:
+    mean, low, high, p = lead
+    if -margin < low and high < margin:
+        return "equal"
+    return "undecided" if p >= 0.05 else "better" if mean > 0 else "worse"
+
+
+def drawn(page: str) -> Iterator[Number]:
     """Of the table of random networks: what, the number of the page, ours, and what they may differ
     by.
     """
-    reached, leads = networks()
+    reached, leads = networks("zoo.csv", [(state, "kaiming") for state in STATES[1:]] + BESIDE)
     classes, least = 10, 30.0  # 3 times chance
     assert least == 100 * min(3 / classes, (1 + 1 / classes) / 2)
     for state, row in zip(STATES, cells(page, "drawn")):
@@ -79,16 +118,61 @@ def drawn(page: str) -> Iterator[tuple[str, float, float, float]]:
             yield f"{what}: accuracy", float(accuracy), values.mean(), 0.0501
             if state == "kaiming":
                 continue
-            mean, low, high, p = leads[state, "kaiming", setting]
-            *numbers, word = re.fullmatch(LEAD, lead).groups()  # type: ignore[union-attr]
-            said = [*map(float, numbers)]
-            yield f"{what}: lead", said[0], mean, 0.0501
-            yield f"{what}: from", said[1], low, WIDE
-            yield f"{what}: to", said[2], high, WIDE
-            yield f"{what}: decided", word != "undecided", p < 0.05, 0
+            found = leads[state, "kaiming", setting]
+            yield from of_lead(what, lead, found, verdict(found))
 
 
-def closer(page: str) -> Iterator[tuple[str, float, float, float]]:
+def decided(page: str) -> Iterator[Number]:
+    """The same of the experiment that was declared: its table, and the sentence of the README."""
+    reached, leads = networks("confirmed/zoo.csv", DECLARED)
+    for (one, other), row in zip(DECLARED, cells(page, "decided")):
+        for setting, text in zip(SETTINGS, row[1:]):
+            what, found = f"{page}, {row[0]}, {setting}", leads[one, other, setting]
+            a, b, *_ = re.fullmatch(REACHED, text).groups()  # type: ignore[union-attr]
+            for state, mean in ((one, a), (other, b)):
+                yield f"{what}: {state}", float(mean), reached[setting, state].mean(), 0.0501
+            yield from of_lead(what, text.partition(": ")[2], found, verdict(found, MARGIN))
+    inside = between("README.md", "confirmed")
+    n = re.search(r"On (\d+) random networks", inside)[1]  # type: ignore[index]
+    yield "README.md: networks of the experiment", float(n), len(reached), 0
+    told = re.findall(r"([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)", inside)
+    for pair, numbers in zip(DECLARED, told, strict=False):
+        for number, ours, apart in zip(numbers, leads[(*pair, "best")], (0.0501, WIDE, WIDE)):
+            yield f"README.md, {pair}", float(number), ours, apart
+
+
+def lasting(page: str) -> Iterator[Number]:
+    """The same of longer trainings, and whether more than half of the lead is left."""
+    rows = pd.read_csv(REFERENCE / "longer.csv", comment="#")
+    rows = rows.assign(accuracy=100 * rows["accuracy"].fillna(1 / rows["classes"]))
+    reached = rows.pivot_table("accuracy", ["zoo", "network"], ["updates", "init"]).dropna()
+    lengths = sorted(rows["updates"].unique())
+    keys = [(pair, at) for at in lengths for pair in LONGER]
+    of = [(reached[at, one] - reached[at, other]).to_numpy() for (one, other), at in keys]
+    leads = dict(zip(keys, compared(of)))
+    for pair, row in zip(LONGER, cells(page, "longer")):
+        for at, text in zip(lengths, row[1:]):
+            what, found = f"{page}, {row[0]}, {at} updates", leads[pair, at]
+            a, b, *_ = re.fullmatch(REACHED, text).groups()  # type: ignore[union-attr]
+            for state, mean in zip(pair, (a, b)):
+                yield f"{what}: {state}", float(mean), reached[at, state].mean(), 0.0501
+            yield from of_lead(what, text.partition(": ")[2], found, verdict(found))
+    first, last = (
+        reached[at, "fluct"] - reached[at, "kaiming"] for at in lengths[:: len(lengths) - 1]
+    )
+    ((left, *_, p),) = compared([(last - first / 2).to_numpy()])
+    inside = between("README.md", "lasting")
+    ours = "Undecided" if p >= 0.05 else "Better" if left > 0 else "Mostly faster"
+    yield f"README.md, longer: {inside[:20]}", inside.startswith(ours), 1, 0
+    n, begin, end = re.search(  # type: ignore[union-attr]
+        r"on (\d+) random .* is ([+-][\d.]+) points .* (?:still )?([+-][\d.]+) \(", inside
+    ).groups()
+    yield "README.md, longer: networks", float(n), len(reached), 0
+    yield "README.md, longer: at the beginning", float(begin), first.mean(), 0.0501
+    yield "README.md, longer: at the end", float(end), last.mean(), 0.0501
+
+
+def closer(page: str) -> Iterator[Number]:
     """The same of the networks that were chosen: means and their differences over seeds."""
     runs = pd.read_csv(REFERENCE / "runs.csv.gz", low_memory=False)
     place = runs["dataset"] + "/" + runs["model"] + "/" + runs["init"]
@@ -117,7 +201,8 @@ def closer(page: str) -> Iterator[tuple[str, float, float, float]]:
 
 def main() -> int:
     wrong = 0
-    for check in (drawn("README.md"), closer("docs/findings.md")):
+    checks = (drawn("README.md"), decided("docs/findings.md"), lasting("docs/comparisons.md"))
+    for check in (*checks, closer("docs/findings.md")):
         for what, said, ours, apart in check:
             right = abs(said - ours) <= apart
             wrong += not right

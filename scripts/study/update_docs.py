@@ -12,7 +12,7 @@ from pathlib import Path
 from pages import filterable
 from pages.advice import advice
 from pages.claims import full, standing
-from pages.confirmed import answered, decided, described, outlasting
+from pages.confirmed import answered, carrying, decided, described, lasting, outlasting
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
@@ -78,7 +78,9 @@ TABLES = {
     "confirmed": answered,
     "decided": decided,
     "described": described,
+    "lasting": lasting,
     "longer": outlasting,
+    "ingredients": carrying,
     "foretold": foretold,
     "lowered": lowered,
     "one_layer": one_layer,

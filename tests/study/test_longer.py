@@ -27,6 +27,7 @@ def members() -> pd.DataFrame:
             "zoo": seed,
             "network": place,
             "init": state,
+            "setting": "best",
             "kind": "dense",
             "optimizer": ("sgd", "adam", "smorms3")[place % 3],
             "depth": 1 + place % 7,
@@ -151,14 +152,14 @@ def test_the_page_says_how_many_are_trained_and_lists_the_pairs(tmp_path, monkey
 
 def test_what_is_trained_is_added_to_what_other_machines_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(SCRIPTS)
-    script = importlib.import_module("longer")
+    script = importlib.import_module("declared")
     reference, folder = tmp_path / "reference", tmp_path / "trained"
     reference.mkdir()
-    monkeypatch.setattr("sys.argv", ["longer.py", str(reference)])
+    monkeypatch.setattr("sys.argv", ["declared.py", "longer", str(reference)])
     assert script.main() == 1
     assert "networks are missing" in capsys.readouterr().out
     monkeypatch.setattr(script.confirmed, "is_complete", lambda members: True)
-    monkeypatch.setattr("sys.argv", ["longer.py", str(reference), str(folder)])
+    monkeypatch.setattr("sys.argv", ["declared.py", "longer", str(reference), str(folder)])
     for place, accuracy in (("2-13", 0.5), ("2-13", 0.6), ("2-7", 0.7)):
         shutil.rmtree(folder, ignore_errors=True)
         for epochs in DESIGN["epochs"].values():

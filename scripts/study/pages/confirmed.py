@@ -8,7 +8,7 @@ from fdi.analysis import zoo
 from fdi.analysis.results import Results
 from fdi.analysis.statistics import PERCENT
 from fdi.figures import words
-from fdi.study import confirmed, longer
+from fdi.study import confirmed, ingredients, longer
 from pages.headline import datasets, parts
 from pages.tables import difference, markdown, unmeasured, with_interval
 
@@ -52,6 +52,11 @@ def described(measured: Results) -> str:
     return f"{by_part}\n{markdown(pd.DataFrame(strata))}"
 
 
+def lasting(measured: Results) -> str:
+    """Whether the lead outlasts a long training."""
+    return f"{longer.answer(measured.csv(longer.NAME))}\n"
+
+
 def outlasting(measured: Results) -> str:
     """Whether the lead outlasts a long training, and the pairs after each number of updates."""
     table = measured.csv(longer.NAME)
@@ -62,7 +67,26 @@ def outlasting(measured: Results) -> str:
         reached = f"{means[updates, own]:.1f} against {means[updates, other]:.1f}"
         row[f"after {updates:,} updates"] = f"{reached}: {difference(found)}"
     shown = f"\n{markdown(pd.DataFrame([*rows.values()]))}" if rows else ""
-    return f"{longer.answer(table)}\n{shown}"
+    return f"{lasting(measured)}{shown}"
+
+
+def carrying(measured: Results) -> str:
+    """What carries the effect, and each change beside what it changes."""
+    table = measured.csv(ingredients.NAME)
+    said = f"{ingredients.answer(table)}\n"
+    if table.empty or not len(wide := ingredients.by_network(table)):
+        return said
+    found, means = ingredients.differences(table), wide.mean()
+    rows = [
+        {
+            "weights": arm,
+            "beside": other,
+            "accuracy (%)": f"{means[arm]:.1f} against {means[other]:.1f}",
+            "points": difference(found[arm, other]),
+        }
+        for arm, other in ingredients.PAIRS
+    ]
+    return f"{said}\n{markdown(pd.DataFrame(rows))}"
 
 
 def _pair(own: str, other: str) -> str:
