@@ -164,13 +164,14 @@ def inits(members: pd.DataFrame) -> list[str]:
 
 
 def common(members: pd.DataFrame) -> pd.DataFrame:
-    """Those of the networks that all initializations can be drawn for; a training that failed has
-    the accuracy of guessing.
+    """Those of the networks that all initializations can be drawn for, as far as all their
+    trainings have ended; one that failed has the accuracy of guessing.
     """
     network = [members["zoo"], members["network"]]
     whole = members["init"].nunique() * members["setting"].nunique()
-    drawn = (members["state"] != "refused").groupby(network).transform("sum") == whole
     guess = 1 / members.groupby(["zoo", "network"])["classes"].transform("max")
+    ended = members["state"].isin(("done", "failed")) & guess.notna()
+    drawn = ended.groupby(network).transform("sum") == whole
     return members.assign(accuracy=members["accuracy"].fillna(guess))[drawn]
 
 

@@ -62,7 +62,7 @@ def trained(folder: Path) -> pd.DataFrame:
                     validated=runs["valid_accuracy_last"],
                     accuracy=runs[ACCURACY].mask(chooses),
                 )
-                rows.append(known[known["state"].isin(("done", "broken", "refused"))])
+                rows.append(known[known["state"].isin(("done", "failed", "refused"))])
     columns = [*KEY, "state", "validated", "accuracy", "classes", "id", "path"]
     return pd.concat(rows, ignore_index=True)[columns]
 

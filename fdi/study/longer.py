@@ -89,7 +89,7 @@ def trained(folder: Path) -> pd.DataFrame:
         seed, network = map(int, place.name.split("-"))
         made = runs["trainer.epochs"].map(updates)
         known = runs.assign(zoo=seed, network=network, updates=made, accuracy=runs[ACCURACY])
-        rows.append(known[known["state"].isin(("done", "broken"))])
+        rows.append(known[known["state"].isin(("done", "failed"))])
     return pd.concat(rows, ignore_index=True)[[*KEY, "state", "accuracy", "classes", "id", "path"]]
 
 
@@ -107,8 +107,8 @@ def by_network(table: pd.DataFrame) -> pd.DataFrame:
     """Mean accuracies (%) over seeds: a row for each network that has all trainings, a column for
     each number of updates and state. A training that failed has the accuracy of guessing.
     """
-    known = table["accuracy"].fillna(1 / table["classes"])
-    rows = table.assign(accuracy=PERCENT * known)
+    guess = 1 / table.groupby(["zoo", "network"])["classes"].transform("max")
+    rows = table.assign(accuracy=PERCENT * table["accuracy"].fillna(guess))
     by = ["updates", "init"]
     wide = rows.pivot_table("accuracy", ["zoo", "network"], by, aggfunc=["mean", "count"])
     wanted = pd.MultiIndex.from_product([UPDATES, DESIGN["states"]], names=by)

@@ -93,7 +93,7 @@ def test_validation_chooses_the_step_and_nothing_is_said_before_all_are_trained(
     part = table[(table["network"] > 0) | (table["arm"] != "LSUV to 4")]
     assert answer(part) == f"11 of the {DESIGN['networks']} networks that tell are trained."
     assert answer(table[:0]).startswith("0 of the")
-    failed = table.assign(state="broken", validated=np.nan, accuracy=np.nan)
+    failed = table.assign(state="failed", validated=np.nan, accuracy=np.nan)
     assert (by_network(failed) == 10).all(axis=None)
 
 

@@ -12,7 +12,7 @@ import pytest
 from making import write_run
 
 from fdi.analysis.results import Results
-from fdi.study import confirmed, longer
+from fdi.study import confirmed, ingredients, longer
 from fdi.study.longer import DESIGN, UPDATES, answer, commands, drawn, leads
 
 SCRIPTS = Path(__file__).parents[2] / "scripts" / "study"
@@ -131,8 +131,19 @@ def test_nothing_is_said_before_all_are_trained():
 def test_a_training_that_failed_has_the_accuracy_of_guessing():
     table = trainings(0.0)
     failed = (table["network"] == 0) & (table["init"] == "fluct")
-    table.loc[failed, ["state", "accuracy"]] = "broken", None
+    table.loc[failed, ["state", "accuracy", "classes"]] = "failed", None, None
     assert longer.by_network(table).loc[(2, 0), (240, "fluct")] == 10
+
+
+def test_a_training_that_failed_is_one_of_those_that_ended(tmp_path):
+    of = {"trainer.epochs": 10, "optimizer.lr": 0.1}
+    for place in ("longer/2-7", "ingredients/2-7/0"):
+        write_run(tmp_path / place, "kaiming", config=of)
+        for init, state in (("fluct", "failed"), ("lsuv", "running")):
+            write_run(tmp_path / place, init, accuracy=None, config=of, state=state)
+    for experiment in (longer, ingredients):
+        table = experiment.trained(tmp_path / experiment.NAME)
+        assert sorted(table["state"]) == ["done", "failed"]
 
 
 def test_the_page_says_how_many_are_trained_and_lists_the_pairs(tmp_path, monkeypatch):
