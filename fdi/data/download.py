@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from fdi.data.inputs import DataError, intact, log
+from fdi.data.inputs import DataError, MissingData, intact, log
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _download(name: str, archive: Archive, packed: Path, folder: Path) -> Path:
             cause = cause.__context__
         reason = " ".join(str(cause).partition(". Deleted")[0].split())
         del cause  # which holds on to its connection
-    raise DataError(
+    raise MissingData(
         f"{name}: {archive.content} is missing and cannot be downloaded ({reason}); nothing was "
         f"kept; {how} {archive.url} and put it at {packed} ({archive.algorithm} {archive.sum}), or "
         f"set dataset.root= to the folder that has {archive.content}"

@@ -31,6 +31,10 @@ class DataError(Mistake):
     """
 
 
+class MissingData(DataError):
+    """Data, or the package that reads them, that this machine lacks and another one may have."""
+
+
 log = logging.getLogger("fdi.data")
 GET_AGAIN = "delete it and get it again"
 
@@ -115,7 +119,7 @@ def needs(package: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise DataError(
+        raise MissingData(
             f"this data set needs {package} ({error}); install it with: pip install 'fdi-snn[data]'"
         ) from error
 

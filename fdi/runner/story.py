@@ -23,7 +23,7 @@ from torch import Tensor
 from fdi.config import Mistake
 from fdi.config.metric import ACCURACY
 from fdi.data.dataset import Dataset, Split
-from fdi.data.inputs import DataError, Input
+from fdi.data.inputs import Input, MissingData
 from fdi.engine import Engine
 from fdi.runner import build
 from fdi.runner.build import RunContext
@@ -144,7 +144,7 @@ def _recorded(
         (directory / LOG).write_text(traceback.format_exc())
         value = isinstance(error, ValueError)
         reason = str(error) if value else f"{type(error).__name__}: {error}"
-        refused = value and not isinstance(error, DataError)  # which another machine may have
+        refused = value and not isinstance(error, MissingData)
         run = _known(directory, begun)
         record.write(directory, replace(run, state="failed", error=reason, refused=refused))
     return error

@@ -248,6 +248,26 @@ def test_learns_is_three_times_chance_and_what_dale_forbids_counts_nowhere(tmp_p
     assert common(found).empty, "lsuv cannot be drawn for any"
 
 
+def test_networks_count_whose_trainings_have_all_ended():
+    table = drawn(kaiming=np.full(4, 0.2), fluct=np.full(4, 0.5))
+    of_fluct = table["init"] == "fluct"
+    for network, state in enumerate(("failed", "missing", "interrupted")):
+        table.loc[of_fluct & (table["network"] == network), ["state", "accuracy"]] = state, None
+    lacking = table.assign(network=9, state="failed", accuracy=None, classes=None)
+    counted = common(pd.concat([table, lacking], ignore_index=True))
+    assert counted.groupby("network")["accuracy"].min().to_dict() == {0: 0.1, 3: 0.2}
+
+
+def test_a_package_that_is_missing_refuses_no_initialization(fdi_run, monkeypatch, tmp_path):
+    monkeypatch.setattr("fdi.data.images.find_spec", lambda package: None)
+    words = ("-m", "dataset=digits", "init=kaiming,fluct", "model=dense", "trainer.epochs=1")
+    found = fdi_run(*words)
+    assert found.code == 1
+    assert "2 cells: 2 failed" in found.out
+    assert [run.refused for run in records(tmp_path / "results").values()] == [False, False]
+    assert found.out.count("install it with: pip install 'fdi-snn[data]'") >= 2
+
+
 def drawn(**states) -> pd.DataFrame:
     """Members with these accuracies, the same in both settings."""
     rows = [
