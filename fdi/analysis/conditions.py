@@ -212,7 +212,8 @@ def _pair(runs: Runs, same_data: bool) -> np.ndarray:
     pair = runs["seed"].astype(str)
     for column in (*[SPLIT] * same_data, "numerics"):
         if column in runs:
-            pair = pair + " " + runs[column].map(lambda value: "" if pd.isna(value) else str(value))
+            known = runs[column].map(lambda value: "" if pd.isna(value) else str(value))
+            pair = pair + " " + known.astype(str)  # where there is no run, pyarrow asks for it
     return pair.to_numpy(dtype=object)
 
 
