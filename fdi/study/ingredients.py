@@ -25,10 +25,14 @@ KEY = [*NETWORK, "arm", STEP, "seed"]
 ARMS: dict[str, dict[str, str]] = DESIGN["arms"]
 PAIRS = [(arm, of["beside"]) for arm, of in ARMS.items() if "beside" in of]
 OF_THE_STATE = ("init", STEP, "seed")
+TRAININGS = len(DESIGN["steps"]) * (len(DESIGN["seeds"]) + len(DESIGN["choose"]))  # of an arm
 
 
-def commands(members: pd.DataFrame) -> Iterator[str]:
-    """What trains the networks from each arm, results below a folder of their own."""
+def commands(members: pd.DataFrame, known: pd.DataFrame) -> Iterator[str]:
+    """What trains the networks from each arm that is not in the measurements `known`, results below
+    a folder of their own.
+    """
+    there = longer.complete(known, KEY[:3], TRAININGS)
     places = longer.drawn(members)[: DESIGN["networks"]]
     usual = members[(members["init"] == "lsuv") & (members["setting"] == "common")]
     usual = usual.set_index(NETWORK)
@@ -38,7 +42,9 @@ def commands(members: pd.DataFrame) -> Iterator[str]:
         steps = ",".join(f"{network[STEP] * times:g}" for times in DESIGN["steps"])
         program, many, *words = str(network["command"]).split()
         kept = [word for word in words if word.partition("=")[0] not in OF_THE_STATE]
-        for at, of in enumerate(ARMS.values()):
+        for at, (arm, of) in enumerate(ARMS.items()):
+            if (*place, arm) in there:
+                continue
             added = [of["words"], f"optimizer.lr={steps}", f"seed={seeds}"]
             where = f"paths.results={'-'.join(map(str, place))}/{at}"
             yield " ".join([program, many, "--config-dir", "OWN", *kept, *added, where])
@@ -71,7 +77,6 @@ def by_network(table: pd.DataFrame) -> pd.DataFrame:
     """Mean test accuracy (%) of the networks that have all trainings, a column for each arm, at the
     step that validation chose for it. What failed has the accuracy of guessing.
     """
-    wanted = len(DESIGN["steps"]) * (len(DESIGN["seeds"]) + len(DESIGN["choose"]))
     guess = 1 / table.groupby(NETWORK)["classes"].transform("max")
     known = table.assign(
         validated=table["validated"].fillna(guess), accuracy=table["accuracy"].fillna(guess)
@@ -83,7 +88,7 @@ def by_network(table: pd.DataFrame) -> pd.DataFrame:
     best = validated.groupby(of).idxmax()  # of equal ones the first, which is the smallest
     chosen = reached.loc[best].droplevel(STEP).unstack("arm").reindex(columns=[*ARMS])
     there = known.groupby(of).size().unstack("arm").reindex(columns=[*ARMS])
-    return PERCENT * chosen[(there == wanted).all(axis=1)]
+    return PERCENT * chosen[(there == TRAININGS).all(axis=1)]
 
 
 def differences(table: pd.DataFrame) -> dict[tuple[str, str], Comparison]:

@@ -59,17 +59,26 @@ def drawn(members: pd.DataFrame) -> list[tuple[int, int]]:
     return [place for turn in zip_longest(*turns) for place in turn if place]
 
 
-def commands(members: pd.DataFrame) -> Iterator[str]:
-    """What trains them, each at its best step, each network's results below a folder of its own; of
-    states whose step is published.
+def complete(table: pd.DataFrame, key: list[str], trainings: int) -> set[tuple[int, int, str]]:
+    """(zoo, network, state or arm) of which so many trainings are published."""
+    if table.empty:
+        return set()
+    count = table.groupby(key).size()
+    return {*count[count == trainings].index}
+
+
+def commands(members: pd.DataFrame, known: pd.DataFrame) -> Iterator[str]:
+    """What trains those that are not in the measurements `known`, each at its best step, each
+    network's results below a folder of its own; of states whose step is published.
     """
+    there = complete(known, KEY[:3], len(UPDATES) * len(DESIGN["seeds"]))
     epochs = ",".join(map(str, DESIGN["epochs"].values()))
     seeds = ",".join(map(str, DESIGN["seeds"]))
     at_best = members[members["setting"] == "best"]
     by_place = at_best.set_index(["zoo", "network", "init"])["command"]
     for seed, network in drawn(members):
         for state in DESIGN["states"]:
-            if (place := (seed, network, state)) in by_place.index:
+            if (place := (seed, network, state)) in by_place.index and place not in there:
                 words = by_place[place].split()
                 kept = [w for w in words if not w.startswith(("trainer.epochs=", "seed="))]
                 of = [

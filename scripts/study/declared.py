@@ -4,7 +4,8 @@ folder
     python CHECKOUT/scripts/study/declared.py longer CHECKOUT/results/reference > commands
     xargs -P 2 -I{} sh -c {} < commands
 
-trains them, two at once; stop it when you like, and start it again. Then
+trains those that are not in the measurements yet, two at once; stop it when you like, and start it
+again. Then
 
     python CHECKOUT/scripts/study/declared.py longer CHECKOUT/results/reference .
 
@@ -35,7 +36,7 @@ def main() -> int:
         print(f"{folder / confirmed.PLACE}: networks are missing; export them first")
         return 1
     if not trained:
-        for command in experiment.commands(longer.published(measured)):
+        for command in experiment.commands(longer.published(measured), measured.csv(name)):
             print(command.replace("--config-dir OWN", f"--config-dir {OWN}"))
         return 0
     new = experiment.trained(Path(trained[0]))

@@ -25,7 +25,7 @@ STEPS = (0.001, 0.005, 0.025)
 
 def test_each_arm_is_trained_at_three_steps_with_seeds_that_choose():
     published = longer.published(Results(pd.DataFrame(), None, None, REFERENCE))
-    told = [*commands(published)]
+    told = [*commands(published, pd.DataFrame())]
     assert len(told) == DESIGN["networks"] * len(ARMS)
     sgd = ["optimizer=sgd" in line for line in told]
     assert sgd == [" optimizer.lr=0.005,0.025,0.125 seed=0,1,1000,1001 " in line for line in told]

@@ -76,10 +76,23 @@ def test_the_published_networks_are_of_the_declared_optimizers():
 
 
 def test_commands_train_what_is_published_for_longer():
-    told = [*commands(members())]
+    told = [*commands(members(), pd.DataFrame())]
     assert len(told) == NEEDED * len(DESIGN["states"])
     assert all(" trainer.epochs=10,40,267 seed=0,1 paths.results=" in line for line in told)
     assert all(line.count("trainer.epochs=") == line.count("seed=") == 1 for line in told)
+
+
+def test_commands_leave_out_what_is_measured():
+    rows = [
+        (*drawn(members())[0], "fluct", updates, seed)
+        for updates in UPDATES
+        for seed in DESIGN["seeds"]
+    ]
+    known, every = pd.DataFrame(rows, columns=longer.KEY), [*commands(members(), pd.DataFrame())]
+    left = [*commands(members(), known)]
+    (gone,) = {*every} - {*left}
+    assert "init=fluct " in gone
+    assert [*commands(members(), known[1:])] == every, "one of its trainings is missing"
 
 
 def trainings(noise: float, **ahead: tuple[float, float, float]) -> pd.DataFrame:
