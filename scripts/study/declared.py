@@ -43,7 +43,8 @@ def main() -> int:
     origin = look(Path(new["path"].iloc[0])).origin
     made = ", ".join(str(origin.get(key)) for key in ("commit", "torch", "processor"))
     old = measured.csv(name)
-    source = made if old.empty else f"{old['source'].iloc[0]}; {made}"
+    before = [] if old.empty else old["source"].iloc[0].split("; ")
+    source = "; ".join(dict.fromkeys([*before, made]))
     rows = pd.concat([old, new]).drop(columns=["source", "path"], errors="ignore")
     rows = rows.drop_duplicates(experiment.KEY, keep="last").sort_values(experiment.KEY)
     write_with_source(rows, folder / f"{name}.csv", source)

@@ -27,6 +27,7 @@ from fdi.analysis.zoo import (
 )
 from fdi.cli.cells import compose_cell
 from fdi.cli.tune import random_networks
+from fdi.data import dataset
 from fdi.track.record import Run
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "study" / "export_reference.py"
@@ -259,6 +260,8 @@ def test_networks_count_whose_trainings_have_all_ended():
 
 
 def test_a_package_that_is_missing_refuses_no_initialization(fdi_run, monkeypatch, tmp_path):
+    for shelf in dataset._kept.values():
+        shelf.clear()  # of digits that another test read
     monkeypatch.setattr("fdi.data.images.find_spec", lambda package: None)
     words = ("-m", "dataset=digits", "init=kaiming,fluct", "model=dense", "trainer.epochs=1")
     found = fdi_run(*words)

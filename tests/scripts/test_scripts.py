@@ -54,8 +54,8 @@ def bench(monkeypatch):
 SIMULATED = ("rates", "question", "answer", "cure", "compared")
 """Tables of networks that run while they are written: below, and in tests/interop."""
 
-
-OFTEN = ("headline", "pooling", "parts")  # of different pages
+OFTEN = ("headline", "pooling", "parts", "confirmed", "decided", "drawn", "lasting", "longer")
+"""Tables of different pages that no simulation writes."""
 
 
 @pytest.mark.parametrize(
