@@ -16,6 +16,7 @@ from fdi.analysis.choice import STEP
 from fdi.analysis.collect import ACCURACY
 from fdi.analysis.results import own
 from fdi.analysis.statistics import LEVEL, PERCENT, Comparison, resampled
+from fdi.figures.words import several
 from fdi.study import longer
 
 DESIGN: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
@@ -105,14 +106,14 @@ def answer(table: pd.DataFrame) -> str:
         return f"{count} of the {DESIGN['networks']} networks that tell are trained."
     reached: dict[str, list[str]] = {"less": [], "more": []}
     parts = set()
-    for (arm, other), found in differences(table).items():
+    for (arm, _), found in differences(table).items():
         if found.p < LEVEL:
             word = "less" if found.mean < 0 else "more"
-            reached[word].append(f"{arm} ({found.mean:+.1f} points beside {other})")
+            reached[word].append(f"{arm} ({found.mean:+.1f} points)")
             parts |= {ARMS[arm]["part"]} if word == "less" else set()
     verdict = "weights" if "weights" in parts else "scale" if parts else "neither"
     told = [
-        f"{' and '.join(arms)} {'reach' if len(arms) > 1 else 'reaches'} {word}"
+        f"{several(arms)} {'reach' if len(arms) > 1 else 'reaches'} {word}"
         for word, arms in reached.items()
         if arms
     ]

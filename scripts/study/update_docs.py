@@ -12,7 +12,7 @@ from pathlib import Path
 from pages import filterable
 from pages.advice import advice
 from pages.claims import full, standing
-from pages.confirmed import answered, carrying, decided, described, lasting, outlasting
+from pages.confirmed import answered, carried, carrying, decided, described, lasting, outlasting
 from pages.costs import EXPERIMENTS, head
 from pages.depths import controls, how_deep
 from pages.findings import (
@@ -80,6 +80,7 @@ TABLES = {
     "described": described,
     "lasting": lasting,
     "longer": outlasting,
+    "carried": carried,
     "ingredients": carrying,
     "foretold": foretold,
     "lowered": lowered,

@@ -74,7 +74,12 @@ def trainings(**ahead: float) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("ahead", "said", "named"),
     [
-        ({"sigma_U = 4": -20}, "The scale carries", "sigma_U = 4 (-"),
+        ({"sigma_U = 4": -20}, "The scale carries", "points) reaches less; of 10"),
+        (
+            {"sigma_U = 4": -20, "LSUV to 4": -30},
+            "The scale carries",
+            "points) and LSUV to 4 (-30.0 points) reach less;",
+        ),
         ({"LSUV, normal weights": -20, "LSUV to 4": -9}, "More than the scale", "LSUV to 4 (-"),
         ({"LSUV to 1/2": 20}, "What carries the effect is undecided", "LSUV to 1/2 (+"),
     ],
@@ -99,13 +104,13 @@ def test_validation_chooses_the_step_and_nothing_is_said_before_all_are_trained(
 
 def test_the_page_lists_each_change(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(STUDY)
-    from pages.confirmed import carrying
+    from pages.confirmed import carried, carrying
 
     measured = Results(pd.DataFrame(), None, None, tmp_path)
     assert carrying(measured).startswith("0 of the 12")
     trainings(**{"sigma_U = 4": -20}).to_csv(tmp_path / "ingredients.csv", index=False)
-    said, _, head, _, *rows = carrying(measured).strip().splitlines()
-    assert said.startswith("The scale carries")
+    assert carried(measured).startswith("The scale carries")
+    head, _, *rows = carrying(measured).strip().splitlines()
     assert head == "| weights | beside | accuracy (%) | points |"
     assert len(rows) == len(PAIRS)
 

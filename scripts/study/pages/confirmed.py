@@ -70,12 +70,16 @@ def outlasting(measured: Results) -> str:
     return f"{lasting(measured)}{shown}"
 
 
+def carried(measured: Results) -> str:
+    """What carries the effect."""
+    return f"{ingredients.answer(measured.csv(ingredients.NAME))}\n"
+
+
 def carrying(measured: Results) -> str:
-    """What carries the effect, and each change beside what it changes."""
+    """Each change of the weights beside what it changes, as far as networks are trained."""
     table = measured.csv(ingredients.NAME)
-    said = f"{ingredients.answer(table)}\n"
     if table.empty or not len(wide := ingredients.by_network(table)):
-        return said
+        return carried(measured)
     found, means = ingredients.differences(table), wide.mean()
     rows = [
         {
@@ -86,7 +90,7 @@ def carrying(measured: Results) -> str:
         }
         for arm, other in ingredients.PAIRS
     ]
-    return f"{said}\n{markdown(pd.DataFrame(rows))}"
+    return markdown(pd.DataFrame(rows))
 
 
 def _pair(own: str, other: str) -> str:
