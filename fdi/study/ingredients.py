@@ -104,19 +104,30 @@ def answer(table: pd.DataFrame) -> str:
     count = len(by_network(table)) if len(table) else 0
     if count < DESIGN["networks"]:
         return f"{count} of the {DESIGN['networks']} networks that tell are trained."
+    found = differences(table).items()
+    parts = {ARMS[arm]["part"] for (arm, _), of in found if of.p < LEVEL and of.mean < 0}
+    verdict = "weights" if "weights" in parts else "scale" if parts else "neither"
+    return str(DESIGN["words"][verdict].format(told=told(table)))
+
+
+def told(table: pd.DataFrame) -> str:
+    """Which changes reach decidedly less, or more, and of how many no difference is decided."""
     reached: dict[str, list[str]] = {"less": [], "more": []}
-    parts = set()
     for (arm, _), found in differences(table).items():
         if found.p < LEVEL:
             word = "less" if found.mean < 0 else "more"
             reached[word].append(f"{arm} ({found.mean:+.1f} points)")
-            parts |= {ARMS[arm]["part"]} if word == "less" else set()
-    verdict = "weights" if "weights" in parts else "scale" if parts else "neither"
-    told = [
+    said = [
         f"{several(arms)} {'reach' if len(arms) > 1 else 'reaches'} {word}"
         for word, arms in reached.items()
         if arms
     ]
     rest = len(PAIRS) - sum(map(len, reached.values()))
-    told += [f"of {rest} other changes no difference is decided"] if rest else []
-    return str(DESIGN["words"][verdict].format(told=f"{'; '.join(told)} (n = {count})."))
+    said += [f"of {rest} other changes no difference is decided"] if rest else []
+    return f"{'; '.join(said)} (n = {len(by_network(table))})."
+
+
+def drawn_by_all(table: pd.DataFrame) -> pd.DataFrame:
+    """The trainings of the networks that every arm could be drawn for."""
+    refused = (table["state"] == "refused").groupby([table[key] for key in NETWORK])
+    return table[~refused.transform("any")]

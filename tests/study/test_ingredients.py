@@ -113,6 +113,12 @@ def test_the_page_lists_each_change(tmp_path, monkeypatch):
     head, _, *rows = carrying(measured).strip().splitlines()
     assert head == "| weights | beside | accuracy (%) | points |"
     assert len(rows) == len(PAIRS)
+    table = trainings(**{"sigma_U = 4": -20})
+    table.loc[(table["network"] == 3) & (table["arm"] == "LSUV to 4"), "state"] = "refused"
+    table.to_csv(tmp_path / "ingredients.csv", index=False)
+    (note,) = carrying(measured).strip().splitlines()[len(PAIRS) + 3 :]
+    assert "12 of 1872 trainings, of LSUV to 4" in note
+    assert note.endswith("reaches less; of 10 other changes no difference is decided (n = 11).")
 
 
 @pytest.mark.parametrize("part", ["normal", "centred", "as_shown"])

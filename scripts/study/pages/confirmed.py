@@ -90,7 +90,14 @@ def carrying(measured: Results) -> str:
         }
         for arm, other in ingredients.PAIRS
     ]
-    return markdown(pd.DataFrame(rows))
+    refused = table[table["state"] == "refused"]
+    if refused.empty:
+        return markdown(pd.DataFrame(rows))
+    arms = words.several(list(refused["arm"].unique()))
+    rest = ingredients.told(ingredients.drawn_by_all(table))
+    said = f"Weights that cannot be drawn ({len(refused)} of {len(table)} trainings, of {arms}) "
+    said += f"count as guessing. Over the networks that all can be drawn for: {rest}"
+    return f"{markdown(pd.DataFrame(rows))}\n{said}\n"
 
 
 def _pair(own: str, other: str) -> str:
