@@ -428,10 +428,10 @@ def keep(make: Callable[Options, Made], most: int | None = None) -> Callable[Opt
     Nobody can write to the arrays in what it returns.
     """
     most = KEPT if most is None else most
-    shelf = _kept[most]
 
     @wraps(make)
     def kept(*given: Options.args, **options: Options.kwargs) -> Made:
+        shelf = _kept[most]
         named = [*given, *(option for pair in sorted(options.items()) for option in pair)]
         key = (make.__module__, make.__qualname__, *map(_identity, named))
         if key in shelf:

@@ -260,8 +260,7 @@ def test_networks_count_whose_trainings_have_all_ended():
 
 
 def test_a_package_that_is_missing_refuses_no_initialization(fdi_run, monkeypatch, tmp_path):
-    for shelf in dataset._kept.values():
-        shelf.clear()  # of digits that another test read
+    dataset._kept.clear()  # of digits that another test read
     monkeypatch.setattr("fdi.data.images.find_spec", lambda package: None)
     words = ("-m", "dataset=digits", "init=kaiming,fluct", "model=dense", "trainer.epochs=1")
     found = fdi_run(*words)
