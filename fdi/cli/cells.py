@@ -262,6 +262,9 @@ def leave_nothing(cell: Cell) -> None:
     shutil.rmtree(cell.directory, ignore_errors=True)
     results = Path(cell.values["paths"]["results"])
     for folder in cell.directory.parents:
-        if not folder.is_relative_to(results) or not folder.is_dir() or any(folder.iterdir()):
+        if not folder.is_relative_to(results):
             return
-        folder.rmdir()
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or another process removed it
+            return

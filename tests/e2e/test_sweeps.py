@@ -196,6 +196,20 @@ def test_a_cell_that_is_interrupted_before_its_first_epoch_leaves_nothing(fdi_ru
     assert [path.name for path in tmp_path.glob("results/runs/randman/dense/*")] == ["fluct"]
 
 
+def test_folders_that_another_process_removed_meanwhile_hide_no_message(fdi_run, monkeypatch):
+    right = Path.iterdir
+
+    def gone(folder):
+        if "results" in folder.parts:
+            raise FileNotFoundError(2, "No such file or directory", str(folder))
+        return right(folder)
+
+    monkeypatch.setattr(Path, "iterdir", gone)
+    monkeypatch.setattr(Path, "rmdir", gone)
+    found = fdi_run("dataset=hdf5", "dataset.root=missing")
+    assert (found.code, found.err.partition(";")[0]) == (2, "fdi-run: no folder missing")
+
+
 @pytest.mark.slow
 def test_a_preempted_job_is_queued_again_and_resumes(tmp_path):
     """The signal that SLURM sends, through the local executor of submitit, which queues the job
