@@ -1,7 +1,7 @@
 """Recompute the tables of README.md and docs/findings.md from results/reference alone, with pandas
 and scipy and nothing of fdi: `python scripts/study/recompute.py` prints each number beside what the
-page says, and fails where they differ. Left out are the two tables of what the probe foretells,
-whose verdicts and effective floors are fdi's.
+page says, and fails where they differ. Left out is how many runs follow the effective floor,
+which is fdi's.
 """
 
 from __future__ import annotations
@@ -274,6 +274,26 @@ def one_layer(page: str) -> Iterator[Number]:
     yield f"{page}, one layer: change", said, (leads["both"] - leads["none"]).mean(), 0.0501
 
 
+def foretold(page: str) -> Iterator[Number]:
+    """The same of what the probe said of the random networks, each at two steps: where it said no,
+    and among those that did not learn.
+    """
+    rows = pd.read_csv(REFERENCE / "zoo.csv", comment="#").dropna(subset=["expected", "accuracy"])
+    no = rows["expected"] == "no"
+    fails = rows["accuracy"] < np.minimum(3 / rows["classes"], (1 + 1 / rows["classes"]) / 2)
+    usual = rows["init"] == "kaiming"
+    for (said, right, named, area), of in zip(
+        cells(page, "foretold"), (usual | True, usual, ~usual)
+    ):
+        both = (no & fails & of).sum()
+        for text, all_ in ((right, (no & of).sum()), (named, (fails & of).sum())):
+            a, b = map(int, text.split(" of "))
+            yield f"{page}, foretold, {said}: right of {b}", a, both, 0
+            yield f"{page}, foretold, {said}: all", b, all_, 0
+        hits, false = both / (fails & of).sum(), (no & ~fails & of).sum() / (~fails & of).sum()
+        yield f"{page}, foretold, {said}: area", float(area), (1 + hits - false) / 2, 0.00501
+
+
 def closer(page: str) -> Iterator[Number]:
     """The same of the networks that were chosen: means and their differences over seeds."""
     runs = pd.read_csv(REFERENCE / "runs.csv.gz", low_memory=False)
@@ -306,6 +326,7 @@ def main() -> int:
     findings, tables = "docs/findings.md", "docs/tables.html"
     checks = [drawn("README.md"), decided(findings), lasting("docs/comparisons.md")]
     checks += [carried(tables), closer(findings), standing(findings), one_layer(findings)]
+    checks += [foretold(findings)]
     for check in checks:
         for what, said, ours, apart in check:
             right = abs(said - ours) <= apart
